@@ -1,0 +1,31 @@
+"""One kind of error for what a user can mend."""
+
+import sys
+
+
+class UserError(ValueError):
+    """Something a user typed or supplied is unusable.
+
+    The message names the flag or file, the value, and the remedy. Scripts print it on one line and exit with 2.
+    """
+
+
+def run_main(main, prog=None):
+    """Call `main()` as a script's entry point: a `UserError` becomes one sentence and exit code 2.
+
+    Parameters
+    ----------
+    main : callable
+        Takes no arguments; returns an exit code or None.
+    prog : str
+        Name to print before the sentence; by default the script's own name.
+    """
+    try:
+        sys.exit(main())
+    except UserError as error:
+        name = prog or sys.argv[0].rsplit("/", 1)[-1]
+        print(f"{name}: error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:            # the reader of our output (head, less) is gone; nothing is left to say
+        sys.stderr.close()
+        sys.exit(0)

@@ -1,0 +1,42 @@
+"""Files that appear whole or not at all."""
+
+import contextlib
+import hashlib
+import os
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def atomic_path(path):
+    """A temporary name beside `path`, synced and renamed to it when the block ends without an error.
+
+    For writers that want a file name (MXNet's `save_parameters`, matplotlib). On an error the temporary file
+    is removed and `path` keeps what it held.
+    """
+    path = Path(path)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part{path.suffix}")   # same suffix: some writers look at it
+    try:
+        yield part
+        with open(part, "rb") as written:
+            os.fsync(written.fileno())
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def atomic_write(path, content):
+    """Write bytes or text to `path` through a temporary name."""
+    with atomic_path(path) as part:
+        if isinstance(content, str):
+            part.write_text(content, encoding="utf-8")
+        else:
+            part.write_bytes(content)
+
+
+def sha256_of(path, chunk_bytes=1 << 20):
+    """SHA-256 of a file's bytes, as hexadecimal digits."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        while chunk := stream.read(chunk_bytes):
+            digest.update(chunk)
+    return digest.hexdigest()
