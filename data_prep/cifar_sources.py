@@ -1,0 +1,222 @@
+"""CIFAR-10 and CIFAR-100 as their publisher ships them: two encodings, packed or unpacked.
+
+    cifar-10-binary.tar.gz     data_batch_1.bin ... 5, test_batch.bin, batches.meta.txt     <label> <3072 bytes>
+    cifar-10-python.tar.gz     data_batch_1 ... 5, test_batch, batches.meta                 pickled dictionaries
+    cifar-100-binary.tar.gz    train.bin, test.bin, fine_label_names.txt, coarse_...        <coarse> <fine> <3072 bytes>
+    cifar-100-python.tar.gz    train, test, meta                                            pickled dictionaries
+
+The 3072 bytes are the red, green and blue planes of 32 rows of 32 pixels.
+"""
+
+import contextlib
+import hashlib
+import io
+import pickle
+import tarfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from gluon_tricks.data.classes import CIFAR10_CLASSES, CIFAR100_CLASSES
+from gluon_tricks.errors import UserError
+
+PIXEL_BYTES = 3 * 32 * 32
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One encoding of one data set."""
+    dataset: str
+    encoding: str
+    archive: str
+    md5: str                                      # from the publisher's page
+    train_files: tuple
+    test_files: tuple
+    names_file: str
+    label_bytes: int = 1                          # binary encoding only; the last of them is the class
+    names_key: str = ""                           # python encoding only
+    label_key: str = ""
+    coarse_key: str = ""
+
+    @property
+    def url(self):
+        return f"https://www.cs.toronto.edu/~kriz/{self.archive}"
+
+
+_BATCHES = tuple(f"data_batch_{i}" for i in range(1, 6))
+LAYOUTS = (
+    Layout("cifar10", "binary", "cifar-10-binary.tar.gz", "c32a1d4ab5d03f1284b67883e8d87530",
+           tuple(f"{b}.bin" for b in _BATCHES), ("test_batch.bin",), "batches.meta.txt"),
+    Layout("cifar10", "python", "cifar-10-python.tar.gz", "c58f30108f718f92721af3b95e74349a",
+           _BATCHES, ("test_batch",), "batches.meta", names_key="label_names", label_key="labels"),
+    Layout("cifar100", "binary", "cifar-100-binary.tar.gz", "03b5dce01913d631647c71ecec9e9cb8",
+           ("train.bin",), ("test.bin",), "fine_label_names.txt", label_bytes=2),
+    Layout("cifar100", "python", "cifar-100-python.tar.gz", "eb9058c3a382ffc7106e4002c42a8d85",
+           ("train",), ("test",), "meta", names_key="fine_label_names", label_key="fine_labels",
+           coarse_key="coarse_labels"),
+)
+CLASSES = {"cifar10": CIFAR10_CLASSES, "cifar100": CIFAR100_CLASSES}
+PUBLISHED_COUNTS = {"cifar10": {"train": 50000, "test": 10000}, "cifar100": {"train": 50000, "test": 10000}}
+
+
+@dataclass
+class Source:
+    """An archive or folder that holds a data set.
+
+    `splits()` gives labels and pixels; `hashes` then has the SHA-256 of every file read.
+    """
+    path: Path
+    layout: Layout
+    hashes: dict = field(default_factory=dict)
+
+    def splits(self):
+        """`{"train": batches, "test": batches}`, each an iterator of `(fine, coarse, pixels)` per source file.
+
+        `fine` and `coarse` are int arrays of shape (n,), `pixels` uint8 of shape (n, 32, 32, 3) in RGB order.
+        """
+        return {"train": self._batches(self.layout.train_files), "test": self._batches(self.layout.test_files)}
+
+    def class_names(self):
+        """The names in the source's own list, or None if it has none (GluonCV's users often keep only the batches)."""
+        with contextlib.suppress(FileNotFoundError):
+            content = self._read([self.layout.names_file])[self.layout.names_file]
+            if self.layout.encoding == "binary":
+                return content.decode("ascii").split()
+            return [_text(name) for name in _unpickle(content, self.layout.names_file)[self.layout.names_key.encode()]]
+        return None
+
+    def _batches(self, files):
+        for name in files:
+            try:
+                content = self._read([name])[name]
+            except FileNotFoundError:
+                raise UserError(f"--source {self.path}: has no {name}; it must hold {', '.join(files)}") from None
+            decode = _decode_binary if self.layout.encoding == "binary" else _decode_python
+            fine, coarse, pixels = decode(content, name, self.layout)
+            wrong = np.flatnonzero(fine >= len(CLASSES[self.layout.dataset]))
+            if wrong.size:
+                raise UserError(f"{self.path}: {name}: image {wrong[0]} has label {fine[wrong[0]]}, out of range for "
+                                f"{self.layout.dataset} ({wrong.size} such images)")
+            yield fine, coarse, pixels
+
+    def _read(self, names):
+        """Contents of the named members, whatever folder they lie in; FileNotFoundError if one is missing."""
+        contents = dict(_members(self.path, names))
+        missing = [name for name in names if name not in contents]
+        if missing:
+            raise FileNotFoundError(missing[0])
+        for name, content in contents.items():
+            self.hashes[name] = hashlib.sha256(content).hexdigest()
+        return contents
+
+
+def find_source(path, dataset=None):
+    """The data set in an archive or folder.
+
+    Parameters
+    ----------
+    path : path
+        One of the publisher's archives, or a folder with its files in it or one level below.
+    dataset : str, optional
+        Accept only this one.
+
+    Raises
+    ------
+    UserError
+        If nothing known is there, or more than one thing.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise UserError(f"--source {path}: does not exist")
+    names = set(_names(path))
+    found = [layout for layout in LAYOUTS
+             if dataset in (None, layout.dataset) and names.issuperset(layout.train_files + layout.test_files)]
+    if not found:
+        wanted = " or ".join(sorted({", ".join(layout.train_files + layout.test_files) for layout in LAYOUTS
+                                     if dataset in (None, layout.dataset)}))
+        raise UserError(f"--source {path}: holds no complete {dataset or 'CIFAR'} ({wanted})")
+    if len({layout.dataset for layout in found}) > 1:
+        raise UserError(f"--source {path}: holds {' and '.join(x.dataset for x in found)}; choose with --dataset")
+    return Source(path, found[0])          # the binary encoding where both are there: no pickles
+
+
+def _names(path):
+    if path.is_dir():
+        return [p.name for p in _files(path)]
+    with _open_tar(path) as tar:
+        return [Path(member.name).name for member in tar if member.isfile()]
+
+
+def _members(path, names):
+    """`(base name, bytes)` of regular members with one of the names."""
+    if path.is_dir():
+        for file in _files(path):
+            if file.name in names:
+                yield file.name, file.read_bytes()
+        return
+    with _open_tar(path) as tar:
+        for member in tar:                 # members are read, never extracted: their folders and links do not matter
+            if member.isfile() and Path(member.name).name in names:
+                yield Path(member.name).name, tar.extractfile(member).read()
+
+
+def _files(folder):
+    return sorted(p for pattern in ("*", "*/*") for p in folder.glob(pattern) if p.is_file())
+
+
+@contextlib.contextmanager
+def _open_tar(path):
+    try:
+        with tarfile.open(path) as tar:
+            yield tar
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise UserError(f"--source {path}: cannot be read as a tar archive ({error}); is the download complete?") from error
+
+
+def _decode_binary(content, name, layout):
+    row_bytes = layout.label_bytes + PIXEL_BYTES
+    if not content or len(content) % row_bytes:
+        raise UserError(f"{name}: {len(content)} bytes are not a whole number of {row_bytes}-byte images; it is truncated")
+    rows = np.frombuffer(content, np.uint8).reshape(-1, row_bytes)
+    fine = rows[:, layout.label_bytes - 1].astype(np.int64)
+    coarse = rows[:, 0].astype(np.int64) if layout.label_bytes == 2 else np.zeros_like(fine)
+    return fine, coarse, _interleave(rows[:, layout.label_bytes:])
+
+
+def _decode_python(content, name, layout):
+    batch = _unpickle(content, name)
+    try:
+        fine = np.array(batch[layout.label_key.encode()], np.int64)
+        coarse = np.array(batch[layout.coarse_key.encode()], np.int64) if layout.coarse_key else np.zeros_like(fine)
+        planes = np.asarray(batch[b"data"], np.uint8).reshape(len(fine), PIXEL_BYTES)
+    except (KeyError, ValueError, TypeError) as error:
+        raise UserError(f"{name}: is no CIFAR batch ({error!r})") from error
+    return fine, coarse, _interleave(planes)
+
+
+def _interleave(planes):
+    return planes.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """Unpickles dictionaries of numbers, bytes and numpy arrays; anything else in the file is refused."""
+
+    ALLOWED = {("numpy.core.multiarray", "_reconstruct"), ("numpy", "ndarray"), ("numpy", "dtype"),
+               ("_codecs", "encode")}
+
+    def find_class(self, module, name):
+        if (module, name) not in self.ALLOWED:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+        return super().find_class(module, name)
+
+
+def _unpickle(content, name):
+    try:
+        return _ArraysOnly(io.BytesIO(content), encoding="bytes").load()
+    except Exception as error:             # a damaged pickle can raise nearly anything
+        raise UserError(f"{name}: is no pickled CIFAR file ({error})") from error
+
+
+def _text(name):
+    return name.decode() if isinstance(name, bytes) else name

@@ -1,0 +1,86 @@
+"""Recompute everything that a manifest says of a prepared folder.
+
+    python -m data_prep.verify ~/.mxnet/datasets/cifar10/rec
+
+Reads every record, recomputes its hash and label, decodes every image, and compares files, counts, classes and the root
+hash with manifest.json. Every difference is printed; exit code 0 if there is none, 1 if there is, 2 if the folder
+cannot be checked at all.
+"""
+
+import argparse
+import hashlib
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from gluon_tricks.data.manifest import RECORD, read_manifest, read_rows, record_row
+from gluon_tricks.data.recordio import RecordReader
+from gluon_tricks.errors import UserError, run_main
+from gluon_tricks.files import sha256_of
+
+MOST_SHOWN = 20
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", help="folder with manifest.json")
+    folder = Path(parser.parse_args(argv).folder).expanduser()
+    manifest = read_manifest(folder)
+    differences = []
+    for name, split in manifest.splits.items():
+        differences += verify_split(folder, name, split, manifest.classes)
+    for difference in differences[:MOST_SHOWN]:
+        print(difference)
+    if len(differences) > MOST_SHOWN:
+        print(f"... and {len(differences) - MOST_SHOWN} more")
+    records = sum(split.records for split in manifest.splits.values())
+    print(f"{folder}: {records} records, {len(differences)} differences, root hash {manifest.root_hash}")
+    return 1 if differences else 0
+
+
+def verify_split(folder, name, split, classes):
+    """Sentences, one per difference between a split's files and the manifest."""
+    try:
+        reader = RecordReader(folder / f"{name}.rec")
+        expected_rows = read_rows(folder, name, split)
+    except UserError as error:
+        return [str(error)]
+    found = {"bytes": reader.bytes, "SHA-256": sha256_of(reader.path),
+             "SHA-256 of the index": sha256_of(folder / f"{name}.idx"), "records": len(reader)}
+    said = {"bytes": split.rec_bytes, "SHA-256": split.rec_sha256,
+            "SHA-256 of the index": split.idx_sha256, "records": split.records}
+    differences = [f"{reader.path}: {what} is {found[what]}, manifest {said[what]}" for what in found
+                   if found[what] != said[what]]
+    rows, pixels = [], hashlib.sha256()
+    for position in tqdm(range(len(reader)), desc=f"{name}.rec", unit="images", disable=None):
+        try:
+            payload = reader.read(position)
+            label, encoded, _, _ = reader.read_image(position)
+        except UserError as error:
+            differences.append(str(error))
+            continue
+        rows.append(record_row(int(reader.keys[position]), int(label), payload))
+        image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR) if encoded else None
+        if image is None:
+            differences.append(f"{reader.describe(position)}: the image does not decode")
+        elif split.pixels_sha256:
+            pixels.update(bytes([int(label)]) + np.ascontiguousarray(image[..., ::-1]).tobytes())
+        if not 0 <= label < len(classes):
+            differences.append(f"{reader.describe(position)}: label {label:g} is out of range for {len(classes)} classes")
+    rows = np.array(rows, RECORD)
+    for position in np.flatnonzero(rows != expected_rows) if len(rows) == len(expected_rows) else ():
+        differences.append(f"{reader.describe(int(position))}: the record is not the one in {name}.records.npy")
+    if np.bincount(rows["label"], minlength=len(classes)).tolist() != split.per_class:
+        differences.append(f"{reader.path}: counts per class differ from the manifest")
+    if split.pixels_sha256 and pixels.hexdigest() != split.pixels_sha256:
+        differences.append(f"{reader.path}: labels and decoded pixels differ from the manifest")
+    return differences
+
+
+if __name__ == "__main__":
+    run_main(main, "data_prep.verify")

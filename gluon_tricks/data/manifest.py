@@ -1,0 +1,161 @@
+"""`manifest.json`: what a prepared data set holds, and one hash over all of it.
+
+Beside `SPLIT.rec` and `SPLIT.idx` lie `SPLIT.records.npy`, a row `(key, label, bytes, sha256)` per record in file order,
+and one `manifest.json` for the folder. The root hash is SHA-256 over the class list and the rows of every split; two
+people with the same root hash train on the same bytes in the same order.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from gluon_tricks.data.recordio import RecordReader
+from gluon_tricks.errors import UserError
+from gluon_tricks.files import atomic_path, atomic_write, sha256_of
+
+FORMAT = 1
+RECORD = np.dtype([("key", "<u4"), ("label", "<u4"), ("bytes", "<u4"), ("sha256", "V32")])
+HASH_WHOLE_FILES_BELOW = 1 << 30      # bytes; larger files are checked by size here, by `data_prep.verify` in full
+
+
+@dataclass
+class Split:
+    """One pair of `.rec` and `.idx` in a manifest."""
+    records: int
+    per_class: list
+    rec_bytes: int
+    rec_sha256: str
+    idx_sha256: str
+    records_sha256: str               # over the rows of SPLIT.records.npy
+    pixels_sha256: str = ""           # over label and decoded pixels, record by record; "" where encoding is lossy
+    order: str = "as in the source"
+    shuffle_seed: int = None
+
+
+@dataclass
+class Manifest:
+    """The contents of `manifest.json`."""
+    dataset: str
+    classes: list
+    sources: dict                     # file name -> SHA-256
+    splits: dict                      # name -> Split
+    tool_version: str
+    subset: str = ""                  # what was left out of the publisher's data; "" if nothing
+    format: int = FORMAT
+    root_hash: str = field(default="")
+
+    def __post_init__(self):
+        self.splits = {name: s if isinstance(s, Split) else Split(**s) for name, s in self.splits.items()}
+        self.root_hash = self.root_hash or root_hash(self.classes, self.splits)
+
+    @property
+    def classes_sha256(self):
+        return classes_sha256(self.classes)
+
+
+def classes_sha256(classes):
+    """SHA-256 over the class names, one a line, in label order."""
+    return hashlib.sha256("\n".join(classes).encode()).hexdigest()
+
+
+def root_hash(classes, splits):
+    """SHA-256 over the class list's hash and each split's record rows, splits in alphabetical order."""
+    lines = [f"classes {classes_sha256(classes)}"]
+    lines += [f"{name} {splits[name].records} {splits[name].records_sha256}" for name in sorted(splits)]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def record_row(key, label, payload):
+    """The row of one record for `SPLIT.records.npy`."""
+    return key, label, len(payload), hashlib.sha256(payload).digest()
+
+
+def describe_split(folder, name, classes, rows, **more):
+    """Write `NAME.records.npy` and return the `Split` of the finished `.rec` and `.idx` in `folder`."""
+    folder = Path(folder)
+    rows = np.array(rows, RECORD)
+    with atomic_path(folder / f"{name}.records.npy") as part:
+        np.save(part, rows, allow_pickle=False)
+    rec = folder / f"{name}.rec"
+    return Split(records=len(rows), per_class=np.bincount(rows["label"], minlength=len(classes)).tolist(),
+                 rec_bytes=rec.stat().st_size, rec_sha256=sha256_of(rec), idx_sha256=sha256_of(rec.with_suffix(".idx")),
+                 records_sha256=hashlib.sha256(rows.tobytes()).hexdigest(), **more)
+
+
+def write_manifest(folder, manifest):
+    """Write `manifest.json`; the last file of a preparation, so its presence means that all others are whole."""
+    content = asdict(manifest)
+    content["classes_sha256"] = manifest.classes_sha256
+    atomic_write(Path(folder) / "manifest.json", json.dumps(content, indent=1) + "\n")
+
+
+def read_manifest(folder):
+    """Read `manifest.json` and check it against itself.
+
+    Raises
+    ------
+    UserError
+        If it is missing, unreadable, of a newer format, or its root hash does not follow from its own contents.
+    """
+    path = Path(folder) / "manifest.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        claimed = content.pop("classes_sha256")
+        manifest = Manifest(**content)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); prepare the data with data_prep/cifar.py") from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UserError(f"{path}: is no manifest ({error}); prepare the data again") from error
+    if manifest.format != FORMAT:
+        raise UserError(f"{path}: format {manifest.format}, this version reads {FORMAT}; prepare the data again")
+    if claimed != manifest.classes_sha256 or manifest.root_hash != root_hash(manifest.classes, manifest.splits):
+        raise UserError(f"{path}: its hashes do not follow from its contents, it was edited; prepare the data again")
+    return manifest
+
+
+def open_split(folder, name, manifest):
+    """Reader, labels and rows of a split whose files agree with the manifest.
+
+    Returns
+    -------
+    reader : RecordReader
+    labels : int64 array, shape (records,)
+
+    Raises
+    ------
+    UserError
+        If a file is missing, damaged, or not the one that the manifest describes, or a label is out of range.
+    """
+    folder = Path(folder)
+    split = manifest.splits.get(name)
+    if split is None:
+        raise UserError(f"{folder}/manifest.json: has no split {name!r}, only {', '.join(manifest.splits)}")
+    reader = RecordReader(folder / f"{name}.rec")
+    checks = [("bytes", reader.bytes, split.rec_bytes), ("records", len(reader), split.records)]
+    if split.rec_bytes < HASH_WHOLE_FILES_BELOW:
+        checks.append(("SHA-256", sha256_of(reader.path), split.rec_sha256))
+    for what, found, expected in checks:
+        if found != expected:
+            raise UserError(f"{reader.path}: does not match manifest.json: {what} {found}, manifest {expected}; "
+                            f"prepare it again")
+    rows = read_rows(folder, name, split)
+    bad = np.flatnonzero(rows["label"] >= len(manifest.classes))
+    if bad.size:
+        raise UserError(f"{reader.describe(int(bad[0]))}: label {rows['label'][bad[0]]} is out of range for "
+                        f"{len(manifest.classes)} classes ({bad.size} such records)")
+    return reader, rows["label"].astype(np.int64)
+
+
+def read_rows(folder, name, split):
+    """The rows of `NAME.records.npy`, checked against the manifest's hash of them."""
+    path = Path(folder) / f"{name}.records.npy"
+    try:
+        rows = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read ({error}); prepare the data again") from error
+    if rows.dtype != RECORD or hashlib.sha256(rows.tobytes()).hexdigest() != split.records_sha256:
+        raise UserError(f"{path}: does not match manifest.json; prepare the data again")
+    return rows

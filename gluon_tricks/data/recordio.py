@@ -1,0 +1,146 @@
+"""RecordIO files: written by MXNet, read here.
+
+A `.rec` file is a row of chunks, each `magic (4 bytes) | flag and length (4 bytes) | payload | zeros up to 4 bytes`.
+A payload that holds the magic number at an aligned place is cut there into several chunks (flags 1, 2, 3), which
+happens about eight times in ImageNet; the reader joins them again. An image record's payload is MXNet's `IRHeader`
+(flag, label, id, id2) and the encoded image. The `.idx` beside it has a line `key<TAB>offset` per record.
+
+Reading goes through `os.pread`, so that any number of threads or forked processes can share one reader, and every
+damage is reported with file, key and offset, where MXNet's own reader would abort or return garbage.
+"""
+
+import os
+import struct
+from pathlib import Path
+
+import numpy as np
+
+from gluon_tricks.errors import UserError
+
+MAGIC = 0xCED7230A
+_CHUNK = struct.Struct("<II")
+_IMAGE_HEADER = struct.Struct("<IfQQ")
+_WHOLE, _FIRST, _MIDDLE, _LAST = 0, 1, 2, 3
+
+
+class RecordReader:
+    """Random access to a `.rec` file through its `.idx`.
+
+    Parameters
+    ----------
+    rec_path : path
+        The `.idx` lies beside it under the same name.
+
+    Raises
+    ------
+    UserError
+        If a file is missing, the index is malformed, or an offset points beyond the end of the file.
+    """
+
+    def __init__(self, rec_path):
+        self.path = Path(rec_path)
+        self.keys, self.offsets = read_index(self.path.with_suffix(".idx"))
+        try:
+            self._fd = os.open(self.path, os.O_RDONLY)
+        except OSError as error:
+            raise UserError(f"{self.path}: cannot be read ({error.strerror}); prepare it with data_prep") from error
+        self.bytes = os.fstat(self._fd).st_size
+        beyond = np.flatnonzero(self.offsets >= self.bytes)
+        if beyond.size:
+            first = int(beyond[0])
+            raise UserError(
+                f"{self.path}: truncated: {self.bytes} bytes, but {beyond.size} records begin beyond its end, the first "
+                f"with key {self.keys[first]} at offset {self.offsets[first]}; prepare it again")
+
+    def __len__(self):
+        return len(self.keys)
+
+    def __del__(self):
+        if getattr(self, "_fd", None) is not None:
+            os.close(self._fd)
+
+    def read(self, position):
+        """Payload of the record at `position` in the index, as bytes."""
+        offset = int(self.offsets[position])
+        parts, expected = [], (_WHOLE, _FIRST)
+        while True:
+            head = os.pread(self._fd, _CHUNK.size, offset)
+            if len(head) < _CHUNK.size:
+                raise self._damage(position, offset, "the file ends inside the record")
+            magic, word = _CHUNK.unpack(head)
+            flag, length = word >> 29, word & 0x1FFFFFFF
+            if magic != MAGIC or flag not in expected:
+                raise self._damage(position, offset, "no record begins there")
+            payload = os.pread(self._fd, length, offset + _CHUNK.size)
+            if len(payload) < length:
+                raise self._damage(position, offset, "the file ends inside the record")
+            parts.append(payload)
+            if flag in (_WHOLE, _LAST):
+                return MAGIC.to_bytes(4, "little").join(parts)   # the cut-out magic numbers go back in
+            expected = (_MIDDLE, _LAST)
+            offset += _CHUNK.size + (length + 3) // 4 * 4
+
+    def read_image(self, position):
+        """`(label, encoded image bytes, id, id2)` of an image record with one label."""
+        payload = self.read(position)
+        if len(payload) < _IMAGE_HEADER.size:
+            raise self._damage(position, int(self.offsets[position]), f"{len(payload)} bytes are no image record")
+        flag, label, key, key2 = _IMAGE_HEADER.unpack_from(payload)
+        if flag > 0:                      # MXNet stores `flag` float labels after the header
+            first_image_byte = _IMAGE_HEADER.size + 4 * flag
+            label = np.frombuffer(payload, "<f4", flag, _IMAGE_HEADER.size) if len(payload) >= first_image_byte else label
+            return label, payload[first_image_byte:], key, key2
+        return label, payload[_IMAGE_HEADER.size:], key, key2
+
+    def describe(self, position):
+        """`FILE, key K, offset O`: how messages name a record."""
+        return f"{self.path}, key {self.keys[position]}, offset {self.offsets[position]}"
+
+    def _damage(self, position, offset, what):
+        return UserError(f"{self.describe(position)}: {what} (at byte {offset} of {self.bytes}); prepare the file again")
+
+
+def read_index(idx_path):
+    """Keys and offsets of an `.idx` file, two int64 arrays in the file's order."""
+    idx_path = Path(idx_path)
+    try:
+        text = idx_path.read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise UserError(f"{idx_path}: cannot be read ({reason}); an .idx must lie beside each .rec") from error
+    keys, offsets = [], []
+    for number, line in enumerate(text.splitlines(), start=1):
+        try:
+            key, offset = line.split("\t")
+            keys.append(int(key))
+            offsets.append(int(offset))
+        except ValueError:
+            raise UserError(f"{idx_path}, line {number}: {line!r} is not 'key<TAB>offset'; prepare the file again") from None
+    if not keys:
+        raise UserError(f"{idx_path}: holds no record; prepare the file again")
+    return np.array(keys, np.int64), np.array(offsets, np.int64)
+
+
+def write_image_records(rec_path, idx_path, records):
+    """Write image records with MXNet's own writer.
+
+    Parameters
+    ----------
+    rec_path, idx_path : path
+    records : iterable of (key, label, id2, image bytes)
+        `label` is one class index; `id2` is free (CIFAR-100 keeps the coarse label there).
+
+    Yields
+    ------
+    (key, label, payload bytes) after each record is written.
+    """
+    from mxnet import recordio
+
+    writer = recordio.MXIndexedRecordIO(str(idx_path), str(rec_path), "w")
+    try:
+        for key, label, id2, image in records:
+            payload = recordio.pack(recordio.IRHeader(0, float(label), key, id2), image)
+            writer.write_idx(key, payload)
+            yield key, label, payload
+    finally:
+        writer.close()
