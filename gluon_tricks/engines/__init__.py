@@ -1,0 +1,1 @@
+"""Who computes, and what sum of gradients arrives."""

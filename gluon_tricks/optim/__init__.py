@@ -1,0 +1,1 @@
+"""Learning-rate schedules; the optimizers are MXNet's own."""

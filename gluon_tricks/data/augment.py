@@ -1,0 +1,84 @@
+"""What happens to a CIFAR image before the net sees it: pad, random crop, flip, normalise.
+
+GluonCV's order and figures: four zero pixels on each side, a random 32 x 32 window, mirrored with probability 1/2,
+scaled to [0, 1], and normalised. Zeros are padded *before* normalisation, so the border is black, not grey.
+"""
+
+import numpy as np
+
+from gluon_tricks.randomness import sample_draws
+
+CIFAR_MEAN = (0.4914, 0.4822, 0.4465)      # RGB, on the 0..1 scale; GluonCV's, also used for CIFAR-100
+CIFAR_STD = (0.2023, 0.1994, 0.2010)
+PAD = 4
+
+
+def random_crop(images, tops, lefts, pad=PAD):
+    """Zero-pad by `pad` and cut a window of the original size.
+
+    Parameters
+    ----------
+    images : uint8 array, shape (N, H, W, C)
+    tops, lefts : int arrays, shape (N,), each in [0, 2 * pad]
+        Upper left corner of the window in the padded image.
+
+    Returns
+    -------
+    uint8 array, shape (N, H, W, C)
+    """
+    n, height, width, _ = images.shape
+    padded = np.pad(images, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+    rows = tops[:, None] + np.arange(height)
+    columns = lefts[:, None] + np.arange(width)
+    return padded[np.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]]
+
+
+def mirror(images, flips):
+    """Mirror those images left to right whose entry in the boolean array `flips`, shape (N,), is true."""
+    return np.where(flips[:, None, None, None], images[:, :, ::-1], images)
+
+
+def normalize(images, mean=CIFAR_MEAN, std=CIFAR_STD):
+    """`(pixel / 255 - mean) / std` per channel.
+
+    Parameters
+    ----------
+    images : uint8 array, shape (N, H, W, 3)
+
+    Returns
+    -------
+    float32 array, shape (N, 3, H, W)
+        Rounded in float32 after each operation, as MXNet's ToTensor and Normalize do.
+    """
+    levels = np.arange(256, dtype=np.float32) / np.float32(255)
+    out = np.empty((images.shape[0], images.shape[3], *images.shape[1:3]), np.float32)
+    for channel, (m, s) in enumerate(zip(np.float32(mean), np.float32(std))):
+        np.take((levels - m) / s, images[..., channel], out=out[:, channel])
+    return out
+
+
+class CifarTrainTransform:
+    """Random crop, flip and normalisation; a function of (seed, epoch, record) alone.
+
+    Parameters
+    ----------
+    seed : int
+    records : int
+        Size of the training set.
+    """
+
+    def __init__(self, seed, records):
+        self.seed, self.records = seed, records
+
+    def __call__(self, images, positions, epoch):
+        """uint8 images, shape (N, 32, 32, 3), of the records at `positions` -> float32, shape (N, 3, 32, 32)."""
+        draws = sample_draws(self.seed, epoch, self.records, 3)[positions]
+        tops, lefts = (draws[:, :2].T * (2 * PAD + 1)).astype(np.int64)
+        return normalize(mirror(random_crop(images, tops, lefts), draws[:, 2] < 0.5))
+
+
+class CifarTestTransform:
+    """Normalisation only."""
+
+    def __call__(self, images, positions, epoch):
+        return normalize(images)

@@ -1,0 +1,48 @@
+"""One process with one CPU or several GPUs."""
+
+import mxnet as mx
+from mxnet import gluon
+
+from gluon_tricks.errors import UserError
+
+
+class SingleProcess:
+    """Gradients arrive *summed* over the devices of this process; `trainer.step` therefore gets the global batch size.
+
+    Parameters
+    ----------
+    ctx : list of mxnet.Context
+        Devices; each gets an equal part of every batch.
+    """
+
+    rank, local_rank, world_size, is_writer = 0, 0, 1, True
+
+    def __init__(self, ctx):
+        self.ctx = ctx
+
+    def trainer(self, net, optimizer):
+        """A Trainer that updates on the devices, not in the kvstore, so that the optimizer's state can be saved."""
+        return gluon.Trainer(net.collect_params(), optimizer, kvstore="device", update_on_kvstore=False)
+
+    def split(self, array):
+        """One part of the array per device, in order."""
+        if len(self.ctx) == 1:
+            return [array.as_in_context(self.ctx[0])]
+        return gluon.utils.split_and_load(array, self.ctx, even_split=False)
+
+
+def create_engine(num_gpus):
+    """The engine for `--num-gpus`: 0 means the CPU.
+
+    Raises
+    ------
+    UserError
+        If MXNet sees fewer GPUs.
+    """
+    if num_gpus < 0:
+        raise UserError(f"--num-gpus {num_gpus}: must be 0 (CPU) or more")
+    seen = mx.context.num_gpus()
+    if num_gpus > seen:
+        raise UserError(f"--num-gpus {num_gpus}: MXNet sees {seen} GPUs; give --num-gpus {seen}"
+                        + ("" if seen else " to train on the CPU (python -m gluon_tricks doctor says why)"))
+    return SingleProcess([mx.gpu(i) for i in range(num_gpus)] or [mx.cpu()])

@@ -1,0 +1,44 @@
+"""Randomness is a function, not a state.
+
+Whatever is drawn follows from `(seed, purpose, epoch, index)` alone, through numpy's counter-based Philox generator: not
+from how many workers drew, in which order, or how often the run was resumed. MXNet's own generator (initialisation,
+dropout) is reseeded from the same words.
+"""
+
+import functools
+
+import numpy as np
+
+ORDER, AUGMENT, MIXUP, NET = 1, 2, 3, 4          # purposes: streams that must not repeat each other
+
+
+def generator(seed, *words):
+    """A numpy generator that depends on nothing but these whole numbers."""
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, *words))))
+
+
+@functools.lru_cache(maxsize=2)                   # the epoch that runs and the one being prefetched
+def epoch_order(seed, epoch, records):
+    """The permutation of `range(records)` in which an epoch visits the records; int64, shape (records,).
+
+    Sorting uniform draws, not `Generator.permutation`: numpy may change the latter's algorithm between versions.
+    """
+    order = np.argsort(generator(seed, ORDER, epoch).random(records), kind="stable")
+    order.flags.writeable = False
+    return order
+
+
+@functools.lru_cache(maxsize=2)
+def sample_draws(seed, epoch, records, draws):
+    """Uniform draws in [0, 1), shape (records, draws): row *i* belongs to record *i* in this epoch.
+
+    Row *i* is the same whatever the number of records, since the table is filled row by row.
+    """
+    table = generator(seed, AUGMENT, epoch).random((records, draws))
+    table.flags.writeable = False
+    return table
+
+
+def net_seed(seed, num_update):
+    """The seed for MXNet's generator before update `num_update` (initialisation: -1)."""
+    return int(generator(seed, NET, num_update + 1).integers(1 << 31))

@@ -1,0 +1,196 @@
+"""The loop: one epoch of training, one pass of evaluation, and what is counted on the way."""
+
+import math
+import time
+from dataclasses import dataclass, field
+
+import mxnet as mx
+from mxnet import autograd, nd
+
+from gluon_tricks.randomness import net_seed
+
+
+@dataclass
+class Progress:
+    """Where a run stands. All of it goes into the resume file.
+
+    `batch` counts the batches of `epoch` that are done, so `batch == batches_per_epoch` means: trained, not yet evaluated.
+    """
+    epoch: int = 0
+    batch: int = 0
+    num_update: int = 0
+    loss_sum: float = 0.0             # over the samples of the epoch so far
+    metric_sum: float = 0.0           # correct answers (accuracy) or RMSE values
+    metric_count: int = 0             # samples (accuracy) or device parts (RMSE)
+    epoch_s: float = 0.0              # spent on the epoch in earlier sittings
+    best_val: float = 0.0
+    history: list = field(default_factory=list)      # a dict per finished epoch
+
+    def next_epoch(self):
+        self.epoch += 1
+        self.batch = self.metric_count = 0
+        self.loss_sum = self.metric_sum = self.epoch_s = 0.0
+
+    @property
+    def train_metric(self):
+        """Average of the metric over the epoch so far; nan before its first batch."""
+        return self.metric_sum / self.metric_count if self.metric_count else math.nan
+
+
+class Diverged(Exception):
+    """The loss of an update is not finite."""
+
+    def __init__(self, epoch, num_update, loss):
+        super().__init__(f"loss is {loss} at update {num_update} (epoch {epoch})")
+        self.epoch, self.num_update, self.loss = epoch, num_update, loss
+
+
+class Stop(Exception):
+    """Raised by `after_update` to leave the epoch: a signal came, or the updates asked for are done."""
+
+
+class Meter:
+    """Adds each update's loss and metric to a `Progress`, one update late.
+
+    Reading a value waits for the computation behind it. Reading the *previous* update's values leaves the current one
+    running while the next batch is prepared.
+    """
+
+    def __init__(self, progress):
+        self.progress, self._pending = progress, None
+
+    def add(self, epoch, num_update, values, count):
+        """Take note of an update's `[(loss sum, metric sum)]`, one pair of scalar NDArrays per device."""
+        self.drain()
+        self._pending = epoch, num_update, values, count
+
+    def drain(self):
+        """Read what is pending; after this `progress` is complete.
+
+        Raises
+        ------
+        Diverged
+            If the loss is nan or infinite.
+        """
+        if self._pending is None:
+            return
+        epoch, num_update, values, count = self._pending
+        self._pending = None
+        loss = sum(float(loss_sum.asscalar()) for loss_sum, _ in values)
+        if not math.isfinite(loss):
+            raise Diverged(epoch, num_update, loss)
+        self.progress.loss_sum += loss
+        self.progress.metric_sum += sum(float(metric_sum.asscalar()) for _, metric_sum in values)
+        self.progress.metric_count += count
+
+
+def train_epoch(net, train_data, targets, loss, metric, trainer, schedule, engine, progress, after_update,
+                reseed_from=None):
+    """Train from `progress.batch` to the end of `progress.epoch`.
+
+    Parameters
+    ----------
+    net : HybridBlock, initialised on `engine.ctx`
+    train_data : loader
+        `epoch(e, start)` yields batches; `batch_size` images on each process.
+    targets : callable
+        `(data, label, epoch, batch) -> (data, target)` on one device: mixup and smoothing, or nothing.
+    loss : gluon loss, `(output, target) -> NDArray, shape (n,)`
+    metric : `accuracy` or `rmse`
+    schedule : callable, num_update -> learning rate
+    progress : Progress, updated in place
+    after_update : callable, `(meter)`, after each update; may raise `Stop`
+    reseed_from : int, optional
+        Seed for MXNet's generator, set anew before each update; only nets with dropout need it.
+
+    Raises
+    ------
+    Diverged, Stop
+    """
+    meter = Meter(progress)
+    for batch in train_data.epoch(progress.epoch, progress.batch):
+        trainer.set_learning_rate(schedule(progress.num_update))
+        if reseed_from is not None:
+            mx.random.seed(net_seed(reseed_from, progress.num_update))
+        # One part per device; mixup finds its partners inside a part
+        parts = [targets(data, label, progress.epoch, progress.batch)
+                 for data, label in zip(engine.split(batch.data), engine.split(batch.label))]
+        with autograd.record():
+            outputs = [net(data) for data, _ in parts]
+            losses = [loss(output, target) for output, (_, target) in zip(outputs, parts)]
+        autograd.backward(losses)
+        # Gradients are sums over samples; the step divides by the samples of all devices and processes
+        trainer.step(train_data.batch_size * engine.world_size)
+        progress.batch += 1
+        progress.num_update += 1
+        values = [(one.sum(), metric.of(output, target)) for one, output, (_, target) in zip(losses, outputs, parts)]
+        meter.add(progress.epoch, progress.num_update, values, metric.count(parts))
+        after_update(meter)
+    meter.drain()
+
+
+class accuracy:
+    """Share of right answers against hard labels."""
+    name = "accuracy"
+
+    @staticmethod
+    def of(output, label):
+        """Number of right answers, a scalar NDArray; `label` has shape (n,)."""
+        return (output.argmax(axis=1) == label.astype("float32")).sum()
+
+    @staticmethod
+    def count(parts):
+        return sum(target.shape[0] for _, target in parts)
+
+
+class rmse:
+    """Root of the mean squared difference between softmax outputs and dense targets, as GluonCV's mixup scripts log it.
+
+    MXNet averages the values of the devices' parts; it is not the root of the overall mean.
+    """
+    name = "rmse"
+
+    @staticmethod
+    def of(output, target):
+        """RMSE over one device's part, a scalar NDArray; `target` has shape (n, classes)."""
+        return (nd.softmax(output.astype("float32")) - target.astype("float32")).square().mean().sqrt()
+
+    @staticmethod
+    def count(parts):
+        return len(parts)
+
+
+def evaluate(net, val_data, engine, dtype="float32", keep_going=lambda: True):
+    """Accuracy over every image once.
+
+    Parameters
+    ----------
+    keep_going : callable
+        Asked after each batch; evaluation is left with `Stop` when it returns False.
+
+    Returns
+    -------
+    float
+    """
+    correct = total = 0
+    pending = []
+    for batch in val_data.epoch(0):
+        for data, label in zip(engine.split(batch.data), engine.split(batch.label)):
+            pending.append((net(data.astype(dtype, copy=False)).argmax(axis=1) == label).sum())
+            total += label.shape[0]
+        if len(pending) > 2 * len(engine.ctx):         # one batch behind, as in training
+            correct += float(pending.pop(0).asscalar())
+        if not keep_going():
+            raise Stop
+    correct += sum(float(value.asscalar()) for value in pending)
+    return correct / total
+
+
+class Stopwatch:
+    """Seconds since it was made, plus those of earlier sittings."""
+
+    def __init__(self, earlier_s=0.0):
+        self._start = time.time() - earlier_s
+
+    def seconds(self):
+        return time.time() - self._start

@@ -1,0 +1,34 @@
+"""Label smoothing (§5.2).
+
+    paper, Eq. 4:  q_i = 1 - eps          for the true class,  eps / (K - 1)  otherwise
+    GluonCV:       q_i = 1 - eta + eta/K  for the true class,  eta / K        otherwise   <- this file
+
+Equal when eps = eta (K - 1) / K; for K = 10, eta = 0.1 that is eps = 0.09. Mixup blends these rows, so both tricks share
+this function; eta = 0 gives plain one-hot rows.
+"""
+
+
+def smooth_one_hot(labels, classes, eta=0.1):
+    """Smoothed training targets.
+
+    Parameters
+    ----------
+    labels : NDArray, shape (N,)
+        Class indices in [0, classes).
+    classes : int
+    eta : float in [0, 1)
+        Probability mass spread evenly over all classes.
+
+    Returns
+    -------
+    NDArray, shape (N, classes)
+        Rows sum to 1.
+
+    Raises
+    ------
+    ValueError
+        If eta is outside [0, 1).
+    """
+    if not 0.0 <= eta < 1.0:
+        raise ValueError(f"eta must be in [0, 1), got {eta}")
+    return labels.one_hot(classes, on_value=1 - eta + eta / classes, off_value=eta / classes)

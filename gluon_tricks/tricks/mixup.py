@@ -1,0 +1,49 @@
+"""Mixup (§5.4).
+
+    paper, Eq. 7-8:  x = lam x_i + (1 - lam) x_j,   y = lam y_i + (1 - lam) y_j,   lam ~ Beta(alpha, alpha)
+                     for two random examples i, j
+    GluonCV:         one lam per update for all images and devices; the partner of image i of n is image n - 1 - i
+                     of the same device's part, so every pair occurs twice, with lam and with 1 - lam   <- this file
+
+The paper takes alpha = 0.2 on ImageNet; GluonCV's CIFAR script takes alpha = 1 (lam uniform) and no mixup in the last 20
+epochs.
+"""
+
+CIFAR_ALPHA = 1.0
+CIFAR_OFF_EPOCHS = 20
+
+
+def sample_lam(alpha, rng):
+    """Draw the mixing weight.
+
+    Parameters
+    ----------
+    alpha : float > 0
+        Both parameters of the Beta distribution.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    float in [0, 1]
+    """
+    if alpha <= 0:
+        raise ValueError(f"alpha must be positive, got {alpha}")
+    return float(rng.beta(alpha, alpha))
+
+
+def mixup(data, targets, lam):
+    """Mix a device's part of the batch with itself in reversed order.
+
+    Parameters
+    ----------
+    data : NDArray, shape (N, ...)
+    targets : NDArray, shape (N, classes)
+        Rows of class probabilities, smoothed already where label smoothing is on.
+    lam : float in [0, 1]
+        Weight of each image itself; 1 leaves everything as it is.
+
+    Returns
+    -------
+    (NDArray, NDArray), of the same shapes
+    """
+    return lam * data + (1 - lam) * data[::-1], lam * targets + (1 - lam) * targets[::-1]
