@@ -21,6 +21,9 @@ from gluon_tricks.errors import UserError
 from gluon_tricks.randomness import epoch_order
 
 
+CIFAR_BACKENDS = ("ours", "mxnet")
+
+
 class Batch(NamedTuple):
     """Images and labels of one update or evaluation step on one process."""
     data: nd.NDArray            # float32, shape (N, 3, H, W)

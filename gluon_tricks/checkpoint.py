@@ -1,0 +1,188 @@
+"""Everything a run needs to go on as if it had never stopped.
+
+A resume file is one `.npz` archive, no pickle:
+
+    param/NAME      parameter or running statistic, structural names, first device
+    param@D/NAME    running statistics of device D > 0, which differ between devices
+    state/I/NAME    I-th array of the optimizer's state: NAG's momentum, and with float16 the float32 master copy
+    meta            JSON: progress, update count, arguments, data root hash, versions
+
+It is written under a temporary name, synced and renamed, so a kill leaves the previous one. `.params` files for exchange
+with GluonCV are written by Gluon itself, through the same renaming.
+"""
+
+import json
+import os
+import zipfile
+from dataclasses import asdict
+from pathlib import Path
+
+import mxnet as mx
+import numpy as np
+from mxnet import nd
+
+from gluon_tricks.errors import UserError
+from gluon_tricks.files import atomic_path
+from gluon_tricks.training import Progress
+
+FORMAT = 1
+MUST_AGREE = {"model": "--model", "classes": "--dataset", "dataset": "--dataset", "data_root_hash": "--data-dir",
+              "seed": "--seed", "dtype": "--dtype", "devices": "--num-gpus", "mixup": "--mixup"}
+
+
+def save_params(net, path):
+    """`net.save_parameters` through a temporary name; the file is GluonCV's and Gluon's `.params`."""
+    with atomic_path(path) as part:
+        net.save_parameters(str(part))
+
+
+def save_resume(path, net, trainer, progress, facts):
+    """Write a resume file.
+
+    Parameters
+    ----------
+    facts : dict
+        JSON-able; `load_resume` compares the keys of `MUST_AGREE` with those of the run that resumes.
+    """
+    arrays = {}
+    for name, param in _named_parameters(net).items():
+        for device, value in enumerate(param.list_data()):
+            if device == 0:
+                arrays[f"param/{name}"] = value.asnumpy()
+            elif param.grad_req == "null":
+                arrays[f"param@{device}/{name}"] = value.asnumpy()
+    for name, state in _optimizer_states(net, trainer).items():
+        for i, value in enumerate(state):
+            arrays[f"state/{i}/{name}"] = value.asnumpy()
+    meta = {"format": FORMAT, "facts": facts, "progress": asdict(progress)}
+    arrays["meta"] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
+    with atomic_path(path) as part, open(part, "wb") as stream:
+        np.savez(stream, **arrays)
+
+
+def read_meta(path):
+    """`(facts, Progress)` of a resume file, without its arrays.
+
+    Raises
+    ------
+    UserError
+        If the file is missing, damaged, or of another format.
+    """
+    with _open(path) as archive:
+        try:
+            meta = json.loads(archive["meta"].tobytes())
+        except (KeyError, ValueError, zipfile.BadZipFile) as error:
+            raise UserError(f"--resume {path}: is no resume file of this project ({error})") from error
+    if meta.get("format") != FORMAT:
+        raise UserError(f"--resume {path}: format {meta.get('format')}, this version reads {FORMAT}")
+    return meta["facts"], Progress(**meta["progress"])
+
+
+def check_facts(path, saved, current):
+    """Refuse a resume file of another run; return sentences about what differs but may.
+
+    Raises
+    ------
+    UserError
+        If model, data, seed, type or device count differ.
+    """
+    for key, flag in MUST_AGREE.items():
+        if saved.get(key) != current.get(key):
+            raise UserError(f"--resume {path}: was made with {key} {saved.get(key)!r}, this run has {current.get(key)!r}; "
+                            f"give the same {flag}, or another --save-dir")
+    notes = []
+    for name, value in current["args"].items():
+        if name not in NOT_NUMERIC and name in saved["args"] and saved["args"][name] != value:
+            notes.append(f"--{name.replace('_', '-')} was {saved['args'][name]!r} and is now {value!r}: "
+                         f"the run will not be the uninterrupted one")
+    if saved.get("threads") != current.get("threads"):
+        notes.append(f"OMP_NUM_THREADS was {saved.get('threads')} and is now {current.get('threads')}: sums are added in "
+                     f"another order, so the last bits will differ from the uninterrupted run's")
+    return notes
+
+
+NOT_NUMERIC = {"num_workers", "save_dir", "save_period", "save_plot_dir", "logging_dir", "resume", "overwrite", "json_log",
+               "tensorboard", "log_interval", "max_updates", "checkpoint_period", "data_dir", "mode"}
+
+
+def load_resume(path, net, trainer):
+    """Put parameters and optimizer state back; the net must have run forward once, so that all shapes are known."""
+    with _open(path) as archive:
+        try:
+            stored = {name: archive[name] for name in archive.files if name != "meta"}
+        except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
+            raise UserError(f"--resume {path}: is damaged ({error}); delete it to start again") from error
+    params = _named_parameters(net)
+    names = {name.split("/", 1)[1] for name in stored if name.startswith("param/")}
+    if names != set(params):
+        odd = sorted(names.symmetric_difference(params))[0]
+        raise UserError(f"--resume {path}: its parameters are not this model's ({odd} is only in one of them)")
+    for name, param in params.items():
+        value = stored[f"param/{name}"]
+        if value.shape != param.shape:
+            raise UserError(f"--resume {path}: {name} has shape {value.shape}, the model's has {param.shape}")
+        for device, target in enumerate(param.list_data()):
+            target[:] = nd.array(stored.get(f"param@{device}/{name}", value), dtype=value.dtype)
+    _restore_optimizer(net, trainer, stored)
+    mx.nd.waitall()
+
+
+def _named_parameters(net):
+    return net._collect_params_with_prefix()      # structural names: those of `.params` files
+
+
+def _trainer_indices(net, trainer):
+    """Structural name -> the Trainer's index, for parameters that are trained."""
+    index_of = {id(param): i for i, param in enumerate(trainer._params)}
+    return {name: index_of[id(param)] for name, param in _named_parameters(net).items() if param.grad_req != "null"}
+
+
+def _optimizer_states(net, trainer):
+    """Structural name -> list of state arrays on the first device; empty before the first update."""
+    states = trainer._updaters[0].states
+    return {name: list(_flat(states[i])) for name, i in _trainer_indices(net, trainer).items() if i in states}
+
+
+def _flat(state):
+    if isinstance(state, (list, tuple)):
+        for part in state:
+            yield from _flat(part)
+    elif state is not None:
+        yield state
+
+
+def _restore_optimizer(net, trainer, stored):
+    """Let MXNet create each state in its own shape and nesting, then fill it.
+
+    Trainer.save_states would pickle the whole optimizer, schedule included; the counts and arrays are all that matters.
+    """
+    optimizer = trainer._optimizer
+    for device, updater in enumerate(trainer._updaters):
+        for name, i in _trainer_indices(net, trainer).items():
+            if f"state/0/{name}" not in stored:
+                continue
+            weight = trainer._params[i].list_data()[device]
+            updater.states[i] = optimizer.create_state_multi_precision(i, weight)
+            updater.states_synced[i] = True
+            for number, target in enumerate(_flat(updater.states[i])):
+                value = stored[f"state/{number}/{name}"]
+                target[:] = nd.array(value, dtype=value.dtype)
+
+
+def _open(path):
+    try:
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+        raise UserError(f"--resume {path}: cannot be read ({error}); delete it to start again") from error
+
+
+def check_writable(flag, folder):
+    """Make a folder and check that files can be written there."""
+    folder = Path(folder).expanduser()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{flag} {folder}: cannot be made ({error.strerror}); give a folder you may write to") from error
+    if not os.access(folder, os.W_OK):
+        raise UserError(f"{flag} {folder}: is not writable; give a folder you may write to")
+    return folder

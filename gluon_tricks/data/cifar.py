@@ -1,0 +1,63 @@
+"""Training and validation batches of a prepared CIFAR data set."""
+
+import sys
+from typing import NamedTuple
+
+from gluon_tricks.data.augment import CifarTestTransform, CifarTrainTransform
+from gluon_tricks.data.loaders import ImagesInMemory, MXNetLoader, RecordLoader
+from gluon_tricks.data.manifest import open_split, read_manifest
+from gluon_tricks.data.paths import default_record_dir
+from gluon_tricks.errors import UserError
+
+
+class CifarData(NamedTuple):
+    train: RecordLoader
+    val: RecordLoader
+    classes: list
+    root_hash: str
+    subset: str              # what the manifest says was left out; "" for the complete data set
+
+
+def open_cifar(dataset, folder, backend, batch_size, seed, num_workers):
+    """Open and check a prepared data set.
+
+    Parameters
+    ----------
+    dataset : "cifar10", "cifar100" or "cifar10-excerpt"
+    folder : path or None
+        None: the default place; if nothing is there, it is prepared from what GluonCV left beside it, or downloaded.
+    backend : "ours" or "mxnet"
+    batch_size : int
+        Images per batch over all devices of this process.
+
+    Raises
+    ------
+    UserError
+        If data are missing, damaged, not the ones named, or fewer than a batch.
+    """
+    if folder is None:
+        folder = default_record_dir(dataset)
+        if not (folder / "manifest.json").exists() and dataset != "cifar10-excerpt":
+            _prepare(dataset)
+    manifest = read_manifest(folder)
+    if manifest.dataset != dataset.split("-")[0]:
+        raise UserError(f"--data-dir {folder}: holds {manifest.dataset}, not --dataset {dataset}")
+    readers = {name: open_split(folder, name, manifest) for name in ("train", "test")}
+    records = len(readers["train"][0])
+    if batch_size > records:
+        raise UserError(f"--batch-size: {batch_size} images over all devices, but the training set has {records}")
+    if backend == "mxnet":
+        train, val = (MXNetLoader(readers[name][0].path, len(readers[name][0]), batch_size, name == "train", seed,
+                                  num_workers) for name in ("train", "test"))
+    else:
+        images = {name: ImagesInMemory(*readers[name], num_workers=num_workers) for name in ("train", "test")}
+        train = RecordLoader(images["train"], CifarTrainTransform(seed, records), batch_size, seed, "discard", num_workers)
+        val = RecordLoader(images["test"], CifarTestTransform(), batch_size, None, "keep", num_workers)
+    return CifarData(train, val, manifest.classes, manifest.root_hash, manifest.subset)
+
+
+def _prepare(dataset):
+    from data_prep.cifar import main
+
+    print(f"{dataset} is not prepared yet: python data_prep/cifar.py --dataset {dataset}", file=sys.stderr)
+    main(["--dataset", dataset])

@@ -1,0 +1,198 @@
+"""One sitting of a run: resume, progress bar, checkpoints, signals, and what is written at each epoch's end."""
+
+import math
+import signal
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from gluon_tricks import checkpoint
+from gluon_tricks.errors import UserError
+from gluon_tricks.run_record import Metrics, command, open_log, plot_history, write_run_json
+from gluon_tricks.training import Diverged, Progress, Stop, Stopwatch
+
+
+@dataclass(frozen=True)
+class RunPaths:
+    """Where a run writes. Names of parameter files and plot are GluonCV's."""
+    log: Path
+    metrics: Path
+    plot: Path
+    save_dir: Path
+    best: str                # templates over {val:.4f} and {epoch}
+    periodic: str
+    resume: Path
+    tensorboard: Path = None
+
+    @property
+    def run_json(self):
+        return self.metrics.with_name("run.json")
+
+
+class Run:
+    """Carries a training from its first update, or from where it was stopped, to its end.
+
+    Parameters
+    ----------
+    paths : RunPaths
+    facts : dict
+        Goes into run.json and the resume file; see `checkpoint.MUST_AGREE`.
+    resume : str
+        "" (start anew), "auto" (go on if there is a resume file) or the path of a resume file.
+    overwrite : bool
+        Replace an earlier run's resume file, log and metrics.
+    """
+
+    def __init__(self, paths, facts, resume="", overwrite=False):
+        self.paths, self.facts, self.overwrite = paths, facts, overwrite
+        self.progress, self.notes, self._resume_path = Progress(), [], None
+        self._signal = None
+        if resume:
+            path = paths.resume if resume == "auto" else Path(resume).expanduser()
+            if path.exists() or resume != "auto":
+                saved, self.progress = checkpoint.read_meta(path)
+                self.notes = checkpoint.check_facts(path, saved, facts)
+                self._resume_path = path
+        elif paths.resume.exists() and not overwrite:
+            raise UserError(f"--save-dir {paths.save_dir}: holds a run of this model already ({paths.resume.name}); give "
+                            f"--resume auto to go on, --overwrite to start again, or another --save-dir")
+
+    @property
+    def resumed(self):
+        return self._resume_path is not None
+
+    def open(self, net, trainer, header, lines, num_epochs, batches_per_epoch, **options):
+        """Load the resume file if there is one, open log and metrics, and write the opening lines.
+
+        Parameters
+        ----------
+        header : str
+            GluonCV's first line, the namespace.
+        lines : list of str
+            What else to say at the start.
+        options : checkpoint_period, save_period, log_interval, max_updates
+        """
+        self.net, self.trainer, self.num_epochs, self.options = net, trainer, num_epochs, options
+        self.batches_per_epoch = batches_per_epoch
+        if self._resume_path:
+            checkpoint.load_resume(self._resume_path, net, trainer)
+        elif self.overwrite:
+            self.paths.resume.unlink(missing_ok=True)
+        self.log = open_log(self.paths.log, overwrite=self.overwrite and not self.resumed)
+        self.metrics = Metrics(self.paths.metrics, self.progress if self.resumed else None,
+                               self.overwrite and not self.resumed, self.paths.tensorboard)
+        write_run_json(self.paths.run_json, self.facts)
+        for line in [header, *lines, *(f"warning: {note}" for note in self.notes)]:
+            self.log.info(line)
+        if self.resumed:
+            self.log.info(f"resumed at epoch {self.progress.epoch}, batch {self.progress.batch}, "
+                          f"update {self.progress.num_update}, from {self._resume_path}")
+
+    @contextmanager
+    def sitting(self):
+        """Signals are noted, the bar is shown, and whatever ends the run is said; sets `exit_code`."""
+        self.exit_code = 0
+        earlier = {number: signal.signal(number, self._note_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+        self._bar = tqdm(total=self.num_epochs * self.batches_per_epoch, initial=self.progress.num_update,
+                         unit="update", disable=None, dynamic_ncols=True)
+        try:
+            with logging_redirect_tqdm():
+                yield self
+        except Stop:
+            self.save_resume()
+            why = signal.Signals(self._signal).name if self._signal else f"--max-updates {self.options['max_updates']}"
+            self.log.info(f"stopped by {why} at epoch {self.progress.epoch}, update {self.progress.num_update}; "
+                          f"go on with: {_resume_command()}")
+        except Diverged as error:
+            kept = f"{self.paths.resume} keeps the last good state" if self.paths.resume.exists() else \
+                "no state had been saved before"
+            self.log.info(f"error: {error}; training stops, {kept}; try a lower --lr")
+            self.exit_code = 1
+        finally:
+            self._bar.close()
+            self.metrics.close()
+            for number, handler in earlier.items():
+                signal.signal(number, handler)
+
+    def _note_signal(self, number, frame):
+        if self._signal:                   # a second one: the user does not want to wait
+            raise KeyboardInterrupt
+        self._signal = number
+
+    def keep_going(self):
+        """False once a signal to stop has come."""
+        return self._signal is None
+
+    def begin_epoch(self):
+        self._watch = Stopwatch(self.progress.epoch_s)
+        self._interval = time.time(), self.progress.num_update
+
+    def after_update(self, meter):
+        """Bar, interval record, checkpoint, and the reasons to stop."""
+        progress, options = self.progress, self.options
+        self._bar.update()
+        if options["log_interval"] and progress.batch % options["log_interval"] == 0:
+            meter.drain()
+            self._write_interval()
+        wanted = options["max_updates"] and progress.num_update >= options["max_updates"]
+        if self._signal or wanted:
+            meter.drain()
+            raise Stop
+        if options["checkpoint_period"] and progress.num_update % options["checkpoint_period"] == 0:
+            meter.drain()                  # a state whose loss is not finite must not be kept
+            self.save_resume()
+
+    def _write_interval(self):
+        progress, (since, first) = self.progress, self._interval
+        samples = (progress.num_update - first) * self.facts["global_batch_size"]
+        numbers = {"epoch": progress.epoch, "batch": progress.batch, "lr": self.trainer.learning_rate,
+                   "samples_per_s": samples / (time.time() - since), self.facts["train_metric"]: progress.train_metric,
+                   "loss": progress.loss_sum / (progress.batch * self.facts["global_batch_size"])}
+        self.metrics.write("interval", progress.num_update, **numbers)
+        self._bar.set_postfix_str(f"epoch {progress.epoch}, loss {numbers['loss']:.3f}")
+        self._interval = time.time(), progress.num_update
+
+    def end_epoch(self, val, epoch_line):
+        """Save and write everything that an epoch's end calls for.
+
+        Parameters
+        ----------
+        val : float
+            Validation accuracy.
+        epoch_line : callable, `(epoch, train, val, loss, time_s) -> str`
+        """
+        progress, paths = self.progress, self.paths
+        epoch, loss = progress.epoch, progress.loss_sum / (progress.batch * self.facts["global_batch_size"])
+        row = {"epoch": epoch, "train": progress.train_metric, "train_metric": self.facts["train_metric"], "val": val,
+               "loss": loss, "lr": self.trainer.learning_rate}
+        progress.history.append(row)
+        plot_history(paths.plot, progress.history, self.facts["title"])
+        if val > progress.best_val:
+            progress.best_val = val
+            checkpoint.save_params(self.net, paths.save_dir / paths.best.format(val=val, epoch=epoch))
+        last = epoch + 1 == self.num_epochs
+        if last or self.options["save_period"] and (epoch + 1) % self.options["save_period"] == 0:
+            checkpoint.save_params(self.net, paths.save_dir / paths.periodic.format(epoch=epoch))
+        time_s = self._watch.seconds()
+        self.log.info(epoch_line(epoch, progress.train_metric, val, loss, time_s))
+        samples = progress.batch * self.facts["global_batch_size"]
+        self.metrics.write("epoch", progress.num_update, epoch=epoch, lr=row["lr"], loss=loss, err_top1=1 - val,
+                           time_s=time_s, samples_per_s=samples / time_s, **{self.facts["train_metric"]: row["train"]})
+        progress.next_epoch()
+        self.save_resume()
+
+    def save_resume(self):
+        """Write the resume file; the meter has been drained."""
+        if math.isfinite(self.progress.loss_sum):
+            if self.progress.batch:
+                self.progress.epoch_s = self._watch.seconds()
+            checkpoint.save_resume(self.paths.resume, self.net, self.trainer, self.progress, self.facts)
+
+
+def _resume_command():
+    words = command("--resume", "auto").replace(" --overwrite", "")
+    return words.replace(" --resume auto", "", 1) if words.count(" --resume auto") > 1 else words

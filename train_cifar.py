@@ -1,0 +1,271 @@
+"""Train on CIFAR-10 or CIFAR-100 as GluonCV's train_cifar10.py and train_mixup_cifar10.py do.
+
+    python train_cifar.py --dataset cifar10-excerpt --model cifar_resnet20_v1 --mode hybrid --num-epochs 3
+    python train_cifar.py --num-epochs 200 --mode hybrid --num-gpus 1 -j 2 --batch-size 128 --wd 0.0001 --lr 0.1 \\
+        --lr-decay 0.1 --lr-decay-epoch 100,150 --model cifar_resnet20_v1
+    python train_cifar.py --mixup --num-epochs 220 --mode hybrid --num-gpus 1 -j 2 --batch-size 128 --wd 0.0001 --lr 0.1 \\
+        --lr-decay 0.1 --lr-decay-epoch 100,150 --model cifar_resnet20_v1 --resume auto
+
+The first runs on the embedded excerpt, the others are published commands. A stopped or killed run goes on with
+--resume auto and ends with the same parameters, bit for bit. `python -m gluon_tricks compare LOG` judges the log.
+"""
+
+import argparse
+import os
+import sys
+from functools import partial
+from pathlib import Path
+
+import gluon_tricks  # noqa: F401  before mxnet: prepares the process
+import mxnet as mx
+from mxnet import gluon, nd
+
+from gluon_tricks.checkpoint import check_writable
+from gluon_tricks.compare import judge
+from gluon_tricks.data.cifar import open_cifar
+from gluon_tricks.data.loaders import CIFAR_BACKENDS
+from gluon_tricks.engines.single import create_engine
+from gluon_tricks.errors import UserError, run_main
+from gluon_tricks.log_lines import cifar_epoch_line, namespace_line
+from gluon_tricks.models import get_model
+from gluon_tricks.optim.lr_schedule import MODES, epoch_steps, head_schedule
+from gluon_tricks.randomness import MIXUP, generator, net_seed
+from gluon_tricks.run import Run, RunPaths
+from gluon_tricks.training import accuracy, evaluate, rmse, train_epoch
+from gluon_tricks.tricks.label_smoothing import smooth_one_hot
+from gluon_tricks.tricks.mixup import CIFAR_ALPHA, CIFAR_OFF_EPOCHS, mixup, sample_lam
+
+
+def main(argv=None):
+    args = parse_args(argv)
+    engine = create_engine(args.num_gpus)                                            # who computes
+    data = open_cifar(args.dataset, args.data_dir, args.data_backend, batch_size_of(args), args.seed, args.num_workers)
+    run = Run(run_paths(args), facts(args, data, engine), args.resume, args.overwrite)
+    net = build_net(args, data.classes, engine)                                      # what learns
+    schedule = learning_rate(args, data.train.batches_per_epoch)                     # how fast
+    trainer = engine.trainer(net, nag(args))                                         # what moves it
+    targets, loss, metric = training_targets(args, data.classes)                     # what it is told    (§5.2, §5.4)
+    run.open(net, trainer, namespace_line(vars(args)), opening_lines(args, data, engine), args.num_epochs,
+             data.train.batches_per_epoch, checkpoint_period=args.checkpoint_period, save_period=args.save_period,
+             log_interval=args.log_interval, max_updates=args.max_updates)
+    with run.sitting():
+        while run.progress.epoch < args.num_epochs:
+            run.begin_epoch()
+            train_epoch(net, data.train, targets, loss, metric, trainer, schedule, engine, run.progress,
+                        run.after_update, reseed_from=args.seed if args.drop_rate else None)
+            val = evaluate(net, data.val, engine, args.dtype, run.keep_going)
+            run.end_epoch(val, cifar_epoch_line)
+    return finish(run)
+
+
+def finish(run):
+    """Say where the results are and how they compare; the exit code."""
+    if run.progress.history:
+        print(f"log: {run.paths.log}\nplot: {run.paths.plot}\n"
+              f"validation accuracy: last {run.progress.history[-1]['val']:.4f}, best {run.progress.best_val:.4f}\n"
+              f"{judge(run.paths.log).line}")
+    return run.exit_code
+
+
+# --- builders -----------------------------------------------------------------------------------------------------
+
+def build_net(args, classes, engine):
+    """The net, initialised as GluonCV's CIFAR scripts do, or from --resume-from."""
+    if args.dtype == "bfloat16":
+        from mxnet.contrib import amp
+        amp.init("bfloat16")           # patches operators, so it comes before the model
+    kwargs = {"drop_rate": args.drop_rate} if args.model.startswith("cifar_wideresnet") else {}
+    net = get_model(args.model, classes=len(classes), **kwargs)
+    if args.dtype == "float16":
+        net.cast("float16")
+    mx.random.seed(net_seed(args.seed, -1))
+    if args.resume_from:
+        try:
+            net.load_parameters(args.resume_from, ctx=engine.ctx)
+        except (AssertionError, ValueError, OSError, mx.MXNetError) as error:
+            raise UserError(f"--resume-from {args.resume_from}: does not load into {args.model} "
+                            f"({str(error).splitlines()[0]})") from error
+    else:
+        net.initialize(mx.init.Xavier(), ctx=engine.ctx)
+    for ctx in engine.ctx:             # once through, so that every shape is known
+        net(nd.zeros((1, 3, 32, 32), ctx=ctx, dtype="float16" if args.dtype == "float16" else "float32"))
+    if args.mode == "hybrid":
+        net.hybridize(static_alloc=True, static_shape=True)
+    return net
+
+
+def learning_rate(args, updates_per_epoch):
+    """num_update -> rate. Without warm-up, `step` is the CIFAR scripts' own rule."""
+    if args.lr_mode == "step" and not args.warmup_epochs:
+        return epoch_steps(args.lr, args.lr_decay, args.decay_epochs, updates_per_epoch)
+    return head_schedule(args.lr_mode, args.lr, args.num_epochs, updates_per_epoch, args.warmup_epochs, args.lr_decay,
+                         args.decay_epochs)
+
+
+def nag(args):
+    """MXNet's NAG; with float16 it keeps float32 masters."""
+    return mx.optimizer.NAG(learning_rate=args.lr, momentum=args.momentum, wd=args.wd,
+                            multi_precision=args.dtype == "float16")
+
+
+def training_targets(args, classes):
+    """`(targets, loss, metric)`: what `train_epoch` shows the net and how it counts."""
+    eta = 0.1 if args.label_smoothing else 0.0
+    dense = args.mixup or args.label_smoothing
+    criterion = gluon.loss.SoftmaxCrossEntropyLoss(sparse_label=not dense)
+
+    def targets(data, label, epoch, batch):
+        target = smooth_one_hot(label, len(classes), eta) if dense else label
+        if args.mixup and epoch < args.num_epochs - args.mixup_off_epoch:
+            lam = sample_lam(args.mixup_alpha, generator(args.seed, MIXUP, epoch, batch))
+            data, target = mixup(data, target, lam)
+        return data.astype("float16") if args.dtype == "float16" else data, target
+
+    def loss(output, target):          # in float32 whatever the net computes in
+        return criterion(output.astype("float32", copy=False), target)
+
+    return targets, loss, rmse if dense else accuracy
+
+
+def batch_size_of(args):
+    return args.batch_size * max(1, args.num_gpus)
+
+
+def run_paths(args):
+    """GluonCV's names; the mixup script's carry `_mixup` in the model part."""
+    name = args.model + ("_mixup" if args.mixup else "")
+    data = "cifar100" if args.dataset == "cifar100" else "cifar10"
+    save_dir = check_writable("--save-dir", args.save_dir)
+    log_dir = check_writable("--logging-dir", args.logging_dir)
+    stem = f"train_{data}_{name}"
+    metrics = Path(args.json_log).expanduser() if args.json_log else log_dir / stem / "metrics.jsonl"
+    check_writable("--json-log", metrics.parent)
+    return RunPaths(log=log_dir / f"{stem}.log", metrics=metrics,
+                    plot=check_writable("--save-plot-dir", args.save_plot_dir) / f"{name}_history.png", save_dir=save_dir,
+                    best=f"{{val:.4f}}-{'cifar' if data == 'cifar10' else data}-{name}-{{epoch}}-best.params",
+                    periodic=f"{data}-{name}-{{epoch}}.params", resume=save_dir / f"{data}-{name}.resume.npz",
+                    tensorboard=Path(args.tensorboard).expanduser() if args.tensorboard else None)
+
+
+def facts(args, data, engine):
+    """What run.json and the resume file say of this run."""
+    return {"model": args.model, "dataset": args.dataset, "classes": len(data.classes), "seed": args.seed,
+            "dtype": args.dtype, "mixup": args.mixup, "data_root_hash": data.root_hash, "devices": len(engine.ctx),
+            "data_backend": args.data_backend, "global_batch_size": batch_size_of(args) * engine.world_size,
+            "threads": os.environ["OMP_NUM_THREADS"], "title": args.model + (" with mixup" if args.mixup else ""),
+            "train_metric": "rmse" if args.mixup or args.label_smoothing else "accuracy", "args": vars(args)}
+
+
+def opening_lines(args, data, engine):
+    """The sums done: batch, rate, updates, data."""
+    n = len(engine.ctx)
+    left_out = data.train.records - data.train.batches_per_epoch * batch_size_of(args)
+    yield (f"global batch {batch_size_of(args)} = {args.batch_size} per device x {n} device{'s' * (n > 1)} x 1 process; "
+           f"lr {args.lr:g}; {data.train.batches_per_epoch} updates/epoch, {left_out} images left out of each")
+    yield (f"data {args.dataset}: {data.train.records} training and {data.val.records} validation images, "
+           f"root hash {data.root_hash}")
+    yield f"seed {args.seed}; {os.environ['OMP_NUM_THREADS']} operator threads, {args.num_workers} loader threads"
+    if args.lr_decay_period:
+        yield "warning: --lr-decay-period has no effect, here as in GluonCV's CIFAR scripts; use --lr-decay-epoch"
+    if args.mixup and args.num_epochs <= args.mixup_off_epoch:
+        yield (f"warning: --num-epochs {args.num_epochs} with --mixup: nothing is mixed in the last "
+               f"{args.mixup_off_epoch} epochs, so nothing is mixed at all; lower --mixup-off-epoch")
+    if args.dataset == "cifar10-excerpt":
+        yield "note: an excerpt of CIFAR-10; accuracies are not comparable with published ones"
+
+
+# --- flags --------------------------------------------------------------------------------------------------------
+
+def parse_args(argv):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ref = parser.add_argument_group("As in GluonCV's train_cifar10.py and train_mixup_cifar10.py")
+    ref.add_argument("--batch-size", type=int, default=32, help="images per device and update (default 32)")
+    ref.add_argument("--num-gpus", type=int, default=0, help="GPUs to use; 0 means CPU (default 0)")
+    ref.add_argument("--model", default="resnet",
+                     help="model name, as cifar_resnet20_v1; GluonCV's default, resnet, does not exist there either")
+    ref.add_argument("-j", "--num-data-workers", dest="num_workers", type=int, default=4,
+                     help="threads that prepare batches (default 4)")
+    ref.add_argument("--num-epochs", type=int, default=3, help="passes over the data (default 3)")
+    ref.add_argument("--lr", type=float, default=0.1, help="learning rate of the global batch (default 0.1)")
+    ref.add_argument("--momentum", type=float, default=0.9, help="NAG momentum (default 0.9)")
+    ref.add_argument("--wd", type=float, default=0.0001, help="weight decay, on every parameter (default 0.0001)")
+    ref.add_argument("--lr-decay", type=float, default=0.1, help="factor of one step (default 0.1)")
+    ref.add_argument("--lr-decay-period", type=int, default=0, help="has no effect, as in the original")
+    ref.add_argument("--lr-decay-epoch", default="40,60", help="ascending epochs to step at (default 40,60)")
+    ref.add_argument("--drop-rate", type=float, default=0.0, help="dropout, for cifar_wideresnet* only (default 0)")
+    ref.add_argument("--mode", help="hybrid compiles the net; anything else is imperative")
+    ref.add_argument("--save-period", type=int, default=10, help="save parameters every so many epochs (default 10)")
+    ref.add_argument("--save-dir", default="params", help="folder for parameters and the resume file (default params)")
+    ref.add_argument("--logging-dir", default="logs", help="folder for the log (default logs)")
+    ref.add_argument("--resume-from", metavar="FILE", help="start from these parameters, at epoch 0")
+    ref.add_argument("--save-plot-dir", default=".", help="folder for MODEL_history.png (default .)")
+
+    ours = parser.add_argument_group("Not in GluonCV")
+    ours.add_argument("--mixup", action="store_true", help="train as train_mixup_cifar10.py does")
+    ours.add_argument("--mixup-alpha", type=float, default=CIFAR_ALPHA, help="of the Beta distribution (default 1)")
+    ours.add_argument("--mixup-off-epoch", type=int, default=CIFAR_OFF_EPOCHS,
+                      help="final epochs without mixup (default 20)")
+    ours.add_argument("--dataset", choices=("cifar10", "cifar100", "cifar10-excerpt"), default="cifar10",
+                      help="cifar10-excerpt is embedded: 2,000 + 500 images")
+    ours.add_argument("--data-dir", help="folder that data_prep/cifar.py wrote (default ~/.mxnet/datasets/DATASET/rec)")
+    ours.add_argument("--data-backend", choices=CIFAR_BACKENDS, default="ours",
+                      help="ours: exact resume and order; mxnet: ImageRecordIter")
+    ours.add_argument("--seed", type=int, default=0, help="decides initialisation, order, augmentation, mixup (default 0)")
+    ours.add_argument("--dtype", choices=("float32", "float16", "bfloat16"), default="float32",
+                      help="float16 needs a GPU, bfloat16 a CPU (default float32)")
+    ours.add_argument("--lr-mode", choices=MODES, default="step", help="shape of the decay (default step)")
+    ours.add_argument("--warmup-epochs", type=int, default=0, help="linear warm-up from 0 (default 0)")
+    ours.add_argument("--label-smoothing", action="store_true", help="smooth the targets by 0.1")
+    ours.add_argument("--resume", metavar="auto|FILE", default="",
+                      help="auto: go on where a run of this model in --save-dir stopped, else start")
+    ours.add_argument("--overwrite", action="store_true", help="start again over an earlier run's files")
+    ours.add_argument("--checkpoint-period", type=int, default=200,
+                      help="updates between resume files, besides each epoch's end (default 200; 0: epochs only)")
+    ours.add_argument("--max-updates", type=int, default=0, help="stop after so many updates in all")
+    ours.add_argument("--log-interval", type=int, default=100, help="updates between records in metrics.jsonl (0: none)")
+    ours.add_argument("--json-log", metavar="FILE",
+                      help="metrics.jsonl, run.json beside it (default LOGGING_DIR/train_DATASET_MODEL/metrics.jsonl)")
+    ours.add_argument("--tensorboard", metavar="DIR", help="also write TensorBoard scalars there")
+    args = parser.parse_args(argv)
+    check_args(args)
+    return args
+
+
+def check_args(args):
+    """Everything that can be wrong with a value by itself, before anything is opened."""
+    at_least = partial(require, args)
+    for name, least in (("batch_size", 1), ("num_epochs", 1), ("num_gpus", 0), ("num_workers", 0), ("warmup_epochs", 0),
+                        ("save_period", 0), ("checkpoint_period", 0), ("log_interval", 0), ("max_updates", 0),
+                        ("mixup_off_epoch", 0), ("seed", 0)):
+        at_least(name, least)
+    if not 0 < args.lr < float("inf"):
+        raise UserError(f"--lr {args.lr}: must be positive")
+    if args.mixup_alpha <= 0:
+        raise UserError(f"--mixup-alpha {args.mixup_alpha}: must be positive")
+    if not 0 <= args.drop_rate < 1:
+        raise UserError(f"--drop-rate {args.drop_rate}: must be in [0, 1)")
+    if not args.save_dir:
+        raise UserError("--save-dir '': name a folder (GluonCV's script would write to / here)")
+    if args.warmup_epochs >= args.num_epochs:
+        raise UserError(f"--warmup-epochs {args.warmup_epochs}: must be fewer than --num-epochs {args.num_epochs}")
+    if args.resume and args.resume_from:
+        raise UserError("--resume and --resume-from: give one; --resume goes on with a run, --resume-from starts a new one")
+    if args.dtype == "float16" and not args.num_gpus:
+        raise UserError("--dtype float16: MXNet 1.9.1 has no float16 convolution on CPUs; use --num-gpus, or bfloat16")
+    if args.dtype == "bfloat16" and args.num_gpus:
+        raise UserError("--dtype bfloat16: MXNet 1.9.1 computes it on CPUs only; use float16 on GPUs")
+    try:
+        args.decay_epochs = [int(epoch) for epoch in args.lr_decay_epoch.split(",") if epoch.strip()]
+    except ValueError:
+        raise UserError(f"--lr-decay-epoch {args.lr_decay_epoch}: give epochs with commas between, as 100,150") from None
+
+
+def require(args, name, least):
+    if getattr(args, name) < least:
+        flag = {"num_workers": "num-data-workers"}.get(name, name.replace("_", "-"))
+        raise UserError(f"--{flag} {getattr(args, name)}: must be at least {least}")
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parent))
+    run_main(main)
