@@ -1,0 +1,76 @@
+"""ResNeXt for 3x32x32 images: Xie et al. 2016 (arXiv 1611.05431, §5.3).
+
+Depth 9n + 2, cardinality c, bottleneck width d ("16x64d" is c = 16, d = 64): three stages of n bottleneck blocks,
+the 3x3 convolution of which is split into c groups of d, 2d and 4d channels.
+"""
+
+from functools import partial
+
+from mxnet.gluon import HybridBlock, nn
+
+from gluon_tricks.models.blocks import Classifier, GlobalMean, conv1x1, conv3x3, projection, stages
+
+CHANNELS = (64, 256, 512, 1024)  # after the first convolution, after each stage
+
+
+class GroupedBottleneck(HybridBlock):
+    """conv 1x1, grouped conv 3x3 with the stride, conv 1x1, each normalised after it; ReLU after the sum.
+
+    In the shapes below D = `out_channels`, S = `stride`, G = cardinality x channels per group.
+    """
+
+    def __init__(self, out_channels, in_channels, stride, cardinality, bottleneck_width, prefix=None, params=None):
+        super().__init__(prefix=prefix, params=params)
+        grouped = cardinality * (bottleneck_width * out_channels // CHANNELS[1])  # c groups of d, 2d, 4d
+        self.body = nn.HybridSequential(prefix="")
+        self.body.add(
+            conv1x1(grouped, in_channels),                          # (N, G, H, W)
+            nn.BatchNorm(in_channels=grouped),
+            nn.Activation("relu"),
+            conv3x3(grouped, grouped, stride, groups=cardinality),  # (N, G, H/S, W/S)
+            nn.BatchNorm(in_channels=grouped),
+            nn.Activation("relu"),
+            conv1x1(out_channels, grouped),                         # (N, D, H/S, W/S)
+            nn.BatchNorm(in_channels=out_channels),
+        )
+        self.downsample = projection(out_channels, in_channels, stride) if in_channels != out_channels else None
+        self.relu = nn.Activation("relu")
+
+    def hybrid_forward(self, F, x):
+        shortcut = x if self.downsample is None else self.downsample(x)  # (N, D, H/S, W/S)
+        return self.relu(self.body(x) + shortcut)                        # (N, D, H/S, W/S)
+
+
+class CIFARResNeXt(Classifier):
+    """ResNeXt: (N, 3, 32, 32) -> (N, classes).
+
+    Parameters
+    ----------
+    blocks_per_stage : int
+        n of depth 9n + 2.
+    cardinality : int
+        c, the number of groups in each 3x3 convolution.
+    bottleneck_width : int
+        d, the channels of one group in the first stage.
+    classes : int
+    """
+
+    def __init__(self, blocks_per_stage, cardinality, bottleneck_width, classes=10, prefix=None, params=None):
+        super().__init__(prefix=prefix, params=params)
+        block = partial(GroupedBottleneck, cardinality=cardinality, bottleneck_width=bottleneck_width)
+        with self.name_scope():
+            self.features = nn.HybridSequential(prefix="")
+            self.features.add(
+                conv3x3(CHANNELS[0], 3),                            # (N, 64, 32, 32)
+                nn.BatchNorm(in_channels=CHANNELS[0]),
+                nn.Activation("relu"),
+                *stages(block, blocks_per_stage, CHANNELS),         # (N, 1024, 8, 8)
+                GlobalMean(),                                       # (N, 1024, 1, 1)
+            )
+            self.output = nn.Dense(classes, in_units=CHANNELS[-1])  # (N, classes)
+
+
+MODELS = {
+    "cifar_resnext29_16x64d": partial(CIFARResNeXt, 3, 16, 64),  # 29 = 9 x 3 + 2
+    "cifar_resnext29_32x4d": partial(CIFARResNeXt, 3, 32, 4),
+}

@@ -1,0 +1,66 @@
+"""How large a net is, and how much it computes: the figures the papers print beside the accuracy."""
+
+import json
+import math
+
+import mxnet as mx
+
+
+def count_parameters(net):
+    """Number of values in a net's parameters.
+
+    Parameters
+    ----------
+    net : HybridBlock
+        All shapes known: of our nets they are from the start, of GluonCV's after one forward.
+
+    Returns
+    -------
+    (int, int)
+        Those that are trained; and all, with BatchNorm's running statistics and what is fixed besides.
+
+    Raises
+    ------
+    ValueError
+        If a shape is still unknown.
+    """
+    trainable = with_statistics = 0
+    for name, parameter in net.collect_params().items():
+        if parameter.shape is None or 0 in parameter.shape:
+            raise ValueError(f"the shape of {name} is still unknown: run one batch through the net first")
+        size = math.prod(parameter.shape)
+        with_statistics += size
+        trainable += size if parameter.grad_req != "null" else 0
+    return trainable, with_statistics
+
+
+def count_multiply_adds(net, image_shape):
+    """Multiply-adds of the convolutions and dense layers for one image. Nothing is computed, only shapes inferred.
+
+    This is what the papers call FLOPs (3.8 G for ResNet-50 at 224x224); BatchNorm, pooling, activations and biases
+    are left out.
+
+    Parameters
+    ----------
+    net : HybridBlock
+    image_shape : (int, int, int)
+        Channels, height, width.
+
+    Returns
+    -------
+    int
+    """
+    graph = net(mx.sym.Variable("data"))
+    internals = graph.get_internals()
+    argument_shapes, output_shapes, _ = internals.infer_shape(data=(1, *image_shape))
+    weight_shape = dict(zip(internals.list_arguments(), argument_shapes))
+    output_shape = dict(zip(internals.list_outputs(), output_shapes))
+
+    nodes = json.loads(graph.tojson())["nodes"]
+    multiply_adds = 0
+    for node in nodes:
+        if node["op"] in ("Convolution", "FullyConnected"):
+            weight = nodes[node["inputs"][1][0]]["name"]
+            per_output = math.prod(weight_shape[weight][1:])  # (out, in / groups, height, width) or (out, in)
+            multiply_adds += per_output * math.prod(output_shape[node["name"] + "_output"])
+    return multiply_adds

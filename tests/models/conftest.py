@@ -1,0 +1,1 @@
+import gluon_tricks  # noqa: F401  prepares the process before a test module imports MXNet

@@ -1,0 +1,37 @@
+"""Counting parameters and multiply-adds of nets small enough to count by hand."""
+
+import pytest
+from mxnet.gluon import nn
+
+from gluon_tricks.models import count_multiply_adds, count_parameters
+
+
+def small_net(in_channels):
+    net = nn.HybridSequential()
+    net.add(nn.Conv2D(8, 3, strides=2, padding=1, groups=2, use_bias=False, in_channels=in_channels),
+            nn.BatchNorm(in_channels=8),
+            nn.Dense(5, in_units=8 * 3 * 3))
+    return net
+
+
+def test_running_statistics_are_counted_but_not_trained():
+    trained = 8 * (4 // 2) * 3 * 3 + 2 * 8 + 5 * 72 + 5  # convolution in two groups; gamma, beta; weight; bias
+    assert count_parameters(small_net(in_channels=4)) == (trained, trained + 2 * 8)
+
+
+def test_frozen_parameters_are_counted_but_not_trained():
+    net = nn.Dense(5, in_units=8)
+    net.weight.grad_req = "null"
+    assert count_parameters(net) == (5, 5 * 8 + 5)
+
+
+def test_an_unknown_shape_is_an_error_not_a_zero():
+    with pytest.raises(ValueError, match=r"conv\d+_weight is still unknown"):
+        count_parameters(small_net(in_channels=0))
+
+
+@pytest.mark.parametrize("in_channels", [4, 0])  # 0: found from the image
+def test_multiply_adds_follow_stride_groups_and_image_size(in_channels):
+    convolution = 8 * 3 * 3 * (4 // 2 * 3 * 3)  # 8 channels of 3x3 outputs, each a sum over 2 channels of 3x3 inputs
+    dense = 5 * 72
+    assert count_multiply_adds(small_net(in_channels), (4, 6, 6)) == convolution + dense
