@@ -1,0 +1,103 @@
+# Each target makes the environment it needs, once, and again when the pins change.
+# Options: PYTHON=/usr/bin/python3.10   VENV=.venv   ARGS="more flags for the command"
+
+# What `make demo` trains: ResNet-20 on the excerpt of CIFAR-10 that comes with the kit, on the CPU.
+DEMO_FLAGS = --dataset cifar10-excerpt --model cifar_resnet20_v1 --mode hybrid --num-gpus 0 -j 2 \
+             --batch-size 64 --lr 0.1 --num-epochs 12 --lr-decay-epoch 8,11 \
+             --save-dir demo/params --logging-dir demo --save-plot-dir demo --overwrite
+
+VENV     = .venv
+GPU_VENV = .venv-gpu
+# PYTHON=... is taken at its word; otherwise the first of these that runs, is 3.9 to 3.12 and can make environments.
+PYENV      = $(or $(PYENV_ROOT),$(HOME)/.pyenv)
+CANDIDATES = $(or $(PYTHON),python3.11 $(wildcard $(PYENV)/versions/3.11.*/bin/python3.11) \
+                            python3 python3.10 python3.9 python3.12)
+
+define NO_PYTHON
+No Python 3.9 to 3.12 that can make virtual environments (tried: $(CANDIDATES)).
+Any of these brings Python 3.11, which the kit is developed on; then run make again:
+    sudo apt install python3.11 python3.11-venv       Debian 12, Ubuntu 22.04
+    pyenv install 3.11
+    uv python install 3.11                            and add PYTHON="$$(uv python find 3.11)" to make
+endef
+export NO_PYTHON
+
+define find_python
+for python in $(CANDIDATES) ''; do \
+    "$$python" -c 'import ensurepip, sys; sys.exit(not (3, 9) <= sys.version_info < (3, 13))' 2>/dev/null && break; \
+done; \
+[ -n "$$python" ] || { echo "$$NO_PYTHON" >&2; exit 1; }
+endef
+
+PIP = bin/python -m pip --disable-pip-version-check -qq install
+
+# $(call make_environment,DIRECTORY,REQUIREMENTS,DURATION): from nothing, for a remainder of other pins proves nothing.
+define make_environment
+@[ ! -e $(1) ] || [ -e $(1)/pyvenv.cfg ] || { echo "$(1) exists and is no virtual environment: move it away" >&2; exit 1; }
+@$(find_python); rm -f $(1)/.installed; echo "Making $(1): $$("$$python" -V), the pins of $(2) ($(3), once) ..." && "$$python" -m venv --clear $(1)
+@$(1)/$(PIP) --only-binary :all: -r $(2)
+@$(1)/bin/python -m pip check
+@touch $(1)/.installed
+endef
+
+# $(call if_unusable,DIRECTORY) is FORCE where an environment's interpreter is gone or is not the one PYTHON=... asks for.
+if_unusable = $(if $(wildcard $(1)/.installed),$(shell \
+    has=$$($(1)/bin/python -V 2>&1) && [ "$$has" = "$$($(or $(PYTHON),$(1)/bin/python) -V 2>&1)" ] || echo FORCE))
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint doctor horovod gpu matrix clean FORCE
+
+help: ## show this list
+	@echo 'make TARGET [PYTHON=python3.11] [VENV=.venv] [ARGS="more flags"]'
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s  %s\n", $$1, $$2}' Makefile
+
+demo: $(VENV)/.installed ## train a small network on the CPU: log, checkpoints and plot in demo/
+	$(VENV)/bin/python train_cifar.py $(DEMO_FLAGS) $(ARGS)
+
+test: $(VENV)/.installed-dev ## run the tests; a part of them: ARGS="tests/test_doctor.py -k remedy"
+	$(VENV)/bin/python -m pytest $(ARGS)
+
+lint: $(VENV)/.installed-dev ## check the style
+	$(VENV)/bin/python -m ruff check $(ARGS)
+
+doctor: $(VENV)/.installed ## what works on this machine, what does not, and the remedy
+	$(VENV)/bin/python -m gluon_tricks doctor $(ARGS)
+
+horovod: $(VENV)/.installed-horovod ## compile Horovod for MXNet into .venv and show what it was built with
+	$(VENV)/bin/horovodrun --check-build
+
+gpu: $(GPU_VENV)/.installed ## make .venv-gpu: MXNet for CUDA 11.2 with its libraries (not verified on a real GPU)
+	@echo 'Not verified on a real GPU: what follows is what the doctor finds on this machine.'
+	$(GPU_VENV)/bin/python -m gluon_tricks doctor $(ARGS)
+
+matrix: ## environment, doctor and smoke training under every Python 3.9 to 3.12 of this machine
+	@$(find_python); "$$python" benchmarks/matrix.py $(ARGS)
+
+clean: ## remove environments, demo/ and caches
+	rm -rf .venv .venv-gpu .matrix demo .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps. Each is written last and lives in the environment it vouches for: an interrupted installation leaves none,
+# and what was put on top of an environment (test tools, Horovod) goes when it is made anew.
+$(VENV)/.installed: requirements.txt requirements-common.txt $(call if_unusable,$(VENV))
+	$(call make_environment,$(VENV),requirements.txt,one to three minutes)
+
+$(GPU_VENV)/.installed: requirements-gpu.txt requirements-common.txt $(call if_unusable,$(GPU_VENV))
+	$(call make_environment,$(GPU_VENV),requirements-gpu.txt,2 GB to download)
+
+$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
+	@echo 'Installing the test tools of requirements-dev.txt ...'
+	@$(VENV)/$(PIP) --only-binary :all: -r requirements-dev.txt
+	@touch $@
+
+# Without MAKEFLAGS Horovod's build picks its own number of jobs. Its check of the result is the import.
+$(VENV)/.installed-horovod: $(VENV)/.installed requirements-horovod.txt requirements-horovod-build.txt
+	@command -v c++ >/dev/null || { echo 'Compiling Horovod needs a C++ compiler: sudo apt install g++' >&2; exit 1; }
+	@echo 'Compiling Horovod for MXNet, with gloo (some minutes, once) ...'
+	@$(VENV)/$(PIP) --only-binary :all: -r requirements-horovod-build.txt
+	@env -u MAKEFLAGS -u MAKELEVEL HOROVOD_CMAKE=$(abspath $(VENV))/bin/cmake \
+	    HOROVOD_WITH_MXNET=1 HOROVOD_WITHOUT_TENSORFLOW=1 HOROVOD_WITHOUT_PYTORCH=1 \
+	    HOROVOD_WITH_GLOO=1 HOROVOD_WITHOUT_MPI=1 \
+	    $(VENV)/$(PIP) --no-build-isolation --no-cache-dir -r requirements-horovod.txt
+	@$(VENV)/bin/python -c 'import gluon_tricks, horovod.mxnet'
+	@touch $@
