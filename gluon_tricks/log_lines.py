@@ -456,7 +456,7 @@ class _Epochs:
         same_epoch_goes_on = attempt == self.attempt and line.epoch == max(self._records)
         if isinstance(line, CifarEpoch) or not same_epoch_goes_on:
             self._records = {epoch: known for epoch, known in self._records.items() if epoch < line.epoch}
-            record = EpochRecord(line.epoch, "rmse" if cifar_is_mixup(args) else "accuracy")
+            record = EpochRecord(line.epoch, cifar_train_metric(args))
         self._records[line.epoch] = self.attempt, record._replace(**line.facts())
 
     def records(self):
@@ -475,3 +475,8 @@ def cifar_is_mixup(args):
     This kit's header says so; of GluonCV's two scripts only the mixup one has `--logging-dir`.
     """
     return bool(args["mixup"]) if "mixup" in args else "logging_dir" in args
+
+
+def cifar_train_metric(args):
+    """What a CIFAR log calls `train=`: soft targets, of mixup or label smoothing, make it the RMSE."""
+    return "rmse" if cifar_is_mixup(args) or args.get("label_smoothing") else "accuracy"

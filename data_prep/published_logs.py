@@ -1,0 +1,296 @@
+"""Read GluonCV's published logs into logs/published: curves, catalogue, quality flags.
+
+    python data_prep/published_logs.py --logs web-data/gluoncv/logs
+    python data_prep/published_logs.py --logs gluoncv-logs.tar.xz --out /tmp/published
+
+The logs are those of github.com/dmlc/web-data, folder gluoncv/logs, or an archive of that folder. The results are
+committed; running this again on the same logs writes the same bytes.
+"""
+
+import argparse
+import csv
+import gzip
+import hashlib
+import io
+import json
+import re
+import shlex
+import statistics
+import sys
+import tarfile
+import tempfile
+from collections import Counter
+from contextlib import contextmanager
+from pathlib import Path
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from gluon_tricks.errors import UserError, run_main
+from gluon_tricks.files import atomic_write
+from gluon_tricks.log_lines import EpochRecord, Namespace, parse_line, read_log
+from gluon_tricks.published import FOLDER, dataset_of, recipe
+
+SOURCE = "github.com/dmlc/web-data at 0818ee5787b3, gluoncv/logs/classification"
+PATHS = ("rec_train", "rec_train_idx", "rec_val", "rec_val_idx", "data_dir", "save_dir", "logging_file")
+TRICKS = ("lr_mode", "warmup_epochs", "label_smoothing", "mixup", "last_gamma", "no_wd", "dtype", "use_gn", "auto_aug",
+          "teacher")
+EXPECTED = {"logs": 73, "lines": 369_325, "epochs": 12_770, "unmatched": 0}
+
+
+def main(argv=None):
+    args = parse_args(argv)
+    with classification_folder(args.logs) as folder:
+        paths = sorted(folder.glob("*/*.log"))
+        if not paths:
+            raise UserError(f"--logs {args.logs}: no classification/*/*.log in it; give web-data's gluoncv/logs")
+        logs = {path.stem: read_log(path) for path in progress(paths)}
+        entries = catalogue_entries(folder, logs)
+    args.out.mkdir(parents=True, exist_ok=True)
+    atomic_write(args.out / "curves.csv.gz", curves_bytes(logs))
+    atomic_write(args.out / "catalogue.json", catalogue_text(entries))
+    return report(logs, entries, args.out)
+
+
+def report(logs, entries, out):
+    """Print what was read beside what the published logs hold; the exit code."""
+    counts = sum((Counter(log.counts) for log in logs.values()), Counter())
+    found = {"logs": len(logs), "lines": sum(counts.values()), "epochs": sum(len(log.epochs) for log in logs.values()),
+             "unmatched": counts["unmatched"]}
+    for kind, lines in counts.most_common():
+        print(f"{lines:9,d}  {kind}")
+    for what, number in found.items():
+        print(f"{what}: {number:,d} (expected {EXPECTED[what]:,d})")
+    flags = Counter(flag for entry in entries for flag in entry["flags"])
+    print(f"flags: {', '.join(f'{flag} {runs}' for flag, runs in sorted(flags.items()))}")
+    print(f"wrote {out / 'curves.csv.gz'} and {out / 'catalogue.json'}")
+    return 0 if found == EXPECTED else 1
+
+
+# --- reading --------------------------------------------------------------------------------------------------------
+
+@contextmanager
+def classification_folder(logs):
+    """The folder `classification` in a folder of logs or an archive of one."""
+    if logs.is_dir():
+        yield logs if logs.name == "classification" else logs / "classification"
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "classification"
+        try:
+            with tarfile.open(logs) as archive:
+                for member in archive:
+                    parts = Path(member.name).parts
+                    if member.isfile() and "classification" in parts[:-1] and member.name.endswith((".log", ".sh")):
+                        target = folder / parts[-2] / parts[-1]
+                        target.parent.mkdir(parents=True, exist_ok=True)
+                        target.write_bytes(archive.extractfile(member).read())
+        except (OSError, tarfile.TarError, EOFError) as error:
+            raise UserError(f"--logs {logs}: neither a folder nor a readable archive ({error})") from None
+        yield folder
+
+
+def progress(paths):
+    """The paths, with a bar when a terminal is watching."""
+    if not sys.stderr.isatty():
+        return paths
+    from tqdm import tqdm
+    return tqdm(paths, unit="log")
+
+
+# --- curves ---------------------------------------------------------------------------------------------------------
+
+def curves_bytes(logs):
+    """All epochs of all runs as gzipped CSV; the same logs give the same bytes."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(("run",) + EpochRecord._fields)
+    for name in sorted(logs):
+        rows.writerows([name, *map(cell, record)] for record in logs[name].epochs)
+    return gzip.compress(text.getvalue().encode(), compresslevel=9, mtime=0)
+
+
+def cell(value):
+    """A value as CSV text, with no more decimals than the log had."""
+    return repr(value) if isinstance(value, float) else "" if value is None else str(value)
+
+
+# --- catalogue ------------------------------------------------------------------------------------------------------
+
+def catalogue_text(entries):
+    return json.dumps({"source": SOURCE, "runs": entries}, indent=1, ensure_ascii=False) + "\n"
+
+
+def catalogue_entries(folder, logs):
+    """One entry per log, as `PublishedRun` has it."""
+    sha1 = {name: hashlib.sha1(log.path.read_bytes()).hexdigest() for name, log in logs.items()}
+    names_of = {digest: [name for name in sorted(logs) if sha1[name] == digest] for digest in sha1.values()}
+    return [entry_of(name, logs[name], sha1[name], names_of[sha1[name]], folder) for name in sorted(logs)]
+
+
+def entry_of(name, log, sha1, same_bytes, folder):
+    command = command_of(log.path)
+    values = recipe(log.args, dataset_of(log))
+    last = log.epochs[-1]
+    validated = [record for record in log.epochs if record.val_err_top1 is not None]
+    best = min(validated, key=lambda record: record.val_err_top1)
+    return {
+        "name": name,
+        "log": str(log.path.relative_to(folder.parent)),
+        "sha1": sha1,
+        "dataset": dataset_of(log),
+        "script": re.search(r"train_\w+\.py", command).group(),
+        "style": log.style,
+        "model": log.args["model"],
+        "command": command,
+        "args": log.args,
+        "tricks": {key: values[key] for key in TRICKS},
+        "global_batch_size": values["global_batch_size"] * workers_of(command),
+        "epochs": len(log.epochs),
+        "train_metric": last.train_metric_name,
+        "final": figures(last),
+        "best": {"epoch": best.epoch, **figures(best)},
+        "flags": quality_flags(name, log, command, same_bytes),
+    }
+
+
+def figures(record):
+    return {key: getattr(record, key) for key in ("train_metric", "val_err_top1", "val_err_top5")}
+
+
+def command_of(log_path):
+    """The command line in the .sh file beside a log, on one line."""
+    path = log_path.with_suffix(".sh")
+    if not path.exists():
+        path = log_path.with_name(f"train_{log_path.stem}.sh")
+    lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
+    return " ".join(" ".join(lines).replace("\\", " ").split())
+
+
+def workers_of(command):
+    """Processes that horovodrun starts."""
+    match = re.search(r"horovodrun -np (\d+)", command)
+    return int(match.group(1)) if match else 1
+
+
+def flags_of(command):
+    """A command's flags as a header would have them: text, or True where no value follows."""
+    words = shlex.split(command)
+    words = words[next(i for i, word in enumerate(words) if word.endswith(".py")) + 1:]
+    flags = {}
+    for word, following in zip(words, words[1:] + ["-"]):
+        if word.startswith("-"):
+            name = "num_workers" if word == "-j" else word.lstrip("-").replace("-", "_")
+            flags[name] = True if following.startswith("-") else following
+    return flags
+
+
+# --- quality flags ----------------------------------------------------------------------------------------------------
+
+SENTENCES = {
+    "copy": "{name}.log has the same bytes as {original}.log; it is that run.",
+    "mixup-not-in-name": "The run has mixup, which its name does not say.",
+    "other-model": "The header and the command of {name}.log say model {model}.",
+    "synthetic-validation": "The validation errors of {name}.log are a straight line from 1 to 1/{epochs}, top-1 and "
+                            "top-5 alike: no measurement.",
+    "meaningless-train-metric": "The training accuracy of {name}.log starts at {first:.2f}: the metric was fed smoothed "
+                                "labels and counts logits that truncate to 0.",
+    "several-headers": "{headers} headers, of which the last counts; from first to last changed: {changed}.",
+    "sh-differs": "Command and log differ: {differences}.",
+    "last-gamma-without-effect": "--last-gamma is on, but this model does not use it.",
+    "last-gamma-inverted": "--last-gamma is on, which this model takes the wrong way round: gamma starts at 1.",
+    "validation-resize-256": "Validation images were resized to 256 for a crop of {input_size}; later versions of the "
+                             "script resize to input size / 0.875.",
+    "validation-repeated": "The last epoch was validated twice; both lines agree.",
+    "slow-epochs": "{slow} epochs ran below 70 % of the median speed.",
+}
+
+
+def quality_flags(name, log, command, same_bytes):
+    """flag -> sentence for everything about a log that is not what it seems."""
+    return {flag: SENTENCES[flag].format(name=name, **facts) for flag, facts in findings(name, log, command, same_bytes)}
+
+
+def findings(name, log, command, same_bytes):
+    """(flag, what its sentence needs)."""
+    args, epochs, model = log.args, log.epochs, log.args["model"]
+    mixup = recipe(args, dataset_of(log))["mixup"]
+    if len(same_bytes) > 1 and mixup != name.endswith("mixup"):
+        yield "copy", {"original": next(other for other in same_bytes if other != name)}
+    elif mixup and not name.endswith("mixup"):
+        yield "mixup-not-in-name", {}
+    if model != re.sub(r"[-_]mixup$", "", name).removesuffix("_gn" if args.get("use_gn") else ""):
+        yield "other-model", {"model": model}
+    if all(record.val_err_top1 == record.val_err_top5 for record in epochs):
+        yield "synthetic-validation", {"epochs": len(epochs)}
+    if epochs[0].train_metric_name == "accuracy" and args.get("label_smoothing") and epochs[0].train_metric > 0.5:
+        yield "meaningless-train-metric", {"first": epochs[0].train_metric}
+    if log.headers > 1:
+        yield "several-headers", {"headers": log.headers, "changed": changes(headers_of(log.path)) or "nothing"}
+    differing = ", ".join(differences(flags_of(command), args))
+    if differing:
+        yield "sh-differs", {"differences": differing}
+    if args.get("last_gamma"):
+        if model.startswith(("resnet18_v1b", "resnet34_v1b", "mobilenetv3")):
+            yield "last-gamma-without-effect", {}
+        elif "resnext" in model:
+            yield "last-gamma-inverted", {}
+    if log.style.startswith("imagenet") and "crop_ratio" not in args and args.get("input_size", 224) > 256:
+        yield "validation-resize-256", {"input_size": args["input_size"]}
+    if log.style == "horovod" and log.counts["hvd_val"] > sum(record.val_err_top1 is not None for record in epochs):
+        yield "validation-repeated", {}
+    slow = slow_epochs(epochs)
+    if slow:
+        yield "slow-epochs", {"slow": slow}
+
+
+def headers_of(path):
+    """The arguments in every header of a log."""
+    with open(path, encoding="utf-8") as stream:
+        lines = [parse_line(text.rstrip("\n")) for text in stream if "Namespace(" in text]
+    return [line.args for line in lines if isinstance(line, Namespace)]
+
+
+def changes(headers):
+    """What changed between the first and the last header."""
+    first, last = headers[0], headers[-1]
+    return ", ".join(f"{key} {first.get(key, 'absent')} to {last.get(key, 'absent')}"
+                     for key in sorted({*first, *last}) if first.get(key) != last.get(key))
+
+
+def differences(flags, args):
+    """Flags other than paths that the command and the header of a log disagree on."""
+    for key in sorted(set(args) - set(PATHS)):
+        here, there = args[key], flags.get(key, False)
+        if isinstance(here, bool) or there is True:
+            differs = bool(here) != bool(there)
+        else:
+            differs = there is not False and str(here) != there and not same_number(here, there)
+        if differs:
+            yield f"{key} {there} in the command, {here} in the log"
+
+
+def same_number(here, there):
+    try:
+        return float(here) == float(there)
+    except (TypeError, ValueError):
+        return False
+
+
+def slow_epochs(epochs):
+    """Epochs below 70 % of a run's median speed."""
+    speeds = [record.samples_per_sec for record in epochs if record.samples_per_sec]
+    return sum(speed < 0.7 * statistics.median(speeds) for speed in speeds)
+
+
+# --- flags ------------------------------------------------------------------------------------------------------------
+
+def parse_args(argv):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--logs", type=Path, required=True, help="folder gluoncv/logs of dmlc/web-data, or its archive")
+    parser.add_argument("--out", type=Path, default=FOLDER, help="folder to write to (default logs/published)")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    run_main(main)
