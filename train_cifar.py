@@ -28,6 +28,7 @@ from gluon_tricks.engines.single import create_engine
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.log_lines import cifar_epoch_line, namespace_line
 from gluon_tricks.models import get_model
+from gluon_tricks.mxnet_cpu import settle_weights
 from gluon_tricks.optim.lr_schedule import MODES, epoch_steps, head_schedule
 from gluon_tricks.randomness import MIXUP, generator, net_seed
 from gluon_tricks.run import Run, RunPaths
@@ -89,6 +90,7 @@ def build_net(args, classes, engine):
         net.initialize(mx.init.Xavier(), ctx=engine.ctx)
     for ctx in engine.ctx:             # once through, so that every shape is known
         net(nd.zeros((1, 3, 32, 32), ctx=ctx, dtype="float16" if args.dtype == "float16" else "float32"))
+    settle_weights(net)
     if args.mode == "hybrid":
         net.hybridize(static_alloc=True, static_shape=True)
     return net

@@ -33,6 +33,7 @@ def open_log(path, overwrite=False):
     for handler in (logging.StreamHandler(), logging.FileHandler(path, mode="w" if overwrite else "a")):
         handler.setFormatter(logging.Formatter("%(levelname)s:%(name)s:%(message)s"))
         logger.addHandler(handler)
+    logging.getLogger("matplotlib").setLevel(logging.WARNING)      # its notes on fonts are no part of a run's log
     return logger
 
 

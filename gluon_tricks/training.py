@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import mxnet as mx
 from mxnet import autograd, nd
 
+from gluon_tricks.mxnet_cpu import normalises_images, settle_weights
 from gluon_tricks.randomness import net_seed
 
 
@@ -108,6 +109,7 @@ def train_epoch(net, train_data, targets, loss, metric, trainer, schedule, engin
     Diverged, Stop
     """
     meter = Meter(progress)
+    image_gradients = normalises_images(net)
     for batch in train_data.epoch(progress.epoch, progress.batch):
         trainer.set_learning_rate(schedule(progress.num_update))
         if reseed_from is not None:
@@ -115,6 +117,9 @@ def train_epoch(net, train_data, targets, loss, metric, trainer, schedule, engin
         # One part per device; mixup finds its partners inside a part
         parts = [targets(data, label, progress.epoch, progress.batch)
                  for data, label in zip(engine.split(batch.data), engine.split(batch.label))]
+        if image_gradients:                # or its first BatchNorm learns nothing on a CPU
+            for data, _ in parts:
+                data.attach_grad()
         with autograd.record():
             outputs = [net(data) for data, _ in parts]
             losses = [loss(output, target) for output, (_, target) in zip(outputs, parts)]
@@ -176,13 +181,15 @@ def evaluate(net, val_data, engine, dtype="float32", keep_going=lambda: True):
     pending = []
     for batch in val_data.epoch(0):
         for data, label in zip(engine.split(batch.data), engine.split(batch.label)):
-            pending.append((net(data.astype(dtype, copy=False)).argmax(axis=1) == label).sum())
+            output = net(data.astype("float16") if dtype == "float16" else data)
+            pending.append((output.argmax(axis=1) == label).sum())
             total += label.shape[0]
-        if len(pending) > 2 * len(engine.ctx):         # one batch behind, as in training
+        while len(pending) > len(engine.ctx):          # one batch behind, as in training
             correct += float(pending.pop(0).asscalar())
         if not keep_going():
             raise Stop
     correct += sum(float(value.asscalar()) for value in pending)
+    settle_weights(net)
     return correct / total
 
 
