@@ -4,16 +4,16 @@ Two runs of one recipe differ by noise from epoch to epoch and by a slow offset 
 learning rate, so the limits come from the published curve itself, epoch by epoch, in *points* (hundredths: percent of
 accuracy or error; RMSE times 100). Between drops of the rate,
 
-    scatter   is how far an epoch lies off the mean of its two neighbours: the median over the 31 nearest epochs,
-              scaled to the standard deviation of one epoch's noise,
+    scatter   is how far an epoch lies off the mean of its two neighbours: the median over the 10 epochs before
+              and after, scaled to the standard deviation of one epoch's noise,
     counting  is the standard error that a figure has for being measured on N images: sqrt(p (1 - p) / N) for a share p,
     slope     is the change per epoch, the median over the 4 nearest steps.
 
 The running median of the difference over the last m epochs must stay within
 
-    m = 1      6 scatter  +  c counting  +  slope / 2         c = 3 for the training metric, 2 for validation
-    m = 9      3 scatter  +  c counting  +  slope / 2
-    m = 36     1 scatter  +  c counting  +  slope / 2
+    m = 1      6 scatter  +  3 counting  +  slope / 2
+    m = 9      3 scatter  +  3 counting  +  slope / 2
+    m = 36     1 scatter  +  3 counting  +  slope / 2
 
 The first line is the band that tables and plots show. Half a slope is a run half an epoch ahead or behind. A run is
 OUTSIDE if an epoch's training metric leaves the band, if more than one validation and one in 50 leave theirs (published
@@ -28,11 +28,11 @@ import numpy as np
 
 from gluon_tricks.published import CLASSES, TRAIN_IMAGES, VAL_IMAGES, catalogue, curve, published_run, recipe
 
+WITNESSES = ("train", "val")
 SCATTERS = {1: 6, 9: 3, 36: 1}                 # epochs in the running median -> limit in scatters
-COUNTING_ERRORS = {"train": 3, "val": 2}
+COUNTING_ERRORS = 3
 SLOPES = 0.5
-WITNESSES = tuple(COUNTING_ERRORS)
-NEIGHBOURS = 31                  # epochs whose scatter is pooled
+NEARBY = 10                      # epochs before and after whose scatter is pooled
 FINEST_ACCURACY = 0.02           # points; the scatter of an accuracy is taken no finer (10 images of 50,000)
 WILD_VALIDATIONS = 1, 50         # this many, and one in so many, may leave the band
 
@@ -47,13 +47,15 @@ REPEATS = (("resnet18_v1", "resnet18_v1b"), ("resnet34_v1", "resnet34_v1b"),
 
 @dataclass(frozen=True)
 class Band:
-    """A published curve with its limits, all arrays over the epochs that have the figure."""
+    """A published curve with its limits in points, all arrays over the epochs that have the figure."""
 
     witness: str
     metric: str
     epochs: np.ndarray
     published: np.ndarray
-    limits: dict
+    limits: dict                     # m -> limit on the running median over m epochs
+    scatter: np.ndarray
+    counting: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -167,21 +169,19 @@ def band_of(name, witness):
     metric = metric_of(records[0], witness, run.dataset)
     epochs, values = series(records, witness, run.dataset)
     phase = np.searchsorted(breaks_of(recipe(run.args, run.dataset), run.epochs), epochs, side="right")
-    noise = scatter(values, phase)
-    if metric != "rmse":
-        noise = np.maximum(noise, FINEST_ACCURACY)
     images = (TRAIN_IMAGES if witness == "train" else VAL_IMAGES)[run.dataset]
-    counting = COUNTING_ERRORS[witness] * counting_error(values, metric, images, CLASSES[run.dataset])
-    allowance = counting + SLOPES * np.abs(slope(epochs, values, phase))
+    noise = np.maximum(scatter(values, phase), 0 if metric == "rmse" else FINEST_ACCURACY)
+    counting = counting_error(values, metric, images, CLASSES[run.dataset])
+    allowance = COUNTING_ERRORS * counting + SLOPES * np.abs(slope(epochs, values, phase))
     limits = {window: scatters * noise + allowance for window, scatters in SCATTERS.items()}
-    return Band(witness, metric, epochs, values, limits)
+    return Band(witness, metric, epochs, values, limits, noise, counting)
 
 
 def counting_error(values, metric, images, classes):
     """Standard error, in points, that a figure has because it is measured on so many images.
 
-    For a share p it is sqrt(p (1 - p) / N). An RMSE r over K classes is that of a share q = K r^2 / 2 of images that are
-    all wrong (two entries of K off by one), and an error dq of it is dq / (K r) of r.
+    For a share p it is sqrt(p (1 - p) / N). An RMSE r over K classes is that of a share q = K r^2 / 2 of images that
+    are all wrong (two entries of K off by one), and an error dq of it is dq / (K r) of r.
     """
     figure = values / 100
     share = classes * figure ** 2 / 2 if metric == "rmse" else figure
@@ -198,15 +198,13 @@ def breaks_of(values, epochs):
 
 
 def scatter(values, phase):
-    """Standard deviation of one epoch's noise around the curve, robustly, from the neighbourhood within the phase."""
+    """Standard deviation of one epoch's noise around the curve, robustly, from the epochs nearby in the same phase."""
     middle = np.flatnonzero(phase[:-2] == phase[2:]) + 1
     off = np.abs(values[middle] - (values[middle - 1] + values[middle + 1]) / 2) / np.sqrt(1.5)
     noise = np.empty(len(values))
     for i in range(len(values)):
-        own = phase[middle] == phase[i]
-        own = own if own.any() else np.full(len(middle), True)            # a phase of one or two epochs
-        nearest = np.argsort(np.abs(middle[own] - i), kind="stable")[:NEIGHBOURS]
-        noise[i] = 1.4826 * np.median(off[own][nearest])
+        nearby = (np.abs(middle - i) <= NEARBY) & (phase[middle] == phase[i])
+        noise[i] = 1.4826 * np.median(off[nearby] if nearby.any() else off)        # else: a phase of two epochs
     return noise
 
 
@@ -266,11 +264,32 @@ def main():
             for found in compare_published(reference, other):
                 shares = "  ".join(f"{np.nanmax(found.used(window)):.2f}" for window in found.limits)
                 print(f"  {other:24s} against {reference:24s} {found.witness:5s}  {shares}")
+    print("\nsimulated repeats found outside, by the deviation of their offset in counting errors")
+    for offset in (0, 0.75, 1, 1.5):
+        shares = "  ".join(f"{witness} {share:.4f}" for witness, share in false_alarms(offset).items())
+        print(f"  {offset:4.2f}  {shares}")
     for dataset in VAL_IMAGES:
         first = list(first_epochs_outside(dataset))
         print(f"\n{len(first)} pairs of different networks on {dataset}, mixup alike: share told apart within epochs")
         for epochs in (1, 5, 10, 20, 50, 100, 400):
             print(f"  {epochs:3d}  {sum(epoch < epochs for epoch in first) / len(first):.3f}")
+
+
+def false_alarms(offset, repeats=60, seed=0):
+    """witness -> share of simulated repeats that are found outside.
+
+    A repeat differs from its published curve by normal noise of two scatters' variance and by a constant number of
+    counting errors, drawn for each run from a normal distribution of deviation `offset`.
+    """
+    draw = np.random.default_rng(seed).normal
+    found = {witness: [] for witness in WITNESSES}
+    for name in catalogue():
+        for band in filter(None, (band_of(name, witness) for witness in WITNESSES)):
+            for _ in range(repeats):
+                noise = draw(size=len(band.epochs)) * np.sqrt(2) * band.scatter
+                repeat = compare_with(band, band.epochs, band.published + noise + draw() * offset * band.counting)
+                found[band.witness].append(bool(repeat.because))
+    return {witness: sum(outside) / len(outside) for witness, outside in found.items()}
 
 
 def first_epochs_outside(dataset):
