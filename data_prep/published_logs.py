@@ -193,8 +193,8 @@ SENTENCES = {
     "other-model": "The header and the command of {name}.log say model {model}.",
     "synthetic-validation": "The validation errors of {name}.log are a straight line from 1 to 1/{epochs}, top-1 and "
                             "top-5 alike: no measurement.",
-    "meaningless-train-metric": "The training accuracy of {name}.log starts at {first:.2f}: the metric was fed smoothed "
-                                "labels and counts logits that truncate to 0.",
+    "meaningless-train-metric": "The training accuracy of {name}.log starts at {first:.2f}: the metric was fed "
+                                "smoothed labels and counts logits that truncate to 0.",
     "several-headers": "{headers} headers, of which the last counts; from first to last changed: {changed}.",
     "sh-differs": "Command and log differ: {differences}.",
     "last-gamma-without-effect": "--last-gamma is on, but this model does not use it.",
@@ -208,7 +208,8 @@ SENTENCES = {
 
 def quality_flags(name, log, command, same_bytes):
     """flag -> sentence for everything about a log that is not what it seems."""
-    return {flag: SENTENCES[flag].format(name=name, **facts) for flag, facts in findings(name, log, command, same_bytes)}
+    found = findings(name, log, command, same_bytes)
+    return {flag: SENTENCES[flag].format(name=name, **facts) for flag, facts in found}
 
 
 def findings(name, log, command, same_bytes):

@@ -19,6 +19,7 @@ from gluon_tricks.log_lines import EpochRecord, cifar_is_mixup
 
 FOLDER = Path(__file__).resolve().parent.parent / "logs" / "published"
 TRAIN_IMAGES = {"cifar10": 50_000, "imagenet": 1_281_167}
+CLASSES = {"cifar10": 10, "imagenet": 1000}
 VAL_IMAGES = {"cifar10": 10_000, "imagenet": 50_000}
 
 # Flags that forbid the use of a log's training metric, or of its validation errors, as a reference.

@@ -1,0 +1,215 @@
+"""Is my run the published run? Judge a log against the log that GluonCV published.
+
+    python -m gluon_tricks compare logs/train_cifar10_cifar_resnet20_v1.log
+    python -m gluon_tricks compare train_imagenet.log --plot compare.png
+    python -m gluon_tricks compare my.log --ref cifar_resnet20_v1
+
+Reads the logs of this kit and of GluonCV's own scripts, also of a run that is still going. The reference is found from
+the run's own arguments (model, mixup, data set); where the run departs from its recipe, that is said. Each epoch is
+held against a band around the published curve (see gluon_tricks/bands.py), and the last line is the verdict.
+
+Exit code: 0 inside the band, 1 outside, 2 no answer (the file is unusable, or there is no published log of such a run).
+"""
+
+import argparse
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gluon_tricks.bands import WITNESSES, band_of, compare_with, metric_of, series
+from gluon_tricks.errors import UserError, run_main
+from gluon_tricks.files import atomic_path
+from gluon_tricks.log_lines import RunLog, read_log
+from gluon_tricks.published import Match, find_reference
+
+EXIT_CODES = {"INSIDE": 0, "OUTSIDE": 1, "none": 2}
+UNITS = {"accuracy": "accuracy, %", "error": "error, %", "rmse": "RMSE x 100"}
+
+
+def main(argv=None):
+    args = parse_args(argv)
+    verdict = judge(args.log, args.ref)
+    if verdict.comparisons:
+        print("\n".join([*opening(verdict), "", *table(verdict.comparisons), ""]))
+    if args.plot:
+        plot(verdict, args.plot)
+        print(f"plot: {args.plot}")
+    print(verdict.line)
+    return verdict.exit_code
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# The verdict
+# --------------------------------------------------------------------------------------------------------------------
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a comparison came to.
+
+    Attributes
+    ----------
+    outcome : 'INSIDE', 'OUTSIDE' or 'none'
+    line : str
+        One line that says it all, starting with `verdict:`.
+    exit_code : int
+        0 inside, 1 outside, 2 none.
+    comparisons : list of Comparison
+        Of the training metric and of validation, as far as both logs have them.
+    """
+
+    outcome: str
+    line: str
+    run: RunLog
+    match: Match
+    comparisons: list = field(default_factory=list)
+
+    @property
+    def exit_code(self):
+        return EXIT_CODES[self.outcome]
+
+
+def judge(path, ref=None):
+    """Compare a log with the published run that it should repeat.
+
+    Parameters
+    ----------
+    path : path
+        Log of a run, finished or not.
+    ref : str, optional
+        Name of the published log to compare with, whatever the run's own arguments say.
+
+    Returns
+    -------
+    Verdict
+
+    Raises
+    ------
+    UserError
+        If the log is unusable or `ref` is no published log.
+    """
+    run = read_log(path)
+    match = find_reference(run, ref)
+    if match.reference is None:
+        return _no_verdict(run, match, match.reason)
+    dataset = match.reference.dataset
+    comparisons, remarks, because = [], [], []
+    for witness in WITNESSES:
+        band = band_of(match.reference.name, witness)
+        if band is None:
+            remarks.append(f"{witness} not compared: no measurement in the published log")
+            continue
+        if metric_of(run.epochs[-1], witness, dataset) != band.metric:
+            because.append(f"{witness} metric {metric_of(run.epochs[-1], witness, dataset)}, published {band.metric}")
+            continue
+        comparison = compare_with(band, *series(run.epochs, witness, dataset))
+        if comparison is not None:
+            comparisons.append(comparison)
+            remarks.append(f"{witness} {comparison.inside.sum()}/{len(comparison.epochs)}")
+            because += [comparison.because] if comparison.because else []
+    if not comparisons:
+        return _no_verdict(run, match, f"nothing to compare with {match.reference.name}: "
+                                       f"{'; '.join(because + remarks) or 'no epoch in common'}")
+    outcome = "OUTSIDE" if because else "INSIDE"
+    epochs = sorted({epoch for comparison in comparisons for epoch in comparison.epochs})
+    line = (f"verdict: {outcome} the band of {match.reference.name} over epochs {epochs[0]}-{epochs[-1]} of "
+            f"{match.reference.epochs} ({', '.join(remarks)})")
+    line += f": {'; '.join(because)}" if because else ""
+    line += f"; departs from it in {', '.join(match.departures)}" if match.departures else ""
+    return Verdict(outcome, line, run, match, comparisons)
+
+
+def _no_verdict(run, match, reason):
+    return Verdict("none", f"verdict: none: {reason}", run, match)
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Words and pictures
+# --------------------------------------------------------------------------------------------------------------------
+
+def opening(verdict):
+    """What is compared with what."""
+    run, reference = verdict.run, verdict.match.reference
+    yield f"run        {run.path}, epochs {run.epochs[0].epoch}-{run.epochs[-1].epoch}"
+    yield f"published  {reference.name}: {reference.command}"
+    for sentence in reference.flags.values():
+        yield f"           {sentence}"
+    for departure in verdict.match.departures:
+        yield f"departs    {departure}"
+
+
+def table(comparisons):
+    """Rows of text: every epoch with the figures of both runs, their difference and the band."""
+    epochs = sorted({epoch for comparison in comparisons for epoch in comparison.epochs})
+    rows_of = [dict(zip(comparison.epochs, _cells(comparison))) for comparison in comparisons]
+    yield "       " + "".join(f"{c.witness + ' ' + UNITS[c.metric]:^43}" for c in comparisons)
+    yield "epoch  " + "".join(f"{'here':>9}{'published':>11}{'diff':>8}{'band':>8}{'':7}" for _ in comparisons)
+    for epoch in epochs:
+        yield f"{epoch:5d}  " + "".join(rows.get(epoch, " " * 43) for rows in rows_of).rstrip()
+
+
+def _cells(comparison):
+    digits = 3 if comparison.metric == "rmse" else 2
+    for ours, published, difference, limit, inside in zip(
+            comparison.ours, comparison.published, comparison.difference, comparison.limits[1], comparison.inside):
+        yield (f"{ours:9.{digits}f}{published:11.{digits}f}{difference:+8.{digits}f}{f'±{limit:.{digits}f}':>8}"
+               f"{'' if inside else ' OUT':7}")
+
+
+def plot(verdict, path):
+    """Write a picture of the run over the published curves and their bands."""
+    if not verdict.comparisons:
+        raise UserError(f"--plot {path}: nothing to draw; {verdict.line}")
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise UserError("--plot needs matplotlib; install it with pip install matplotlib") from None
+    name = verdict.match.reference.name
+    figure = Figure(figsize=(11, 4.6), layout="constrained")
+    for axes, comparison in zip(figure.subplots(1, len(verdict.comparisons), squeeze=False)[0], verdict.comparisons):
+        _draw(axes, comparison, band_of(name, comparison.witness))
+    figure.suptitle(f"{Path(verdict.run.path).name}: {verdict.outcome} the band of {name}", fontsize=12)
+    try:
+        with atomic_path(path) as part:
+            figure.savefig(part, dpi=120)
+    except (OSError, ValueError) as error:
+        raise UserError(f"--plot {path}: cannot be written ({error}); give a .png in a folder that exists") from None
+
+
+def _draw(axes, comparison, band):
+    """One curve: published, band, ours; epochs outside as crosses."""
+    import numpy as np
+
+    published, ours, outside = "#4c6a92", "#d1495b", ~comparison.inside
+    last = comparison.epochs[-1]
+    shown = band.epochs <= max(last + max(2, last // 10), 9)             # a little of what lies ahead
+    epochs, values, limit = band.epochs[shown], band.published[shown], band.limits[1][shown]
+    axes.fill_between(epochs, values - limit, values + limit, color=published, alpha=0.18, linewidth=0, label="band")
+    axes.plot(epochs, values, color=published, linewidth=1.2, label="published")
+    axes.plot(comparison.epochs, comparison.ours, color=ours, linewidth=1.4, label="this run",
+              marker="o" if len(comparison.epochs) < 30 else None, markersize=3.5)
+    axes.plot(comparison.epochs[outside], comparison.ours[outside], "x", color="black", markersize=6, zorder=3,
+              label="outside" if outside.any() else None)
+    seen = np.concatenate([values, comparison.ours[np.isfinite(comparison.ours)]])
+    low, high = seen.min() - 3, seen.max() + 3
+    if band.metric == "rmse":
+        low, high = 0.9 * seen.min(), 1.05 * seen.max()
+    axes.set_ylim(max(0, low), min(high, 101) if band.metric != "rmse" else high)
+    axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(f"{'training' if band.witness == 'train' else 'validation'} {UNITS[band.metric]}")
+    axes.grid(True, linewidth=0.4, alpha=0.5)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, loc="best")
+
+
+def parse_args(argv):
+    parser = argparse.ArgumentParser(prog="python -m gluon_tricks compare", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("log", type=Path, help="log of a run of this kit or of GluonCV's scripts")
+    parser.add_argument("--ref", metavar="NAME",
+                        help="published log to compare with (default: found from the run's arguments)")
+    parser.add_argument("--plot", metavar="OUT.png", type=Path, help="write a picture of both curves and the band")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    run_main(main, prog="compare")
