@@ -22,6 +22,16 @@ Any of these brings Python 3.11, which the kit is developed on; then run make ag
 endef
 export NO_PYTHON
 
+# Horovod is believed when two processes agree on a sum.
+define TWO_RANKS
+import gluon_tricks, mxnet, horovod.mxnet as hvd
+hvd.init()
+total = hvd.allreduce(mxnet.nd.ones(1), average=False).asscalar()
+assert total == 2, total
+print(f"rank {hvd.rank()} of {hvd.size()}: the sum of ones is {total:.0f}")
+endef
+export TWO_RANKS
+
 define find_python
 for python in $(CANDIDATES) ''; do \
     "$$python" -c 'import ensurepip, sys; sys.exit(not (3, 9) <= sys.version_info < (3, 13))' 2>/dev/null && break; \
@@ -63,7 +73,8 @@ lint: $(VENV)/.installed-dev ## check the style
 doctor: $(VENV)/.installed ## what works on this machine, what does not, and the remedy
 	$(VENV)/bin/python -m gluon_tricks doctor $(ARGS)
 
-horovod: $(VENV)/.installed-horovod ## compile Horovod for MXNet into .venv and show what it was built with
+horovod: $(VENV)/.installed-horovod ## compile Horovod for MXNet into .venv and try it with two processes
+	@# (the list shows PyTorch whether or not it is there)
 	$(VENV)/bin/horovodrun --check-build
 
 gpu: $(GPU_VENV)/.installed ## make .venv-gpu: MXNet for CUDA 11.2 with its libraries (not verified on a real GPU)
@@ -90,8 +101,10 @@ $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
 	@$(VENV)/$(PIP) --only-binary :all: -r requirements-dev.txt
 	@touch $@
 
-# Without MAKEFLAGS Horovod's build picks its own number of jobs. Its check of the result is the import.
+# Horovod's build and launcher import MXNet without gluon_tricks.compat. Without MAKEFLAGS it picks its number of jobs.
 $(VENV)/.installed-horovod: $(VENV)/.installed requirements-horovod.txt requirements-horovod-build.txt
+	@$(VENV)/bin/python -c 'import numpy; numpy.bool' 2>/dev/null || \
+	    { echo 'Horovod needs NumPy 1.23, so Python 3.9 to 3.11: make horovod PYTHON=python3.11' >&2; exit 1; }
 	@command -v c++ >/dev/null || { echo 'Compiling Horovod needs a C++ compiler: sudo apt install g++' >&2; exit 1; }
 	@echo 'Compiling Horovod for MXNet, with gloo (some minutes, once) ...'
 	@$(VENV)/$(PIP) --only-binary :all: -r requirements-horovod-build.txt
@@ -99,5 +112,5 @@ $(VENV)/.installed-horovod: $(VENV)/.installed requirements-horovod.txt requirem
 	    HOROVOD_WITH_MXNET=1 HOROVOD_WITHOUT_TENSORFLOW=1 HOROVOD_WITHOUT_PYTORCH=1 \
 	    HOROVOD_WITH_GLOO=1 HOROVOD_WITHOUT_MPI=1 \
 	    $(VENV)/$(PIP) --no-build-isolation --no-cache-dir -r requirements-horovod.txt
-	@$(VENV)/bin/python -c 'import gluon_tricks, horovod.mxnet'
+	@$(VENV)/bin/horovodrun -np 2 --gloo $(VENV)/bin/python -c "$$TWO_RANKS"
 	@touch $@

@@ -1,0 +1,61 @@
+"""python -m gluon_tricks SUBCOMMAND: everything the kit does beside training.
+
+A subcommand is the module of the same name with `main(argv) -> exit code`. It is imported when it is called, so that
+the doctor runs where MXNet or NumPy do not.
+"""
+
+import difflib
+import importlib
+import importlib.util
+import sys
+
+from gluon_tricks.errors import UserError, run_main
+
+PROG = "python -m gluon_tricks"
+
+SUBCOMMANDS = {
+    "doctor": "what works on this machine, what does not, and the remedy",
+    "compare": "a run's log beside GluonCV's published one",
+    "tables": "the paper's tables as commands, one per row",
+    "evaluate": "the accuracy of saved parameters on a validation set",
+    "export": "saved parameters as a deployable model",
+    "bench": "images per second, with what it was measured on",
+}
+
+
+def main(argv):
+    """Run one subcommand; returns its exit code."""
+    known = available()
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        print(usage(known))
+        return 0 if argv else 2
+    name, rest = argv[0], argv[1:]
+    if name not in known:
+        near = difflib.get_close_matches(name, known)
+        raise UserError(f"no subcommand '{name}'; " + (f"did you mean {' or '.join(near)}?" if near else
+                                                       f"there are {', '.join(known)}."))
+    try:
+        module = importlib.import_module(f"gluon_tricks.{name}")
+    except (ImportError, AttributeError, OSError) as error:    # what a broken MXNet or NumPy raises
+        if name == "doctor":
+            raise
+        raise UserError(f"'{name}' cannot start: {type(error).__name__}: {error}\n"
+                        f"See what is wrong with:  {PROG} doctor") from error
+    return module.main(rest)
+
+
+def available():
+    """The subcommands whose module this copy of the kit has."""
+    return [name for name in SUBCOMMANDS if importlib.util.find_spec(f"gluon_tricks.{name}")]
+
+
+def usage(names):
+    """The text of --help."""
+    lines = [f"usage: {PROG} SUBCOMMAND ...", ""]
+    lines += [f"  {name:<10}{SUBCOMMANDS[name]}" for name in names]
+    lines += ["", f"Example:  {PROG} doctor", f"Flags of one of them:  {PROG} {names[0]} --help"]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    run_main(lambda: main(sys.argv[1:]), prog=PROG)
