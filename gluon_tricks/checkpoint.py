@@ -117,6 +117,7 @@ def load_resume(path, net, trainer):
     if names != set(params):
         odd = sorted(names.symmetric_difference(params))[0]
         raise UserError(f"--resume {path}: its parameters are not this model's ({odd} is only in one of them)")
+    _connect(trainer)
     for name, param in params.items():
         value = stored[f"param/{name}"]
         if value.shape != param.shape:
@@ -149,6 +150,17 @@ def _flat(state):
             yield from _flat(part)
     elif state is not None:
         yield state
+
+
+def _connect(trainer):
+    """Let the Trainer do now what it would do at its first step: copy every parameter of the first device to the others.
+
+    Done after loading, that would overwrite the other devices' own running statistics.
+    """
+    if not trainer._kv_initialized:
+        trainer._init_kvstore()
+    if trainer._params_to_init:
+        trainer._init_params()
 
 
 def _restore_optimizer(net, trainer, stored):

@@ -1,0 +1,60 @@
+"""Learning rates: the CIFAR scripts' steps, and `LRSequential` of GluonCV on the same counters."""
+
+import pytest
+
+from gluon_tricks.optim.lr_schedule import epoch_steps, head_schedule
+
+
+def cifar_script_rates(base_lr, factor, decay_epochs, num_epochs):
+    """The rate of each epoch by the scripts' rule: step when the epoch equals the next entry of the list."""
+    rates, lr, waiting = [], base_lr, list(decay_epochs) + [float("inf")]
+    for epoch in range(num_epochs):
+        if epoch == waiting[0]:
+            lr *= factor
+            waiting.pop(0)
+        rates.append(lr)
+    return rates
+
+
+@pytest.mark.parametrize("decay_epochs", [[], [100, 150], [0, 3], [5, 3, 9], [3, 3], [-1, 4], [60, 120, 160]])
+def test_epoch_steps_are_those_of_the_cifar_scripts(decay_epochs):
+    schedule = epoch_steps(0.1, 0.2, decay_epochs, updates_per_epoch=7)
+    expected = cifar_script_rates(0.1, 0.2, decay_epochs, num_epochs=200)
+    got = [[schedule(epoch * 7 + batch) for batch in range(7)] for epoch in range(200)]
+    assert got == [[rate] * 7 for rate in expected]
+
+
+def gluoncv_rates(mode, lr, epochs, updates, warmup, factor, decay_epochs):
+    schedules = pytest.importorskip("gluoncv.utils.lr_scheduler")
+    chain = schedules.LRSequential([
+        schedules.LRScheduler("linear", base_lr=0, target_lr=lr, nepochs=warmup, iters_per_epoch=updates),
+        schedules.LRScheduler(mode, base_lr=lr, target_lr=0, nepochs=epochs - warmup, iters_per_epoch=updates,
+                              step_epoch=[e - warmup for e in decay_epochs], step_factor=factor, power=2)])
+    return [chain(num_update) for num_update in range(1, epochs * updates + 5)]   # MXNet counts before it asks
+
+
+@pytest.mark.parametrize("mode", ["step", "cosine", "poly", "linear", "constant"])
+@pytest.mark.parametrize("warmup", [0, 2])
+def test_head_schedule_is_gluoncvs(mode, warmup):
+    expected = gluoncv_rates(mode, 0.4, 9, 11, warmup, 0.1, [4, 7])
+    schedule = head_schedule(mode, 0.4, 9, 11, warmup, 0.1, [4, 7])
+    assert [schedule(n) for n in range(len(expected))] == pytest.approx(expected, rel=1e-9, abs=1e-12)
+
+
+def test_rates_of_a_published_recipe():
+    # 5 warm-up epochs of 120, 1251 updates each, lr 0.4, cosine: rates worked out for GluonCV's LRSequential
+    schedule = head_schedule("cosine", 0.4, 120, 1251, warmup_epochs=5)
+    assert schedule(0) == pytest.approx(6.3959e-05, rel=1e-4)
+    assert schedule(49) == pytest.approx(0.00319795, rel=1e-5)
+    assert schedule(6253) == pytest.approx(0.4) and schedule(6254) == pytest.approx(0.4)
+    assert schedule(150118) == schedule(10**6) == 0
+
+
+def test_one_warmup_epoch_of_one_batch_is_no_division_by_zero():
+    assert head_schedule("cosine", 0.1, 3, 1, warmup_epochs=1)(0) == pytest.approx(0.1)
+    assert head_schedule("cosine", 0.1, 1, 1)(0) >= 0
+
+
+def test_an_unknown_mode_is_refused():
+    with pytest.raises(ValueError, match="mode must be one of"):
+        head_schedule("cosin", 0.1, 3, 10)
