@@ -185,7 +185,7 @@ def flags_of(command):
     return flags
 
 
-# --- quality flags ----------------------------------------------------------------------------------------------------
+# --- quality flags --------------------------------------------------------------------------------------------------
 
 SENTENCES = {
     "copy": "{name}.log has the same bytes as {original}.log; it is that run.",
@@ -284,7 +284,7 @@ def slow_epochs(epochs):
     return sum(speed < 0.7 * statistics.median(speeds) for speed in speeds)
 
 
-# --- flags ------------------------------------------------------------------------------------------------------------
+# --- flags ----------------------------------------------------------------------------------------------------------
 
 def parse_args(argv):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
