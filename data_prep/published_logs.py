@@ -1,7 +1,7 @@
 """Read GluonCV's published logs into logs/published: curves, catalogue, quality flags.
 
     python data_prep/published_logs.py --logs web-data/gluoncv/logs
-    python data_prep/published_logs.py --logs gluoncv-logs.tar.xz --out /tmp/published
+    python data_prep/published_logs.py --logs gluoncv-logs.tar.xz --out published
 
 The logs are those of github.com/dmlc/web-data, folder gluoncv/logs, or an archive of that folder. The results are
 committed; running this again on the same logs writes the same bytes.
