@@ -1,7 +1,7 @@
 """Read GluonCV's published logs into logs/published: curves, catalogue, quality flags.
 
     python data_prep/published_logs.py --logs web-data/gluoncv/logs
-    python data_prep/published_logs.py --logs gluoncv-logs.tar.xz --out /tmp/published
+    python data_prep/published_logs.py --logs gluoncv-logs.tar.xz --out published
 
 The logs are those of github.com/dmlc/web-data, folder gluoncv/logs, or an archive of that folder. The results are
 committed; running this again on the same logs writes the same bytes.
@@ -185,7 +185,7 @@ def flags_of(command):
     return flags
 
 
-# --- quality flags ----------------------------------------------------------------------------------------------------
+# --- quality flags --------------------------------------------------------------------------------------------------
 
 SENTENCES = {
     "copy": "{name}.log has the same bytes as {original}.log; it is that run.",
@@ -284,7 +284,7 @@ def slow_epochs(epochs):
     return sum(speed < 0.7 * statistics.median(speeds) for speed in speeds)
 
 
-# --- flags ------------------------------------------------------------------------------------------------------------
+# --- flags ----------------------------------------------------------------------------------------------------------
 
 def parse_args(argv):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

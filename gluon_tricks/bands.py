@@ -41,9 +41,7 @@ REPEATS = (("resnet18_v1", "resnet18_v1b"), ("resnet34_v1", "resnet34_v1b"),
            ("cifar_resnet20_v1_mixup", "cifar_resnet20_v2_mixup"))
 
 
-# --------------------------------------------------------------------------------------------------------------------
-# Bands
-# --------------------------------------------------------------------------------------------------------------------
+# --- Bands ----------------------------------------------------------------------------------------------------------
 
 @dataclass(frozen=True)
 class Band:
@@ -121,9 +119,7 @@ def _side(difference):
     return f"{abs(difference):.2f} points {'above' if difference > 0 else 'below'} the published"
 
 
-# --------------------------------------------------------------------------------------------------------------------
-# From records to bands and comparisons
-# --------------------------------------------------------------------------------------------------------------------
+# --- From records to bands and comparisons --------------------------------------------------------------------------
 
 def metric_of(record, witness, dataset):
     """Name of the figure that a witness is judged by."""
@@ -241,9 +237,7 @@ def compare_with(band, epochs, values):
     return Comparison(band.witness, band.metric, common, values[ours], band.published[theirs], limits)
 
 
-# --------------------------------------------------------------------------------------------------------------------
-# Calibration: python -m gluon_tricks.bands
-# --------------------------------------------------------------------------------------------------------------------
+# --- Calibration: python -m gluon_tricks.bands ----------------------------------------------------------------------
 
 def compare_published(reference, other):
     """One published run as if it were a repeat of another: `Comparison`s of the witnesses that both have."""

@@ -37,9 +37,7 @@ def main(argv=None):
     return verdict.exit_code
 
 
-# --------------------------------------------------------------------------------------------------------------------
-# The verdict
-# --------------------------------------------------------------------------------------------------------------------
+# --- The verdict ----------------------------------------------------------------------------------------------------
 
 @dataclass(frozen=True)
 class Verdict:
@@ -89,41 +87,50 @@ def judge(path, ref=None):
     run = read_log(path)
     match = find_reference(run, ref)
     if match.reference is None:
-        return _no_verdict(run, match, match.reason)
-    dataset = match.reference.dataset
-    comparisons, remarks, because = [], [], []
-    for witness in WITNESSES:
-        band = band_of(match.reference.name, witness)
-        if band is None:
-            remarks.append(f"{witness} not compared: no measurement in the published log")
-            continue
-        if metric_of(run.epochs[-1], witness, dataset) != band.metric:
-            because.append(f"{witness} metric {metric_of(run.epochs[-1], witness, dataset)}, published {band.metric}")
-            continue
-        comparison = compare_with(band, *series(run.epochs, witness, dataset))
-        if comparison is not None:
-            comparisons.append(comparison)
-            remarks.append(f"{witness} {comparison.inside.sum()}/{len(comparison.epochs)}")
-            because += [comparison.because] if comparison.because else []
+        return Verdict("none", f"verdict: none: {match.reason}", run, match)
+    comparisons, counts, because = compare_curves(run, match.reference)
     if not comparisons:
-        return _no_verdict(run, match, f"nothing to compare with {match.reference.name}: "
-                                       f"{'; '.join(because + remarks) or 'no epoch in common'}")
+        why = "; ".join(because + counts) or "no epoch in common"
+        return Verdict("none", f"verdict: none: nothing to compare with {match.reference.name}: {why}", run, match)
     outcome = "OUTSIDE" if because else "INSIDE"
-    epochs = sorted({epoch for comparison in comparisons for epoch in comparison.epochs})
-    line = (f"verdict: {outcome} the band of {match.reference.name} over epochs {epochs[0]}-{epochs[-1]} of "
-            f"{match.reference.epochs} ({', '.join(remarks)})")
+    first, last = (end(end(found.epochs) for found in comparisons) for end in (min, max))
+    line = (f"verdict: {outcome} the band of {match.reference.name} over epochs {first}-{last} of "
+            f"{match.reference.epochs} ({', '.join(counts)})")
     line += f": {'; '.join(because)}" if because else ""
     line += f"; departs from it in {', '.join(match.departures)}" if match.departures else ""
     return Verdict(outcome, line, run, match, comparisons)
 
 
-def _no_verdict(run, match, reason):
-    return Verdict("none", f"verdict: none: {reason}", run, match)
+def compare_curves(run, reference):
+    """Hold a run's curves against the bands of a published run.
+
+    Returns
+    -------
+    comparisons : list of Comparison
+    counts : list of str
+        Per witness: how many epochs keep to the band, or why it was not compared.
+    because : list of str
+        Why the run is outside; empty if it is inside.
+    """
+    comparisons, counts, because = [], [], []
+    for witness in WITNESSES:
+        band = band_of(reference.name, witness)
+        metric = metric_of(run.epochs[-1], witness, reference.dataset)
+        if band is None:
+            counts.append(f"{witness} not compared: no measurement in the published log")
+        elif metric != band.metric:                                  # soft targets in one of the runs only
+            because.append(f"{witness} metric {metric}, published {band.metric}")
+        else:
+            found = compare_with(band, *series(run.epochs, witness, reference.dataset))
+            if found is None:
+                continue
+            comparisons.append(found)
+            counts.append(f"{witness} {found.inside.sum()}/{len(found.epochs)}")
+            because += [found.because] if found.because else []
+    return comparisons, counts, because
 
 
-# --------------------------------------------------------------------------------------------------------------------
-# Words and pictures
-# --------------------------------------------------------------------------------------------------------------------
+# --- Words and pictures ---------------------------------------------------------------------------------------------
 
 def opening(verdict):
     """What is compared with what."""

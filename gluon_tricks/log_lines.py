@@ -40,9 +40,7 @@ _PLACEHOLDERS = {
 }
 
 
-# --------------------------------------------------------------------------------------------------------------------
-# The kinds of lines
-# --------------------------------------------------------------------------------------------------------------------
+# --- The kinds of lines ---------------------------------------------------------------------------------------------
 
 class Line:
     """A line of a log: written with `str(line)`, read with `parse_line(text)`."""
@@ -106,12 +104,16 @@ class Namespace(Line):
 
 
 def _literal(node):
-    """The value of a Python literal; `nan` and `inf` are floats; anything else stays text."""
+    """The value of a Python literal, in which `nan` and `inf` are floats; anything else stays text."""
     try:
-        return ast.literal_eval(node)
+        return ast.literal_eval(_FloatNames().visit(node))
     except ValueError:
-        text = ast.unparse(node)
-        return float(text) if text in ("nan", "inf", "-inf") else text
+        return ast.unparse(node)
+
+
+class _FloatNames(ast.NodeTransformer):
+    def visit_Name(self, node):
+        return ast.Constant(float(node.id)) if node.id in ("nan", "inf") else node
 
 
 @dataclass(frozen=True)
@@ -324,9 +326,7 @@ def cifar_epoch_line(epoch, train, val, loss, time_s):
     return str(CifarEpoch(epoch, train, val, loss, time_s))
 
 
-# --------------------------------------------------------------------------------------------------------------------
-# Whole logs
-# --------------------------------------------------------------------------------------------------------------------
+# --- Whole logs -----------------------------------------------------------------------------------------------------
 
 class EpochRecord(NamedTuple):
     """One epoch of a run. None stands for what the script does not print; errors are fractions.

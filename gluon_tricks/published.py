@@ -32,9 +32,7 @@ WITHOUT_REFERENCE = {
 }
 
 
-# --------------------------------------------------------------------------------------------------------------------
-# Catalogue and curves
-# --------------------------------------------------------------------------------------------------------------------
+# --- Catalogue and curves -------------------------------------------------------------------------------------------
 
 @dataclass(frozen=True)
 class PublishedRun:
@@ -131,9 +129,7 @@ def _open(name):
                         "data_prep/published_logs.py") from None
 
 
-# --------------------------------------------------------------------------------------------------------------------
-# What of a run's arguments makes it that run
-# --------------------------------------------------------------------------------------------------------------------
+# --- What of a run's arguments makes it that run --------------------------------------------------------------------
 
 # Flags that change what is computed, with the value they have where a header does not name them. Devices, workers,
 # paths, intervals and seeds are not among them.
@@ -205,9 +201,7 @@ def _show(value):
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-# --------------------------------------------------------------------------------------------------------------------
-# Which published run a run should be held against
-# --------------------------------------------------------------------------------------------------------------------
+# --- Which published run a run should be held against ---------------------------------------------------------------
 
 @dataclass(frozen=True)
 class Match:
@@ -256,9 +250,9 @@ def find_reference(run, name=None):
     if images not in (None, TRAIN_IMAGES[dataset]):
         return Match(None, reason=f"{images} training images are not all {TRAIN_IMAGES[dataset]} of {dataset}; no "
                                   "published log to compare with")
-    candidates = [_match(ours, run) for run in catalogue().values()
-                  if run.is_usable and (run.dataset, run.model) == (dataset, ours["model"])
-                  and recipe(run.args, run.dataset)["mixup"] == ours["mixup"]]
+    candidates = [_match(ours, other) for other in catalogue().values()
+                  if other.is_usable and (other.dataset, other.model) == (dataset, ours["model"])
+                  and other.tricks["mixup"] == ours["mixup"]]
     if not candidates:
         return Match(None, reason=_why_none(ours))
     return min(candidates, key=lambda match: (len(match.departures), len(match.reference.flags), match.reference.name))
