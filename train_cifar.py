@@ -46,9 +46,10 @@ def main(argv=None):
     schedule = learning_rate(args, data.train.batches_per_epoch)                     # how fast
     trainer = engine.trainer(net, nag(args))                                         # what moves it
     targets, loss, metric = training_targets(args, data.classes)                     # what it is told    (§5.2, §5.4)
-    run.open(net, trainer, namespace_line(vars(args)), opening_lines(args, data, engine), args.num_epochs,
-             data.train.batches_per_epoch, checkpoint_period=args.checkpoint_period, save_period=args.save_period,
-             log_interval=args.log_interval, max_updates=args.max_updates)
+    header = namespace_line({**vars(args), "num_training_samples": data.train.records})
+    run.open(net, trainer, header, opening_lines(args, data, engine), args.num_epochs, data.train.batches_per_epoch,
+             checkpoint_period=args.checkpoint_period, save_period=args.save_period, log_interval=args.log_interval,
+             max_updates=args.max_updates)
     with run.sitting():
         while run.progress.epoch < args.num_epochs:
             run.begin_epoch()
@@ -61,10 +62,14 @@ def main(argv=None):
 
 def finish(run):
     """Say where the results are and how they compare; the exit code."""
+    print(f"log: {run.paths.log}")
     if run.progress.history:
-        print(f"log: {run.paths.log}\nplot: {run.paths.plot}\n"
-              f"validation accuracy: last {run.progress.history[-1]['val']:.4f}, best {run.progress.best_val:.4f}\n"
-              f"{judge(run.paths.log).line}")
+        print(f"plot: {run.paths.plot}\n"
+              f"validation accuracy: last {run.progress.history[-1]['val']:.4f}, best {run.progress.best_val:.4f}")
+        try:
+            print(judge(run.paths.log).line)
+        except UserError as error:         # such as a run resumed into a new log that has no finished epoch yet
+            print(f"verdict: none: {error}")
     return run.exit_code
 
 
@@ -99,9 +104,9 @@ def build_net(args, classes, engine):
 def learning_rate(args, updates_per_epoch):
     """num_update -> rate. Without warm-up, `step` is the CIFAR scripts' own rule."""
     if args.lr_mode == "step" and not args.warmup_epochs:
-        return epoch_steps(args.lr, args.lr_decay, args.decay_epochs, updates_per_epoch)
+        return epoch_steps(args.lr, args.lr_decay, decay_epochs(args), updates_per_epoch)
     return head_schedule(args.lr_mode, args.lr, args.num_epochs, updates_per_epoch, args.warmup_epochs, args.lr_decay,
-                         args.decay_epochs)
+                         decay_epochs(args))
 
 
 def nag(args):
@@ -256,8 +261,13 @@ def check_args(args):
         raise UserError("--dtype float16: MXNet 1.9.1 has no float16 convolution on CPUs; use --num-gpus, or bfloat16")
     if args.dtype == "bfloat16" and args.num_gpus:
         raise UserError("--dtype bfloat16: MXNet 1.9.1 computes it on CPUs only; use float16 on GPUs")
+    decay_epochs(args)
+
+
+def decay_epochs(args):
+    """--lr-decay-epoch as a list of int."""
     try:
-        args.decay_epochs = [int(epoch) for epoch in args.lr_decay_epoch.split(",") if epoch.strip()]
+        return [int(epoch) for epoch in args.lr_decay_epoch.split(",") if epoch.strip()]
     except ValueError:
         raise UserError(f"--lr-decay-epoch {args.lr_decay_epoch}: give epochs with commas between, as 100,150") from None
 

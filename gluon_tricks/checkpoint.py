@@ -23,7 +23,7 @@ from mxnet import nd
 
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import atomic_path
-from gluon_tricks.training import Progress
+from gluon_tricks.training import Diverged, Progress
 
 FORMAT = 1
 MUST_AGREE = {"model": "--model", "classes": "--dataset", "dataset": "--dataset", "data_root_hash": "--data-dir",
@@ -43,6 +43,11 @@ def save_resume(path, net, trainer, progress, facts):
     ----------
     facts : dict
         JSON-able; `load_resume` compares the keys of `MUST_AGREE` with those of the run that resumes.
+
+    Raises
+    ------
+    Diverged
+        If a parameter is not finite; the previous file stays.
     """
     arrays = {}
     for name, param in _named_parameters(net).items():
@@ -54,6 +59,9 @@ def save_resume(path, net, trainer, progress, facts):
     for name, state in _optimizer_states(net, trainer).items():
         for i, value in enumerate(state):
             arrays[f"state/{i}/{name}"] = value.asnumpy()
+    for name, value in arrays.items():
+        if name.startswith("param") and not np.isfinite(value).all():
+            raise Diverged(progress.epoch, progress.num_update, f"{name.split('/', 1)[1]} is not finite")
     meta = {"format": FORMAT, "facts": facts, "progress": asdict(progress)}
     arrays["meta"] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
     with atomic_path(path) as part, open(part, "wb") as stream:

@@ -1,6 +1,5 @@
 """One sitting of a run: resume, progress bar, checkpoints, signals, and what is written at each epoch's end."""
 
-import math
 import signal
 import time
 from contextlib import contextmanager
@@ -101,22 +100,31 @@ class Run:
                          unit="update", disable=None, dynamic_ncols=True)
         try:
             with logging_redirect_tqdm():
-                yield self
-        except Stop:
-            self.save_resume()
-            why = signal.Signals(self._signal).name if self._signal else f"--max-updates {self.options['max_updates']}"
-            self.log.info(f"stopped by {why} at epoch {self.progress.epoch}, update {self.progress.num_update}; "
-                          f"go on with: {_resume_command()}")
+                try:
+                    yield self
+                except Stop:
+                    self.save_resume()
+                    self._say_stopped()
         except Diverged as error:
-            kept = f"{self.paths.resume} keeps the last good state" if self.paths.resume.exists() else \
-                "no state had been saved before"
-            self.log.info(f"error: {error}; training stops, {kept}; try a lower --lr")
-            self.exit_code = 1
+            self._say_diverged(error)
+            self.exit_code = 2
         finally:
             self._bar.close()
             self.metrics.close()
             for number, handler in earlier.items():
                 signal.signal(number, handler)
+
+    def _say_stopped(self):
+        why = signal.Signals(self._signal).name if self._signal else f"--max-updates {self.options['max_updates']}"
+        self.log.info(f"stopped by {why} at epoch {self.progress.epoch}, update {self.progress.num_update}; "
+                      f"go on with: {_resume_command()}")
+
+    def _say_diverged(self, error):
+        kept = "no state had been saved before"
+        if self.paths.resume.exists():
+            _, saved = checkpoint.read_meta(self.paths.resume)
+            kept = f"{self.paths.resume} keeps the last good state, of update {saved.num_update}"
+        self.log.info(f"error: {error}; training stops, {kept}; try a lower --lr")
 
     def _note_signal(self, number, frame):
         if self._signal:                   # a second one: the user does not want to wait
@@ -187,10 +195,9 @@ class Run:
 
     def save_resume(self):
         """Write the resume file; the meter has been drained."""
-        if math.isfinite(self.progress.loss_sum):
-            if self.progress.batch:
-                self.progress.epoch_s = self._watch.seconds()
-            checkpoint.save_resume(self.paths.resume, self.net, self.trainer, self.progress, self.facts)
+        if self.progress.batch:
+            self.progress.epoch_s = self._watch.seconds()
+        checkpoint.save_resume(self.paths.resume, self.net, self.trainer, self.progress, self.facts)
 
 
 def _resume_command():

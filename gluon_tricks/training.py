@@ -39,11 +39,11 @@ class Progress:
 
 
 class Diverged(Exception):
-    """The loss of an update is not finite."""
+    """The loss of an update, or what it made of the parameters, is not finite."""
 
-    def __init__(self, epoch, num_update, loss):
-        super().__init__(f"loss is {loss} at update {num_update} (epoch {epoch})")
-        self.epoch, self.num_update, self.loss = epoch, num_update, loss
+    def __init__(self, epoch, num_update, what):
+        super().__init__(f"{what} at update {num_update} (epoch {epoch})")
+        self.epoch, self.num_update = epoch, num_update
 
 
 class Stop(Exception):
@@ -79,7 +79,7 @@ class Meter:
         self._pending = None
         loss = sum(float(loss_sum.asscalar()) for loss_sum, _ in values)
         if not math.isfinite(loss):
-            raise Diverged(epoch, num_update, loss)
+            raise Diverged(epoch, num_update, f"loss is {loss}")
         self.progress.loss_sum += loss
         self.progress.metric_sum += sum(float(metric_sum.asscalar()) for _, metric_sum in values)
         self.progress.metric_count += count
