@@ -16,10 +16,10 @@ import sys
 from functools import partial
 from pathlib import Path
 
-import gluon_tricks  # noqa: F401  before mxnet: prepares the process
 import mxnet as mx
 from mxnet import gluon, nd
 
+import gluon_tricks  # noqa: F401  before mxnet: prepares the process
 from gluon_tricks.checkpoint import check_writable
 from gluon_tricks.compare import judge
 from gluon_tricks.data.cifar import open_cifar

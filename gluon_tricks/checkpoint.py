@@ -60,8 +60,8 @@ def save_resume(path, net, trainer, progress, facts):
         for i, value in enumerate(state):
             arrays[f"state/{i}/{name}"] = value.asnumpy()
     for name, value in arrays.items():
-        if name.startswith("param") and not np.isfinite(value).all():
-            raise Diverged(progress.epoch, progress.num_update, f"{name.split('/', 1)[1]} is not finite")
+        if not np.isfinite(value).all():
+            raise Diverged(progress.epoch, progress.num_update, f"{name.split('/')[-1]} is not finite")
     meta = {"format": FORMAT, "facts": facts, "progress": asdict(progress)}
     arrays["meta"] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
     with atomic_path(path) as part, open(part, "wb") as stream:

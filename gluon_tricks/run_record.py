@@ -22,7 +22,7 @@ def open_log(path, overwrite=False):
     The file is appended to; a half line that a killed run left at its end is closed first.
     """
     path = Path(path)
-    if path.exists() and not overwrite and not path.read_bytes()[-1:] in (b"", b"\n"):
+    if path.exists() and not overwrite and path.read_bytes()[-1:] not in (b"", b"\n"):
         with open(path, "ab") as stream:
             stream.write(b"\n")
     logger = logging.getLogger()

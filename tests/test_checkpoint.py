@@ -14,12 +14,13 @@ FACTS = {"model": "tiny", "classes": 4, "dataset": "cifar10", "data_root_hash": 
          "devices": 1, "mixup": False, "threads": "2", "args": {"lr": 0.1, "num_workers": 2}}
 
 
-def make(seed, ctx=(mx.cpu(),), optimizer=None):
+def make(seed, ctx=None, optimizer=None):
+    ctx = ctx or [mx.cpu()]
     mx.random.seed(seed)
     net = gluon.nn.HybridSequential()
     net.add(gluon.nn.Conv2D(5, 3, in_channels=3), gluon.nn.BatchNorm(in_channels=5), gluon.nn.Dense(4, in_units=180))
-    net.initialize(mx.init.Xavier(), ctx=list(ctx))
-    engine = SingleProcess(list(ctx))
+    net.initialize(mx.init.Xavier(), ctx=ctx)
+    engine = SingleProcess(ctx)
     return net, engine.trainer(net, optimizer or mx.optimizer.NAG(learning_rate=0.1, momentum=0.9, wd=1e-4)), engine
 
 

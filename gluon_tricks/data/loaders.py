@@ -20,7 +20,6 @@ from gluon_tricks.data.augment import CIFAR_MEAN, CIFAR_STD, PAD
 from gluon_tricks.errors import UserError
 from gluon_tricks.randomness import epoch_order
 
-
 CIFAR_BACKENDS = ("ours", "mxnet")
 
 
