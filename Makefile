@@ -73,8 +73,8 @@ lint: $(VENV)/.installed-dev ## check the style
 doctor: $(VENV)/.installed ## what works on this machine, what does not, and the remedy
 	$(VENV)/bin/python -m gluon_tricks doctor $(ARGS)
 
+# (--check-build shows PyTorch whether or not it is there.)
 horovod: $(VENV)/.installed-horovod ## compile Horovod for MXNet into .venv and try it with two processes
-	@# (the list shows PyTorch whether or not it is there)
 	$(VENV)/bin/horovodrun --check-build
 
 gpu: $(GPU_VENV)/.installed ## make .venv-gpu: MXNet for CUDA 11.2 with its libraries (not verified on a real GPU)
