@@ -42,8 +42,10 @@ endef
 PIP = bin/python -m pip --disable-pip-version-check -qq install
 
 # $(call make_environment,DIRECTORY,REQUIREMENTS,DURATION): from nothing, for a remainder of other pins proves nothing.
+# A directory of another name than ours is cleared only if it is an environment.
 define make_environment
-@[ ! -e $(1) ] || [ -e $(1)/pyvenv.cfg ] || { echo "$(1) exists and is no virtual environment: move it away" >&2; exit 1; }
+@[ ! -e $(1) ] || [ -e $(1)/pyvenv.cfg ] || [ -n "$(filter .venv% .matrix/%,$(1))" ] || \
+    { echo "$(1) exists and is no virtual environment: move it away" >&2; exit 1; }
 @$(find_python); rm -f $(1)/.installed; echo "Making $(1): $$("$$python" -V), the pins of $(2) ($(3), once) ..." && "$$python" -m venv --clear $(1)
 @$(1)/$(PIP) --only-binary :all: -r $(2)
 @$(1)/bin/python -m pip check
