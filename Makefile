@@ -46,7 +46,8 @@ PIP = bin/python -m pip --disable-pip-version-check -qq install
 define make_environment
 @[ ! -e $(1) ] || [ -e $(1)/pyvenv.cfg ] || [ -n "$(filter .venv% .matrix/%,$(1))" ] || \
     { echo "$(1) exists and is no virtual environment: move it away" >&2; exit 1; }
-@$(find_python); rm -f $(1)/.installed; echo "Making $(1): $$("$$python" -V), the pins of $(2) ($(3), once) ..." && "$$python" -m venv --clear $(1)
+@$(find_python); rm -f $(1)/.installed; \
+    echo "Making $(1): $$("$$python" -V), the pins of $(2) ($(3), once) ..." && "$$python" -m venv --clear $(1)
 @$(1)/$(PIP) --only-binary :all: -r $(2)
 @$(1)/bin/python -m pip check
 @touch $(1)/.installed
