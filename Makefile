@@ -53,7 +53,7 @@ define make_environment
 @touch $(1)/.installed
 endef
 
-# $(call if_unusable,DIRECTORY) is FORCE where an environment's interpreter is gone or is not the one PYTHON=... asks for.
+# $(call if_unusable,DIRECTORY): FORCE where an environment's interpreter is gone or is not the one PYTHON=... asks for.
 if_unusable = $(if $(wildcard $(1)/.installed),$(shell \
     has=$$($(1)/bin/python -V 2>&1) && [ "$$has" = "$$($(or $(PYTHON),$(1)/bin/python) -V 2>&1)" ] || echo FORCE))
 
