@@ -42,15 +42,18 @@ endef
 PIP = bin/python -m pip --disable-pip-version-check -qq install
 
 # $(call make_environment,DIRECTORY,REQUIREMENTS,DURATION): from nothing, for a remainder of other pins proves nothing.
+# A directory of another name than ours is cleared only if it is an environment.
 define make_environment
-@[ ! -e $(1) ] || [ -e $(1)/pyvenv.cfg ] || { echo "$(1) exists and is no virtual environment: move it away" >&2; exit 1; }
-@$(find_python); rm -f $(1)/.installed; echo "Making $(1): $$("$$python" -V), the pins of $(2) ($(3), once) ..." && "$$python" -m venv --clear $(1)
+@[ ! -e $(1) ] || [ -e $(1)/pyvenv.cfg ] || [ -n "$(filter .venv% .matrix/%,$(1))" ] || \
+    { echo "$(1) exists and is no virtual environment: move it away" >&2; exit 1; }
+@$(find_python); rm -f $(1)/.installed; \
+    echo "Making $(1): $$("$$python" -V), the pins of $(2) ($(3), once) ..." && "$$python" -m venv --clear $(1)
 @$(1)/$(PIP) --only-binary :all: -r $(2)
 @$(1)/bin/python -m pip check
 @touch $(1)/.installed
 endef
 
-# $(call if_unusable,DIRECTORY) is FORCE where an environment's interpreter is gone or is not the one PYTHON=... asks for.
+# $(call if_unusable,DIRECTORY): FORCE where an environment's interpreter is gone or is not the one PYTHON=... asks for.
 if_unusable = $(if $(wildcard $(1)/.installed),$(shell \
     has=$$($(1)/bin/python -V 2>&1) && [ "$$has" = "$$($(or $(PYTHON),$(1)/bin/python) -V 2>&1)" ] || echo FORCE))
 
@@ -73,8 +76,8 @@ lint: $(VENV)/.installed-dev ## check the style
 doctor: $(VENV)/.installed ## what works on this machine, what does not, and the remedy
 	$(VENV)/bin/python -m gluon_tricks doctor $(ARGS)
 
+# (--check-build shows PyTorch whether or not it is there.)
 horovod: $(VENV)/.installed-horovod ## compile Horovod for MXNet into .venv and try it with two processes
-	@# (the list shows PyTorch whether or not it is there)
 	$(VENV)/bin/horovodrun --check-build
 
 gpu: $(GPU_VENV)/.installed ## make .venv-gpu: MXNet for CUDA 11.2 with its libraries (not verified on a real GPU)

@@ -33,6 +33,19 @@ ROOT = Path(__file__).resolve().parent.parent
 CHILD_TIMEOUT_S = 180                 # an import that takes longer hangs
 
 
+def version_of(distribution):
+    """What pip installed under a name, or None."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+CPU_PINS = "pip install -r requirements.txt"
+GPU_PINS = "pip install -r requirements-gpu.txt"
+PINS = GPU_PINS if version_of("mxnet-cu112") else CPU_PINS      # never both in one environment
+
+
 @dataclass
 class Finding:
     """One line of the report. `status` is "ok", "note" or "FAIL"."""
@@ -51,7 +64,7 @@ class Dependency:
     distribution: str
     serves: str
     needed: bool = False
-    install: str = "pip install -r requirements.txt"
+    install: str = PINS
 
 
 DEPENDENCIES = (
@@ -71,8 +84,6 @@ DEPENDENCIES = (
 
 # ---- From an error's text to its remedy -----------------------------------------------------------------------------
 
-PINS = "pip install -r requirements.txt"
-GPU_PINS = "pip install -r requirements-gpu.txt"
 DRIVER = "NVIDIA's driver, 450.80.02 or newer (in a container: docker run --gpus all); without a GPU: requirements.txt"
 
 # Shared library -> what has it. The versions of pip packages stand in requirements-gpu.txt alone.
@@ -103,9 +114,9 @@ LIBRARIES = {
 # Pattern of a message -> remedy; the first that matches counts.
 REMEDIES = (
     (r"module 'numpy' has no attribute '(bool|int|float|complex|object|str)'",
-     f"NumPy 1.24 removed this name: {PINS}   (numpy 1.23.5), or import gluon_tricks before mxnet"),
+     f"NumPy 1.24 removed this name: import gluon_tricks before mxnet, or {PINS}"),
     (r"was removed in the NumPy 2\.0 release|compiled using NumPy 1\.x cannot be run in\s+NumPy 2|_ARRAY_API not found",
-     f"MXNet 1.9.1 does not work with NumPy 2: {PINS}   (numpy 1.23.5)"),
+     f"MXNet 1.9.1 does not work with NumPy 2: {PINS}"),
     (r"numpy\.\w+ size changed, may indicate binary incompatibility|numpy\.core\.multiarray failed to import",
      f"compiled for another NumPy than the one installed: {PINS}"),
     (r"No module named '_?distutils",
@@ -125,7 +136,7 @@ REMEDIES = (
     (r"killed by SIGILL",
      "an instruction this processor, or its permission, lacks: unset DNNL_MAX_CPU_ISA, and call "
      "gluon_tricks.compat.request_amx() to use AMX"),
-    (r"killed by SIGBUS|No space left on device.*/(dev/shm|psm_|torch_)",
+    (r"killed by SIGBUS|Failed to \w+ shared memory|No space left on device: '/dev/shm",
      "shared memory is full: docker run --shm-size=8g (or --ipc=host), or fewer workers (-j)"),
     (r"killed by SIGKILL", "the system ended it, mostly for want of memory: see dmesg; use a smaller --batch-size"),
 )
@@ -170,7 +181,8 @@ def run_child(function, *args):
     except subprocess.TimeoutExpired:
         return {"errors": [f"no answer within {CHILD_TIMEOUT_S} s"]}
     if child.returncode < 0:
-        return {"errors": [f"killed by {signal.Signals(-child.returncode).name}"]}
+        last_words = (child.stderr.strip().splitlines() or [""])[-1]
+        return {"errors": [f"killed by {signal.Signals(-child.returncode).name} {last_words}".strip()]}
     answers = [line for line in child.stdout.splitlines() if line.startswith('{"')]
     if not answers:
         return {"errors": [first_error(child.stderr) or f"ended without an answer, exit code {child.returncode}"]}
@@ -243,13 +255,12 @@ def swallowed_by_gluoncv():
 
 
 def training_step():
-    """One step of a tiny network on each device kind there is; returns what MXNet says of itself."""
+    """One step of a tiny network on the CPU and on each GPU; returns seconds, threads and features."""
     import mxnet as mx
 
     features = {feature.name: feature.enabled for feature in mx.runtime.feature_list()}
-    gpus = mx.context.num_gpus()
     seconds = {}
-    for ctx in [mx.cpu()] + [mx.gpu(index) for index in range(gpus)]:
+    for ctx in [mx.cpu()] + [mx.gpu(index) for index in range(mx.context.num_gpus())]:
         start = time.time()
         net = mx.gluon.nn.HybridSequential()
         net.add(mx.gluon.nn.Conv2D(8, 3, in_channels=3), mx.gluon.nn.BatchNorm(in_channels=8),
@@ -271,7 +282,7 @@ def training_step():
         threads = ctypes.CDLL("libgomp.so.1").omp_get_max_threads()     # the OpenMP runtime MXNet has loaded
     except (OSError, AttributeError):
         threads = None
-    return {"seconds": seconds, "gpus": gpus, "threads": threads,
+    return {"seconds": seconds, "threads": threads,
             "features": sorted(name for name, enabled in features.items() if enabled)}
 
 
@@ -296,7 +307,7 @@ def check_distributions():
     findings = []
     mxnets = [name for name in names if re.fullmatch(r"mxnet(-cu\d+\w*|-mkl|-native)?", name)]
     if len(mxnets) > 1:
-        keep = GPU_PINS if "mxnet-cu112" in mxnets else PINS
+        keep = GPU_PINS if "mxnet-cu112" in mxnets else CPU_PINS
         findings.append(Finding("mxnet", "FAIL", f"{' and '.join(mxnets)} are both installed and overwrite each other",
                                 f"pip uninstall -y {' '.join(mxnets)}, then {keep}"))
     opencv = [name for name in names if re.fullmatch(r"opencv(-contrib)?-python(-headless)?", name)]
@@ -419,7 +430,7 @@ def check_gpus():
     rows = query_nvidia_smi()
     if not rows:
         if installed_for_gpu:
-            return [Finding("GPU", "FAIL", "mxnet-cu112 is installed, but nvidia-smi finds no GPU", DRIVER)]
+            return [Finding("GPU", "note", "mxnet-cu112 is installed, but nvidia-smi finds no GPU", DRIVER)]
         return [Finding("GPU", "ok", "none; training runs on the CPU")]
     return [judge_gpu(index, *row, installed_for_gpu) for index, row in enumerate(rows)]
 
@@ -470,14 +481,6 @@ def cpu_quota(root="/sys/fs/cgroup"):
         return None
 
 
-def version_of(distribution):
-    """What pip installed under a name, or None."""
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return None
-
-
 def leading_numbers(version):
     """(4, 11) of "4.11.0.86"; () of None."""
     return tuple(int(number) for number in re.findall(r"\d+", version or "")[:2])
@@ -507,6 +510,8 @@ def examine():
     """All findings. A check that itself fails is a finding too, not the end of the report."""
     findings = []
     for check in CHECKS:
+        if check is check_training and any(f.name == "mxnet" and f.status == "FAIL" for f in findings):
+            continue                  # it would only repeat what the import said
         try:
             findings += check()
         except Exception as error:
@@ -515,12 +520,13 @@ def examine():
 
 
 def report(findings):
-    """The findings as a table, each remedy under its finding, the verdict last."""
-    lines = []
+    """The findings as a table, each remedy under the first finding that needs it, the verdict last."""
+    lines, told = [], set()
     for finding in findings:
         lines.append(f"{finding.status:<5} {finding.name:<14} {finding.says}")
         if finding.remedy:
-            lines.append(f"{'':<20} -> {finding.remedy}")
+            lines.append(f"{'':<20} -> {'as above' if finding.remedy in told else finding.remedy}")
+            told.add(finding.remedy)
     failures = [finding.name for finding in findings if finding.status == "FAIL"]
     lines.append(f"Training cannot run: {', '.join(failures)}." if failures else "Training can run.")
     return "\n".join(lines)

@@ -1,0 +1,214 @@
+"""The pins are exact, the environments are made once and never half, and the targets run what the README says."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+REQUIREMENTS = sorted(path.name for path in ROOT.glob("requirements*.txt"))
+PYTHONS = ("3.9", "3.10", "3.11", "3.12")
+
+pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
+
+
+# ---- Pins -----------------------------------------------------------------------------------------------------------
+
+PIN = re.compile(r"(?P<name>[A-Za-z0-9_.-]+)==(?P<version>[0-9][0-9a-z.]*)(?:\s*;\s*(?P<marker>.+))?$")
+
+
+def lines(file):
+    """The lines of a requirements file, without comments."""
+    text = (ROOT / file).read_text()
+    return [line for line in (raw.split("#")[0].strip() for raw in text.splitlines()) if line]
+
+
+def pins(file, python):
+    """{name: version} that a file and those it includes install under a Python."""
+    found = {}
+    for line in lines(file):
+        if line.startswith("-r "):
+            inner = pins(line[3:].strip(), python)
+        else:
+            pin = PIN.match(line)
+            assert pin, f"{file}: '{line}' is no exact pin"
+            if pin["marker"] and not holds(pin["marker"], python):
+                continue
+            inner = {re.sub(r"[-_.]+", "-", pin["name"]).lower(): pin["version"]}
+        assert not set(found) & set(inner), f"{file} pins {set(found) & set(inner)} twice under Python {python}"
+        found.update(inner)
+    return found
+
+
+def holds(marker, python):
+    from packaging.markers import Marker
+
+    return Marker(marker).evaluate({"python_version": python})
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+@pytest.mark.parametrize("file", REQUIREMENTS)
+def test_every_requirement_is_pinned_exactly_and_once(file, python):
+    assert pins(file, python)
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_mxnet_and_its_gpu_wheel_are_never_installed_together(python):
+    for file in REQUIREMENTS:
+        assert len({"mxnet", "mxnet-cu112"} & set(pins(file, python))) <= 1, file
+    assert pins("requirements.txt", python)["mxnet"] == "1.9.1"
+    assert pins("requirements-gpu.txt", python)["mxnet-cu112"] == "1.9.1"
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_numpy_is_the_last_that_mxnet_knows_wherever_it_has_a_wheel(python):
+    assert pins("requirements.txt", python)["numpy"] == ("1.26.4" if python == "3.12" else "1.23.5")
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_files_that_share_an_environment_agree(python):
+    together = ["requirements.txt", "requirements-dev.txt", "requirements-horovod.txt", "requirements-onnx.txt"]
+    versions = {}
+    for file in together:
+        for name, version in pins(file, python).items():
+            assert versions.setdefault(name, version) == version, f"{name} in {file}"
+
+
+# ---- Environments ---------------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def checkout(tmp_path):
+    """The Makefile and the requirements in a directory of their own, a minute old."""
+    for name in ("Makefile", *REQUIREMENTS):
+        shutil.copy(ROOT / name, tmp_path)
+        age(tmp_path / name, 60)
+    return tmp_path
+
+
+def make(checkout, *arguments, **variables):
+    environment = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}     # not an outer make's own
+    return subprocess.run(["make", *arguments], cwd=checkout, env={**environment, **variables}, capture_output=True,
+                          text=True, timeout=120, check=False)
+
+
+def pretend_installed(checkout, venv=".venv"):
+    """An environment with all its stamps, newer than the pins."""
+    bin_directory = checkout / venv / "bin"
+    bin_directory.mkdir(parents=True)
+    (bin_directory / "python").symlink_to(sys.executable)
+    (checkout / venv / "pyvenv.cfg").touch()
+    for stamp, seconds in ((".installed", 40), (".installed-dev", 20), (".installed-horovod", 20)):
+        (checkout / venv / stamp).touch()
+        age(checkout / venv / stamp, seconds)
+
+
+def age(path, seconds):
+    """Date a file some seconds back."""
+    os.utime(path, (time.time() - seconds,) * 2)
+
+
+def test_a_first_test_run_makes_the_environment_then_the_tools_then_runs(checkout):
+    plan = make(checkout, "-n", "test", f"PYTHON={sys.executable}").stdout
+    steps = ["-m venv --clear .venv", "-r requirements.txt", "touch .venv/.installed", "-r requirements-dev.txt",
+             "touch .venv/.installed-dev", ".venv/bin/python -m pytest"]
+    positions = [plan.index(step) for step in steps]
+    assert positions == sorted(positions)
+
+
+def test_what_is_installed_is_not_installed_again(checkout):
+    pretend_installed(checkout)
+    assert make(checkout, "-n", "test").stdout.strip() == ".venv/bin/python -m pytest"
+    assert make(checkout, "-n", "lint").stdout.strip() == ".venv/bin/python -m ruff check"
+    assert make(checkout, "-n", "horovod").stdout.strip() == ".venv/bin/horovodrun --check-build"
+
+
+def test_changed_pins_make_the_environment_anew(checkout):
+    pretend_installed(checkout)
+    (checkout / "requirements-common.txt").touch()
+    assert "-m venv --clear .venv" in make(checkout, "-n", "demo").stdout
+
+
+def test_changed_test_tools_leave_the_environment(checkout):
+    pretend_installed(checkout)
+    (checkout / "requirements-dev.txt").touch()
+    plan = make(checkout, "-n", "test").stdout
+    assert "-r requirements-dev.txt" in plan and "--clear" not in plan
+
+
+def test_another_python_makes_the_environment_anew(checkout):
+    pretend_installed(checkout)
+    other = checkout / "python-of-another-version"
+    other.write_text("#!/bin/sh\necho Python 3.10.0\n")
+    other.chmod(0o755)
+    assert "--clear" not in make(checkout, "-n", "demo", f"PYTHON={sys.executable}").stdout
+    assert "--clear" in make(checkout, "-n", "demo", f"PYTHON={other}").stdout
+
+
+def test_an_environment_whose_interpreter_is_gone_is_made_anew(checkout):
+    pretend_installed(checkout)
+    python = checkout / ".venv" / "bin" / "python"
+    python.unlink()
+    python.symlink_to(checkout / "uninstalled")
+    assert "--clear" in make(checkout, "-n", "demo").stdout
+
+
+def test_an_installation_that_fails_leaves_no_stamp(checkout):
+    (checkout / "requirements.txt").write_text("a-package-that-is-nowhere==1.0\n")
+    stamp = checkout / ".venv" / ".installed"
+    result = make(checkout, str(stamp.relative_to(checkout)), f"PYTHON={sys.executable}", PIP_NO_INDEX="1")
+    assert result.returncode != 0
+    assert "a-package-that-is-nowhere" in result.stderr
+    assert not stamp.exists()
+    assert "--clear" in make(checkout, "-n", "demo").stdout
+
+
+def test_a_directory_that_is_no_environment_is_not_cleared(checkout):
+    (checkout / "precious").mkdir()
+    (checkout / "precious" / "file").touch()
+    result = make(checkout, "demo", "VENV=precious", f"PYTHON={sys.executable}")
+    assert result.returncode != 0
+    assert "precious exists and is no virtual environment" in result.stderr
+    assert (checkout / "precious" / "file").exists()
+
+
+def test_without_a_python_the_commands_that_install_one_are_named(checkout):
+    result = make(checkout, "test", "PYTHON=/nowhere/python3.11")
+    assert result.returncode != 0
+    assert "tried: /nowhere/python3.11" in result.stderr
+    for command in ("sudo apt install python3.11 python3.11-venv", "pyenv install 3.11", "uv python install 3.11"):
+        assert command in result.stderr
+
+
+# ---- Targets --------------------------------------------------------------------------------------------------------
+
+def test_help_is_what_make_alone_prints_and_lists_every_target(checkout):
+    printed = make(checkout).stdout
+    for target in ("demo", "test", "lint", "doctor", "horovod", "gpu", "matrix", "clean", "help"):
+        assert re.search(rf"^  {target} +\S", printed, re.MULTILINE), target
+
+
+def test_the_demo_writes_everything_into_demo(checkout):
+    pretend_installed(checkout)
+    command = make(checkout, "-n", "demo").stdout.replace("\\\n", " ").split()
+    assert command[:2] == [".venv/bin/python", "train_cifar.py"]
+    for flag in ("--save-dir", "--logging-dir", "--save-plot-dir"):
+        assert command[command.index(flag) + 1].split("/")[0] == "demo"
+
+
+def test_gpu_and_cpu_environments_are_two(checkout):
+    plan = make(checkout, "-n", "gpu", f"PYTHON={sys.executable}").stdout
+    assert "-m venv --clear .venv-gpu" in plan and "-r requirements-gpu.txt" in plan
+    assert "-r requirements.txt" not in plan
+
+
+def test_ci_checks_the_style_and_then_runs_the_tests():
+    script = ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    commands = [line for line in script.read_text().splitlines() if line and not line.startswith("#")]
+    assert commands[0] == "set -euo pipefail"
+    assert commands[-2:] == ["make lint", "make test"]
