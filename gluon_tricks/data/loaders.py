@@ -56,7 +56,8 @@ class ImagesInMemory:
             if image is None:
                 return f"{reader.describe(position)}: the image does not decode"
             if image.shape[:2] != shape:
-                return f"{reader.describe(position)}: {image.shape[1]} x {image.shape[0]} pixels, expected {shape[1]} x {shape[0]}"
+                found, wanted = (f"{width} x {height}" for height, width in (image.shape[:2], shape))
+                return f"{reader.describe(position)}: {found} pixels, expected {wanted}"
             if np.ndim(label) or label != self.labels[position]:
                 return f"{reader.describe(position)}: label {label}, manifest {self.labels[position]}"
             self.pixels[position] = image[..., ::-1]       # OpenCV decodes to BGR
