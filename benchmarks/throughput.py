@@ -17,10 +17,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import gluon_tricks  # noqa: F401  before mxnet
 import mxnet as mx
 from mxnet import autograd, gluon, nd
 
+import gluon_tricks  # noqa: F401  before mxnet
 from gluon_tricks.data.cifar import open_cifar
 from gluon_tricks.engines.single import SingleProcess
 from gluon_tricks.models import get_model

@@ -100,6 +100,7 @@ class RecordLoader:
     """
 
     PREFETCH_PER_WORKER = 2
+    resumes_anywhere = True
 
     def __init__(self, images, transform, batch_size, seed=None, last_batch="discard", num_workers=2,
                  rank=0, world_size=1):
@@ -168,6 +169,8 @@ class MXNetLoader:
     train : bool
         Pad, crop, mirror and shuffle; whole batches only. Otherwise every record once, in order.
     """
+
+    resumes_anywhere = False
 
     def __init__(self, rec_path, records, batch_size, train, seed=0, num_workers=2, shape=(3, 32, 32)):
         self.records, self.batch_size, self.train = records, batch_size, train
