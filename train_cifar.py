@@ -29,7 +29,7 @@ from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.log_lines import cifar_epoch_line, namespace_line
 from gluon_tricks.models import get_model
 from gluon_tricks.mxnet_cpu import settle_weights
-from gluon_tricks.optim.lr_schedule import MODES, epoch_steps, head_schedule
+from gluon_tricks.optim.lr_schedule import MODES, epoch_steps, lr_schedule
 from gluon_tricks.randomness import MIXUP, generator, net_seed
 from gluon_tricks.run import Run, RunPaths
 from gluon_tricks.training import accuracy, evaluate, rmse, train_epoch
@@ -105,7 +105,7 @@ def learning_rate(args, updates_per_epoch):
     """num_update -> rate. Without warm-up, `step` is the CIFAR scripts' own rule."""
     if args.lr_mode == "step" and not args.warmup_epochs:
         return epoch_steps(args.lr, args.lr_decay, decay_epochs(args), updates_per_epoch)
-    return head_schedule(args.lr_mode, args.lr, args.num_epochs, updates_per_epoch, args.warmup_epochs, args.lr_decay,
+    return lr_schedule(args.lr_mode, args.lr, args.num_epochs, updates_per_epoch, args.warmup_epochs, args.lr_decay,
                          decay_epochs(args))
 
 
