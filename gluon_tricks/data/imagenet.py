@@ -1,0 +1,197 @@
+"""Training and validation batches of ImageNet-like data: record files, class folders, or synthetic images."""
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import mxnet as mx
+import numpy as np
+from mxnet import nd
+
+from gluon_tricks.data.imagenet_augment import JITTER, PCA_STD, ImagenetTestTransform, ImagenetTrainTransform
+from gluon_tricks.data.loaders import Batch, RecordLoader
+from gluon_tricks.data.recordio import RecordReader
+from gluon_tricks.errors import UserError
+
+# GluonCV normalises images from folders by these, 0.485 ... and 0.229 ... on the 0..1 scale
+FOLDER_MEAN, FOLDER_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
+IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png", ".bmp")
+
+
+class ImagenetData(NamedTuple):
+    train: object
+    val: object
+    classes: int             # as the data have it; None where nothing says
+    root_hash: str
+
+
+class RecordImages:
+    """Images of a record file, decoded when they are read.
+
+    Parameters
+    ----------
+    rec_path : path
+    on_bad_record : "fail" or "skip"
+        What a record that does not decode does: end the run with a sentence, or be named, counted and replaced by the next
+        one that does.
+    """
+
+    def __init__(self, rec_path, on_bad_record="fail"):
+        self.reader, self.on_bad_record = RecordReader(rec_path), on_bad_record
+        self.bad = {}
+
+    def __len__(self):
+        return len(self.reader)
+
+    def read(self, positions):
+        """List of uint8 RGB images of their own sizes, and labels, shape (N,)."""
+        images, labels = zip(*(self._one(int(position)) for position in positions))
+        return list(images), np.array(labels, np.int64)
+
+    def _one(self, position):
+        for step in range(len(self)):
+            here = (position + step) % len(self)
+            label, encoded, _, _ = self.reader.read_image(here)
+            image = decode_rgb(encoded)
+            if image is not None:
+                return image, int(label)
+            what = f"{self.reader.describe(here)}: the image does not decode"
+            if self.on_bad_record == "fail":
+                raise UserError(f"{what}; prepare the data again, or give --on-bad-record skip")
+            if here not in self.bad:
+                self.bad[here] = what
+                logging.warning(f"{what}; skipped ({len(self.bad)} so far)")
+        raise UserError(f"{self.reader.path}: no record decodes")
+
+    def labels(self):
+        """Labels of all records, read from their headers."""
+        with ThreadPoolExecutor(4) as pool:
+            return np.array(list(pool.map(lambda i: int(self.reader.read_image(i)[0]), range(len(self)))))
+
+
+class FolderImages:
+    """Images in class folders; labels are the folders' places in alphabetical order, as everywhere in GluonCV."""
+
+    def __init__(self, folder, flag="--data-dir"):
+        folder = Path(folder).expanduser()
+        self.classes = sorted(p.name for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
+        self.files = [(path, label) for label, name in enumerate(self.classes)
+                      for path in sorted((folder / name).iterdir()) if path.suffix.lower() in IMAGE_SUFFIXES]
+        if not self.files:
+            raise UserError(f"{flag}: {folder} has no class folders with images (flat folders have no labels)")
+
+    def __len__(self):
+        return len(self.files)
+
+    def read(self, positions):
+        images, labels = [], []
+        for path, label in (self.files[position] for position in positions):
+            image = decode_rgb(path.read_bytes())
+            if image is None:
+                raise UserError(f"{path}: the image does not decode")
+            images.append(image)
+            labels.append(label)
+        return images, np.array(labels, np.int64)
+
+
+class SyntheticLoader:
+    """The same random batch again and again: what the net does when data cost nothing."""
+
+    resumes_anywhere = True
+
+    def __init__(self, records, batch_size, size, classes, batches_per_epoch=None):
+        self.records, self.batch_size = records, batch_size
+        self.batches_per_epoch = batches_per_epoch or records // batch_size
+        rng = np.random.default_rng(0)
+        self._batch = Batch(nd.array(rng.normal(size=(batch_size, 3, size, size))),
+                            nd.array(rng.integers(0, classes, batch_size)), None)
+
+    def epoch(self, epoch, start=0):
+        for _ in range(start, self.batches_per_epoch):
+            yield self._batch
+
+
+class ImageNetRecordIter:
+    """MXNet's `ImageRecordIter` with GluonCV's settings: the path that made the published logs, unchanged.
+
+    The iterator is not rewound after a pass that ended in a filled-up batch, so the epochs of N images in batches of B
+    differ by one in length, and validation sees a sliding window. `protocol="exact"` counts every image once instead.
+    """
+
+    resumes_anywhere = False
+
+    def __init__(self, rec, idx, batch_size, train, size=224, crop_ratio=0.875, mean=None, std=None, num_workers=4,
+                 protocol="gluoncv"):
+        reader_keys = sum(1 for _ in open(idx, "rb"))
+        self.records, self.batch_size, self.train, self.protocol = reader_keys, batch_size, train, protocol
+        whole, rest = divmod(self.records, batch_size)
+        self.batches_per_epoch = whole if train else whole + (rest > 0)
+        common = {"path_imgrec": str(rec), "path_imgidx": str(idx), "preprocess_threads": max(1, num_workers),
+                  "batch_size": batch_size, "data_shape": (3, size, size), "verbose": False, "device_id": -1,
+                  **dict(zip(("mean_r", "mean_g", "mean_b"), mean)), **dict(zip(("std_r", "std_g", "std_b"), std))}
+        if train:
+            common.update(shuffle=True, rand_mirror=True, random_resized_crop=True, max_aspect_ratio=4 / 3,
+                          min_aspect_ratio=3 / 4, max_random_area=1, min_random_area=0.08, brightness=JITTER,
+                          saturation=JITTER, contrast=JITTER, pca_noise=PCA_STD)
+        else:
+            common.update(shuffle=False, resize=ImagenetTestTransform(size, crop_ratio).resize)
+        try:
+            self._iter = mx.io.ImageRecordIter(**common)
+        except mx.MXNetError as error:
+            raise UserError(f"{rec}: MXNet's iterator cannot read it ({str(error).splitlines()[-1]}); check it with "
+                            f"python -m data_prep.verify") from error
+
+    def epoch(self, epoch, start=0):
+        if start:
+            raise UserError(f"--data-backend mxnet: MXNet's iterator cannot go on at batch {start} of an epoch; "
+                            f"resume at an epoch's start, or use --data-backend ours")
+        self._iter.reset()
+        if self.protocol == "exact" and not self.train:
+            self._iter.reset()         # the second one rewinds
+        seen = 0
+        while not self.train or seen < self.batches_per_epoch * self.batch_size:
+            try:
+                batch = self._iter.next()
+            except StopIteration:
+                return
+            except mx.MXNetError as error:
+                raise UserError(f"MXNet's iterator met a record that does not decode "
+                                f"({str(error).splitlines()[-1]}); find it with python -m data_prep.verify, or use "
+                                f"--data-backend ours --on-bad-record skip") from error
+            valid = self.batch_size
+            if self.protocol == "exact" and not self.train:
+                valid = min(valid, self.records - seen)
+            if valid <= 0:
+                return
+            seen += valid
+            yield Batch(batch.data[0][:valid].copy(), batch.label[0][:valid].copy(), None)
+
+
+def decode_rgb(encoded):
+    """uint8 RGB image, shape (H, W, 3), or None. EXIF orientation is applied, as MXNet's iterator does."""
+    image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR) if encoded else None
+    return None if image is None else image[..., ::-1]
+
+
+def record_loaders(train_rec, val_rec, batch_size, seed, size, crop_ratio, mean, std, num_workers, on_bad_record="fail",
+                   hue=0.0):
+    """This kit's own loaders over two record files."""
+    train, val = RecordImages(train_rec, on_bad_record), RecordImages(val_rec, on_bad_record)
+    return (RecordLoader(train, ImagenetTrainTransform(seed, size, mean, std, "rec", hue), batch_size, seed, "discard",
+                         num_workers),
+            RecordLoader(val, ImagenetTestTransform(size, crop_ratio, mean, std), batch_size, None, "keep", num_workers))
+
+
+def folder_loaders(data_dir, batch_size, seed, size, crop_ratio, num_workers, hue=0.0):
+    """This kit's loaders over `train/` and `val/` class folders, with GluonCV's folder law and normalisation."""
+    train, val = (FolderImages(Path(data_dir).expanduser() / part) for part in ("train", "val"))
+    if train.classes != val.classes:
+        odd = sorted(set(train.classes).symmetric_difference(val.classes))[0]
+        raise UserError(f"--data-dir {data_dir}: class {odd} is in only one of train/ and val/")
+    mean, std = FOLDER_MEAN, FOLDER_STD
+    return (RecordLoader(train, ImagenetTrainTransform(seed, size, mean, std, "folder", hue), batch_size, seed, "discard",
+                         num_workers),
+            RecordLoader(val, ImagenetTestTransform(size, crop_ratio, mean, std), batch_size, None, "keep", num_workers),
+            len(train.classes))

@@ -1,0 +1,158 @@
+"""What happens to an ImageNet photograph before the net sees it (§2.1), as functions of drawn numbers.
+
+    paper     crop of 8 to 100 % of the area, aspect ratio in [3/4, 4/3], resized to 224; flip; hue, saturation and brightness
+              factors in [0.6, 1.4]; PCA noise N(0, 0.1); normalise. In float32.
+    GluonCV   with record files (behind all published logs but one): MXNet's iterator. Ratio uniform, then width and height
+              swapped with probability 1/2; if ten tries fail, a centre crop without rescaling; brightness, contrast and
+              saturation in random order, *no hue*; noise with one draw per eigenvector; flip last. In uint8.
+              With image folders: ratio log-uniform; the fallback is resized; flip before jitter.
+    here      GluonCV's record law, in float32 after the resize. Hue as the paper has it is the option `hue`.
+
+Validation: the shorter side to ceil(size / crop_ratio), then the centre.
+"""
+
+import math
+
+import cv2
+import numpy as np
+
+from gluon_tricks.randomness import AUGMENT, generator
+
+RGB_MEAN = (123.68, 116.779, 103.939)          # on the 0..255 scale
+RGB_STD = (58.393, 57.12, 57.375)
+AREA, RATIO, TRIES = (0.08, 1.0), (3 / 4, 4 / 3), 10
+JITTER, PCA_STD = 0.4, 0.1
+GREY = np.array([0.299, 0.587, 0.114], np.float32)
+# AlexNet's eigenvalues and eigenvectors of ImageNet's RGB values, 0..255 scale
+EIGENVALUES = np.array([55.46, 4.794, 1.148], np.float32)
+EIGENVECTORS = np.array([[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]], np.float32)
+
+
+def sample_crop(height, width, rng, law="rec"):
+    """A random crop by the law of GluonCV's record files, or of its image folders.
+
+    Returns
+    -------
+    (top, left, height, width) in pixels, or None if ten tries found none that fits.
+    """
+    for _ in range(TRIES):
+        area = rng.uniform(*AREA) * height * width
+        ratio = rng.uniform(*RATIO) if law == "rec" else math.exp(rng.uniform(*map(math.log, RATIO)))
+        w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+        if law == "rec" and rng.random() < 0.5:
+            w, h = h, w
+        if 0 < w <= width and 0 < h <= height:
+            return int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1)), h, w
+    return None
+
+
+def center_crop(image, size):
+    """The central square of `size` pixels; an image with a shorter side is first scaled up to it."""
+    height, width = image.shape[:2]
+    if min(height, width) < size:
+        image = resize_short(image, size)
+        height, width = image.shape[:2]
+    top, left = (height - size) // 2, (width - size) // 2
+    return image[top:top + size, left:left + size]
+
+
+def resize_short(image, short):
+    """Scale the shorter side to `short` pixels, the longer by integer division as MXNet does; bilinear."""
+    height, width = image.shape[:2]
+    if height > width:
+        new = (short * height // width, short)
+    else:
+        new = (short, short * width // height)
+    return image if new == (height, width) else cv2.resize(image, new[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def jitter_color(image, order, factors):
+    """Scale brightness, contrast and saturation of a float32 RGB image, in the given order of 0, 1, 2.
+
+    Contrast turns about the image's mean grey, saturation about each pixel's grey.
+    """
+    for kind in order:
+        factor = factors[kind]
+        if kind == 0:
+            image = image * factor
+        elif kind == 1:
+            image = image * factor + (1 - factor) * (image @ GREY).mean()
+        else:
+            image = image * factor + (1 - factor) * (image @ GREY)[..., None]
+    return image
+
+
+def turn_hue(image, turn):
+    """Turn the hue by `turn` of a full circle (0.1: a tenth), by a rotation of the YIQ plane."""
+    cos, sin = math.cos(2 * math.pi * turn), math.sin(2 * math.pi * turn)
+    to_yiq = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.321], [0.211, -0.523, 0.311]], np.float32)
+    rotation = np.array([[1, 0, 0], [0, cos, -sin], [0, sin, cos]], np.float32)
+    return image @ (np.linalg.inv(to_yiq) @ rotation @ to_yiq).T
+
+
+def pca_noise(alphas):
+    """The RGB offset for three draws, one per eigenvector: shape (3,), on the 0..255 scale."""
+    return EIGENVECTORS @ (np.asarray(alphas, np.float32) * EIGENVALUES)
+
+
+def normalize(image, mean=RGB_MEAN, std=RGB_STD):
+    """float32 image, shape (H, W, 3), 0..255 -> float32, shape (3, H, W)."""
+    return ((image - np.float32(mean)) / np.float32(std)).transpose(2, 0, 1)
+
+
+class ImagenetTrainTransform:
+    """Random crop, colour jitter, PCA noise, flip and normalisation; a function of (seed, epoch, record) alone.
+
+    Parameters
+    ----------
+    seed : int
+    size : int
+        Side of the result in pixels.
+    mean, std : three floats, 0..255 scale
+    law : "rec" or "folder"
+        How the crop is drawn, and what becomes of an image that no crop fits.
+    hue : float
+        Largest turn of the hue, as a share of a half circle; 0, as in GluonCV, leaves it out.
+    """
+
+    def __init__(self, seed, size=224, mean=RGB_MEAN, std=RGB_STD, law="rec", hue=0.0):
+        self.seed, self.size, self.mean, self.std, self.law, self.hue = seed, size, mean, std, law, hue
+
+    def __call__(self, images, positions, epoch):
+        """List of uint8 RGB images of any size -> float32, shape (N, 3, size, size)."""
+        out = np.empty((len(images), 3, self.size, self.size), np.float32)
+        for i, (image, position) in enumerate(zip(images, positions)):
+            out[i] = self.one(image, generator(self.seed, AUGMENT, epoch, int(position)))
+        return out
+
+    def one(self, image, rng):
+        """One image with the generator of its record and epoch."""
+        crop = sample_crop(*image.shape[:2], rng, self.law)
+        if crop is None:
+            image = center_crop(resize_short(image, self.size) if self.law == "folder" else image, self.size)
+        else:
+            top, left, height, width = crop
+            image = cv2.resize(image[top:top + height, left:left + width], (self.size, self.size),
+                               interpolation=cv2.INTER_LINEAR)
+        image = jitter_color(image.astype(np.float32), rng.permutation(3), 1 + rng.uniform(-JITTER, JITTER, 3))
+        if self.hue:
+            image = turn_hue(image, rng.uniform(-self.hue, self.hue) / 2)
+        image = np.clip(image + pca_noise(rng.normal(0, PCA_STD, 3)), 0, 255)
+        if rng.random() < 0.5:
+            image = image[:, ::-1]
+        return normalize(image, self.mean, self.std)
+
+
+class ImagenetTestTransform:
+    """Shorter side to ceil(size / crop_ratio), centre crop, normalisation."""
+
+    def __init__(self, size=224, crop_ratio=0.875, mean=RGB_MEAN, std=RGB_STD):
+        self.size, self.resize = size, math.ceil(size / crop_ratio)
+        self.mean, self.std = mean, std
+
+    def __call__(self, images, positions, epoch):
+        out = np.empty((len(images), 3, self.size, self.size), np.float32)
+        for i, image in enumerate(images):
+            square = center_crop(resize_short(image, self.resize), self.size)
+            out[i] = normalize(square.astype(np.float32), self.mean, self.std)
+        return out
