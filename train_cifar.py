@@ -11,27 +11,36 @@ The first runs on the embedded excerpt, the others are published commands. A sto
 """
 
 import argparse
-import os
-import sys
-from functools import partial
 from pathlib import Path
 
-import mxnet as mx
-from mxnet import gluon, nd
-
 import gluon_tricks  # noqa: F401  before mxnet: prepares the process
+
+# isort: split
+import mxnet as mx
+from mxnet import gluon
+
 from gluon_tricks.checkpoint import check_writable
-from gluon_tricks.compare import judge
 from gluon_tricks.data.cifar import open_cifar
 from gluon_tricks.data.loaders import CIFAR_BACKENDS
+from gluon_tricks.dialects import CifarDialect
 from gluon_tricks.engines.single import create_engine
 from gluon_tricks.errors import UserError, run_main
-from gluon_tricks.log_lines import cifar_epoch_line, namespace_line
+from gluon_tricks.log_lines import namespace_line
 from gluon_tricks.models import get_model
-from gluon_tricks.mxnet_cpu import settle_weights
 from gluon_tricks.optim.lr_schedule import MODES, epoch_steps, lr_schedule
 from gluon_tricks.randomness import MIXUP, generator, net_seed
 from gluon_tricks.run import Run, RunPaths
+from gluon_tricks.run_record import operator_threads
+from gluon_tricks.script import (
+    at_least,
+    check_common,
+    compute_dtype,
+    decay_epochs,
+    finish,
+    load_params,
+    make_ready,
+    start_precision,
+)
 from gluon_tricks.training import accuracy, evaluate, rmse, train_epoch
 from gluon_tricks.tricks.label_smoothing import smooth_one_hot
 from gluon_tricks.tricks.mixup import CIFAR_ALPHA, CIFAR_OFF_EPOCHS, mixup, sample_lam
@@ -47,57 +56,34 @@ def main(argv=None):
     trainer = engine.trainer(net, nag(args))                                         # what moves it
     targets, loss, metric = training_targets(args, data.classes)                     # what it is told    (§5.2, §5.4)
     header = namespace_line({**vars(args), "num_training_samples": data.train.records})
-    run.open(net, trainer, header, opening_lines(args, data, engine), args.num_epochs, data.train.batches_per_epoch,
-             checkpoint_period=args.checkpoint_period, save_period=args.save_period, log_interval=args.log_interval,
-             max_updates=args.max_updates, resumes_anywhere=data.train.resumes_anywhere)
+    run.open(net, trainer, header, opening_lines(args, data, engine), CifarDialect, args.num_epochs,
+             data.train.batches_per_epoch, checkpoint_period=args.checkpoint_period, save_period=args.save_period,
+             log_interval=args.log_interval, max_updates=args.max_updates, resumes_anywhere=data.train.resumes_anywhere)
     with run.sitting():
         while run.progress.epoch < args.num_epochs:
             run.begin_epoch()
             train_epoch(net, data.train, targets, loss, metric, trainer, schedule, engine, run.progress,
                         run.after_update, reseed_from=args.seed if args.drop_rate else None)
-            val = evaluate(net, data.val, engine, args.dtype, run.keep_going)
-            run.end_epoch(val, cifar_epoch_line)
+            run.end_training()
+            run.end_epoch(evaluate(net, data.val, engine, args.dtype, run.keep_going))
     return finish(run)
-
-
-def finish(run):
-    """Say where the results are and how they compare; the exit code."""
-    print(f"log: {run.paths.log}")
-    if run.progress.history:
-        print(f"plot: {run.paths.plot}\n"
-              f"validation accuracy: last {run.progress.history[-1]['val']:.4f}, best {run.progress.best_val:.4f}")
-        try:
-            print(judge(run.paths.log).line)
-        except UserError as error:         # such as a run resumed into a new log that has no finished epoch yet
-            print(f"verdict: none: {error}")
-    return run.exit_code
 
 
 # --- builders -----------------------------------------------------------------------------------------------------
 
 def build_net(args, classes, engine):
     """The net, initialised as GluonCV's CIFAR scripts do, or from --resume-from."""
-    if args.dtype == "bfloat16":
-        from mxnet.contrib import amp
-        amp.init("bfloat16")           # patches operators, so it comes before the model
+    start_precision(args.dtype)
     kwargs = {"drop_rate": args.drop_rate} if args.model.startswith("cifar_wideresnet") else {}
     net = get_model(args.model, classes=len(classes), **kwargs)
     if args.dtype == "float16":
         net.cast("float16")
     mx.random.seed(net_seed(args.seed, -1))
     if args.resume_from:
-        try:
-            net.load_parameters(args.resume_from, ctx=engine.ctx)
-        except (AssertionError, ValueError, OSError, mx.MXNetError) as error:
-            raise UserError(f"--resume-from {args.resume_from}: does not load into {args.model} "
-                            f"({str(error).splitlines()[0]})") from error
+        load_params(net, "--resume-from", args.resume_from, engine)
     else:
         net.initialize(mx.init.Xavier(), ctx=engine.ctx)
-    for ctx in engine.ctx:             # once through, so that every shape is known
-        net(nd.zeros((1, 3, 32, 32), ctx=ctx, dtype="float16" if args.dtype == "float16" else "float32"))
-    settle_weights(net)
-    if args.mode == "hybrid":
-        net.hybridize(static_alloc=True, static_shape=True)
+    make_ready(net, 32, args.dtype, args.mode, engine)
     return net
 
 
@@ -126,12 +112,13 @@ def training_targets(args, classes):
         if args.mixup and epoch < args.num_epochs - args.mixup_off_epoch:
             lam = sample_lam(args.mixup_alpha, generator(args.seed, MIXUP, epoch, batch))
             data, target = mixup(data, target, lam)
-        return data.astype("float16") if args.dtype == "float16" else data, target
+        data = data.astype(compute_dtype(args.dtype), copy=False)
+        return data, target, target if args.mixup else label
 
     def loss(output, target):          # in float32 whatever the net computes in
         return criterion(output.astype("float32", copy=False), target)
 
-    return targets, loss, rmse if dense else accuracy
+    return targets, loss, rmse if args.mixup else accuracy
 
 
 def batch_size_of(args):
@@ -159,8 +146,8 @@ def facts(args, data, engine):
     return {"model": args.model, "dataset": args.dataset, "classes": len(data.classes), "seed": args.seed,
             "dtype": args.dtype, "mixup": args.mixup, "data_root_hash": data.root_hash, "devices": len(engine.ctx),
             "data_backend": args.data_backend, "global_batch_size": batch_size_of(args) * engine.world_size,
-            "threads": os.environ["OMP_NUM_THREADS"], "title": args.model + (" with mixup" if args.mixup else ""),
-            "train_metric": "rmse" if args.mixup or args.label_smoothing else "accuracy", "args": vars(args)}
+            "threads": operator_threads(), "title": args.model + (" with mixup" if args.mixup else ""),
+            "train_metric": "rmse" if args.mixup else "accuracy", "args": vars(args)}
 
 
 def opening_lines(args, data, engine):
@@ -171,7 +158,7 @@ def opening_lines(args, data, engine):
            f"lr {args.lr:g}; {data.train.batches_per_epoch} updates/epoch, {left_out} images left out of each")
     yield (f"data {args.dataset}: {data.train.records} training and {data.val.records} validation images, "
            f"root hash {data.root_hash}")
-    yield f"seed {args.seed}; {os.environ['OMP_NUM_THREADS']} operator threads, {args.num_workers} loader threads"
+    yield f"seed {args.seed}; {operator_threads()} operator threads, {args.num_workers} loader threads"
     if args.lr_decay_period:
         yield "warning: --lr-decay-period has no effect, here as in GluonCV's CIFAR scripts; use --lr-decay-epoch"
     if args.mixup and args.num_epochs <= args.mixup_off_epoch:
@@ -240,44 +227,13 @@ def parse_args(argv):
 
 def check_args(args):
     """Everything that can be wrong with a value by itself, before anything is opened."""
-    at_least = partial(require, args)
-    for name, least in (("batch_size", 1), ("num_epochs", 1), ("num_gpus", 0), ("num_workers", 0), ("warmup_epochs", 0),
-                        ("save_period", 0), ("checkpoint_period", 0), ("log_interval", 0), ("max_updates", 0),
-                        ("mixup_off_epoch", 0), ("seed", 0)):
-        at_least(name, least)
-    if not 0 < args.lr < float("inf"):
-        raise UserError(f"--lr {args.lr}: must be positive")
-    if args.mixup_alpha <= 0:
-        raise UserError(f"--mixup-alpha {args.mixup_alpha}: must be positive")
+    check_common(args)
+    at_least(args, {"save_period": 0})
     if not 0 <= args.drop_rate < 1:
         raise UserError(f"--drop-rate {args.drop_rate}: must be in [0, 1)")
-    if not args.save_dir:
-        raise UserError("--save-dir '': name a folder (GluonCV's script would write to / here)")
-    if args.warmup_epochs >= args.num_epochs:
-        raise UserError(f"--warmup-epochs {args.warmup_epochs}: must be fewer than --num-epochs {args.num_epochs}")
     if args.resume and args.resume_from:
         raise UserError("--resume and --resume-from: give one; --resume goes on with a run, --resume-from starts a new one")
-    if args.dtype == "float16" and not args.num_gpus:
-        raise UserError("--dtype float16: MXNet 1.9.1 has no float16 convolution on CPUs; use --num-gpus, or bfloat16")
-    if args.dtype == "bfloat16" and args.num_gpus:
-        raise UserError("--dtype bfloat16: MXNet 1.9.1 computes it on CPUs only; use float16 on GPUs")
-    decay_epochs(args)
-
-
-def decay_epochs(args):
-    """--lr-decay-epoch as a list of int."""
-    try:
-        return [int(epoch) for epoch in args.lr_decay_epoch.split(",") if epoch.strip()]
-    except ValueError:
-        raise UserError(f"--lr-decay-epoch {args.lr_decay_epoch}: give epochs with commas between, as 100,150") from None
-
-
-def require(args, name, least):
-    if getattr(args, name) < least:
-        flag = {"num_workers": "num-data-workers"}.get(name, name.replace("_", "-"))
-        raise UserError(f"--{flag} {getattr(args, name)}: must be at least {least}")
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).resolve().parent))
     run_main(main)

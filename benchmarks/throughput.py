@@ -17,10 +17,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import gluon_tricks  # noqa: F401  before mxnet: prepares the process
+
+# isort: split
 import mxnet as mx
 from mxnet import autograd, gluon, nd
 
-import gluon_tricks  # noqa: F401  before mxnet
 from gluon_tricks.data.cifar import open_cifar
 from gluon_tricks.engines.single import SingleProcess
 from gluon_tricks.models import get_model
@@ -79,7 +81,7 @@ def loop(args, data):
 
         while progress.num_update < last:
             try:
-                train_epoch(net, data.train, lambda x, y, epoch, batch: (x, y), loss, accuracy, trainer, lambda n: 0.1,
+                train_epoch(net, data.train, lambda x, y, epoch, batch: (x, y, y), loss, accuracy, trainer, lambda n: 0.1,
                             engine, progress, after_update)
                 progress.next_epoch()
             except Stop:

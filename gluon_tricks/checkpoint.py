@@ -36,6 +36,12 @@ def save_params(net, path):
         net.save_parameters(str(part))
 
 
+def save_states(trainer, path):
+    """`trainer.save_states` through a temporary name: GluonCV's `.states`, a pickled optimizer without a schedule."""
+    with atomic_path(path) as part:
+        trainer.save_states(str(part))
+
+
 def save_resume(path, net, trainer, progress, facts):
     """Write a resume file.
 

@@ -11,6 +11,7 @@ explain.
 import os
 import platform
 import sys
+import warnings
 
 # What NumPy 1.24 removed and MXNet 1.9.1 (np.bool) and GluonCV 0.10.5 (np.int, np.float) still say.
 NUMPY_ALIASES = {"bool": bool, "int": int, "float": float, "complex": complex, "object": object, "str": str}
@@ -59,6 +60,10 @@ def set_thread_count():
     read the variable once, when they are loaded; so this comes before NumPy.
     """
     if "OMP_NUM_THREADS" in os.environ:
+        return None
+    if "mxnet" in sys.modules:
+        warnings.warn("mxnet was imported before gluon_tricks: too late to set OMP_NUM_THREADS, so MXNet computes with half "
+                      "of the CPUs; import gluon_tricks first", stacklevel=2)
         return None
     os.environ["OMP_NUM_THREADS"] = str(visible_cpus())
     return f"OMP_NUM_THREADS={visible_cpus()}, every visible CPU; MXNet alone would take half"

@@ -142,7 +142,8 @@ DEFAULTS = {
     "use_pretrained": False, "resume_from": None, "auto_aug": False, "dropblock_prob": 0.0, "use_sk": False,
     "use_avd": False, "num_training_samples": TRAIN_IMAGES["imagenet"],
 }
-CIFAR_DEFAULTS = {**DEFAULTS, "mixup_alpha": 1.0, "mixup_off_epoch": 20, "input_size": 32, "num_training_samples": None}
+CIFAR_DEFAULTS = {**DEFAULTS, "mixup_alpha": 1.0, "mixup_off_epoch": 20, "input_size": 32,
+                  "num_training_samples": TRAIN_IMAGES["cifar10"]}
 
 
 def recipe(args, dataset):

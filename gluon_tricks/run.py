@@ -22,9 +22,10 @@ class RunPaths:
     metrics: Path
     plot: Path
     save_dir: Path
-    best: str                # templates over {val:.4f} and {epoch}
+    best: str                # templates over {val:.4f} or {err:.4f}, and {epoch}
     periodic: str
     resume: Path
+    states: bool = False     # whether GluonCV's .states go with the .params
     tensorboard: Path = None
 
     @property
@@ -66,7 +67,7 @@ class Run:
     def resumed(self):
         return self._resume_path is not None
 
-    def open(self, net, trainer, header, lines, num_epochs, batches_per_epoch, **options):
+    def open(self, net, trainer, header, lines, dialect, num_epochs, batches_per_epoch, **options):
         """Load the resume file if there is one, open log and metrics, and write the opening lines.
 
         Parameters
@@ -75,16 +76,18 @@ class Run:
             GluonCV's first line, the namespace.
         lines : list of str
             What else to say at the start.
+        dialect : object with `prefix`, `interval_lines(numbers)` and `epoch_lines(numbers)`
+            GluonCV's lines for each log interval and epoch; `numbers` are those of metrics.jsonl.
         options : checkpoint_period, save_period, log_interval, max_updates, resumes_anywhere
             The last says whether the loader can go on in the middle of an epoch.
         """
         self.net, self.trainer, self.num_epochs, self.options = net, trainer, num_epochs, options
-        self.batches_per_epoch = batches_per_epoch
+        self.batches_per_epoch, self.dialect = batches_per_epoch, dialect
         if self._resume_path:
             checkpoint.load_resume(self._resume_path, net, trainer)
         elif self.overwrite:
             self.paths.resume.unlink(missing_ok=True)
-        self.log = open_log(self.paths.log, overwrite=self.overwrite and not self.resumed)
+        self.log = open_log(self.paths.log, dialect.prefix, overwrite=self.overwrite and not self.resumed)
         self.metrics = Metrics(self.paths.metrics, self.progress if self.resumed else None,
                                self.overwrite and not self.resumed, self.paths.tensorboard)
         write_run_json(self.paths.run_json, self.facts)
@@ -174,37 +177,49 @@ class Run:
                    "samples_per_s": samples / (time.time() - since), self.facts["train_metric"]: progress.train_metric,
                    "loss": progress.loss_sum / (progress.batch * self.facts["global_batch_size"])}
         self.metrics.write("interval", progress.num_update, **numbers)
+        for line in self.dialect.interval_lines(numbers, self.facts["train_metric"]):
+            self.log.info(line)
         self._bar.set_postfix_str(f"epoch {progress.epoch}, loss {numbers['loss']:.3f}")
         self._interval = time.time(), progress.num_update
 
-    def end_epoch(self, val, epoch_line):
+    def end_training(self):
+        """Take note of the seconds that the epoch's training took; validation comes next."""
+        self._train_s = self._watch.seconds()
+
+    def end_epoch(self, accuracies):
         """Save and write everything that an epoch's end calls for.
 
         Parameters
         ----------
-        val : float
-            Validation accuracy.
-        epoch_line : callable, `(epoch, train, val, loss, time_s) -> str`
+        accuracies : sequence of float
+            Of the validation: top-1, and top-5 where it was counted.
         """
-        progress, paths = self.progress, self.paths
-        epoch, loss = progress.epoch, progress.loss_sum / (progress.batch * self.facts["global_batch_size"])
-        row = {"epoch": epoch, "train": progress.train_metric, "train_metric": self.facts["train_metric"], "val": val,
-               "loss": loss, "lr": self.trainer.learning_rate}
-        progress.history.append(row)
+        progress, paths, val = self.progress, self.paths, accuracies[0]
+        epoch, samples = progress.epoch, progress.batch * self.facts["global_batch_size"]
+        metric, loss, lr = self.facts["train_metric"], progress.loss_sum / samples, self.trainer.learning_rate
+        progress.history.append({"epoch": epoch, "train": progress.train_metric, "train_metric": metric, "val": val,
+                                 "loss": loss, "lr": lr})
         plot_history(paths.plot, progress.history, self.facts["title"])
         if val > progress.best_val:
             progress.best_val = val
-            checkpoint.save_params(self.net, paths.save_dir / paths.best.format(val=val, epoch=epoch))
+            self._save_params(paths.best.format(val=val, err=1 - val, epoch=epoch))
         last = epoch + 1 == self.num_epochs
         if last or self.options["save_period"] and (epoch + 1) % self.options["save_period"] == 0:
-            checkpoint.save_params(self.net, paths.save_dir / paths.periodic.format(epoch=epoch))
+            self._save_params(paths.periodic.format(epoch=epoch))
         time_s = self._watch.seconds()
-        self.log.info(epoch_line(epoch, progress.train_metric, val, loss, time_s))
-        samples = progress.batch * self.facts["global_batch_size"]
-        self.metrics.write("epoch", progress.num_update, epoch=epoch, lr=row["lr"], loss=loss, err_top1=1 - val,
-                           time_s=time_s, samples_per_s=samples / time_s, **{self.facts["train_metric"]: row["train"]})
+        numbers = {"epoch": epoch, "lr": lr, "loss": loss, metric: progress.train_metric,
+                   **{f"err_top{k}": 1 - accuracy for k, accuracy in zip((1, 5), accuracies)},
+                   "time_s": time_s, "train_s": self._train_s, "samples_per_s": samples / self._train_s}
+        for line in self.dialect.epoch_lines(numbers, metric):
+            self.log.info(line)
+        self.metrics.write("epoch", progress.num_update, **numbers)
         progress.next_epoch()
         self.save_resume()
+
+    def _save_params(self, name):
+        checkpoint.save_params(self.net, self.paths.save_dir / name)
+        if self.paths.states:
+            checkpoint.save_states(self.trainer, (self.paths.save_dir / name).with_suffix(".states"))
 
     def save_resume(self):
         """Write the resume file; the meter has been drained."""

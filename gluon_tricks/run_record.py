@@ -16,8 +16,8 @@ from gluon_tricks.files import atomic_write
 VERSIONS_OF = ("mxnet", "mxnet-cu112", "numpy", "opencv-python", "gluoncv", "horovod")
 
 
-def open_log(path, overwrite=False):
-    """Send the root logger to stderr and to a file, as GluonCV's scripts do: `INFO:root:` before each line.
+def open_log(path, prefix="%(levelname)s:%(name)s:", overwrite=False):
+    """Send the root logger to stderr and to a file, as GluonCV's scripts do; `prefix` stands before each line.
 
     The file is appended to; a half line that a killed run left at its end is closed first.
     """
@@ -31,7 +31,7 @@ def open_log(path, overwrite=False):
         logger.removeHandler(handler)
         handler.close()
     for handler in (logging.StreamHandler(), logging.FileHandler(path, mode="w" if overwrite else "a")):
-        handler.setFormatter(logging.Formatter("%(levelname)s:%(name)s:%(message)s"))
+        handler.setFormatter(logging.Formatter(f"{prefix}%(message)s"))
         logger.addHandler(handler)
     logging.getLogger("matplotlib").setLevel(logging.WARNING)      # its notes on fonts are no part of a run's log
     return logger
@@ -112,7 +112,12 @@ def environment():
         except metadata.PackageNotFoundError:
             continue
     return {"versions": versions, "commit": _commit(), "processor": processor(), "cpus": len(os.sched_getaffinity(0)),
-            "threads": int(os.environ["OMP_NUM_THREADS"]), "platform": platform.platform()}
+            "threads": operator_threads(), "platform": platform.platform()}
+
+
+def operator_threads():
+    """What OMP_NUM_THREADS says, as text; `compat` has set it unless the user or a late import stood in the way."""
+    return os.environ.get("OMP_NUM_THREADS", "MXNet's own number of")
 
 
 def processor():

@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass, field
 
 import mxnet as mx
+import numpy as np
 from mxnet import autograd, nd
 
 from gluon_tricks.mxnet_cpu import normalises_images, settle_weights
@@ -95,8 +96,9 @@ def train_epoch(net, train_data, targets, loss, metric, trainer, schedule, engin
     train_data : loader
         `epoch(e, start)` yields batches; `batch_size` images on each process.
     targets : callable
-        `(data, label, epoch, batch) -> (data, target)` on one device: mixup and smoothing, or nothing.
-    loss : gluon loss, `(output, target) -> NDArray, shape (n,)`
+        `(data, label, epoch, batch) -> (data, target, counted)` on one device: mixup, smoothing and teacher, or nothing.
+        `loss` gets `target`, `metric` gets `counted`.
+    loss : callable, `(output, target) -> NDArray, shape (n,)`
     metric : `accuracy` or `rmse`
     schedule : callable, num_update -> learning rate
     progress : Progress, updated in place
@@ -118,18 +120,18 @@ def train_epoch(net, train_data, targets, loss, metric, trainer, schedule, engin
         parts = [targets(data, label, progress.epoch, progress.batch)
                  for data, label in zip(engine.split(batch.data), engine.split(batch.label))]
         if image_gradients:                # or its first BatchNorm learns nothing on a CPU
-            for data, _ in parts:
+            for data, _, _ in parts:
                 data.attach_grad()
         with autograd.record():
-            outputs = [net(data) for data, _ in parts]
-            losses = [loss(output, target) for output, (_, target) in zip(outputs, parts)]
+            outputs = [net(data) for data, _, _ in parts]
+            losses = [loss(output, target) for output, (_, target, _) in zip(outputs, parts)]
         autograd.backward(losses)
         # Gradients are sums over samples; the step divides by the samples of all devices and processes
         trainer.step(train_data.batch_size * engine.world_size)
         progress.batch += 1
         progress.num_update += 1
-        values = [(one.sum(), metric.of(output, target)) for one, output, (_, target) in zip(losses, outputs, parts)]
-        meter.add(progress.epoch, progress.num_update, values, metric.count(parts))
+        values = [(one.sum(), metric.of(output, counted)) for one, output, (_, _, counted) in zip(losses, outputs, parts)]
+        meter.add(progress.epoch, progress.num_update, values, metric.count([counted for _, _, counted in parts]))
         after_update(meter)
     meter.drain()
 
@@ -145,7 +147,7 @@ class accuracy:
 
     @staticmethod
     def count(parts):
-        return sum(target.shape[0] for _, target in parts)
+        return sum(label.shape[0] for label in parts)
 
 
 class rmse:
@@ -165,32 +167,41 @@ class rmse:
         return len(parts)
 
 
-def evaluate(net, val_data, engine, dtype="float32", keep_going=lambda: True):
-    """Accuracy over every image once.
+def evaluate(net, val_data, engine, dtype="float32", keep_going=lambda: True, top=(1,)):
+    """Accuracies over what a pass of `val_data` yields: every image once, but for MXNet's sliding window.
 
     Parameters
     ----------
+    top : sequence of int
+        An answer counts if the label is among so many of the highest outputs.
     keep_going : callable
         Asked after each batch; evaluation is left with `Stop` when it returns False.
 
     Returns
     -------
-    float
+    list of float, one per entry of `top`
     """
-    correct = total = 0
-    pending = []
+    correct, total, pending = np.zeros(len(top)), 0, []
     for batch in val_data.epoch(0):
         for data, label in zip(engine.split(batch.data), engine.split(batch.label)):
             output = net(data.astype("float16") if dtype == "float16" else data)
-            pending.append((output.argmax(axis=1) == label).sum())
+            pending.append(nd.concat(*[_among_top(output, label, k) for k in top], dim=0))
             total += label.shape[0]
         while len(pending) > len(engine.ctx):          # one batch behind, as in training
-            correct += float(pending.pop(0).asscalar())
+            correct += pending.pop(0).asnumpy()
         if not keep_going():
             raise Stop
-    correct += sum(float(value.asscalar()) for value in pending)
+    correct += sum(value.asnumpy() for value in pending)
     settle_weights(net)
-    return correct / total
+    return (correct / total).tolist()
+
+
+def _among_top(output, label, k):
+    """How many labels are among the k highest outputs, a scalar NDArray."""
+    if k == 1:
+        return (output.argmax(axis=1) == label).sum()
+    highest = output.astype("float32").topk(k=min(k, output.shape[1]), axis=1)
+    return nd.broadcast_equal(highest, label.reshape((-1, 1))).sum()
 
 
 class Stopwatch:

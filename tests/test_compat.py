@@ -212,3 +212,20 @@ def test_asking_for_amx_never_crashes_a_bfloat16_convolution():
 def test_a_program_that_inherits_the_variable_does_not_crash():
     code = f"import gluon_tricks\n{BFLOAT16_CONVOLUTION}"
     assert python(code, DNNL_MAX_CPU_ISA="AVX512_CORE_AMX") == "(8, 64, 14, 14)"
+
+
+@pytest.mark.parametrize("module", ["train_cifar", "train_imagenet", "benchmarks.throughput"])
+def test_scripts_prepare_the_process_before_mxnet_is_loaded(module):
+    """Too late, and MXNet computes with half of the CPUs; the import raises here if it warns."""
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    done = subprocess.run([sys.executable, "-W", "error::UserWarning:gluon_tricks", "-c",
+                           f"import {module}, os; print(os.environ['OMP_NUM_THREADS'])"],
+                          cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.stdout.strip() == str(len(os.sched_getaffinity(0))), done.stderr
+
+
+def test_mxnet_first_is_warned_of():
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    done = subprocess.run([sys.executable, "-c", "import mxnet, gluon_tricks"], cwd=ROOT, env=environment,
+                          capture_output=True, text=True)
+    assert "mxnet was imported before gluon_tricks" in done.stderr

@@ -185,7 +185,7 @@ def test_a_cifar_log_is_read_as_accuracies_and_errors(tmp_path):
     ({"lr": 0.1, "logging_dir": "logs"}, "rmse"),                          # train_mixup_cifar10.py
     ({"logging_dir": "logs", "mixup": False}, "accuracy"),                 # this kit
     ({"logging_dir": "logs", "mixup": True}, "rmse"),
-    ({"mixup": False, "label_smoothing": True}, "rmse"),
+    ({"mixup": False, "label_smoothing": True}, "accuracy"),
 ])
 def test_the_header_tells_what_train_means(tmp_path, args, metric):
     log = read_log(write(tmp_path / "run.log", namespace_line(args), epoch(0)))

@@ -36,7 +36,7 @@ def to_float(images, positions, epoch):
 
 
 def plain(data, label, epoch, batch):
-    return data, label
+    return data, label, label
 
 
 def linear_net(ctx=None):
@@ -119,7 +119,7 @@ def test_a_loss_that_is_not_finite_stops_at_its_own_update():
     images = Images(16)
 
     def poisoned(data, label, epoch, batch):
-        return (data * math.nan if batch == 2 else data), label
+        return (data * math.nan if batch == 2 else data), label, label
 
     progress = Progress()
     with pytest.raises(Diverged) as stopped:
@@ -145,7 +145,9 @@ def test_evaluation_counts_every_image_once_whatever_the_batch():
     expected = (z.argmax(axis=1) == images.labels).mean()
     for batch in (1, 4, 23, 50):
         loader = RecordLoader(images, to_float, batch, last_batch="keep", num_workers=0)
-        assert evaluate(net, loader, CPU) == pytest.approx(expected)
+        assert evaluate(net, loader, CPU) == pytest.approx([expected])
+        in_top2 = (np.argsort(-z, axis=1)[:, :2] == images.labels[:, None]).any(axis=1).mean()
+        assert evaluate(net, loader, CPU, top=(1, 2)) == pytest.approx([expected, in_top2])
 
 
 def test_training_after_an_evaluation_is_the_same_every_time():

@@ -12,7 +12,7 @@ from mxnet import nd
 
 from gluon_tricks.data.imagenet_augment import JITTER, PCA_STD, ImagenetTestTransform, ImagenetTrainTransform
 from gluon_tricks.data.loaders import Batch, RecordLoader
-from gluon_tricks.data.recordio import RecordReader
+from gluon_tricks.data.recordio import RecordReader, read_index
 from gluon_tricks.errors import UserError
 
 # GluonCV normalises images from folders by these, 0.485 ... and 0.229 ... on the 0..1 scale
@@ -124,8 +124,8 @@ class ImageNetRecordIter:
 
     def __init__(self, rec, idx, batch_size, train, size=224, crop_ratio=0.875, mean=None, std=None, num_workers=4,
                  protocol="gluoncv"):
-        reader_keys = sum(1 for _ in open(idx, "rb"))
-        self.records, self.batch_size, self.train, self.protocol = reader_keys, batch_size, train, protocol
+        self.records = len(read_index(idx)[0])
+        self.batch_size, self.train, self.protocol = batch_size, train, protocol
         whole, rest = divmod(self.records, batch_size)
         self.batches_per_epoch = whole if train else whole + (rest > 0)
         common = {"path_imgrec": str(rec), "path_imgidx": str(idx), "preprocess_threads": max(1, num_workers),

@@ -1,7 +1,7 @@
 """What happens to an ImageNet photograph before the net sees it (§2.1), as functions of drawn numbers.
 
-    paper     crop of 8 to 100 % of the area, aspect ratio in [3/4, 4/3], resized to 224; flip; hue, saturation and brightness
-              factors in [0.6, 1.4]; PCA noise N(0, 0.1); normalise. In float32.
+    paper     crop of 8 to 100 % of the area, aspect ratio in [3/4, 4/3], resized to 224; flip; hue, saturation and
+              brightness factors in [0.6, 1.4]; PCA noise N(0, 0.1); normalise. In float32.
     GluonCV   with record files (behind all published logs but one): MXNet's iterator. Ratio uniform, then width and height
               swapped with probability 1/2; if ten tries fail, a centre crop without rescaling; brightness, contrast and
               saturation in random order, *no hue*; noise with one draw per eigenvector; flip last. In uint8.

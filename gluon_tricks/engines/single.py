@@ -13,26 +13,30 @@ class SingleProcess:
     ----------
     ctx : list of mxnet.Context
         Devices; each gets an equal part of every batch.
+    parts_per_device : int
+        Each device computes its part in so many pieces, as if each were a device of its own: BatchNorm and mixup see a
+        piece, gradients are summed over all.
     """
 
     rank, local_rank, world_size, is_writer = 0, 0, 1, True
 
-    def __init__(self, ctx):
-        self.ctx = ctx
+    def __init__(self, ctx, parts_per_device=1):
+        self.ctx, self.parts_per_device = ctx, parts_per_device
 
     def trainer(self, net, optimizer):
         """A Trainer that updates on the devices, not in the kvstore, so that the optimizer's state can be saved."""
         return gluon.Trainer(net.collect_params(), optimizer, kvstore="device", update_on_kvstore=False)
 
     def split(self, array):
-        """One part of the array per device, in order."""
-        if len(self.ctx) == 1:
+        """The parts of the array, in order, each on its device; a batch smaller than their number stays whole."""
+        devices = [ctx for ctx in self.ctx for _ in range(self.parts_per_device)]
+        if len(devices) == 1 or len(array) < len(devices):
             return [array.as_in_context(self.ctx[0])]
-        return gluon.utils.split_and_load(array, self.ctx, even_split=False)
+        return gluon.utils.split_and_load(array, devices, even_split=False)
 
 
-def create_engine(num_gpus):
-    """The engine for `--num-gpus`: 0 means the CPU.
+def create_engine(num_gpus, emulate_gpus=0):
+    """The engine for `--num-gpus`, where 0 means the CPU, and `--emulate-gpus`.
 
     Raises
     ------
@@ -45,4 +49,4 @@ def create_engine(num_gpus):
     if num_gpus > seen:
         raise UserError(f"--num-gpus {num_gpus}: MXNet sees {seen} GPUs; give --num-gpus {seen}"
                         + ("" if seen else " to train on the CPU (python -m gluon_tricks doctor says why)"))
-    return SingleProcess([mx.gpu(i) for i in range(num_gpus)] or [mx.cpu()])
+    return SingleProcess([mx.gpu(i) for i in range(num_gpus)] or [mx.cpu()], max(1, emulate_gpus))

@@ -1,0 +1,87 @@
+"""What both training scripts do the same way: checks of flags, a net's start, the last lines."""
+
+from pathlib import Path
+
+import mxnet as mx
+from mxnet import nd
+
+from gluon_tricks.compare import judge
+from gluon_tricks.errors import UserError
+from gluon_tricks.mxnet_cpu import settle_weights
+
+
+def at_least(args, limits):
+    """Refuse numbers below their limit; `limits` maps attribute names to the least value."""
+    for name, least in limits.items():
+        if getattr(args, name) < least:
+            flag = {"num_workers": "num-data-workers"}.get(name, name.replace("_", "-"))
+            raise UserError(f"--{flag} {getattr(args, name)}: must be at least {least}")
+
+
+def check_common(args):
+    """What can be wrong with flags that both scripts have."""
+    at_least(args, {"batch_size": 1, "num_epochs": 1, "num_gpus": 0, "num_workers": 0, "warmup_epochs": 0,
+                    "checkpoint_period": 0, "log_interval": 0, "max_updates": 0, "mixup_off_epoch": 0, "seed": 0})
+    if not 0 < args.lr < float("inf"):
+        raise UserError(f"--lr {args.lr}: must be positive")
+    if args.mixup_alpha <= 0:
+        raise UserError(f"--mixup-alpha {args.mixup_alpha}: must be positive")
+    if not args.save_dir:
+        raise UserError("--save-dir '': name a folder (GluonCV's script would write to / here)")
+    if args.warmup_epochs >= args.num_epochs:
+        raise UserError(f"--warmup-epochs {args.warmup_epochs}: must be fewer than --num-epochs {args.num_epochs}")
+    if args.dtype == "float16" and not args.num_gpus:
+        raise UserError("--dtype float16: MXNet 1.9.1 has no float16 convolution on CPUs; use --num-gpus, or bfloat16")
+    if args.dtype == "bfloat16" and args.num_gpus:
+        raise UserError("--dtype bfloat16: MXNet 1.9.1 computes it on CPUs only; use float16 on GPUs")
+    decay_epochs(args)
+
+
+def decay_epochs(args):
+    """--lr-decay-epoch as a list of int."""
+    try:
+        return [int(epoch) for epoch in args.lr_decay_epoch.split(",") if epoch.strip()]
+    except ValueError:
+        raise UserError(f"--lr-decay-epoch {args.lr_decay_epoch}: give epochs with commas between, as 100,150") from None
+
+
+def start_precision(dtype):
+    """To be called before the model is made: bfloat16 patches MXNet's operators."""
+    if dtype == "bfloat16":
+        from mxnet.contrib import amp
+        amp.init("bfloat16")
+
+
+def compute_dtype(dtype):
+    """The type of images and activations: bfloat16 nets take float32 and cast inside."""
+    return "float16" if dtype == "float16" else "float32"
+
+
+def load_params(net, flag, path, engine):
+    """Load a `.params` file that the user named."""
+    try:
+        net.load_parameters(str(Path(path).expanduser()), ctx=engine.ctx, cast_dtype=True)
+    except (AssertionError, ValueError, OSError, mx.MXNetError) as error:
+        raise UserError(f"{flag} {path}: does not load into this model ({str(error).splitlines()[0]})") from error
+
+
+def make_ready(net, size, dtype, mode, engine):
+    """Run an initialised net once, so that every shape is known, and compile it where `mode` says hybrid."""
+    for ctx in engine.ctx:
+        net(nd.zeros((1, 3, size, size), ctx=ctx, dtype=compute_dtype(dtype)))
+    settle_weights(net)
+    if mode == "hybrid":
+        net.hybridize(static_alloc=True, static_shape=True)
+
+
+def finish(run):
+    """Say where the results are and how they compare; the exit code."""
+    print(f"log: {run.paths.log}")
+    if run.progress.history:
+        print(f"plot: {run.paths.plot}\n"
+              f"validation accuracy: last {run.progress.history[-1]['val']:.4f}, best {run.progress.best_val:.4f}")
+        try:
+            print(judge(run.paths.log).line)
+        except UserError as error:         # such as a run resumed into a new log that has no finished epoch yet
+            print(f"verdict: none: {error}")
+    return run.exit_code
