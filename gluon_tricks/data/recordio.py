@@ -81,16 +81,17 @@ class RecordReader:
             offset += _CHUNK.size + (length + 3) // 4 * 4
 
     def read_image(self, position):
-        """`(label, encoded image bytes, id, id2)` of an image record with one label."""
+        """`(label, encoded image bytes, id, id2)` of an image record; several labels come as a float32 array."""
         payload = self.read(position)
         if len(payload) < _IMAGE_HEADER.size:
             raise self._damage(position, int(self.offsets[position]), f"{len(payload)} bytes are no image record")
         flag, label, key, key2 = _IMAGE_HEADER.unpack_from(payload)
-        if flag > 0:                      # MXNet stores `flag` float labels after the header
-            first_image_byte = _IMAGE_HEADER.size + 4 * flag
-            label = np.frombuffer(payload, "<f4", flag, _IMAGE_HEADER.size) if len(payload) >= first_image_byte else label
-            return label, payload[first_image_byte:], key, key2
-        return label, payload[_IMAGE_HEADER.size:], key, key2
+        image_start = _IMAGE_HEADER.size + 4 * flag
+        if flag > 0:                      # MXNet stores `flag` labels after the header
+            if len(payload) < image_start:
+                raise self._damage(position, int(self.offsets[position]), f"{len(payload)} bytes cannot hold {flag} labels")
+            label = np.frombuffer(payload, "<f4", flag, _IMAGE_HEADER.size)
+        return label, payload[image_start:], key, key2
 
     def describe(self, position):
         """`FILE, key K, offset O`: how messages name a record."""
@@ -111,9 +112,11 @@ def read_index(idx_path):
     keys, offsets = [], []
     for number, line in enumerate(text.splitlines(), start=1):
         try:
-            key, offset = line.split("\t")
-            keys.append(int(key))
-            offsets.append(int(offset))
+            key, offset = (int(field) for field in line.split("\t"))
+            if not (0 <= key < 1 << 63 and 0 <= offset < 1 << 63):
+                raise ValueError
+            keys.append(key)
+            offsets.append(offset)
         except ValueError:
             raise UserError(f"{idx_path}, line {number}: {line!r} is not 'key<TAB>offset'; prepare the file again") from None
     if not keys:
