@@ -1,0 +1,275 @@
+"""train_imagenet.py: published commands, first updates against numpy, emulated devices, and real runs on tiny data."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import mxnet as mx
+import numpy as np
+import pytest
+from mxnet import gluon, nd
+
+import train_imagenet
+from gluon_tricks.data.imagenet import ImageNetRecordIter, RecordImages
+from gluon_tricks.data.recordio import write_image_records
+from gluon_tricks.engines.single import SingleProcess
+from gluon_tricks.errors import UserError
+from gluon_tricks.log_lines import read_log
+from gluon_tricks.published import catalogue
+from gluon_tricks.training import Progress, accuracy, train_epoch
+
+ROOT = Path(__file__).resolve().parents[1]
+PUBLISHED = {name: run for name, run in catalogue().items() if run.script == "train_imagenet.py"}
+
+
+# --- flags --------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("name", sorted(PUBLISHED))
+def test_published_commands_are_understood(name):
+    words = shlex.split(PUBLISHED[name].command)
+    script = next(i for i, word in enumerate(words) if word.endswith("train_imagenet.py"))
+    args = vars(train_imagenet.parse_args(words[script + 1:]))
+    if any("sh" in flag for flag in PUBLISHED[name].flags):
+        return                             # the published command is not the published run's
+    for key in ("lr", "lr_mode", "warmup_epochs", "num_epochs", "batch_size", "num_gpus", "dtype", "model", "no_wd",
+                "last_gamma", "mixup", "label_smoothing"):
+        assert args[key] == PUBLISHED[name].args.get(key, args[key]), key
+
+
+def parse(*flags):
+    return train_imagenet.parse_args(["--model", "resnet18_v1b", *flags])
+
+
+@pytest.mark.parametrize("flags, says", [
+    (["--num-training-samples", "31"], "learning rate would be 0 for ever"),
+    (["--warmup-epochs", "2", "--lr-decay-epoch", "1"], "lies inside the warm-up"),
+    (["--data-backend", "dali-gpu"], "DALI"),
+    (["--resume-states", "x.states"], "--resume auto"),
+    (["--rgb-mean", "1,2"], "three numbers"),
+    (["--temperature", "0"], "--temperature 0"),
+    (["--dtype", "float16"], "no float16 convolution on CPUs"),
+    (["--emulate-gpus", "4", "--num-gpus", "2"], "--emulate-gpus"),
+])
+def test_a_value_out_of_range_is_named(flags, says):
+    with pytest.raises(UserError, match=re.escape(says)):
+        parse(*flags)
+
+
+def test_auto_lr_is_the_linear_rule_over_all_devices():
+    assert train_imagenet.peak_lr(parse("--auto-lr", "--batch-size", "128", "--emulate-gpus", "8")) == pytest.approx(0.4)
+
+
+# --- first updates, against numpy ---------------------------------------------------------------------------------
+
+def softmax(z):
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+def cross_entropy(p, q):
+    return -(p * np.log(q)).sum(axis=1)
+
+
+class Linear(gluon.nn.Dense):
+    """Logits linear in the pixels: what numpy computes as well."""
+
+    def __init__(self, classes=4):
+        super().__init__(classes, in_units=12)
+        self.initialize(mx.init.Uniform(0.5))
+
+
+def first_loss(args, net, data, label):
+    """Loss of the first update, mean over the samples, by the script's own targets and loop."""
+    engine = SingleProcess([mx.cpu()])
+    targets, loss, metric = train_imagenet.training_targets(args, engine)
+    trainer, progress = engine.trainer(net, train_imagenet.nag(args)), Progress()
+
+    class OneBatch:
+        batch_size = len(label)
+
+        @staticmethod
+        def epoch(epoch, start):
+            yield train_imagenet.SyntheticLoader(4, 4, 2, 4)._batch._replace(data=nd.array(data), label=nd.array(label))
+
+    train_epoch(net, OneBatch, targets, loss, metric, trainer, train_imagenet.learning_rate(args), engine, progress,
+                lambda meter: None)
+    return progress.loss_sum / len(label)
+
+
+@pytest.fixture
+def batch():
+    rng = np.random.default_rng(3)
+    return rng.normal(size=(4, 3, 2, 2)).astype(np.float32), np.array([2, 0, 3, 1])
+
+
+def test_mixup_with_smoothing(batch, monkeypatch):
+    data, label = batch
+    lam, eta, k = 0.3, 0.1, 4
+    monkeypatch.setattr(train_imagenet, "sample_lam", lambda alpha, rng: lam)
+    args = parse("--mixup", "--label-smoothing", "--classes", "4", "--num-training-samples", "64")
+    net = Linear()
+    w = net.weight.data().asnumpy()
+    x = lam * data + (1 - lam) * data[::-1]
+    rows = np.full((4, k), eta / k) + np.eye(k)[label] * (1 - eta)
+    expected = cross_entropy(lam * rows + (1 - lam) * rows[::-1], softmax(x.reshape(4, -1) @ w.T)).mean()
+    assert first_loss(args, net, data, label) == pytest.approx(expected, rel=1e-5)
+
+
+def test_distillation_from_a_teacher(batch, monkeypatch):
+    data, label = batch
+    teacher, t, h = Linear(), 20, 0.5
+    monkeypatch.setattr(train_imagenet, "build_teacher", lambda args, engine: teacher)
+    args = parse("--teacher", "any", "--classes", "4", "--num-training-samples", "64")
+    net = Linear()
+    flat = data.reshape(4, -1)
+    z, r = flat @ net.weight.data().asnumpy().T, flat @ teacher.weight.data().asnumpy().T
+    expected = (h * cross_entropy(np.eye(4)[label], softmax(z))
+                + (1 - h) * t * t * cross_entropy(softmax(r / t), softmax(z / t))).mean()
+    assert first_loss(args, net, data, label) == pytest.approx(expected, rel=1e-5)
+
+
+def test_plain_labels(batch):
+    data, label = batch
+    args = parse("--no-wd", "--lr-mode", "cosine", "--classes", "4", "--num-training-samples", "64")
+    net = Linear()
+    z = data.reshape(4, -1) @ net.weight.data().asnumpy().T
+    assert first_loss(args, net, data, label) == pytest.approx(cross_entropy(np.eye(4)[label], softmax(z)).mean(), rel=1e-5)
+
+
+def test_emulated_devices_equal_real_ones():
+    """BatchNorm sees its part only: two devices of 4, and one that computes as two, end with the same weights."""
+    def train(ctx, parts):
+        mx.random.seed(0)
+        net = gluon.nn.HybridSequential()
+        net.add(gluon.nn.Conv2D(4, 3, in_channels=3), gluon.nn.BatchNorm(in_channels=4), gluon.nn.Dense(3, in_units=144))
+        net.initialize(mx.init.Xavier(), ctx=ctx)
+        engine = SingleProcess(ctx, parts)
+        rng = np.random.default_rng(0)
+
+        class Batches:
+            batch_size = 8
+
+            @staticmethod
+            def epoch(epoch, start):
+                for _ in range(3):
+                    yield train_imagenet.SyntheticLoader(8, 8, 8, 3)._batch._replace(
+                        data=nd.array(rng.normal(size=(8, 3, 8, 8))), label=nd.array(rng.integers(0, 3, 8)))
+
+        train_epoch(net, Batches, lambda x, y, e, b: (x, y, y), gluon.loss.SoftmaxCrossEntropyLoss(), accuracy,
+                    engine.trainer(net, mx.optimizer.NAG(learning_rate=0.1, momentum=0.9)), lambda n: 0.1, engine,
+                    Progress(), lambda meter: None)
+        return {name: p.data(ctx[0]).asnumpy() for name, p in net._collect_params_with_prefix().items()
+                if p.grad_req != "null"}
+
+    real, emulated, neither = train([mx.cpu(0), mx.cpu(1)], 1), train([mx.cpu()], 2), train([mx.cpu()], 1)
+    for name in real:
+        np.testing.assert_allclose(emulated[name], real[name], rtol=1e-4, atol=1e-6, err_msg=name)
+    assert np.abs(neither["0.weight"] - real["0.weight"]).max() > 1e-3
+
+
+# --- data ---------------------------------------------------------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory):
+    """24 + 10 JPEGs of 4 classes, each class one colour; record 5 of bad.rec does not decode."""
+    folder, rng = tmp_path_factory.mktemp("records"), np.random.default_rng(0)
+    colours = np.array([[220, 40, 40], [40, 200, 40], [40, 40, 220], [200, 200, 60]])
+
+    def images(count):
+        for key in range(count):
+            size = (int(rng.integers(40, 90)), int(rng.integers(40, 90)), 3)
+            image = np.clip(colours[key % 4] + rng.normal(0, 20, size), 0, 255).astype(np.uint8)
+            yield key, key % 4, 0, cv2.imencode(".jpg", image[..., ::-1])[1].tobytes()
+
+    for name, count in (("train", 24), ("val", 10)):
+        list(write_image_records(folder / f"{name}.rec", folder / f"{name}.idx", images(count)))
+    bad = [(key, label, 0, b"not a JPEG" if key == 5 else image) for key, label, _, image in images(8)]
+    list(write_image_records(folder / "bad.rec", folder / "bad.idx", bad))
+    return folder
+
+
+def test_a_bad_record_is_named_or_skipped_and_counted(records):
+    with pytest.raises(UserError, match=r"bad.rec, key 5, offset \d+: the image does not decode"):
+        RecordImages(records / "bad.rec").read([4, 5])
+    images = RecordImages(records / "bad.rec", on_bad_record="skip")
+    got, labels = images.read([4, 5, 5])
+    assert labels.tolist() == [0, 2, 2] and len(images.bad) == 1          # record 6 stands in
+
+
+def test_the_sliding_window_of_the_published_logs(records):
+    """Pass k of N = 10 in batches of 4 gives ceil(k N / B) - ceil((k - 1) N / B) batches: 3, 2, 3, 2."""
+    val = ImageNetRecordIter(records / "val.rec", records / "val.idx", 4, False, 32, mean=(0, 0, 0), std=(1, 1, 1))
+    assert [sum(1 for _ in val.epoch(0)) for _ in range(4)] == [3, 2, 3, 2]
+
+
+def test_the_exact_protocol_counts_every_image_once(records):
+    val = ImageNetRecordIter(records / "val.rec", records / "val.idx", 4, False, 32, mean=(0, 0, 0), std=(1, 1, 1),
+                             protocol="exact")
+    for _ in range(3):
+        labels = np.concatenate([batch.label.asnumpy() for batch in val.epoch(0)])
+        np.testing.assert_array_equal(labels, np.arange(10) % 4)
+
+
+# --- real runs ----------------------------------------------------------------------------------------------------
+
+def run(folder, *flags, check=0):
+    command = [sys.executable, "train_imagenet.py", "--model", "cifar_resnet20_v1", "--mode", "hybrid", "--classes", "4",
+               "--input-size", "32", "--batch-size", "8", "-j", "2", "--save-dir", f"{folder}/params",
+               "--logging-file", f"{folder}/run.log", *flags]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == check, done.stderr
+    return done
+
+
+def rec_flags(records):
+    return ["--use-rec", "--num-training-samples", "24", *(word for part in ("train", "val") for word in (
+        f"--rec-{part}", f"{records}/{part}.rec", f"--rec-{part}-idx", f"{records}/{part}.idx"))]
+
+
+def test_a_run_on_records_speaks_gluoncvs_language_and_learns(records, tmp_path):
+    done = run(tmp_path, *rec_flags(records), "--data-backend", "ours", "--num-epochs", "8", "--lr", "0.02",
+               "--log-interval", "2", "--lr-mode", "cosine", "--warmup-epochs", "1", "--no-wd", "--label-smoothing")
+    log = read_log(tmp_path / "run.log")
+    assert log.style == "imagenet-C" and len(log.epochs) == 8 and not log.unmatched[:0]
+    assert log.epochs[-1].train_metric > 0.6 and log.epochs[-1].lr_last_logged == 0
+    names = {path.name for path in (tmp_path / "params").iterdir()}
+    assert {"imagenet-cifar_resnet20_v1-7.params", "imagenet-cifar_resnet20_v1-7.states"} <= names
+    assert any(re.fullmatch(r"0\.\d{4}-imagenet-cifar_resnet20_v1-\d-best\.params", name) for name in names)
+    assert "warning: global batch 8 (8 x 1) with --lr 0.02; the linear rule 0.1 x 8/256 gives 0.003125" in done.stderr
+    records = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert {"err_top1", "err_top5", "train_s", "time_s"} <= set(records[-1])
+
+
+def test_stopped_and_resumed_equals_uninterrupted(records, tmp_path):
+    flags = [*rec_flags(records), "--data-backend", "ours", "--num-epochs", "2", "--lr", "0.02", "--mixup"]
+    run(tmp_path / "straight", *flags)
+    run(tmp_path / "stopped", *flags, "--max-updates", "4")
+    run(tmp_path / "stopped", *flags, "--resume", "auto")
+    name = "params/imagenet-cifar_resnet20_v1-1.params"
+    assert (tmp_path / "straight" / name).read_bytes() == (tmp_path / "stopped" / name).read_bytes()
+
+
+@pytest.mark.parametrize("flags", [["--synthetic", "--num-training-samples", "32", "--emulate-gpus", "2"],
+                                   ["--synthetic", "--num-training-samples", "32", "--dtype", "bfloat16"]])
+def test_other_settings_train(tmp_path, flags):
+    assert "stopped by --max-updates 2" in run(tmp_path, *flags, "--max-updates", "2").stderr
+
+
+def test_mxnets_iterator_trains(records, tmp_path):
+    run(tmp_path, *rec_flags(records), "--num-epochs", "1", "--lr", "0.01")
+    assert len(read_log(tmp_path / "run.log").epochs) == 1
+
+
+def test_missing_records_are_one_sentence(tmp_path):
+    lines = run(tmp_path, "--use-rec", "--rec-train", "nowhere.rec", check=2).stderr.splitlines()
+    assert len(lines) == 1 and "--rec-train nowhere.rec: does not exist" in lines[0]
+
+
+def test_a_sample_count_that_is_not_the_datas_is_refused(records, tmp_path):
+    flags = rec_flags(records)
+    flags[flags.index("24")] = "1000"
+    assert "--num-training-samples 1000: the training set has 24" in run(tmp_path, *flags, check=2).stderr
