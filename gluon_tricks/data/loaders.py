@@ -91,7 +91,8 @@ class RecordLoader:
     seed : int or None
         Decides the order of an epoch; None keeps the records' order.
     last_batch : "discard" or "keep"
-        What becomes of images that do not fill a batch. GluonCV discards them in training, keeps them in evaluation.
+        What becomes of images that do not fill a batch on every process. GluonCV discards them in training, where all
+        processes must take equally many steps, and keeps them in evaluation.
     num_workers : int
         Threads; 0 prepares each batch when it is asked for.
     rank, world_size : int
@@ -108,16 +109,14 @@ class RecordLoader:
         self.seed, self.num_workers, self.rank, self.world_size = seed, num_workers, rank, world_size
         self.records = len(images)
         whole, rest = divmod(self.records, batch_size * world_size)
-        self.batches_per_epoch = whole + (last_batch == "keep" and rest > 0)
+        self.batches_per_epoch = whole + (last_batch == "keep" and rest > rank * batch_size)
         self._pool = ThreadPoolExecutor(num_workers, "loader") if num_workers else None
 
     def positions(self, epoch, batch):
         """Records of this process's batch number `batch` in an epoch, shape (at most batch_size,)."""
         start = (batch * self.world_size + self.rank) * self.batch_size
-        wanted = slice(start, min(start + self.batch_size, self.records))
-        if self.seed is None:
-            return np.arange(wanted.start, max(wanted.start, wanted.stop))
-        return epoch_order(self.seed, epoch, self.records)[wanted]
+        stop = min(start + self.batch_size, self.records)
+        return np.arange(start, stop) if self.seed is None else epoch_order(self.seed, epoch, self.records)[start:stop]
 
     def epoch(self, epoch, start=0):
         """Batches `start`, `start` + 1, ... of an epoch."""
@@ -169,7 +168,7 @@ class MXNetLoader:
     """
 
     def __init__(self, rec_path, records, batch_size, train, seed=0, num_workers=2, shape=(3, 32, 32)):
-        self.records, self.batch_size, self.train = records, batch_size, train
+        self.records, self.batch_size = records, batch_size
         whole, rest = divmod(records, batch_size)
         self.batches_per_epoch = whole + (not train and rest > 0)
         mean, std = ([255 * x for x in values] for values in (CIFAR_MEAN, CIFAR_STD))
@@ -177,6 +176,9 @@ class MXNetLoader:
         self._iter = mx.io.ImageRecordIter(
             path_imgrec=str(rec_path), path_imgidx=str(rec_path.with_suffix(".idx")), data_shape=shape,
             batch_size=batch_size, preprocess_threads=max(1, num_workers), seed=seed, verbose=False, device_id=-1,
+            # MXNet fills the last batch up from the front and starts the next pass behind that. Training keeps it so:
+            # a pass then never runs out before the last whole batch. Evaluation wants every record once.
+            round_batch=train,
             **dict(zip(("mean_r", "mean_g", "mean_b"), mean)), **dict(zip(("std_r", "std_g", "std_b"), std)),
             **augmentation)
 
@@ -185,11 +187,7 @@ class MXNetLoader:
         if start:
             raise UserError(f"--data-backend mxnet: MXNet's iterator cannot go on at batch {start} of an epoch; "
                             f"resume at an epoch's start, or use --data-backend ours")
-        # A pass that ended in a filled-up batch makes the next one start late; a second reset rewinds. Training keeps
-        # MXNet's behaviour, which never runs out before the last whole batch.
         self._iter.reset()
-        if not self.train:
-            self._iter.reset()
         for number in range(self.batches_per_epoch):
             batch = self._iter.next()
             valid = min(self.batch_size, self.records - number * self.batch_size)   # batch.pad cannot be trusted
