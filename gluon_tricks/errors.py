@@ -1,5 +1,6 @@
 """One kind of error for what a user can mend."""
 
+import os
 import sys
 
 
@@ -20,12 +21,14 @@ def run_main(main, prog=None):
     prog : str
         Name to print before the sentence; by default the script's own name.
     """
+    code = 0
     try:
-        sys.exit(main())
+        code = main()
+        sys.stdout.flush()
     except UserError as error:
         name = prog or sys.argv[0].rsplit("/", 1)[-1]
         print(f"{name}: error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except BrokenPipeError:            # the reader of our output (head, less) is gone; nothing is left to say
-        sys.stderr.close()
-        sys.exit(0)
+        code = 2
+    except BrokenPipeError:            # the reader of our output (head, less) is gone; what is left to say goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
