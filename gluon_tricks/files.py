@@ -1,8 +1,11 @@
 """Files that appear whole or not at all."""
 
 import contextlib
+import fcntl
 import hashlib
 import os
+import re
+import sys
 from pathlib import Path
 
 
@@ -31,6 +34,38 @@ def atomic_write(path, content):
             part.write_text(content, encoding="utf-8")
         else:
             part.write_bytes(content)
+
+
+@contextlib.contextmanager
+def only_writer(folder):
+    """Work alone in a folder: wait for other processes that do so, then remove what killed ones left half written.
+
+    The lock is the operating system's and ends with the process, however that ends. Where a file system cannot lock
+    folders (some network ones), nothing is waited for and nothing removed.
+    """
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        if _lock(handle, folder):
+            for path in Path(folder).iterdir():
+                if _PART.fullmatch(path.name):
+                    path.unlink()
+        yield
+    finally:
+        os.close(handle)
+
+
+_PART = re.compile(r"\..+\.\d+\.part(\..+)?")         # the names that `atomic_path` gives
+
+
+def _lock(handle, folder):
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print(f"waiting for another process that writes to {folder}", file=sys.stderr)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    except OSError:
+        return False
+    return True
 
 
 def sha256_of(path, chunk_bytes=1 << 20):

@@ -1,0 +1,102 @@
+"""Files appear whole or not at all, and one process at a time prepares a folder."""
+
+import fcntl
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gluon_tricks.files import atomic_path, atomic_write, only_writer, sha256_of
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def contents(folder):
+    return {path.name: path.read_text() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("content", ["text: é", b"\x00bytes"])
+def test_a_written_file_holds_the_content_and_nothing_lies_beside_it(tmp_path, content):
+    atomic_write(tmp_path / "a.json", content)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+    assert (tmp_path / "a.json").read_bytes() == (content if isinstance(content, bytes) else content.encode())
+
+
+def test_a_writer_that_wants_a_name_gets_one_in_the_same_folder_with_the_same_suffix(tmp_path):
+    with atomic_path(tmp_path / "plot.png") as part:
+        assert (part.parent, part.suffix) == (tmp_path, ".png")
+        part.write_text("new")
+        assert not (tmp_path / "plot.png").exists()
+    assert contents(tmp_path) == {"plot.png": "new"}
+
+
+@pytest.mark.parametrize("earlier", [{}, {"a.txt": "old"}])
+def test_an_error_leaves_the_old_content_and_nothing_else(tmp_path, earlier):
+    for name, text in earlier.items():
+        (tmp_path / name).write_text(text)
+    with pytest.raises(KeyboardInterrupt), atomic_path(tmp_path / "a.txt") as part:
+        part.write_text("half of the new cont")
+        raise KeyboardInterrupt
+    assert contents(tmp_path) == earlier
+
+
+def test_a_writer_that_wrote_nothing_is_an_error(tmp_path):
+    atomic_write(tmp_path / "a.txt", "old")
+    with pytest.raises(FileNotFoundError), atomic_path(tmp_path / "a.txt"):
+        pass
+    assert contents(tmp_path) == {"a.txt": "old"}
+
+
+def test_a_file_is_hashed_in_pieces_as_in_one(tmp_path):
+    (tmp_path / "a").write_bytes(b"0123456789" * 100)
+    expected = hashlib.sha256(b"0123456789" * 100).hexdigest()
+    assert sha256_of(tmp_path / "a") == sha256_of(tmp_path / "a", chunk_bytes=7) == expected
+
+
+# --- one process at a time ----------------------------------------------------------------------------------------
+
+def killed_while_writing(path):
+    """Run a process that is killed with half of `path` written."""
+    script = (f"import os, signal\nfrom gluon_tricks.files import *\nwith only_writer({str(path.parent)!r}):\n"
+              f"    with atomic_path({str(path)!r}) as part:\n        part.write_text('half')\n"
+              f"        os.kill(os.getpid(), signal.SIGKILL)")
+    result = subprocess.run([sys.executable, "-c", script], cwd=ROOT, timeout=60, check=False)
+    assert result.returncode == -signal.SIGKILL
+
+
+def test_what_a_killed_process_left_half_written_is_removed_and_nothing_else(tmp_path):
+    others = {"a.rec": "whole", ".a.part": "a user's", ".profile": "a user's", "a.12.part": "a user's"}
+    for name, text in others.items():
+        (tmp_path / name).write_text(text)
+    for name in ("a.rec", "no_suffix"):
+        killed_while_writing(tmp_path / name)
+        assert len(contents(tmp_path)) == len(others) + 1        # the second one has removed what the first one left
+    with only_writer(tmp_path):
+        assert contents(tmp_path) == others
+
+
+def test_a_second_writer_waits_until_the_first_is_gone(tmp_path):
+    handle = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    script = f"from gluon_tricks.files import only_writer\nwith only_writer({str(tmp_path)!r}):\n    print('my turn')"
+    second = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              text=True)
+    assert second.stderr.readline() == f"waiting for another process that writes to {tmp_path}\n"
+    with pytest.raises(subprocess.TimeoutExpired):
+        second.wait(0.2)
+    os.close(handle)
+    assert second.communicate(timeout=60) == ("my turn\n", "")
+
+
+def test_where_folders_cannot_be_locked_nothing_is_removed(tmp_path, monkeypatch):
+    def refuse(handle, operation):
+        raise OSError("no locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    (tmp_path / ".a.rec.12.part.rec").write_text("perhaps another process's")
+    with only_writer(tmp_path):
+        assert len(contents(tmp_path)) == 1
