@@ -103,21 +103,23 @@ def read_manifest(folder):
     path = Path(folder) / "manifest.json"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        claimed = content.pop("classes_sha256")
-        manifest = Manifest(**content)
+        if content["format"] == FORMAT:
+            claimed = content.pop("classes_sha256"), content.pop("root_hash")
+            manifest = Manifest(**content)
+            computed = manifest.classes_sha256, manifest.root_hash
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); prepare the data with data_prep/cifar.py") from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise UserError(f"{path}: is no manifest ({error}); prepare the data again") from error
-    if manifest.format != FORMAT:
-        raise UserError(f"{path}: format {manifest.format}, this version reads {FORMAT}; prepare the data again")
-    if claimed != manifest.classes_sha256 or manifest.root_hash != root_hash(manifest.classes, manifest.splits):
+        raise UserError(f"{path}: is no manifest ({error!r}); prepare the data again") from error
+    if content["format"] != FORMAT:
+        raise UserError(f"{path}: format {content['format']}, this version reads {FORMAT}; prepare the data again")
+    if claimed != computed:
         raise UserError(f"{path}: its hashes do not follow from its contents, it was edited; prepare the data again")
     return manifest
 
 
 def open_split(folder, name, manifest):
-    """Reader, labels and rows of a split whose files agree with the manifest.
+    """Reader and labels of a split whose files agree with the manifest.
 
     Returns
     -------
@@ -134,13 +136,14 @@ def open_split(folder, name, manifest):
     if split is None:
         raise UserError(f"{folder}/manifest.json: has no split {name!r}, only {', '.join(manifest.splits)}")
     reader = RecordReader(folder / f"{name}.rec")
-    checks = [("bytes", reader.bytes, split.rec_bytes), ("records", len(reader), split.records)]
+    idx_path = reader.path.with_suffix(".idx")
+    checks = [(reader.path, "bytes", reader.bytes, split.rec_bytes), (idx_path, "records", len(reader), split.records),
+              (idx_path, "SHA-256", sha256_of(idx_path), split.idx_sha256)]
     if split.rec_bytes < HASH_WHOLE_FILES_BELOW:
-        checks.append(("SHA-256", sha256_of(reader.path), split.rec_sha256))
-    for what, found, expected in checks:
+        checks.append((reader.path, "SHA-256", sha256_of(reader.path), split.rec_sha256))
+    for path, what, found, expected in checks:
         if found != expected:
-            raise UserError(f"{reader.path}: does not match manifest.json: {what} {found}, manifest {expected}; "
-                            f"prepare it again")
+            raise UserError(f"{path}: does not match manifest.json: {what} {found}, manifest {expected}; prepare it again")
     rows = read_rows(folder, name, split)
     bad = np.flatnonzero(rows["label"] >= len(manifest.classes))
     if bad.size:
@@ -154,7 +157,7 @@ def read_rows(folder, name, split):
     path = Path(folder) / f"{name}.records.npy"
     try:
         rows = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise UserError(f"{path}: cannot be read ({error}); prepare the data again") from error
     if rows.dtype != RECORD or hashlib.sha256(rows.tobytes()).hexdigest() != split.records_sha256:
         raise UserError(f"{path}: does not match manifest.json; prepare the data again")
