@@ -11,6 +11,7 @@ An interrupted run is taken up by the same command. `python -m data_prep.verify 
 
 import argparse
 import hashlib
+import http.client
 import json
 import os
 import sys
@@ -30,13 +31,14 @@ from gluon_tricks.data.manifest import (
     Split,
     describe_split,
     read_manifest,
+    read_rows,
     record_row,
     write_manifest,
 )
 from gluon_tricks.data.paths import default_record_dir, mxnet_dataset_dir
 from gluon_tricks.data.recordio import write_image_records
 from gluon_tricks.errors import UserError, run_main
-from gluon_tricks.files import atomic_path, atomic_write, sha256_of
+from gluon_tricks.files import atomic_path, atomic_write, only_writer, sha256_of
 
 PNG = [cv2.IMWRITE_PNG_COMPRESSION, 9, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_FILTERED]
 JOURNAL = ".prepare.json"
@@ -49,16 +51,17 @@ def main(argv=None):
     out = Path(args.out).expanduser() if args.out else default_record_dir(source.layout.dataset)
     classes = list(CLASSES[source.layout.dataset])
     check_class_names(source, classes)
-    journal = open_output(out, request_of(args, source), args.overwrite)
-    if journal is None:
-        return 0
-    splits = {}
-    for name, batches in source.splits().items():
-        splits[name] = write_split(out, name, batches, source, classes, args, journal)
-    manifest = Manifest(dataset=source.layout.dataset, classes=classes, sources=dict(sorted(source.hashes.items())),
-                        splits=splits, tool_version=gluon_tricks.__version__, subset=describe_subset(args))
-    write_manifest(out, manifest)
-    (out / JOURNAL).unlink()
+    make_folder("--out", out)
+    with only_writer(out):
+        journal = open_output(out, source, args)
+        if journal is None:
+            return 0
+        splits = {name: write_split(out, name, batches, source, classes, args, journal)
+                  for name, batches in source.splits().items()}
+        manifest = Manifest(dataset=source.layout.dataset, classes=classes, sources=dict(sorted(source.hashes.items())),
+                            splits=splits, tool_version=gluon_tricks.__version__, subset=describe_subset(args))
+        write_manifest(out, manifest)
+        (out / JOURNAL).unlink()
     report(out, manifest)
     return 0
 
@@ -71,7 +74,7 @@ def locate_source(args):
         path = Path(args.source).expanduser()
         source = find_source(path, args.dataset)
         if path.name == source.layout.archive and not args.no_checksum:
-            check_md5(path, source.layout)
+            check_archive(path, source.layout)
         return source
     if not args.dataset:
         raise UserError("give --source ARCHIVE_OR_FOLDER, or --dataset cifar10|cifar100 to look in the default place")
@@ -80,7 +83,7 @@ def locate_source(args):
     for layout in layouts:
         if (folder / layout.archive).is_file():
             if not args.no_checksum:
-                check_md5(folder / layout.archive, layout)
+                check_archive(folder / layout.archive, layout)
             return find_source(folder / layout.archive, args.dataset)
     if folder.is_dir():
         try:
@@ -90,35 +93,43 @@ def locate_source(args):
     return find_source(download(layouts[0], folder), args.dataset)
 
 
-def check_md5(path, layout):
-    """Refuse an archive under the publisher's name whose MD5 is not the published one."""
-    digest = hashlib.md5()
-    with open(path, "rb") as stream, progress(path.stat().st_size, f"checking {path.name}", "B") as bar:
+def check_archive(path, layout):
+    """Refuse an archive under the publisher's name that is neither the publisher's nor the copy that MXNet downloads."""
+    md5, sha1 = hashlib.md5(), hashlib.sha1()
+    with open(path, "rb") as stream, progress(path.stat().st_size, f"checking {layout.archive}", "B") as bar:
         while chunk := stream.read(1 << 20):
-            digest.update(chunk)
+            md5.update(chunk)
+            sha1.update(chunk)
             bar.update(len(chunk))
-    if digest.hexdigest() != layout.md5:
-        raise UserError(f"{path}: MD5 {digest.hexdigest()}, published {layout.md5}: the download is damaged or another "
-                        f"file; fetch {layout.url} again, or give --no-checksum")
+    if md5.hexdigest() != layout.md5 and sha1.hexdigest() != layout.mxnet_sha1:
+        raise UserError(f"{path.with_name(layout.archive)}: MD5 {md5.hexdigest()}, published {layout.md5}: the download is "
+                        f"damaged or another file; fetch {layout.url} again, or give --no-checksum")
 
 
 def download(layout, folder):
     """Fetch an archive into `folder`, checked before it gets its name."""
-    folder.mkdir(parents=True, exist_ok=True)
     target = folder / layout.archive
-    print(f"downloading {layout.url} to {target}", file=sys.stderr)
-    try:
-        with atomic_path(target) as part:
-            with urllib.request.urlopen(layout.url, timeout=60) as answer, open(part, "wb") as stream, \
-                    progress(int(answer.headers.get("Content-Length") or 0), layout.archive, "B") as bar:
-                while chunk := answer.read(1 << 18):
-                    stream.write(chunk)
-                    bar.update(len(chunk))
-            check_md5(part, layout)
-    except OSError as error:
-        raise UserError(f"--dataset {layout.dataset}: not found in {folder}, and {layout.url} cannot be fetched ({error}); "
-                        f"put {layout.archive} there or give --source") from error
+    make_folder(f"--dataset {layout.dataset}", folder)
+    with only_writer(folder):
+        if target.is_file():               # another process has fetched it meanwhile
+            return target
+        print(f"downloading {layout.url} to {target}", file=sys.stderr)
+        try:
+            fetch(layout, target)
+        except (OSError, http.client.HTTPException) as error:
+            raise UserError(f"--dataset {layout.dataset}: not found in {folder}, and {layout.url} cannot be fetched "
+                            f"({error}); put {layout.archive} there or give --source") from error
     return target
+
+
+def fetch(layout, target):
+    with atomic_path(target) as part:
+        with urllib.request.urlopen(layout.url, timeout=60) as answer, open(part, "wb") as stream, \
+                progress(int(answer.headers.get("Content-Length") or 0), layout.archive, "B") as bar:
+            while chunk := answer.read(1 << 18):
+                stream.write(chunk)
+                bar.update(len(chunk))
+        check_archive(part, layout)
 
 
 def check_class_names(source, classes):
@@ -134,34 +145,38 @@ def check_class_names(source, classes):
 
 # --- the output ---------------------------------------------------------------------------------------------------
 
+def make_folder(flag, folder):
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{flag}: {folder} cannot be made ({error.strerror})") from error
+    if not os.access(folder, os.W_OK):
+        raise UserError(f"{flag}: {folder} is not writable")
+
+
 def request_of(args, source):
     """What decides the output's bytes; a journal of another request is not taken up."""
     return {"source": str(source.path.resolve()), "dataset": source.layout.dataset, "encoding": source.layout.encoding,
-            "subset": args.subset, "per_class": args.per_class, "tool_version": gluon_tricks.__version__}
+            "per_class": args.per_class, "tool_version": gluon_tricks.__version__}
 
 
-def open_output(out, request, overwrite):
+def open_output(out, source, args):
     """Prepare the output folder.
 
     Returns the splits that an interrupted run of the same request finished, or None if everything is there already.
     """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"--out {out}: cannot be made ({error.strerror})") from error
-    if not os.access(out, os.W_OK):
-        raise UserError(f"--out {out}: is not writable")
-    journal = {"request": request, "splits": {}}
-    if (out / JOURNAL).is_file() and not overwrite:
+    journal = {"request": request_of(args, source), "splits": {}}
+    if not args.overwrite and (out / JOURNAL).is_file():
         earlier = json.loads((out / JOURNAL).read_text())
-        if earlier["request"] != request:
+        if earlier["request"] == journal["request"]:
+            journal = earlier
+        elif earlier["splits"]:
             raise UserError(f"--out {out}: holds an interrupted preparation of {earlier['request']['source']}; finish it "
                             f"with its own command, or give --overwrite")
-        journal = earlier
-    elif not overwrite:
+    elif not args.overwrite:
         if (out / "manifest.json").exists():
             manifest = read_manifest(out)
-            if manifest.dataset == request["dataset"] and request["per_class"] is None and not manifest.subset:
+            if is_prepared(manifest, source, args):
                 print(f"{out}: {manifest.dataset} is prepared already, root hash {manifest.root_hash}; "
                       f"check it with python -m data_prep.verify {out}, or give --overwrite")
                 return None
@@ -175,27 +190,45 @@ def open_output(out, request, overwrite):
     return journal
 
 
+def is_prepared(manifest, source, args):
+    """Whether the manifest is what this request would make; a complete data set is, from whichever encoding."""
+    if (manifest.dataset, manifest.subset) != (source.layout.dataset, describe_subset(args)):
+        return False
+    return not manifest.subset or manifest.sources == source.read_through()
+
+
 def write_split(out, name, batches, source, classes, args, journal):
     """Write one split and note it in the journal; a split that the journal has, intact, is only read through."""
-    done = journal["splits"].get(name)
-    if done and (out / f"{name}.rec").exists() and sha256_of(out / f"{name}.rec") == done["rec_sha256"]:
+    split = Split(**journal["splits"][name]) if name in journal["splits"] else None
+    if split and is_intact(out, name, split):
+        check_counts(name, split.per_class, source, args)
         for _ in batches:                  # the source's hashes and labels are still checked
             pass
-        return Split(**done)
+        return split
     rows, pixels_digest = [], hashlib.sha256()
-    expected = args.per_class_counts[name] * len(classes) if args.per_class else None
-    total = expected or PUBLISHED_COUNTS[source.layout.dataset][name]
+    per_class = args.per_class_counts.get(name)
+    total = per_class * len(classes) if per_class else PUBLISHED_COUNTS[source.layout.dataset][name]
     with atomic_path(out / f"{name}.rec") as rec, atomic_path(out / f"{name}.idx") as idx, \
             progress(total, f"{name}.rec", "images") as bar:
-        images = number(select(batches, args.per_class_counts.get(name), len(classes)))
+        images = number(select(batches, per_class, len(classes)))
         for key, label, payload in write_image_records(rec, idx, encode(images, pixels_digest)):
             rows.append(record_row(key, label, payload))
             bar.update()
-        check_counts(name, [row[1] for row in rows], classes, args, total)
+        check_counts(name, np.bincount([row[1] for row in rows], minlength=len(classes)), source, args)
     split = describe_split(out, name, classes, rows, pixels_sha256=pixels_digest.hexdigest())
     journal["splits"][name] = vars(split)
     atomic_write(out / JOURNAL, json.dumps(journal))
     return split
+
+
+def is_intact(out, name, split):
+    """Whether the three files of a split are those it describes."""
+    rec = out / f"{name}.rec"
+    try:
+        read_rows(out, name, split)
+        return (sha256_of(rec), sha256_of(rec.with_suffix(".idx"))) == (split.rec_sha256, split.idx_sha256)
+    except (UserError, OSError):
+        return False
 
 
 def select(batches, per_class, classes):
@@ -220,17 +253,20 @@ def encode(images, digest):
         yield key, label, superclass, cv2.imencode(".png", image[..., ::-1], PNG)[1].tobytes()
 
 
-def check_counts(name, labels, classes, args, total):
-    """Published counts, balanced classes; --subset lifts both."""
+def check_counts(name, per_class, source, args):
+    """As many images of each class as published, or as --per-class asks for; --subset accepts others."""
     if args.subset:
         return
-    counts = np.bincount(labels, minlength=len(classes))
-    if len(labels) != total:
-        raise UserError(f"{name}: {len(labels)} images, published {total}; give --subset if that is meant")
-    uneven = np.flatnonzero(counts != total // len(classes))
-    if uneven.size:
-        raise UserError(f"{name}: class {classes[uneven[0]]} has {counts[uneven[0]]} images, published "
-                        f"{total // len(classes)}; give --subset if that is meant")
+    classes = CLASSES[source.layout.dataset]
+    wanted, whose = PUBLISHED_COUNTS[source.layout.dataset][name] // len(classes), "published"
+    if args.per_class:
+        wanted, whose = args.per_class_counts[name], f"--per-class {args.per_class} asks for"
+    if sum(per_class) != wanted * len(classes):
+        raise UserError(f"{name}: {sum(per_class)} images, {whose} {wanted * len(classes)}; give --subset if that is meant")
+    for label, count in enumerate(per_class):
+        if count != wanted:
+            raise UserError(f"{name}: class {classes[label]} has {count} images, {whose} {wanted}; "
+                            f"give --subset if that is meant")
 
 
 def describe_subset(args):
@@ -265,7 +301,7 @@ def parse_args(argv):
     parser.add_argument("--overwrite", action="store_true", help="replace what the output folder holds")
     args = parser.parse_args(argv)
     args.per_class_counts = {}
-    if args.per_class:
+    if args.per_class is not None:
         try:
             train, test = (int(n) for n in args.per_class.split(","))
             if min(train, test) < 1:

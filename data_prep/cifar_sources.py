@@ -13,6 +13,7 @@ import hashlib
 import io
 import pickle
 import tarfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,6 +35,7 @@ class Layout:
     train_files: tuple
     test_files: tuple
     names_file: str
+    mxnet_sha1: str = ""                          # of MXNet's own copy, which has the same name and no folder inside
     label_bytes: int = 1                          # binary encoding only; the last of them is the class
     names_key: str = ""                           # python encoding only
     label_key: str = ""
@@ -47,16 +49,19 @@ class Layout:
 _BATCHES = tuple(f"data_batch_{i}" for i in range(1, 6))
 LAYOUTS = (
     Layout("cifar10", "binary", "cifar-10-binary.tar.gz", "c32a1d4ab5d03f1284b67883e8d87530",
-           tuple(f"{b}.bin" for b in _BATCHES), ("test_batch.bin",), "batches.meta.txt"),
+           tuple(f"{b}.bin" for b in _BATCHES), ("test_batch.bin",), "batches.meta.txt",
+           mxnet_sha1="fab780a1e191a7eda0f345501ccd62d20f7ed891"),
     Layout("cifar10", "python", "cifar-10-python.tar.gz", "c58f30108f718f92721af3b95e74349a",
            _BATCHES, ("test_batch",), "batches.meta", names_key="label_names", label_key="labels"),
     Layout("cifar100", "binary", "cifar-100-binary.tar.gz", "03b5dce01913d631647c71ecec9e9cb8",
-           ("train.bin",), ("test.bin",), "fine_label_names.txt", label_bytes=2),
+           ("train.bin",), ("test.bin",), "fine_label_names.txt",
+           mxnet_sha1="a0bb982c76b83111308126cc779a992fa506b90b", label_bytes=2),
     Layout("cifar100", "python", "cifar-100-python.tar.gz", "eb9058c3a382ffc7106e4002c42a8d85",
            ("train",), ("test",), "meta", names_key="fine_label_names", label_key="fine_labels",
            coarse_key="coarse_labels"),
 )
 CLASSES = {"cifar10": CIFAR10_CLASSES, "cifar100": CIFAR100_CLASSES}
+SUPERCLASSES = {"cifar10": 1, "cifar100": 20}     # CIFAR-10 has none: all of its images are in class 0 of 1
 PUBLISHED_COUNTS = {"cifar10": {"train": 50000, "test": 10000}, "cifar100": {"train": 50000, "test": 10000}}
 
 
@@ -77,38 +82,54 @@ class Source:
         """
         return {"train": self._batches(self.layout.train_files), "test": self._batches(self.layout.test_files)}
 
+    def read_through(self):
+        """Check every label; the SHA-256 of every file."""
+        for batches in self.splits().values():
+            for _ in batches:
+                pass
+        return self.hashes
+
     def class_names(self):
         """The names in the source's own list, or None if it has none (GluonCV's users often keep only the batches)."""
         with contextlib.suppress(FileNotFoundError):
-            content = self._read([self.layout.names_file])[self.layout.names_file]
-            if self.layout.encoding == "binary":
-                return content.decode("ascii").split()
-            return [_text(name) for name in _unpickle(content, self.layout.names_file)[self.layout.names_key.encode()]]
+            content = self._read(self.layout.names_file)
+            try:
+                if self.layout.encoding == "binary":
+                    return content.decode("ascii").split()
+                names = _unpickle(content, self.layout.names_file)[self.layout.names_key.encode()]
+                return [_text(name) for name in names]
+            except (UnicodeDecodeError, KeyError, TypeError) as error:
+                raise UserError(f"{self.path}: {self.layout.names_file}: is no list of class names ({error!r})") from error
         return None
 
     def _batches(self, files):
         for name in files:
             try:
-                content = self._read([name])[name]
+                content = self._read(name)
             except FileNotFoundError:
                 raise UserError(f"--source {self.path}: has no {name}; it must hold {', '.join(files)}") from None
             decode = _decode_binary if self.layout.encoding == "binary" else _decode_python
             fine, coarse, pixels = decode(content, name, self.layout)
-            wrong = np.flatnonzero(fine >= len(CLASSES[self.layout.dataset]))
-            if wrong.size:
-                raise UserError(f"{self.path}: {name}: image {wrong[0]} has label {fine[wrong[0]]}, out of range for "
-                                f"{self.layout.dataset} ({wrong.size} such images)")
+            self._check_labels(name, "label", fine, len(CLASSES[self.layout.dataset]))
+            self._check_labels(name, "superclass", coarse, SUPERCLASSES[self.layout.dataset])
             yield fine, coarse, pixels
 
-    def _read(self, names):
-        """Contents of the named members, whatever folder they lie in; FileNotFoundError if one is missing."""
-        contents = dict(_members(self.path, names))
-        missing = [name for name in names if name not in contents]
-        if missing:
-            raise FileNotFoundError(missing[0])
-        for name, content in contents.items():
-            self.hashes[name] = hashlib.sha256(content).hexdigest()
-        return contents
+    def _check_labels(self, name, what, labels, classes):
+        wrong = np.flatnonzero((labels < 0) | (labels >= classes))
+        if wrong.size:
+            raise UserError(f"{self.path}: {name}: image {wrong[0]} has {what} {labels[wrong[0]]}, out of range for "
+                            f"{self.layout.dataset} ({wrong.size} such images)")
+
+    def _read(self, name):
+        """Content of the file of that name, whatever folder it lies in; FileNotFoundError if there is none."""
+        contents = set(_contents(self.path, name))
+        if not contents:
+            raise FileNotFoundError(name)
+        if len(contents) > 1:
+            raise UserError(f"--source {self.path}: holds different files named {name}; give the folder of one of them")
+        content = contents.pop()
+        self.hashes[name] = hashlib.sha256(content).hexdigest()
+        return content
 
 
 def find_source(path, dataset=None):
@@ -145,20 +166,23 @@ def _names(path):
     if path.is_dir():
         return [p.name for p in _files(path)]
     with _open_tar(path) as tar:
-        return [Path(member.name).name for member in tar if member.isfile()]
+        names = [Path(member.name).name for member in tar if member.isfile()]
+        while tar.fileobj.read(1 << 20):   # on to the very end, where gzip has its checksum
+            pass
+        return names
 
 
-def _members(path, names):
-    """`(base name, bytes)` of regular members with one of the names."""
+def _contents(path, name):
+    """The bytes of every regular file of that name."""
     if path.is_dir():
         for file in _files(path):
-            if file.name in names:
-                yield file.name, file.read_bytes()
+            if file.name == name:
+                yield file.read_bytes()
         return
     with _open_tar(path) as tar:
         for member in tar:                 # members are read, never extracted: their folders and links do not matter
-            if member.isfile() and Path(member.name).name in names:
-                yield Path(member.name).name, tar.extractfile(member).read()
+            if member.isfile() and Path(member.name).name == name:
+                yield tar.extractfile(member).read()
 
 
 def _files(folder):
@@ -170,7 +194,7 @@ def _open_tar(path):
     try:
         with tarfile.open(path) as tar:
             yield tar
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
         raise UserError(f"--source {path}: cannot be read as a tar archive ({error}); is the download complete?") from error
 
 
@@ -189,8 +213,9 @@ def _decode_python(content, name, layout):
     try:
         fine = np.array(batch[layout.label_key.encode()], np.int64)
         coarse = np.array(batch[layout.coarse_key.encode()], np.int64) if layout.coarse_key else np.zeros_like(fine)
+        coarse = coarse.reshape(fine.shape)
         planes = np.asarray(batch[b"data"], np.uint8).reshape(len(fine), PIXEL_BYTES)
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, OverflowError) as error:
         raise UserError(f"{name}: is no CIFAR batch ({error!r})") from error
     return fine, coarse, _interleave(planes)
 
