@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from gluon_tricks.data.manifest import RECORD, read_manifest, read_rows, record_row
+from gluon_tricks.data.manifest import read_manifest, read_rows, record_row
 from gluon_tricks.data.recordio import RecordReader
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import sha256_of
@@ -56,7 +56,7 @@ def verify_split(folder, name, split, classes):
             "SHA-256 of the index": split.idx_sha256, "records": split.records}
     differences = [f"{reader.path}: {what} is {found[what]}, manifest {said[what]}" for what in found
                    if found[what] != said[what]]
-    rows, pixels = [], hashlib.sha256()
+    counts, pixels = np.zeros(len(classes), np.int64), hashlib.sha256()
     for position in tqdm(range(len(reader)), desc=f"{name}.rec", unit="images", disable=None):
         try:
             payload = reader.read(position)
@@ -64,18 +64,20 @@ def verify_split(folder, name, split, classes):
         except UserError as error:
             differences.append(str(error))
             continue
-        rows.append(record_row(int(reader.keys[position]), int(label), payload))
         image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR) if encoded else None
         if image is None:
             differences.append(f"{reader.describe(position)}: the image does not decode")
-        elif split.pixels_sha256:
-            pixels.update(bytes([int(label)]) + np.ascontiguousarray(image[..., ::-1]).tobytes())
-        if not 0 <= label < len(classes):
-            differences.append(f"{reader.describe(position)}: label {label:g} is out of range for {len(classes)} classes")
-    rows = np.array(rows, RECORD)
-    for position in np.flatnonzero(rows != expected_rows) if len(rows) == len(expected_rows) else ():
-        differences.append(f"{reader.describe(int(position))}: the record is not the one in {name}.records.npy")
-    if np.bincount(rows["label"], minlength=len(classes)).tolist() != split.per_class:
+        if np.ndim(label) or not 0 <= label < len(classes) or label % 1:
+            differences.append(f"{reader.describe(position)}: label {label} is none of {len(classes)} classes")
+            continue
+        label = int(label)
+        counts[label] += 1
+        if len(reader) == len(expected_rows) and \
+                record_row(int(reader.keys[position]), label, payload) != expected_rows[position].item():
+            differences.append(f"{reader.describe(position)}: the record is not the one in {name}.records.npy")
+        if image is not None and split.pixels_sha256:
+            pixels.update(bytes([label]) + np.ascontiguousarray(image[..., ::-1]).tobytes())
+    if counts.tolist() != split.per_class:
         differences.append(f"{reader.path}: counts per class differ from the manifest")
     if split.pixels_sha256 and pixels.hexdigest() != split.pixels_sha256:
         differences.append(f"{reader.path}: labels and decoded pixels differ from the manifest")
