@@ -49,7 +49,7 @@ def main(argv=None):
     header = namespace_line({**vars(args), "num_training_samples": data.train.records})
     run.open(net, trainer, header, opening_lines(args, data, engine), args.num_epochs, data.train.batches_per_epoch,
              checkpoint_period=args.checkpoint_period, save_period=args.save_period, log_interval=args.log_interval,
-             max_updates=args.max_updates)
+             max_updates=args.max_updates, resumes_anywhere=data.train.resumes_anywhere)
     with run.sitting():
         while run.progress.epoch < args.num_epochs:
             run.begin_epoch()

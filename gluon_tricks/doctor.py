@@ -70,9 +70,10 @@ class Dependency:
 DEPENDENCIES = (
     Dependency("numpy", "numpy", "everything", needed=True),
     Dependency("mxnet", "mxnet", "everything", needed=True),
-    Dependency("cv2", "opencv-python", "reading and writing images outside MXNet, GluonCV"),
+    Dependency("cv2", "opencv-python", "reading images", needed=True),
     Dependency("PIL", "pillow", "preparing data, GluonCV"),
-    Dependency("matplotlib", "matplotlib", "plots"),
+    Dependency("matplotlib", "matplotlib", "the plot of each run", needed=True),
+    Dependency("tqdm", "tqdm", "progress bars", needed=True),
     Dependency("scipy", "scipy", "GluonCV"),
     Dependency("pandas", "pandas", "GluonCV"),
     Dependency("gluoncv", "gluoncv", "comparing with GluonCV, and its zoo of models"),

@@ -56,9 +56,11 @@ class Run:
                 saved, self.progress = checkpoint.read_meta(path)
                 self.notes = checkpoint.check_facts(path, saved, facts)
                 self._resume_path = path
-        elif paths.resume.exists() and not overwrite:
-            raise UserError(f"--save-dir {paths.save_dir}: holds a run of this model already ({paths.resume.name}); give "
-                            f"--resume auto to go on, --overwrite to start again, or another --save-dir")
+        elif not overwrite:
+            for flag, held in (("--save-dir", paths.resume), ("--logging-dir", paths.run_json)):
+                if held.exists():
+                    raise UserError(f"{flag}: {held.parent} holds a run of this model already ({held.name}); give --resume "
+                                    f"auto to go on, --overwrite to start again, or another {flag}")
 
     @property
     def resumed(self):
@@ -73,7 +75,8 @@ class Run:
             GluonCV's first line, the namespace.
         lines : list of str
             What else to say at the start.
-        options : checkpoint_period, save_period, log_interval, max_updates
+        options : checkpoint_period, save_period, log_interval, max_updates, resumes_anywhere
+            The last says whether the loader can go on in the middle of an epoch.
         """
         self.net, self.trainer, self.num_epochs, self.options = net, trainer, num_epochs, options
         self.batches_per_epoch = batches_per_epoch
@@ -90,6 +93,9 @@ class Run:
         if self.resumed:
             self.log.info(f"resumed at epoch {self.progress.epoch}, batch {self.progress.batch}, "
                           f"update {self.progress.num_update}, from {self._resume_path}")
+            if not options["resumes_anywhere"]:
+                self.log.info("warning: MXNet's iterator starts its random streams anew: the run goes on, but its images "
+                              "are not those of the uninterrupted run")
 
     @contextmanager
     def sitting(self):
@@ -103,8 +109,7 @@ class Run:
                 try:
                     yield self
                 except Stop:
-                    self.save_resume()
-                    self._say_stopped()
+                    self._stop()
         except Diverged as error:
             self._say_diverged(error)
             self.exit_code = 2
@@ -114,9 +119,16 @@ class Run:
             for number, handler in earlier.items():
                 signal.signal(number, handler)
 
-    def _say_stopped(self):
-        why = signal.Signals(self._signal).name if self._signal else f"--max-updates {self.options['max_updates']}"
-        self.log.info(f"stopped by {why} at epoch {self.progress.epoch}, update {self.progress.num_update}; "
+    def _stop(self):
+        progress, why = self.progress, f"--max-updates {self.options['max_updates']}"
+        if self._signal:
+            why = signal.Signals(self._signal).name
+        kept = ""
+        if self.options["resumes_anywhere"] or progress.batch in (0, self.batches_per_epoch):
+            self.save_resume()
+        else:
+            kept = "; this loader resumes at an epoch's start only, so the epoch will be done again"
+        self.log.info(f"stopped by {why} at epoch {progress.epoch}, update {progress.num_update}{kept}; "
                       f"go on with: {_resume_command()}")
 
     def _say_diverged(self, error):
@@ -150,7 +162,8 @@ class Run:
         if self._signal or wanted:
             meter.drain()
             raise Stop
-        if options["checkpoint_period"] and progress.num_update % options["checkpoint_period"] == 0:
+        if (options["checkpoint_period"] and progress.num_update % options["checkpoint_period"] == 0
+                and options["resumes_anywhere"]):
             meter.drain()                  # a state whose loss is not finite must not be kept
             self.save_resume()
 

@@ -161,7 +161,7 @@ def test_mixup_logs_rmse_under_the_mixup_scripts_names(tmp_path):
 ])
 def test_other_settings_train(tmp_path, flags):
     done = run(tmp_path, *flags, "--max-updates", "2")
-    assert re.search(r"stopped by --max-updates 2 at epoch 0, update 2; go on with: python ", done.stderr)
+    assert re.search(r"stopped by --max-updates 2 at epoch 0, update 2.*; go on with: python ", done.stderr)
 
 
 def test_dropout_is_resumed_bit_for_bit(tmp_path):
@@ -215,6 +215,18 @@ def test_another_runs_files_are_not_overwritten(finished):
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     assert "--resume auto" in sentence(folder) and "--overwrite" in sentence(folder)
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_an_earlier_runs_record_is_not_overwritten_from_another_save_dir(finished, tmp_path):
+    assert "--logging-dir" in sentence(finished[0], "--save-dir", str(tmp_path))
+
+
+def test_mxnets_iterator_resumes_at_an_epochs_start_and_says_so(tmp_path):
+    flags = ["--data-backend", "mxnet", "--num-epochs", "2"]
+    stopped = run(tmp_path, *flags, "--max-updates", "10")           # 8 updates an epoch
+    assert "resumes at an epoch's start only" in stopped.stderr
+    again = run(tmp_path, *flags, "--resume", "auto")
+    assert "resumed at epoch 1, batch 0, update 8" in again.stderr and "warning: MXNet's iterator" in again.stderr
 
 
 def test_a_resume_file_of_another_model_is_refused(finished, tmp_path):

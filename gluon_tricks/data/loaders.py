@@ -56,7 +56,8 @@ class ImagesInMemory:
             if image is None:
                 return f"{reader.describe(position)}: the image does not decode"
             if image.shape[:2] != shape:
-                return f"{reader.describe(position)}: {image.shape[1]} x {image.shape[0]} pixels, expected {shape[1]} x {shape[0]}"
+                found, wanted = (f"{width} x {height}" for height, width in (image.shape[:2], shape))
+                return f"{reader.describe(position)}: {found} pixels, expected {wanted}"
             if np.ndim(label) or label != self.labels[position]:
                 return f"{reader.describe(position)}: label {label}, manifest {self.labels[position]}"
             self.pixels[position] = image[..., ::-1]       # OpenCV decodes to BGR
@@ -100,6 +101,7 @@ class RecordLoader:
     """
 
     PREFETCH_PER_WORKER = 2
+    resumes_anywhere = True
 
     def __init__(self, images, transform, batch_size, seed=None, last_batch="discard", num_workers=2,
                  rank=0, world_size=1):
@@ -166,6 +168,8 @@ class MXNetLoader:
     train : bool
         Pad, crop, mirror and shuffle; whole batches only. Otherwise every record once, in order.
     """
+
+    resumes_anywhere = False
 
     def __init__(self, rec_path, records, batch_size, train, seed=0, num_workers=2, shape=(3, 32, 32)):
         self.records, self.batch_size = records, batch_size
