@@ -543,7 +543,16 @@ def test_a_finished_split_is_written_again_if_it_is_no_longer_whole(tmp_path, ci
         patch.setattr(cifar, "write_manifest", stop)
         prepare(cifar10, tmp_path / "out")
     (tmp_path / "out" / spoilt).unlink()
-    assert prepare(cifar10, tmp_path / "out").root_hash == prepare(cifar10, tmp_path / "uninterrupted").root_hash
+    manifest = prepare(cifar10, tmp_path / "out")
+    assert dataclasses.asdict(manifest) == dataclasses.asdict(prepare(cifar10, tmp_path / "uninterrupted"))
+    assert len(open_split(tmp_path / "out", "train", manifest)[0]) == 100
+
+
+def test_a_preparation_that_finished_nothing_stands_in_nobodys_way(tmp_path, cifar10):
+    data = altered(make_data("cifar10"), "train", keep=90)
+    refusal("--source", write_folder(tmp_path / "other", "cifar10", "binary", data), "--out", tmp_path / "out")
+    prepare(cifar10, tmp_path / "out")
+    assert names(tmp_path / "out") == OUTPUT
 
 
 def test_an_interrupted_preparation_of_something_else_is_not_taken_up(tmp_path, cifar10):

@@ -6,14 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from publisher_files import make_data, write_folder
 
 from data_prep import cifar, verify
-from gluon_tricks.data.manifest import read_manifest
-from gluon_tricks.data.recordio import RecordReader
+from gluon_tricks.data.manifest import describe_split, read_manifest, record_row
+from gluon_tricks.data.recordio import RecordReader, write_image_records
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -132,6 +133,16 @@ def test_what_the_manifest_says_besides_its_root_hash_is_recomputed_too(prepared
     content["splits"]["train"][field] = value
     (prepared / "manifest.json").write_text(json.dumps(content))
     assert [difference.startswith(f"{prepared}/{said}") for difference in differences(prepared, "train")] == [True]
+
+
+@pytest.mark.parametrize("label", [10, -1, 2.5, float("nan"), 1e30])
+def test_a_label_that_is_no_class_is_named_even_if_the_manifest_agrees(prepared, label):
+    manifest = read_manifest(prepared)
+    records = [(0, label, 0, RecordReader(prepared / "train.rec").read_image(0)[1])]
+    payloads = [payload for _, _, payload in write_image_records(prepared / "train.rec", prepared / "train.idx", records)]
+    manifest.splits["train"] = describe_split(prepared, "train", manifest.classes, [record_row(0, 2, payloads[0])])
+    found = verify.verify_split(prepared, "train", manifest.splits["train"], manifest.classes)
+    assert f"{prepared}/train.rec, key 0, offset 0: label {np.float32(label)} is none of 10 classes" in found
 
 
 def test_a_long_list_of_differences_is_cut(prepared, capsys):
