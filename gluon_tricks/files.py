@@ -54,7 +54,15 @@ def only_writer(folder):
         os.close(handle)
 
 
-_PART = re.compile(r"\..+\.\d+\.part(\..+)?")         # the names that `atomic_path` gives
+_PART = re.compile(r"\..+\.(\d+)\.part(\..+)?")       # the names that `atomic_path` gives
+
+
+def remove_leftovers(folder):
+    """Remove half-written files whose process no longer runs; others may be writing to the folder meanwhile."""
+    for path in Path(folder).iterdir():
+        match = _PART.fullmatch(path.name)
+        if match and not Path(f"/proc/{match.group(1)}").exists() and Path("/proc").exists():
+            path.unlink(missing_ok=True)
 
 
 def _lock(handle, folder):

@@ -11,6 +11,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from gluon_tricks import checkpoint
 from gluon_tricks.errors import UserError
+from gluon_tricks.files import remove_leftovers
 from gluon_tricks.run_record import Metrics, command, open_log, plot_history, write_run_json
 from gluon_tricks.training import Diverged, Progress, Stop, Stopwatch
 
@@ -83,6 +84,7 @@ class Run:
         """
         self.net, self.trainer, self.num_epochs, self.options = net, trainer, num_epochs, options
         self.batches_per_epoch, self.dialect = batches_per_epoch, dialect
+        remove_leftovers(self.paths.save_dir)
         if self._resume_path:
             checkpoint.load_resume(self._resume_path, net, trainer)
         elif self.overwrite:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gluon_tricks.files import atomic_path, atomic_write, only_writer, sha256_of
+from gluon_tricks.files import atomic_path, atomic_write, only_writer, remove_leftovers, sha256_of
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -100,3 +100,13 @@ def test_where_folders_cannot_be_locked_nothing_is_removed(tmp_path, monkeypatch
     (tmp_path / ".a.rec.12.part.rec").write_text("perhaps another process's")
     with only_writer(tmp_path):
         assert len(contents(tmp_path)) == 1
+
+
+def test_leftovers_of_processes_that_are_gone_are_removed_and_nothing_else(tmp_path):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    names = {f".x.params.{gone.pid}.part.params": False, f".x.params.{os.getpid()}.part.params": True, "x.params": True}
+    for name in names:
+        (tmp_path / name).write_text("")
+    remove_leftovers(tmp_path)
+    assert {name: (tmp_path / name).exists() for name in names} == names

@@ -136,7 +136,9 @@ class ImageNetRecordIter:
                           min_aspect_ratio=3 / 4, max_random_area=1, min_random_area=0.08, brightness=JITTER,
                           saturation=JITTER, contrast=JITTER, pca_noise=PCA_STD)
         else:
-            common.update(shuffle=False, resize=ImagenetTestTransform(size, crop_ratio).resize)
+            # round_batch fills the last batch from the start of the file and lets the next pass begin behind that
+            common.update(shuffle=False, resize=ImagenetTestTransform(size, crop_ratio).resize,
+                          round_batch=protocol == "gluoncv")
         try:
             self._iter = mx.io.ImageRecordIter(**common)
         except mx.MXNetError as error:
@@ -148,8 +150,6 @@ class ImageNetRecordIter:
             raise UserError(f"--data-backend mxnet: MXNet's iterator cannot go on at batch {start} of an epoch; "
                             f"resume at an epoch's start, or use --data-backend ours")
         self._iter.reset()
-        if self.protocol == "exact" and not self.train:
-            self._iter.reset()         # the second one rewinds
         seen = 0
         while not self.train or seen < self.batches_per_epoch * self.batch_size:
             try:
