@@ -19,12 +19,12 @@ import gluon_tricks  # noqa: F401  before mxnet: prepares the process
 import mxnet as mx
 from mxnet import gluon
 
-from gluon_tricks.checkpoint import check_writable
 from gluon_tricks.data.cifar import open_cifar
 from gluon_tricks.data.loaders import CIFAR_BACKENDS
 from gluon_tricks.dialects import CifarDialect
 from gluon_tricks.engines.single import create_engine
 from gluon_tricks.errors import UserError, run_main
+from gluon_tricks.files import make_folder
 from gluon_tricks.log_lines import namespace_line
 from gluon_tricks.models import get_model
 from gluon_tricks.optim.lr_schedule import MODES, epoch_steps, lr_schedule
@@ -129,13 +129,13 @@ def run_paths(args):
     """GluonCV's names; the mixup script's carry `_mixup` in the model part."""
     name = args.model + ("_mixup" if args.mixup else "")
     data = "cifar100" if args.dataset == "cifar100" else "cifar10"
-    save_dir = check_writable("--save-dir", args.save_dir)
-    log_dir = check_writable("--logging-dir", args.logging_dir)
+    save_dir = make_folder("--save-dir", args.save_dir)
+    log_dir = make_folder("--logging-dir", args.logging_dir)
     stem = f"train_{data}_{name}"
     metrics = Path(args.json_log).expanduser() if args.json_log else log_dir / stem / "metrics.jsonl"
-    check_writable("--json-log", metrics.parent)
+    make_folder("--json-log", metrics.parent)
     return RunPaths(log=log_dir / f"{stem}.log", metrics=metrics,
-                    plot=check_writable("--save-plot-dir", args.save_plot_dir) / f"{name}_history.png", save_dir=save_dir,
+                    plot=make_folder("--save-plot-dir", args.save_plot_dir) / f"{name}_history.png", save_dir=save_dir,
                     best=f"{{val:.4f}}-{'cifar' if data == 'cifar10' else data}-{name}-{{epoch}}-best.params",
                     periodic=f"{data}-{name}-{{epoch}}.params", resume=save_dir / f"{data}-{name}.resume.npz",
                     tensorboard=Path(args.tensorboard).expanduser() if args.tensorboard else None)

@@ -22,11 +22,11 @@ import gluon_tricks  # noqa: F401  before mxnet: prepares the process
 import mxnet as mx
 from mxnet import gluon
 
-from gluon_tricks.checkpoint import check_writable
 from gluon_tricks.data.imagenet import ImagenetData, ImageNetRecordIter, SyntheticLoader, folder_loaders, record_loaders
 from gluon_tricks.dialects import ImagenetDialect
 from gluon_tricks.engines.single import create_engine
 from gluon_tricks.errors import UserError, run_main
+from gluon_tricks.files import make_folder
 from gluon_tricks.log_lines import namespace_line
 from gluon_tricks.models import get_model
 from gluon_tricks.optim.lr_schedule import MODES, lr_schedule
@@ -209,11 +209,11 @@ def global_batch_size(args):
 
 def run_paths(args):
     """GluonCV's names for parameters and states."""
-    save_dir = check_writable("--save-dir", args.save_dir)
+    save_dir = make_folder("--save-dir", args.save_dir)
     log = Path(args.logging_file).expanduser()
-    check_writable("--logging-file", log.parent)
+    make_folder("--logging-file", log.parent)
     metrics = Path(args.json_log).expanduser() if args.json_log else log.with_suffix("") / "metrics.jsonl"
-    check_writable("--json-log", metrics.parent)
+    make_folder("--json-log", metrics.parent)
     return RunPaths(log=log, metrics=metrics, plot=metrics.with_name(f"{args.model}_history.png"), save_dir=save_dir,
                     best=f"{{err:.4f}}-imagenet-{args.model}-{{epoch}}-best.params",
                     periodic=f"imagenet-{args.model}-{{epoch}}.params", states=True,

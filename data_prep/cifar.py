@@ -13,7 +13,6 @@ import argparse
 import hashlib
 import http.client
 import json
-import os
 import sys
 import urllib.request
 from pathlib import Path
@@ -38,7 +37,7 @@ from gluon_tricks.data.manifest import (
 from gluon_tricks.data.paths import default_record_dir, mxnet_dataset_dir
 from gluon_tricks.data.recordio import write_image_records
 from gluon_tricks.errors import UserError, run_main
-from gluon_tricks.files import atomic_path, atomic_write, only_writer, sha256_of
+from gluon_tricks.files import atomic_path, atomic_write, make_folder, only_writer, sha256_of
 
 PNG = [cv2.IMWRITE_PNG_COMPRESSION, 9, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_FILTERED]
 JOURNAL = ".prepare.json"
@@ -144,15 +143,6 @@ def check_class_names(source, classes):
 
 
 # --- the output ---------------------------------------------------------------------------------------------------
-
-def make_folder(flag, folder):
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{flag}: {folder} cannot be made ({error.strerror})") from error
-    if not os.access(folder, os.W_OK):
-        raise UserError(f"{flag}: {folder} is not writable")
-
 
 def request_of(args, source):
     """What decides the output's bytes; a journal of another request is not taken up."""

@@ -12,10 +12,8 @@ with GluonCV are written by Gluon itself, through the same renaming.
 """
 
 import json
-import os
 import zipfile
 from dataclasses import asdict
-from pathlib import Path
 
 import mxnet as mx
 import numpy as np
@@ -200,15 +198,3 @@ def _open(path):
         return np.load(path, allow_pickle=False)
     except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
         raise UserError(f"--resume {path}: cannot be read ({error}); delete it to start again") from error
-
-
-def check_writable(flag, folder):
-    """Make a folder and check that files can be written there."""
-    folder = Path(folder).expanduser()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{flag} {folder}: cannot be made ({error.strerror}); give a folder you may write to") from error
-    if not os.access(folder, os.W_OK):
-        raise UserError(f"{flag} {folder}: is not writable; give a folder you may write to")
-    return folder

@@ -8,6 +8,8 @@ import re
 import sys
 from pathlib import Path
 
+from gluon_tricks.errors import UserError
+
 
 @contextlib.contextmanager
 def atomic_path(path):
@@ -34,6 +36,24 @@ def atomic_write(path, content):
             part.write_text(content, encoding="utf-8")
         else:
             part.write_bytes(content)
+
+
+def make_folder(flag, folder):
+    """Make a folder that the user named and check that files can be written there; returns its path.
+
+    Raises
+    ------
+    UserError
+        If it cannot be made, or is not writable; `flag` is named.
+    """
+    folder = Path(folder).expanduser()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{flag}: {folder} cannot be made ({error.strerror})") from error
+    if not os.access(folder, os.W_OK):
+        raise UserError(f"{flag}: {folder} is not writable")
+    return folder
 
 
 @contextlib.contextmanager
