@@ -1,7 +1,7 @@
 """python -m gluon_tricks SUBCOMMAND: everything the kit does beside training.
 
-A subcommand is the module of the same name with `main(argv) -> exit code`. It is imported when it is called, so that
-the doctor runs where MXNet or NumPy do not.
+A subcommand is the module of the same name, or the one in `MODULES`, with `main(argv) -> exit code`. It is imported
+when it is called, so that the doctor runs where MXNet or NumPy do not.
 """
 
 import difflib
@@ -16,11 +16,14 @@ PROG = "python -m gluon_tricks"
 SUBCOMMANDS = {
     "doctor": "what works on this machine, what does not, and the remedy",
     "compare": "a run's log beside GluonCV's published one",
+    "models": "the nets: parameters and multiply-adds, layer by layer, beside the paper's",
     "tables": "the paper's tables as commands, one per row",
     "evaluate": "the accuracy of saved parameters on a validation set",
     "export": "saved parameters as a deployable model",
     "bench": "images per second, with what it was measured on",
 }
+
+MODULES = {"models": "models_command"}  # where the name is already a package's
 
 
 def main(argv):
@@ -35,7 +38,7 @@ def main(argv):
         raise UserError(f"no subcommand '{name}'; " + (f"did you mean {' or '.join(near)}?" if near else
                                                        f"there are {', '.join(known)}."))
     try:
-        module = importlib.import_module(f"gluon_tricks.{name}")
+        module = importlib.import_module(module_of(name))
     except (ImportError, AttributeError, OSError) as error:    # what a broken MXNet or NumPy raises
         if name == "doctor":
             raise
@@ -46,7 +49,12 @@ def main(argv):
 
 def available():
     """The subcommands whose module this copy of the kit has."""
-    return [name for name in SUBCOMMANDS if importlib.util.find_spec(f"gluon_tricks.{name}")]
+    return [name for name in SUBCOMMANDS if importlib.util.find_spec(module_of(name))]
+
+
+def module_of(name):
+    """Full name of a subcommand's module."""
+    return f"gluon_tricks.{MODULES.get(name, name)}"
 
 
 def usage(names):

@@ -61,6 +61,12 @@ def test_every_subcommand_that_is_offered_has_a_module():
         assert (ROOT / "gluon_tricks" / f"{name}.py").exists() or (ROOT / "gluon_tricks" / name).is_dir()
 
 
+def test_a_subcommand_with_the_name_of_a_package_runs_all_the_same():
+    result = run("models", "--help")
+    assert result.returncode == 0
+    assert result.stdout.startswith("usage: python -m gluon_tricks models")
+
+
 def test_a_subcommand_that_cannot_be_imported_sends_to_the_doctor(spelled, monkeypatch):
     def broken_import(name):
         raise AttributeError("module 'numpy' has no attribute 'bool'")

@@ -1,6 +1,9 @@
-"""What several nets are made of. Layout is NCHW throughout; convolutions carry no bias."""
+"""What several nets are made of. Layout is NCHW throughout; convolutions carry no bias unless asked to."""
 
+import numpy as np
 from mxnet.gluon import HybridBlock, nn
+
+from gluon_tricks.errors import UserError
 
 
 class Classifier(HybridBlock):
@@ -24,6 +27,55 @@ class GlobalMean(HybridBlock):
         return F.mean(x, axis=(2, 3), keepdims=True)  # (N, C, H, W) -> (N, C, 1, 1)
 
 
+class GroupNorm(HybridBlock):
+    """Group normalization (Wu & He 2018, arXiv 1803.08494), with the parameters of `gluoncv.nn.GroupNorm`.
+
+    Gamma and beta are (C,): one each per channel. MXNet's own `nn.GroupNorm` has one per group, so that its files fit
+    neither GluonCV's nor the paper's nets; its operator normalizes here, and the channels are scaled after it.
+    GluonCV's layer reads the shape of its input and therefore fails when hybridized; this one does not.
+
+    Parameters
+    ----------
+    num_groups : int
+        G, a divisor of the number of channels.
+    in_channels : int
+        C. It is not found from the data: the net has to tell it.
+    epsilon : float
+    gamma_initializer : str or Initializer
+
+    Raises
+    ------
+    UserError
+        If in_channels is 0 or no multiple of num_groups.
+    """
+
+    def __init__(self, num_groups=32, in_channels=0, epsilon=1e-5, gamma_initializer="ones", prefix=None, params=None):
+        if in_channels == 0:
+            raise UserError("GroupNorm must be told in_channels, and this net leaves them to be found from the data; "
+                            "choose one of the resnet*_v1* or leave group normalization out")
+        if in_channels % num_groups:
+            raise UserError(f"GroupNorm cannot split {in_channels} channels into {num_groups} groups")
+        super().__init__(prefix=prefix, params=params)
+        self._num_groups, self._epsilon, self._half = num_groups, epsilon, False
+        self.gamma = self.params.get("gamma", shape=(in_channels,), init=gamma_initializer)
+        self.beta = self.params.get("beta", shape=(in_channels,), init="zeros")
+
+    def cast(self, dtype):
+        """As BatchNorm, keep parameters and arithmetic in float32 when the net is cast to float16."""
+        self._half = np.dtype(dtype).name == "float16"
+        super().cast("float32" if self._half else dtype)
+
+    def hybrid_forward(self, F, x, gamma, beta):
+        data = F.cast(x, "float32") if self._half else x
+        ones = F.ones_like(F.slice_axis(gamma, axis=0, begin=0, end=self._num_groups))           # (G,)
+        normal = F.GroupNorm(data, ones, F.zeros_like(ones), num_groups=self._num_groups, eps=self._epsilon)
+        out = F.broadcast_add(F.broadcast_mul(normal, gamma.reshape((1, -1, 1, 1))), beta.reshape((1, -1, 1, 1)))
+        return F.cast(out, "float16") if self._half else out                                     # (N, C, H, W)
+
+    def __repr__(self):
+        return f"GroupNorm(num_groups={self._num_groups}, eps={self._epsilon}, in_channels={self.gamma.shape[0]})"
+
+
 def image_norm():
     """BatchNorm of the images themselves, without gamma and beta: (N, 3, H, W) -> (N, 3, H, W).
 
@@ -35,15 +87,15 @@ def image_norm():
     return nn.BatchNorm(scale=False, center=False, in_channels=3)
 
 
-def conv1x1(out_channels, in_channels, stride=1):
+def conv1x1(out_channels, in_channels, stride=1, use_bias=False):
     """1x1 convolution: (N, in_channels, H, W) -> (N, out_channels, H / stride, W / stride)."""
-    return nn.Conv2D(out_channels, 1, strides=stride, use_bias=False, in_channels=in_channels)
+    return nn.Conv2D(out_channels, 1, strides=stride, use_bias=use_bias, in_channels=in_channels)
 
 
-def conv3x3(out_channels, in_channels, stride=1, groups=1):
+def conv3x3(out_channels, in_channels, stride=1, groups=1, dilation=1):
     """3x3 convolution, padded: (N, in_channels, H, W) -> (N, out_channels, H / stride, W / stride)."""
-    return nn.Conv2D(out_channels, 3, strides=stride, padding=1, groups=groups, use_bias=False,
-                     in_channels=in_channels)
+    return nn.Conv2D(out_channels, 3, strides=stride, padding=dilation, dilation=dilation, groups=groups,
+                     use_bias=False, in_channels=in_channels)
 
 
 def projection(out_channels, in_channels, stride):

@@ -3,13 +3,27 @@
 import difflib
 import inspect
 import re
+import textwrap
 
 from gluon_tricks.errors import UserError
-from gluon_tricks.models import cifar_resnet, cifar_resnext, cifar_wideresnet
+from gluon_tricks.models import cifar_resnet, cifar_resnext, cifar_wideresnet, resnet
+from gluon_tricks.models.pretrained import DEFAULT_ROOT, load_pretrained
 
-MODELS = {**cifar_resnet.MODELS, **cifar_wideresnet.MODELS, **cifar_resnext.MODELS}  # name -> callable(classes=, ...)
+MODELS = {  # name -> callable(classes=, ...)
+    **resnet.MODELS,
+    **cifar_resnet.MODELS,
+    **cifar_wideresnet.MODELS,
+    **cifar_resnext.MODELS,
+}
 
 GLUONCV_REQUIREMENT = "gluoncv==0.10.5.post0"
+
+# Where `last_gamma` is not zero gamma in GluonCV
+LAST_GAMMA_IGNORED = {"resnet18_v1b", "resnet34_v1b"}
+LAST_GAMMA_INVERTED = re.compile(r"(se_)?resnext\d")  # given, the last gammas start at 1; not given, at 0
+
+# GluonCV's classes that drop keywords they do not know: a mistyped trick, or the number of classes, would be lost
+DROP_KEYWORDS = {"ResNetV1b", "HighResolutionClsNet"}
 
 
 def list_models():
@@ -17,7 +31,7 @@ def list_models():
     return list(MODELS)
 
 
-def get_model(name, classes=None, **kwargs):
+def get_model(name, classes=None, fix_last_gamma=None, fix_use_se=False, **kwargs):
     """A net by its name, not yet initialised.
 
     Parameters
@@ -26,9 +40,16 @@ def get_model(name, classes=None, **kwargs):
         One of `list_models()` or of GluonCV's zoo, in any case.
     classes : int
         Width of the classifier; None takes the model's own: 10 for CIFAR, 1000 for ImageNet.
+    fix_last_gamma : bool, optional
+        GluonCV inverts `last_gamma` in its ResNeXts, so that their published runs went without zero gamma, and ignores
+        it in some other nets. True: the last gamma of each residual block starts at 0 if `last_gamma` is given and at 1
+        if not, or the model is refused. False: what GluonCV does, in this kit's own resnet18_v1b and resnet34_v1b too.
+        None: True for this kit's own nets, False for GluonCV's.
+    fix_use_se : bool
+        GluonCV's `resnext*` ignore `use_se`; True makes them the `se_resnext*` of the same size.
     kwargs
-        What the model takes besides: `drop_rate` of cifar_wideresnet*, `last_gamma` of GluonCV's resnet*.
-        `pretrained` stands for GluonCV's downloaded weights; this kit's own models have none.
+        What the model takes besides: `last_gamma` and `dilated` of the ResNets, `drop_rate` of cifar_wideresnet*, ...
+        `pretrained` stands for GluonCV's published weights, `root` and `ctx` for where they are kept and put.
 
     Returns
     -------
@@ -37,40 +58,66 @@ def get_model(name, classes=None, **kwargs):
     Raises
     ------
     UserError
-        If no model has that name, if the model takes no such keyword or value, or if only GluonCV could have the model
-        and GluonCV cannot be imported.
+        If no model has that name, if the model takes no such keyword or value, if only GluonCV could have the model
+        and GluonCV cannot be imported, or if there are no such weights.
     """
     name = name.lower()
     if classes is not None:
         if classes < 1:
             raise UserError(f"classes must be at least 1, got {classes}")
         kwargs["classes"] = classes
-    return _own_model(name, kwargs) if name in MODELS else _gluoncv_model(name, kwargs)
+    if name in MODELS:
+        if fix_last_gamma is False and name in LAST_GAMMA_IGNORED:
+            kwargs.pop("last_gamma", None)
+        return _own_model(name, **kwargs)
+    if fix_use_se and name.startswith("resnext") and kwargs.pop("use_se", False):
+        name = f"se_{name}"
+    return _gluoncv_model(name, fix_last_gamma, kwargs)
 
 
-def _own_model(name, kwargs):
-    if kwargs.pop("pretrained", False):
-        raise UserError(f"pretrained: {name} has no weights to download; leave it out and load a .params file "
-                        "(GluonCV's fits)")
-    _check_keywords(name, kwargs, inspect.signature(MODELS[name]).parameters)
-    return MODELS[name](**kwargs)
+def _own_model(name, pretrained=False, root=DEFAULT_ROOT, ctx=None, **kwargs):
+    accepted = inspect.signature(MODELS[name]).parameters
+    _check_keywords(name, kwargs, accepted)
+    published = accepted["classes"].default
+    if pretrained and kwargs.get("classes", published) != published:
+        raise UserError(f"pretrained: GluonCV's weights of {name} are for {published} classes, not {kwargs['classes']}")
+    net = MODELS[name](**kwargs)
+    if pretrained:
+        load_pretrained(net, name, pretrained, root, ctx)
+    return net
 
 
-def _gluoncv_model(name, kwargs):
+def _gluoncv_model(name, fix_last_gamma, kwargs):
     zoo = _import_gluoncv_zoo(name)
     zoo_names = zoo.get_model_list()
     if name not in zoo_names:
         raise UserError(f"model {name} is unknown; {_nearest(name, {*MODELS, *zoo_names})}")
+    zero_gamma = kwargs.get("last_gamma", False)
+    if fix_last_gamma and LAST_GAMMA_INVERTED.match(name):
+        kwargs["last_gamma"] = not zero_gamma
+    if name.endswith("resnext101e_64x4d"):
+        kwargs.setdefault("pretrained", False)  # GluonCV looks it up, given or not
     try:
         net = zoo.get_model(name, **kwargs)
-    except TypeError as error:
-        refused = re.search(r"unexpected keyword argument '(\w+)'", str(error))
-        if refused is None:
-            raise
-        raise _unknown_keyword(name, refused[1]) from error
-    if isinstance(net, zoo.ResNetV1b):  # resnet*_v1b to v1s drop what they do not know: a mistyped trick would be lost
+    except (TypeError, Warning) as error:  # darknet53 raises a bare Warning
+        refused = re.search(r"argument '(\w+)'", str(error))
+        if refused is not None and refused[1] in kwargs:
+            raise _unknown_keyword(name, refused[1]) from error
+        if refused is not None or isinstance(error, Warning):
+            raise UserError(f"model {name} cannot take all of {', '.join(kwargs)}: {error}") from error
+        raise
+    except OSError as error:  # what a download that fails raises
+        reason = textwrap.shorten(f"{type(error).__name__}: {error}", width=160)
+        raise UserError(f"model {name}: its weights cannot be fetched ({reason}); leave pretrained out") from error
+    if type(net).__name__ in DROP_KEYWORDS:
         _check_keywords(name, kwargs, {"pretrained", "root", "ctx", *inspect.signature(type(net)).parameters})
+    if fix_last_gamma and zero_gamma and not _has_zero_gamma(net):
+        raise UserError(f"model {name} ignores last_gamma; leave it out")
     return net
+
+
+def _has_zero_gamma(net):
+    return any(parameter.init == "zeros" for parameter in net.collect_params(".*gamma").values())
 
 
 def _import_gluoncv_zoo(name):
@@ -86,7 +133,7 @@ def _import_gluoncv_zoo(name):
 
 def _nearest(name, known):
     nearest = difflib.get_close_matches(name, known, n=3)
-    return f"nearest: {', '.join(nearest)}" if nearest else f"known here: {', '.join(MODELS)}"
+    return f"nearest: {', '.join(nearest)}" if nearest else "python -m gluon_tricks models lists this kit's own"
 
 
 def _check_keywords(name, keywords, accepted):

@@ -2,6 +2,8 @@
 
 import json
 import math
+from ast import literal_eval
+from typing import NamedTuple
 
 import mxnet as mx
 
@@ -50,6 +52,31 @@ def count_multiply_adds(net, image_shape):
     -------
     int
     """
+    return sum(layer.multiply_adds for layer in layer_sizes(net, image_shape))
+
+
+class LayerSize(NamedTuple):
+    """A convolution or dense layer."""
+
+    weight: str          # Gluon name
+    kind: str            # conv 3x3, stride 2
+    output_shape: tuple  # of one image
+    multiply_adds: int
+
+
+def layer_sizes(net, image_shape):
+    """The convolutions and dense layers of a net, in the order they are computed.
+
+    Parameters
+    ----------
+    net : HybridBlock
+    image_shape : (int, int, int)
+        Channels, height, width.
+
+    Returns
+    -------
+    list of LayerSize
+    """
     graph = net(mx.sym.Variable("data"))
     internals = graph.get_internals()
     argument_shapes, output_shapes, _ = internals.infer_shape(data=(1, *image_shape))
@@ -57,10 +84,24 @@ def count_multiply_adds(net, image_shape):
     output_shape = dict(zip(internals.list_outputs(), output_shapes))
 
     nodes = json.loads(graph.tojson())["nodes"]
-    multiply_adds = 0
+    layers = []
     for node in nodes:
         if node["op"] in ("Convolution", "FullyConnected"):
             weight = nodes[node["inputs"][1][0]]["name"]
+            outputs = output_shape[node["name"] + "_output"]
             per_output = math.prod(weight_shape[weight][1:])  # (out, in / groups, height, width) or (out, in)
-            multiply_adds += per_output * math.prod(output_shape[node["name"] + "_output"])
-    return multiply_adds
+            layers.append(LayerSize(weight, _kind(node), outputs[1:], per_output * math.prod(outputs)))
+    return layers
+
+
+def _kind(node):
+    if node["op"] == "FullyConnected":
+        return "dense"
+    attributes = node["attrs"]
+    height, width = literal_eval(attributes["kernel"])
+    kind = f"conv {height}x{width}"
+    for attribute, word in [("stride", "stride"), ("dilate", "dilation"), ("num_group", "groups")]:
+        value = literal_eval(attributes.get(attribute, "1"))
+        value = max(value) if isinstance(value, tuple) else value  # the same in both directions
+        kind += f", {word} {value}" if value > 1 else ""
+    return kind

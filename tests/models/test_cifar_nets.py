@@ -1,14 +1,14 @@
-"""The CIFAR nets against facts: names, shapes and sizes of GluonCV's nets."""
+"""What is peculiar to the CIFAR nets. Their names, shapes and sizes: see test_facts.py."""
 
 import json
 
 import mxnet as mx
 import numpy as np
 import pytest
-from cifar_facts import NETS, PARAMETERS, SIZES, SMALL_NETS
+from facts import CIFAR_NETS, PARAMETERS, SMALL_CIFAR_NETS
 from mxnet import autograd, nd
 
-from gluon_tricks.models import count_multiply_adds, count_parameters, get_model, list_models
+from gluon_tricks.models import get_model
 
 
 def saved_parameters(net):
@@ -32,44 +32,7 @@ def operators(net):
     return [node["op"] for node in json.loads(net(mx.sym.Variable("data")).tojson())["nodes"]]
 
 
-def test_the_kit_has_all_eleven_nets_and_a_fact_about_each():
-    assert sorted(list_models()) == NETS == sorted(PARAMETERS)
-    assert len(NETS) == 11
-
-
-@pytest.mark.parametrize("name", NETS)
-def test_names_and_shapes_in_a_params_file_are_gluoncvs(name):
-    parameters = saved_parameters(get_model(name))
-    assert ({key: parameter.shape for key, parameter in parameters.items()}
-            == {key: fact.shape for key, fact in PARAMETERS[name].items()})
-
-
-@pytest.mark.parametrize("name", NETS)
-def test_gluon_names_are_gluoncvs_up_to_the_nets_number(name):
-    net = get_model(name)
-    first_prefix = type(net).__name__.lower() + "0_"  # of the first net of its kind in a process
-    got = {key: first_prefix + parameter.name[len(net.prefix):] for key, parameter in saved_parameters(net).items()}
-    assert got == {key: fact.gluon_name for key, fact in PARAMETERS[name].items()}
-
-
-@pytest.mark.parametrize("name", NETS)
-def test_what_is_trained_is_what_gluoncv_trains(name):
-    parameters = saved_parameters(get_model(name))
-    assert ({key for key, parameter in parameters.items() if parameter.grad_req != "null"}
-            == {key for key, fact in PARAMETERS[name].items() if fact.trained})
-
-
-@pytest.mark.parametrize("name", NETS)
-def test_parameter_counts_are_the_published_ones(name):
-    assert count_parameters(get_model(name)) == (SIZES[name].trainable, SIZES[name].with_statistics)
-
-
-@pytest.mark.parametrize("name", NETS)
-def test_multiply_adds_are_the_published_ones(name):  # unlike the shapes, they depend on where the strides are
-    assert count_multiply_adds(get_model(name), (3, 32, 32)) == SIZES[name].multiply_adds
-
-
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("name", CIFAR_NETS)
 def test_no_pooling_operator_slows_the_backward(name):  # see GlobalMean
     assert "mean" in operators(get_model(name))
     assert "Pooling" not in operators(get_model(name))
@@ -83,7 +46,7 @@ def test_cifar100_changes_the_classifier_only():
     assert parameters["output.weight"].shape == (100, 64)
 
 
-@pytest.mark.parametrize("name", SMALL_NETS)
+@pytest.mark.parametrize("name", SMALL_CIFAR_NETS)
 @pytest.mark.parametrize("train_mode", [False, True])
 def test_hybridized_equals_imperative(name, train_mode):
     net, data = initialized(name), images()
@@ -103,7 +66,7 @@ def test_every_wide_block_drops_out_before_its_second_convolution():
 
 
 def test_nothing_drops_out_unless_asked():
-    for name in NETS:
+    for name in CIFAR_NETS:
         assert "Dropout" not in operators(get_model(name))
 
 

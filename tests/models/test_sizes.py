@@ -4,6 +4,7 @@ import pytest
 from mxnet.gluon import nn
 
 from gluon_tricks.models import count_multiply_adds, count_parameters
+from gluon_tricks.models.sizes import layer_sizes
 
 
 def small_net(in_channels):
@@ -35,3 +36,15 @@ def test_multiply_adds_follow_stride_groups_and_image_size(in_channels):
     convolution = 8 * 3 * 3 * (4 // 2 * 3 * 3)  # 8 channels of 3x3 outputs, each a sum over 2 channels of 3x3 inputs
     dense = 5 * 72
     assert count_multiply_adds(small_net(in_channels), (4, 6, 6)) == convolution + dense
+
+
+def test_layers_are_described_in_the_order_they_are_computed():
+    net = small_net(in_channels=4)
+    assert [(layer.weight, layer.kind, layer.output_shape) for layer in layer_sizes(net, (4, 6, 6))] == [
+        (net[0].weight.name, "conv 3x3, stride 2, groups 2", (8, 3, 3)),
+        (net[2].weight.name, "dense", (5,))]
+
+
+def test_dilation_is_told():
+    net = nn.Conv2D(8, 3, dilation=2, padding=2, in_channels=3)
+    assert [layer.kind for layer in layer_sizes(net, (3, 6, 6))] == ["conv 3x3, dilation 2"]

@@ -1,7 +1,8 @@
-"""Facts about GluonCV's CIFAR nets (gluoncv 0.10.5.post0 under mxnet 1.9.1, 10 classes, images of 3x32x32).
+"""Facts about GluonCV's nets (gluoncv 0.10.5.post0 under mxnet 1.9.1): CIFAR nets, 10 classes, images of 3x32x32;
+ResNets, 1000 classes, images of 3x224x224.
 
-`cifar-param-names.csv.gz` lists every parameter, `cifar-model-sizes.csv` has one row a net. Both were read off
-GluonCV's instantiated nets, not off ours.
+`*-param-names.csv.gz` lists every parameter, `*-model-sizes.csv` has one row a net. Both were read off GluonCV's
+instantiated nets, not off ours.
 """
 
 import csv
@@ -28,10 +29,10 @@ def _rows(lines):
     return csv.DictReader(line for line in lines if not line.startswith("#"))
 
 
-def _load_parameters():
+def _load_parameters(file):
     """{model: {name in a .params file: ParameterFact}}"""
     parameters = {}
-    with gzip.open(HERE / "cifar-param-names.csv.gz", "rt", encoding="ascii") as lines:
+    with gzip.open(HERE / file, "rt", encoding="ascii") as lines:
         for row in _rows(lines):
             shape = tuple(int(size) for size in row["shape"].split("x"))
             fact = ParameterFact(shape, row["gluon_name"], row["trained"] == "1")
@@ -39,15 +40,19 @@ def _load_parameters():
     return parameters
 
 
-def _load_sizes():
+def _load_sizes(file):
     """{model: SizeFact}"""
-    with open(HERE / "cifar-model-sizes.csv", encoding="ascii") as lines:
+    with open(HERE / file, encoding="ascii") as lines:
         return {row.pop("model"): SizeFact(**{column: int(value) for column, value in row.items()})
                 for row in _rows(lines)}
 
 
-PARAMETERS = _load_parameters()
-SIZES = _load_sizes()
-NETS = sorted(SIZES)
+CIFAR_SIZES = _load_sizes("cifar-model-sizes.csv")
+RESNET_SIZES = _load_sizes("resnet-model-sizes.csv")
+CIFAR_NETS = sorted(CIFAR_SIZES)
+RESNETS = sorted(RESNET_SIZES)
 # one of each kind, small enough to run
-SMALL_NETS = ["cifar_resnet20_v1", "cifar_resnet20_v2", "cifar_wideresnet16_10", "cifar_resnext29_32x4d"]
+SMALL_CIFAR_NETS = ["cifar_resnet20_v1", "cifar_resnet20_v2", "cifar_wideresnet16_10", "cifar_resnext29_32x4d"]
+
+SIZES = {**CIFAR_SIZES, **RESNET_SIZES}
+PARAMETERS = {**_load_parameters("cifar-param-names.csv.gz"), **_load_parameters("resnet-param-names.csv.gz")}

@@ -1,0 +1,45 @@
+"""GluonCV's published weights in this kit's nets of the same name. Downloading, caching and checking are GluonCV's."""
+
+import textwrap
+
+import mxnet as mx
+
+from gluon_tricks.errors import UserError
+
+DEFAULT_ROOT = "~/.mxnet/models"
+
+
+def load_pretrained(net, name, tag=True, root=DEFAULT_ROOT, ctx=None):
+    """Initialise a net with the weights GluonCV publishes under its name.
+
+    Parameters
+    ----------
+    net : HybridBlock
+    name : str
+        Its name in the registry, which is GluonCV's.
+    tag : True or str
+        A string is the hash of one version of the weights.
+    root : path
+        Where the files are kept.
+    ctx : Context or list of Context
+        Default: the CPU.
+
+    Raises
+    ------
+    UserError
+        If GluonCV cannot be imported, has no weights of that name or cannot fetch them.
+    """
+    remedy = "leave pretrained out and load a .params file of yours or of GluonCV's"
+    try:
+        from gluoncv.model_zoo import model_store
+    except Exception as error:  # not only ImportError: an unfit numpy or MXNet raises all kinds on GluonCV's import
+        raise UserError(f"pretrained: the weights of {name} come through GluonCV, which cannot be imported "
+                        f"({type(error).__name__}: {error}); install it or {remedy}") from error
+    if tag is True and name not in model_store.pretrained_model_list():
+        raise UserError(f"pretrained: GluonCV publishes no weights of {name}; {remedy}")
+    try:
+        path = model_store.get_model_file(name, tag=tag, root=root)
+    except Exception as error:  # no network, no such version, a full disk, ...
+        reason = textwrap.shorten(f"{type(error).__name__}: {error}", width=160)
+        raise UserError(f"pretrained: the weights of {name} cannot be fetched ({reason}); {remedy}") from error
+    net.load_parameters(path, ctx=mx.cpu() if ctx is None else ctx)

@@ -1,0 +1,52 @@
+"""All nets of the kit against facts: names, shapes and sizes of GluonCV's nets."""
+
+import pytest
+from facts import CIFAR_NETS, PARAMETERS, RESNETS, SIZES
+
+from gluon_tricks.models import count_multiply_adds, count_parameters, get_model, list_models
+
+NETS = CIFAR_NETS + RESNETS
+
+
+def saved_parameters(net):
+    """{name in a .params file: Parameter}: what `save_parameters` goes through."""
+    return net._collect_params_with_prefix()
+
+
+def test_the_kit_has_35_nets_and_a_fact_about_each():
+    assert sorted(list_models()) == sorted(NETS) == sorted(PARAMETERS)
+    assert (len(CIFAR_NETS), len(RESNETS)) == (11, 24)
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_names_and_shapes_in_a_params_file_are_gluoncvs(name):
+    parameters = saved_parameters(get_model(name))
+    assert ({key: parameter.shape for key, parameter in parameters.items()}
+            == {key: fact.shape for key, fact in PARAMETERS[name].items()})
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_gluon_names_are_gluoncvs_up_to_the_nets_number(name):
+    net = get_model(name)
+    numbered = net.prefix[-2].isdigit()  # from v1b on the prefix is fixed
+    first_prefix = f"{type(net).__name__.lower()}0_" if numbered else net.prefix  # of the first net of its kind
+    got = {key: first_prefix + parameter.name[len(net.prefix):] for key, parameter in saved_parameters(net).items()}
+    assert got == {key: fact.gluon_name for key, fact in PARAMETERS[name].items()}
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_what_is_trained_is_what_gluoncv_trains(name):
+    parameters = saved_parameters(get_model(name))
+    assert ({key for key, parameter in parameters.items() if parameter.grad_req != "null"}
+            == {key for key, fact in PARAMETERS[name].items() if fact.trained})
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_parameter_counts_are_the_published_ones(name):
+    assert count_parameters(get_model(name)) == (SIZES[name].trainable, SIZES[name].with_statistics)
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_multiply_adds_are_the_published_ones(name):  # unlike the shapes, they depend on where the strides are
+    size = 32 if name in CIFAR_NETS else 224
+    assert count_multiply_adds(get_model(name), (3, size, size)) == SIZES[name].multiply_adds
