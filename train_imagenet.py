@@ -28,7 +28,7 @@ from gluon_tricks.engines.single import create_engine
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import make_folder
 from gluon_tricks.log_lines import namespace_line
-from gluon_tricks.models import get_model
+from gluon_tricks.models import GroupNorm, get_model
 from gluon_tricks.optim.lr_schedule import MODES, lr_schedule
 from gluon_tricks.randomness import MIXUP, generator, net_seed
 from gluon_tricks.run import Run, RunPaths
@@ -121,7 +121,6 @@ def model_kwargs(args):
     if args.last_gamma:
         kwargs["last_gamma"] = True
     if args.use_gn:
-        from gluoncv.nn import GroupNorm
         kwargs["norm_layer"] = GroupNorm
     if args.model.startswith("vgg"):
         kwargs["batch_norm"] = args.batch_norm
@@ -133,7 +132,7 @@ def model_kwargs(args):
 def build_net(args, engine):
     """The net as GluonCV's script starts it: MSRAPrelu, or --resume-params."""
     start_precision(args.dtype)
-    net = get_model(args.model, classes=args.classes, **model_kwargs(args))
+    net = get_model(args.model, classes=args.classes, fix_last_gamma=args.fix_last_gamma, **model_kwargs(args))
     net.cast(compute_dtype(args.dtype))
     mx.random.seed(net_seed(args.seed, -1))
     if args.resume_params:
@@ -317,6 +316,8 @@ def parse_args(argv):
     ours.add_argument("--seed", type=int, default=0, help="decides initialisation, order, augmentation, mixup (default 0)")
     ours.add_argument("--lr-formula", choices=FORMULAS, default="head", help="of warm-up and decay (default head)")
     ours.add_argument("--auto-lr", action="store_true", help="linear scaling from 0.1 at 256 instead of --lr")
+    ours.add_argument("--fix-last-gamma", action="store_true",
+                      help="zero gamma as the paper means it, where GluonCV ignores --last-gamma or inverts it")
     ours.add_argument("--label-smoothing-eps", type=float, default=0.1, help="(default 0.1)")
     ours.add_argument("--clip-gradient", type=float, default=0.0, help="clip each gradient element (default: no)")
     ours.add_argument("--emulate-gpus", type=int, default=0,

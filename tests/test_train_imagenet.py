@@ -273,3 +273,25 @@ def test_a_sample_count_that_is_not_the_datas_is_refused(records, tmp_path):
     flags = rec_flags(records)
     flags[flags.index("24")] = "1000"
     assert "--num-training-samples 1000: the training set has 24" in run(tmp_path, *flags, check=2).stderr
+
+
+# --- models -------------------------------------------------------------------------------------------------------
+
+def test_last_gamma_is_gluoncvs_unless_fixed():
+    from gluon_tricks.tricks.zero_gamma import count_zero_gammas
+    engine = SingleProcess([mx.cpu()])
+    small = ["--classes", "4", "--input-size", "32", "--num-training-samples", "64", "--last-gamma"]
+    zeros = {}
+    for more in ([], ["--fix-last-gamma"]):
+        net = train_imagenet.build_net(parse(*small, *more), engine)       # resnet18_v1b: 8 blocks
+        zeros[bool(more)] = count_zero_gammas(net)[0]
+    assert zeros == {False: 0, True: 8}
+
+
+def test_use_gn_is_hybridized(tmp_path):
+    engine = SingleProcess([mx.cpu()])
+    args = train_imagenet.parse_args(["--model", "resnet50_v1b", "--use-gn", "--mode", "hybrid", "--classes", "4",
+                                      "--input-size", "32", "--num-training-samples", "64"])
+    net = train_imagenet.build_net(args, engine)
+    assert net(nd.zeros((1, 3, 32, 32))).shape == (1, 4)
+    assert not [name for name in net._collect_params_with_prefix() if "running" in name]
