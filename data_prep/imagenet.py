@@ -265,9 +265,9 @@ def parse_args(argv):
     written.add_argument("--verify", choices=("none", "header", "full"), default="full",
                          help="look at no image, at the first and last bytes of each, or decode it; default %(default)s")
     written.add_argument("--on-error", choices=("fail", "skip", "repair"), default="repair",
-                         help="a faulty image ends the run, is left out, or is encoded anew as RGB JPEG (repair: CMYK, and PNG "
-                              "under a JPEG's name, of which the published archives hold 23); what cannot be repaired ends "
-                              "the run, or is left out with --subset; default %(default)s")
+                         help="a faulty image ends the run, is left out, or is encoded anew as RGB JPEG (repair: CMYK, and "
+                              "PNG under a JPEG's name, of which the published archives hold 23); what cannot be repaired "
+                              "ends the run, or is left out with --subset; default %(default)s")
     written.add_argument("--journal-seconds", type=float, default=5, metavar="S",
                          help="how often the work is synced to disk, and so what a kill costs; default %(default)s")
 
