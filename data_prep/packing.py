@@ -28,8 +28,8 @@ from gluon_tricks.errors import UserError
 from gluon_tricks.files import atomic_path, atomic_write
 
 JOURNAL = ".prepare.json"
-NOTHING_YET = {"records": 0, "bytes": 0, "rows_sha256": hashlib.sha256().hexdigest(), "done": 0, "repaired": [],
-               "left_out": []}
+NOTHING_YET = {"records": 0, "bytes": 0, "rows_sha256": hashlib.sha256().hexdigest(), "done": 0, "repaired": (),
+               "left_out": ()}
 BATCH_BYTES, BATCH_IMAGES = 1 << 20, 16       # of source images: what a thread takes at a time, and so the memory in use
 
 
@@ -228,7 +228,7 @@ class SplitWriter:
                 self._note(record_row(*key_and_label(payload), payload), offset)
                 bar.update(self._stream.tell() - offset)
         if self._state() == {field: noted[field] for field in self._state()}:
-            self.done, self.repaired, self.left_out = noted["done"], noted["repaired"], noted["left_out"]
+            self.done, self.repaired, self.left_out = noted["done"], list(noted["repaired"]), list(noted["left_out"])
         else:
             print(f"warning: {self.path} is not what the interrupted run wrote; {self.name} starts again", file=sys.stderr)
             self.rows, self.offsets, self.rows_digest = bytearray(), array("Q"), hashlib.sha256()
@@ -256,8 +256,8 @@ class SplitWriter:
         """Make everything so far outlive a kill, or a power cut."""
         self._stream.flush()
         os.fsync(self._stream.fileno())
-        self.journal.progress[self.name] = {**self._state(), "done": self.done, "repaired": self.repaired,
-                                            "left_out": self.left_out}
+        self.journal.progress[self.name] = {**self._state(), "done": self.done, "repaired": tuple(self.repaired),
+                                            "left_out": tuple(self.left_out)}
         self.journal.save()
         self.noted_at = time.monotonic()
 
