@@ -38,6 +38,7 @@ from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import only_writer
 from gluon_tricks.randomness import packing_order
 
+PUBLISHED_CLASSES = 1000
 PUBLISHED_COUNTS = {"train": 1281167, "val": 50000}
 PUBLISHED_PER_CLASS = {"val": 50}
 PUBLISHED_MD5 = {"--train-tar": "1d675b47d978889d74fa0da5fadfb00e", "--val-tar": "29b22e2961454d5413ddabcf34fc5622",
@@ -94,16 +95,16 @@ def named(classes):
 
 def check_images(name, images, args):
     """As many images and classes as published, unless --subset; no other files, if errors are to end the run."""
-    counts = np.bincount(images.labels)
     if not args.subset:
-        remedy = "is the download complete? Give --subset if this is meant"
-        if len(images) != PUBLISHED_COUNTS[name] or np.count_nonzero(counts) != 1000:
-            raise UserError(f"{images.source}: {len(images)} images in {np.count_nonzero(counts)} classes, published "
-                            f"{PUBLISHED_COUNTS[name]} in 1000; {remedy}")
+        classes, counts = np.unique(images.labels, return_counts=True)
         per_class = PUBLISHED_PER_CLASS.get(name)
+        remedy = "is the download complete? Give --subset if this is meant"
+        if (len(images), len(classes)) != (PUBLISHED_COUNTS[name], PUBLISHED_CLASSES):
+            raise UserError(f"{images.source}: {len(images)} images in {len(classes)} classes, published "
+                            f"{PUBLISHED_COUNTS[name]} in {PUBLISHED_CLASSES}; {remedy}")
         if per_class and counts.min() != per_class:
-            raise UserError(f"{images.source}: class {counts.argmin()} has {counts.min()} images, published {per_class}; "
-                            f"{remedy}")
+            raise UserError(f"{images.source}: class {classes[counts.argmin()]} has {counts.min()} images, published "
+                            f"{per_class} of each; {remedy}")
     if images.strays and args.on_error == "fail":
         raise UserError(f"{images.source}: {images.strays[0]}: no image by its name ({len(images.strays)} such members); "
                         f"--on-error skip leaves them out")
@@ -228,9 +229,10 @@ def describe_encoding(args):
 def report(out, manifest):
     for name, split in manifest.splits.items():
         counts = [count for count in split.per_class if count]
-        print(f"{name}.rec: {split.records} records (published {PUBLISHED_COUNTS[name]}), {len(counts)} classes (1000) of "
-              f"{min(counts, default=0)} to {max(counts, default=0)}, {split.rec_bytes / 1e6:.1f} MB, {split.encoding}, "
-              f"order: {split.order}" + (f" with seed {split.shuffle_seed}" if split.shuffle_seed is not None else ""))
+        print(f"{name}.rec: {split.records} records (published {PUBLISHED_COUNTS[name]}), {len(counts)} classes "
+              f"(published {PUBLISHED_CLASSES}) of {min(counts, default=0)} to {max(counts, default=0)}, "
+              f"{split.rec_bytes / 1e6:.1f} MB, {split.encoding}, order: {split.order}"
+              + (f" with seed {split.shuffle_seed}" if split.shuffle_seed is not None else ""))
         for what, members in (("repaired", split.repaired), ("left out", split.left_out)):
             if members:
                 reasons = collections.Counter(member.rsplit(": ", 1)[1].split(" (")[0] for member in members)

@@ -51,7 +51,8 @@ def read_frames(stream):
         magic, word = _CHUNK.unpack(head)
         flag, length = word >> 29, word & _MOST_CHUNK_BYTES
         padded = stream.read((length + 3) // 4 * 4)
-        if magic != MAGIC or flag not in ((_MIDDLE, _LAST) if parts else (_WHOLE, _FIRST)) or len(padded) < length:
+        if magic != MAGIC or flag not in ((_MIDDLE, _LAST) if parts else (_WHOLE, _FIRST)) or \
+                len(padded) < (length + 3) // 4 * 4 or any(padded[length:]):
             return
         parts.append(padded[:length])
         if flag in (_WHOLE, _LAST):

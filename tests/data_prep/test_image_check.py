@@ -26,7 +26,7 @@ def encoded(kind, mode="RGB", size=(40, 30), **options):
 # --- what is found ------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("content", [GOOD, encoded("JPEG"), encoded("JPEG", progressive=True), encoded("JPEG", mode="L"),
-                                     encoded("JPEG", comment=b"\xff\xd9 \xff\xda"), encoded("JPEG") + b"rubbish behind the end"])
+                                     encoded("JPEG", comment=b"\xff\xd9 \xff\xda"), encoded("JPEG") + b"rubbish behind it"])
 @pytest.mark.parametrize("verify", ["none", "header", "full"])
 def test_a_good_image_is_kept_as_it_is(content, verify):
     assert process("a.JPEG", content, verify, "repair") == (content, "")
@@ -118,7 +118,8 @@ def test_a_repairable_image_that_does_not_decode_is_left_out():
     assert process("a.JPEG", broken, "header", "repair")[0] is None
 
 
-@pytest.mark.parametrize("size, expected", [((90, 60), (72, 48)), ((60, 90), (48, 72)), ((31, 20), (74, 48)), ((7, 7), (48, 48))])
+@pytest.mark.parametrize("size, expected", [((90, 60), (72, 48)), ((60, 90), (48, 72)), ((31, 20), (74, 48)),
+                                            ((7, 7), (48, 48))])
 def test_resizing_sets_the_shorter_edge(size, expected):
     image, problem = process("a.JPEG", encoded("JPEG", size=size), "full", "repair", resize=48)
     assert (decode(image).shape[1::-1], problem) == (expected, "")
