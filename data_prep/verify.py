@@ -3,8 +3,8 @@
     python -m data_prep.verify ~/.mxnet/datasets/cifar10/rec
 
 Reads every record, recomputes its hash and label, decodes every image, and compares files, counts, classes and the root
-hash with manifest.json. Every difference is printed; exit code 0 if there is none, 1 if there is, 2 if the folder
-cannot be checked at all.
+hash with manifest.json: one thread for each CPU, a few records in memory. Every difference is printed; exit code 0 if
+there is none, 1 if there is, 2 if the folder cannot be checked at all.
 """
 
 import argparse
@@ -16,8 +16,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
+from data_prep.image_check import decode
+from data_prep.packing import in_order, progress
+from gluon_tricks.compat import visible_cpus
 from gluon_tricks.data.manifest import read_manifest, read_rows, record_row
 from gluon_tricks.data.recordio import RecordReader
 from gluon_tricks.errors import UserError, run_main
@@ -30,6 +32,7 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", help="folder with manifest.json")
     folder = Path(parser.parse_args(argv).folder).expanduser()
+    cv2.setNumThreads(1)
     manifest = read_manifest(folder)
     differences = []
     for name, split in manifest.splits.items():
@@ -50,38 +53,49 @@ def verify_split(folder, name, split, classes):
         expected_rows = read_rows(folder, name, split)
     except UserError as error:
         return [str(error)]
-    found = {"bytes": reader.bytes, "SHA-256": sha256_of(reader.path),
+    found = {"bytes": reader.bytes, "SHA-256": sha256_of(reader.path) if split.rec_sha256 else "",
              "SHA-256 of the index": sha256_of(folder / f"{name}.idx"), "records": len(reader)}
     said = {"bytes": split.rec_bytes, "SHA-256": split.rec_sha256,
             "SHA-256 of the index": split.idx_sha256, "records": split.records}
     differences = [f"{reader.path}: {what} is {found[what]}, manifest {said[what]}" for what in found
                    if found[what] != said[what]]
+    if len(reader) != len(expected_rows):
+        expected_rows = [None] * len(reader)
     counts, pixels = np.zeros(len(classes), np.int64), hashlib.sha256()
-    for position in tqdm(range(len(reader)), desc=f"{name}.rec", unit="images", disable=None):
-        try:
-            payload = reader.read(position)
-            label, encoded, _, _ = reader.read_image(position)
-        except UserError as error:
-            differences.append(str(error))
-            continue
-        image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR) if encoded else None
-        if image is None:
-            differences.append(f"{reader.describe(position)}: the image does not decode")
-        if np.ndim(label) or not 0 <= label < len(classes) or label % 1:
-            differences.append(f"{reader.describe(position)}: label {label} is none of {len(classes)} classes")
-            continue
-        label = int(label)
-        counts[label] += 1
-        if len(reader) == len(expected_rows) and \
-                record_row(int(reader.keys[position]), label, payload) != expected_rows[position].item():
-            differences.append(f"{reader.describe(position)}: the record is not the one in {name}.records.npy")
-        if image is not None and split.pixels_sha256:
-            pixels.update(bytes([label]) + np.ascontiguousarray(image[..., ::-1]).tobytes())
+    with progress(len(reader), f"{name}.rec", "images") as bar:
+        for odd, label, image in in_order(lambda position: check_record(reader, position, expected_rows[position], classes),
+                                          range(len(reader)), visible_cpus()):
+            differences += odd
+            if label is not None:
+                counts[label] += 1
+                if image is not None and split.pixels_sha256:
+                    pixels.update(bytes([label]) + np.ascontiguousarray(image[..., ::-1]).tobytes())
+            bar.update()
     if counts.tolist() != split.per_class:
         differences.append(f"{reader.path}: counts per class differ from the manifest")
     if split.pixels_sha256 and pixels.hexdigest() != split.pixels_sha256:
         differences.append(f"{reader.path}: labels and decoded pixels differ from the manifest")
     return differences
+
+
+def check_record(reader, position, expected_row, classes):
+    """Sentences on one record, its label or None, and its pixels (BGR) or None."""
+    try:
+        payload = reader.read(position)
+        label, encoded, _, _ = reader.read_image(position)
+    except UserError as error:
+        return [str(error)], None, None
+    odd, image = [], decode(encoded)
+    if image is None:
+        odd.append("the image does not decode")
+    if np.ndim(label) or not 0 <= label < len(classes) or label % 1:
+        odd.append(f"label {label} is none of {len(classes)} classes")
+        label = None
+    else:
+        label = int(label)
+        if expected_row is not None and record_row(int(reader.keys[position]), label, payload) != expected_row.item():
+            odd.append(f"the record is not the one in {reader.path.stem}.records.npy")
+    return [f"{reader.describe(position)}: {what}" for what in odd], label, image
 
 
 if __name__ == "__main__":

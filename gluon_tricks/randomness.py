@@ -9,7 +9,7 @@ import functools
 
 import numpy as np
 
-ORDER, AUGMENT, MIXUP, NET = 1, 2, 3, 4          # purposes: streams that must not repeat each other
+ORDER, AUGMENT, MIXUP, NET, PACKING = 1, 2, 3, 4, 5     # purposes: streams that must not repeat each other
 
 
 def generator(seed, *words):
@@ -19,13 +19,20 @@ def generator(seed, *words):
 
 @functools.lru_cache(maxsize=2)                   # the epoch that runs and the one being prefetched
 def epoch_order(seed, epoch, records):
-    """The permutation of `range(records)` in which an epoch visits the records; int64, shape (records,).
-
-    Sorting uniform draws, not `Generator.permutation`: numpy may change the latter's algorithm between versions.
-    """
-    order = np.argsort(generator(seed, ORDER, epoch).random(records), kind="stable")
+    """The permutation of `range(records)` in which an epoch visits the records; int64, shape (records,)."""
+    order = _permutation(generator(seed, ORDER, epoch), records)
     order.flags.writeable = False
     return order
+
+
+def packing_order(seed, records):
+    """The permutation of `range(records)` in which a data set's images are written; int64, shape (records,)."""
+    return _permutation(generator(seed, PACKING), records)
+
+
+def _permutation(rng, count):
+    # Sorting uniform draws, not Generator.permutation: numpy may change the latter's algorithm between versions
+    return np.argsort(rng.random(count), kind="stable")
 
 
 @functools.lru_cache(maxsize=2)

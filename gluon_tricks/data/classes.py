@@ -1,4 +1,11 @@
-"""Class names in label order."""
+"""Class names in label order, and the labels that ILSVRC2012's validation archive lacks."""
+
+import lzma
+from pathlib import Path
+
+import numpy as np
+
+DATA = Path(__file__).resolve().parent
 
 CIFAR10_CLASSES = tuple("airplane automobile bird cat deer dog frog horse ship truck".split())
 
@@ -11,3 +18,17 @@ CIFAR100_CLASSES = tuple("""
     sunflower sweet_pepper table tank telephone television tiger tractor train trout tulip turtle wardrobe whale
     willow_tree wolf woman worm
     """.split())
+
+
+def imagenet_synsets():
+    """`(wnid, name)` of the 1000 classes of ILSVRC2012 in label order, which is the order of the wnids.
+
+    Names are not unique (two cranes, two maillots); wnids are.
+    """
+    return [tuple(line.split()) for line in (DATA / "imagenet_synsets.txt").read_text(encoding="ascii").splitlines()]
+
+
+def imagenet_val_labels():
+    """The label of ILSVRC2012_val_00000001.JPEG, ...02.JPEG and so on; int64, shape (50000,)."""
+    with lzma.open(DATA / "imagenet_val_labels.txt.xz") as text:
+        return np.array(text.read().split(), np.int64)

@@ -18,7 +18,7 @@ from gluon_tricks.files import atomic_path, atomic_write, sha256_of
 
 FORMAT = 1
 RECORD = np.dtype([("key", "<u4"), ("label", "<u4"), ("bytes", "<u4"), ("sha256", "V32")])
-HASH_WHOLE_FILES_BELOW = 1 << 30      # bytes; larger files are checked by size here, by `data_prep.verify` in full
+HASH_WHOLE_FILES_BELOW = 1 << 30      # bytes; of larger files only the records are hashed, one by one
 
 
 @dataclass
@@ -27,12 +27,15 @@ class Split:
     records: int
     per_class: list
     rec_bytes: int
-    rec_sha256: str
+    rec_sha256: str                   # "" for a large file
     idx_sha256: str
     records_sha256: str               # over the rows of SPLIT.records.npy
     pixels_sha256: str = ""           # over label and decoded pixels, record by record; "" where encoding is lossy
     order: str = "as in the source"
     shuffle_seed: int = None
+    encoding: str = "lossless"
+    repaired: list = field(default_factory=list)      # "MEMBER: what was wrong with it" of images encoded anew
+    left_out: list = field(default_factory=list)      # ... and of members that are no record
 
 
 @dataclass
@@ -40,10 +43,11 @@ class Manifest:
     """The contents of `manifest.json`."""
     dataset: str
     classes: list
-    sources: dict                     # file name -> SHA-256
+    sources: dict                     # file name -> SHA-256, "" if not computed (folders, --no-checksum)
     splits: dict                      # name -> Split
     tool_version: str
     subset: str = ""                  # what was left out of the publisher's data; "" if nothing
+    options: dict = field(default_factory=dict)       # of the preparation, as far as they decide the records
     format: int = FORMAT
     root_hash: str = field(default="")
 
@@ -80,8 +84,10 @@ def describe_split(folder, name, classes, rows, **more):
     with atomic_path(folder / f"{name}.records.npy") as part:
         np.save(part, rows, allow_pickle=False)
     rec = folder / f"{name}.rec"
+    rec_bytes = rec.stat().st_size
     return Split(records=len(rows), per_class=np.bincount(rows["label"], minlength=len(classes)).tolist(),
-                 rec_bytes=rec.stat().st_size, rec_sha256=sha256_of(rec), idx_sha256=sha256_of(rec.with_suffix(".idx")),
+                 rec_bytes=rec_bytes, rec_sha256=sha256_of(rec) if rec_bytes < HASH_WHOLE_FILES_BELOW else "",
+                 idx_sha256=sha256_of(rec.with_suffix(".idx")),
                  records_sha256=hashlib.sha256(rows.tobytes()).hexdigest(), **more)
 
 
@@ -108,7 +114,8 @@ def read_manifest(folder):
             manifest = Manifest(**content)
             computed = manifest.classes_sha256, manifest.root_hash
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); prepare the data with data_prep/cifar.py") from error
+        raise UserError(f"{path}: cannot be read ({error.strerror}); "
+                        f"prepare the data with data_prep/cifar.py or imagenet.py") from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UserError(f"{path}: is no manifest ({error!r}); prepare the data again") from error
     if content["format"] != FORMAT:

@@ -1,4 +1,4 @@
-"""RecordIO files: written by MXNet, read here.
+"""RecordIO files, as MXNet reads and writes them.
 
 A `.rec` file is a row of chunks, each `magic (4 bytes) | flag and length (4 bytes) | payload | zeros up to 4 bytes`.
 A payload that holds the magic number at an aligned place is cut there into several chunks (flags 1, 2, 3), which
@@ -21,6 +21,54 @@ MAGIC = 0xCED7230A
 _CHUNK = struct.Struct("<II")
 _IMAGE_HEADER = struct.Struct("<IfQQ")
 _WHOLE, _FIRST, _MIDDLE, _LAST = 0, 1, 2, 3
+_MOST_CHUNK_BYTES = (1 << 29) - 1
+
+
+def frame(payload):
+    """A record as it lies in a `.rec` file, byte for byte what MXNet's writer makes of this payload.
+
+    For writers that MXNet's cannot serve: it neither appends to a file nor says what it wrote.
+    """
+    if len(payload) > _MOST_CHUNK_BYTES:
+        raise ValueError(f"{len(payload)} bytes are too many for a record, which holds at most {_MOST_CHUNK_BYTES}")
+    words = np.frombuffer(payload, "<u4", len(payload) // 4)
+    cuts = (4 * np.flatnonzero(words == MAGIC)).tolist()
+    starts, ends = [0, *(cut + 4 for cut in cuts)], [*cuts, len(payload)]
+    flags = [_FIRST, *[_MIDDLE] * (len(cuts) - 1), _LAST] if cuts else [_WHOLE]
+    pieces = []
+    for flag, start, end in zip(flags, starts, ends):
+        pieces += [_CHUNK.pack(MAGIC, flag << 29 | end - start), payload[start:end]]
+    return b"".join([*pieces, bytes(-len(payload) % 4)])
+
+
+def read_frames(stream):
+    """`(payload, offset)` of each record in a binary file, up to the first place where no whole record begins.
+
+    For files whose index is not written yet; `RecordReader` reads finished ones.
+    """
+    parts, offset = [], stream.tell()
+    while len(head := stream.read(_CHUNK.size)) == _CHUNK.size:
+        magic, word = _CHUNK.unpack(head)
+        flag, length = word >> 29, word & _MOST_CHUNK_BYTES
+        padded = stream.read((length + 3) // 4 * 4)
+        if magic != MAGIC or flag not in ((_MIDDLE, _LAST) if parts else (_WHOLE, _FIRST)) or \
+                len(padded) < (length + 3) // 4 * 4 or any(padded[length:]):
+            return
+        parts.append(padded[:length])
+        if flag in (_WHOLE, _LAST):
+            yield MAGIC.to_bytes(4, "little").join(parts), offset
+            parts, offset = [], stream.tell()
+
+
+def image_payload(key, label, image):
+    """The payload of an image record with one label."""
+    return _IMAGE_HEADER.pack(0, label, key, 0) + image
+
+
+def key_and_label(payload):
+    """Those of an image record with one label."""
+    _, label, key, _ = _IMAGE_HEADER.unpack_from(payload)
+    return key, label
 
 
 class RecordReader:

@@ -106,7 +106,7 @@ def test_a_split_that_is_not_there_is_refused_with_those_that_are(tmp_path):
 
 def test_a_missing_manifest_is_an_error_that_says_what_makes_one(tmp_path):
     assert refusal(read_manifest, tmp_path) == (f"{tmp_path}/manifest.json: cannot be read (No such file or directory); "
-                                                f"prepare the data with data_prep/cifar.py")
+                                                f"prepare the data with data_prep/cifar.py or imagenet.py")
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", "7", '{"format": 1}',

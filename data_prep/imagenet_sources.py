@@ -1,0 +1,270 @@
+"""Where the images of ILSVRC2012 lie, in the publisher's archives or in class folders.
+
+    ILSVRC2012_img_train.tar           n01440764.tar ...     each of n01440764_10026.JPEG ...
+    ILSVRC2012_img_val.tar             ILSVRC2012_val_00000001.JPEG ...
+    ILSVRC2012_devkit_t12.tar.gz       meta.mat, ILSVRC2012_validation_ground_truth.txt
+    FOLDER                             n01440764/n01440764_10026.JPEG ...         a tar of such folders is read, too
+
+An archive is read through once for its members' places, then the images in any order; nothing is extracted.
+"""
+
+import hashlib
+import io
+import os
+import re
+import tarfile
+from array import array
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from data_prep.packing import progress
+from gluon_tricks.data.classes import imagenet_synsets, imagenet_val_labels
+from gluon_tricks.errors import UserError
+
+IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png")
+WNID = re.compile(r"n\d{8}")
+VAL_NAME = re.compile(r"ILSVRC2012_val_(\d{8})\.JPEG")
+
+
+@dataclass
+class Images:
+    """The images of one split in the order of their file names, as columns of one length.
+
+    An image's number in this order is its key, whatever the order in which records are written, and whether it came from
+    an archive or a folder.
+    """
+    source: object               # an Archive or a Folder
+    places: list                 # class tars or folders in it
+    place: np.ndarray            # ... by their index
+    names: np.ndarray            # file names, as bytes
+    labels: np.ndarray
+    offsets: np.ndarray          # in an archive
+    sizes: np.ndarray
+    strays: list                 # files that are no images by their names
+
+    def __len__(self):
+        return len(self.names)
+
+    def read(self, number):
+        place, name = self.places[self.place[number]], os.fsdecode(self.names[number])
+        return self.source.read(place, name, int(self.offsets[number]), int(self.sizes[number]))
+
+    def describe(self, number):
+        """How messages name an image inside its source."""
+        return describe(self.places[self.place[number]], os.fsdecode(self.names[number]))
+
+    def sha256(self):
+        """Over names, labels and sizes: other images hardly share it."""
+        return hashlib.sha256(b"".join(column.tobytes() for column in (self.names, self.labels, self.sizes))).hexdigest()
+
+
+def describe(place, name):
+    words = ": ".join(filter(None, (place, name)))
+    return words.encode("utf-8", "backslashreplace").decode()        # file names need not be text
+
+
+def list_images(source, classes=None, val_wnids=None):
+    """Read a source through for the places of its images.
+
+    Parameters
+    ----------
+    source : Archive or Folder
+    classes : list of str, optional
+        In label order; None: the classes that are found, sorted.
+    val_wnids : list of str, optional
+        The class of ILSVRC2012_val_00000001.JPEG and so on: the labels of images that lie in no class folder.
+
+    Returns
+    -------
+    images : Images
+    classes : list of str
+    """
+    names, strays = [], []
+    place, class_number, offsets, sizes = array("i"), array("i"), array("q"), array("q")
+    place_numbers, class_numbers = {}, {}
+    for folder, name, offset, size in source.files():
+        if not name.lower().endswith(IMAGE_SUFFIXES) or name.startswith("."):
+            strays.append(describe(folder, name))
+            continue
+        wnid = class_of(source, folder, name, val_wnids)
+        names.append(os.fsencode(name))
+        place.append(place_numbers.setdefault(folder, len(place_numbers)))
+        class_number.append(class_numbers.setdefault(wnid, len(class_numbers)))
+        offsets.append(offset)
+        sizes.append(size)
+    if not names:
+        raise UserError(f"{source}: holds no images")
+    classes = classes or sorted(class_numbers)
+    unknown = sorted(set(class_numbers) - set(classes))
+    if unknown:
+        raise UserError(f"{source}: {unknown[0]!r} is none of the {len(classes)} classes ({len(unknown)} such); "
+                        f"give --classes found if the training set's classes are not those of ILSVRC2012")
+    names, labels = np.array(names), np.array([classes.index(wnid) for wnid in class_numbers], np.int32)
+    labels = labels[np.array(class_number)]
+    order = np.lexsort((labels, names))
+    columns = (np.array(column)[order] for column in (place, names, labels, offsets, sizes))
+    images = Images(source, list(place_numbers), *columns, strays=sorted(strays))
+    twice = np.flatnonzero((images.names[1:] == images.names[:-1]) & (images.labels[1:] == images.labels[:-1]))
+    if twice.size:
+        raise UserError(f"{source}: {images.describe(twice[0])} is there twice ({twice.size} such images)")
+    return images, classes
+
+
+def class_of(source, folder, name, val_wnids):
+    """The class of an image: its class tar or folder, or what the list of validation labels says."""
+    folder, published = os.path.basename(folder), VAL_NAME.fullmatch(name)
+    if val_wnids and published and not WNID.match(folder):
+        number = int(published[1])
+        if not 1 <= number <= len(val_wnids):
+            raise UserError(f"{source}: {name} has no label; the list has those of images 1 to {len(val_wnids)}")
+        return val_wnids[number - 1]
+    if not folder:
+        remedy = ("give --val-tar, or the labels with --devkit ILSVRC2012_devkit_t12.tar.gz" if source.flag == "--val-dir"
+                  else "class folders as n01440764 are expected")
+        raise UserError(f"{source}: {describe('', name)} lies in no class folder and so has no label; {remedy}")
+    return folder[:-4] if folder.endswith(".tar") else folder
+
+
+# --- archives -----------------------------------------------------------------------------------------------------
+
+class Archive:
+    """A tar whose members are read where they lie."""
+
+    def __init__(self, flag, path):
+        self.flag, self.path = flag, Path(path).expanduser()
+        try:
+            self._fd = os.open(self.path, os.O_RDONLY)
+        except OSError as error:
+            raise UserError(f"{flag} {path}: cannot be read ({error.strerror})") from error
+        self.bytes = os.fstat(self._fd).st_size
+
+    def __str__(self):
+        return f"{self.flag} {self.path}"
+
+    def __del__(self):
+        if hasattr(self, "_fd"):
+            os.close(self._fd)
+
+    def files(self):
+        """`(class tar or folder, name, offset, size)` of every file in the archive and in the tars inside it."""
+        with progress(self.bytes, f"listing {self.path.name}", "B") as bar:
+            for member in self._members(0, self.bytes):
+                end = member.offset_data + member.size
+                if member.name.endswith(".tar"):
+                    for inner in self._members(member.offset_data, end, f"{member.name}: "):
+                        yield member.name, os.path.basename(inner.name), inner.offset_data, inner.size
+                else:
+                    yield *os.path.split(os.path.normpath(member.name)), member.offset_data, member.size
+                bar.update(end - bar.n)
+
+    def read(self, place, name, offset, size):
+        content = os.pread(self._fd, size, offset)
+        if len(content) < size:
+            raise UserError(f"{self}: ends inside {describe(place, name)}; was it shortened meanwhile?")
+        return content
+
+    def _members(self, start, end, where=""):
+        """The regular files of the tar that fills these bytes of the file, unless something in it is odd."""
+        try:
+            with open(self.path, "rb", buffering=0) as file:
+                file.seek(start)
+                tar = tarfile.TarFile(fileobj=file)
+                for member in tar:
+                    if member.offset >= end:             # no end mark: what follows belongs to the archive around it
+                        return
+                    self._check(member, end, where)
+                    if member.isfile():
+                        yield member
+                # A damaged header looks like the end to tarfile
+                if os.pread(self._fd, min(tarfile.BLOCKSIZE, end - tar.offset), tar.offset).strip(b"\0"):
+                    raise tarfile.ReadError(f"no header at byte {tar.offset}")
+        except UserError:
+            raise
+        except (tarfile.TarError, OSError, EOFError, ValueError, OverflowError) as error:
+            raise UserError(f"{self}: {where}cannot be read as a tar archive ({error}); "
+                            f"is the download complete?") from error
+
+    def _check(self, member, end, where):
+        name = f"{self}: member {describe('', where + member.name)!r}"
+        if member.name.startswith(("/", "\\")) or ".." in re.split(r"[/\\]", member.name):
+            raise UserError(f"{name} points out of the archive; the publisher's has no such names, so this is not it")
+        if not (member.isfile() or member.isdir()) or member.issparse():
+            raise UserError(f"{name} is a link, a device or the like; the publisher's archive has none, so this is not it")
+        if not 0 <= member.size <= end - member.offset_data:
+            raise tarfile.ReadError(f"it ends inside {member.name}")
+
+
+# --- folders ------------------------------------------------------------------------------------------------------
+
+class Folder:
+    """Class folders with images."""
+
+    def __init__(self, flag, path):
+        self.flag, self.path = flag, Path(path).expanduser()
+        if not self.path.is_dir():
+            raise UserError(f"{flag} {path}: is no folder")
+
+    def __str__(self):
+        return f"{self.flag} {self.path}"
+
+    def files(self):
+        """`(class folder, name, 0, size)` of everything in the class folders and beside them; links are followed."""
+        try:
+            for entry in sorted(os.scandir(self.path), key=lambda entry: entry.name):
+                if entry.is_dir() and not entry.name.startswith("."):
+                    yield from ((entry.name, *self._file(inner)) for inner in os.scandir(entry.path))
+                else:
+                    yield ("", *self._file(entry))
+        except OSError as error:
+            raise UserError(f"{self}: {error.filename}: cannot be read ({error.strerror})") from error
+
+    def read(self, place, name, offset, size):
+        try:
+            return (self.path / place / name).read_bytes()
+        except OSError as error:
+            raise UserError(f"{self}: {describe(place, name)}: cannot be read ({error.strerror})") from error
+
+    @staticmethod
+    def _file(entry):
+        if entry.is_file():
+            return entry.name, 0, entry.stat().st_size
+        return entry.name + "/", 0, 0                    # a folder, a device, a dead link: no image by its name
+
+
+# --- labels of the validation images ------------------------------------------------------------------------------
+
+def published_val_wnids():
+    """The class of ILSVRC2012_val_00000001.JPEG and so on, from the kit's own list."""
+    wnids = [wnid for wnid, _ in imagenet_synsets()]
+    return [wnids[label] for label in imagenet_val_labels()]
+
+
+def devkit_val_wnids(path):
+    """The class of ILSVRC2012_val_00000001.JPEG and so on, from the publisher's development kit.
+
+    The kit numbers classes by an id of its own, 1 to 1000, which is not the order of the WordNet ids: `meta.mat` has both.
+    """
+    from scipy.io import loadmat
+
+    where = f"--devkit {path}"
+    wanted = {"meta.mat": None, "ILSVRC2012_validation_ground_truth.txt": None}
+    try:
+        with tarfile.open(Path(path).expanduser()) as tar:
+            for member in tar:                           # read, never extracted
+                if member.isfile() and os.path.basename(member.name) in wanted:
+                    wanted[os.path.basename(member.name)] = tar.extractfile(member).read()
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise UserError(f"{where}: cannot be read as a tar archive ({error}); is the download complete?") from error
+    for name, content in wanted.items():
+        if content is None:
+            raise UserError(f"{where}: has no {name}; ILSVRC2012_devkit_t12.tar.gz is meant, the kit of tasks 1 and 2")
+    meta, ground_truth = wanted.values()
+    try:
+        synsets = np.atleast_1d(loadmat(io.BytesIO(meta), squeeze_me=True)["synsets"])
+        leaves = synsets[synsets["num_children"] == 0]   # the others are groups of classes
+        wnid_of = {int(number): str(wnid) for number, wnid in zip(leaves["ILSVRC2012_ID"], leaves["WNID"])}
+        return [wnid_of[int(line)] for line in ground_truth.split()]
+    except Exception as error:                           # a damaged .mat file can raise nearly anything
+        raise UserError(f"{where}: meta.mat and the ground truth do not fit together ({error!r})") from error

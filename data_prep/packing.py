@@ -1,0 +1,291 @@
+"""Packs images in a fixed order with any number of threads, so that a kill costs seconds.
+
+Threads make the records, one appends them in order to a part file, `.NAME.rec.part`. Every few seconds it is synced, and
+the number of records, their bytes and the hash of their rows go into the journal, `.prepare.json`. After a kill the next
+run of the same request reads the part file through to that point, which also gives back the index and the table of
+records, compares the hash, cuts off what lies behind, and goes on. So the bytes depend neither on threads nor on kills.
+"""
+
+import collections
+import contextlib
+import hashlib
+import itertools
+import json
+import os
+import struct
+import sys
+import time
+from array import array
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from gluon_tricks.data.manifest import RECORD, Split, describe_split, read_manifest, record_row
+from gluon_tricks.data.recordio import frame, image_payload, key_and_label, read_frames
+from gluon_tricks.errors import UserError
+from gluon_tricks.files import atomic_path, atomic_write
+
+JOURNAL = ".prepare.json"
+NOTHING_YET = {"records": 0, "bytes": 0, "rows_sha256": hashlib.sha256().hexdigest(), "done": 0, "repaired": (),
+               "left_out": ()}
+BATCH_BYTES, BATCH_IMAGES = 1 << 20, 16       # of source images: what a thread takes at a time, and so the memory in use
+
+
+class Made(NamedTuple):
+    """What became of one image."""
+    name: str
+    record: bytes            # framed; b"" if it is left out
+    row: tuple               # for the table of records
+    problem: str             # "" if nothing was wrong
+
+
+def make_record(name, key, label, image, problem=""):
+    """The record of an encoded image; of None, which leaves it out."""
+    if image is None:
+        return Made(name, b"", (), problem)
+    payload = image_payload(key, label, image)
+    return Made(name, frame(payload), record_row(key, label, payload), problem)
+
+
+def pack_split(journal, name, order, sizes, make, accept, num_threads, journal_seconds):
+    """Write the records of one split, going on where the journal stands.
+
+    Parameters
+    ----------
+    journal : Journal
+    order : int array
+        Numbers of the images in the order of their records.
+    sizes : int array
+        Bytes of the image with a number, so that a few large images do not fill the memory.
+    make : callable, number -> Made
+        Runs in threads.
+    accept : callable, Made -> None
+        Sees every image in order before it counts as done, and may raise to stop there.
+
+    Returns
+    -------
+    SplitWriter
+        With every record on disk; its `finish` gives the files their names.
+    """
+    with contextlib.closing(SplitWriter(journal, name)) as writer, \
+            contextlib.closing(in_order(lambda numbers: [make(number) for number in numbers],
+                                        small_batches(order[writer.done:], sizes), num_threads)) as batches, \
+            progress(len(order), f"{name}.rec", "images", writer.done) as bar:
+        if writer.done:
+            print(f"{name}.rec: going on at image {writer.done} of {len(order)}", file=sys.stderr)
+        for batch in batches:
+            for made in batch:
+                try:
+                    accept(made)
+                except UserError:
+                    writer.checkpoint()
+                    raise
+                writer.add(made)
+            bar.update(len(batch))
+            if time.monotonic() - writer.noted_at >= journal_seconds:
+                writer.checkpoint()
+        writer.checkpoint()
+    return writer
+
+
+def in_order(work, items, num_threads):
+    """`work(item)` of every item, computed by threads a little ahead, in the items' order."""
+    pool, ahead = ThreadPoolExecutor(num_threads), collections.deque()
+    try:
+        for item in items:
+            ahead.append(pool.submit(work, item))
+            if len(ahead) > 2 * num_threads:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def small_batches(numbers, sizes):
+    """Lists of consecutive numbers, each of a few images and about a megabyte."""
+    batch, filled = [], 0
+    for number in numbers.tolist():
+        batch.append(number)
+        filled += int(sizes[number])
+        if filled >= BATCH_BYTES or len(batch) == BATCH_IMAGES:
+            yield batch
+            batch, filled = [], 0
+    if batch:
+        yield batch
+
+
+def progress(total, what, unit, initial=0):
+    """A progress bar with rate and ETA, on a terminal only."""
+    return tqdm(total=total, initial=initial, desc=what, unit=unit, unit_scale=unit == "B", disable=None)
+
+
+# --- what a kill leaves -------------------------------------------------------------------------------------------
+
+class Journal:
+    """How far a preparation is; saved as a whole, so that it is never half written.
+
+    `request` decides the output's bytes. `archives` are those already hashed, `splits` the finished ones, and `progress`
+    is the last synced state of the unfinished.
+    """
+
+    def __init__(self, folder, request):
+        self.folder, self.request = folder, request
+        self.archives, self.splits, self.progress = {}, {}, {}
+
+    def save(self):
+        atomic_write(self.folder / JOURNAL, json.dumps({
+            "request": self.request, "archives": self.archives, "splits": self.splits, "progress": self.progress}))
+
+    def remove(self):
+        (self.folder / JOURNAL).unlink(missing_ok=True)
+
+
+def open_journal(folder, request, names, overwrite):
+    """The journal of a request: of an interrupted run, or a new one.
+
+    Parameters
+    ----------
+    folder : Path
+        Exists, and nobody else writes to it.
+    request : dict
+        JSON's types only; it becomes the manifest's `options`.
+    names : list of str
+        The splits that will be written.
+    overwrite : bool
+        Replace what another request left, or this one if it is finished.
+
+    Returns
+    -------
+    Journal, or None if the folder's manifest is that of the request.
+
+    Raises
+    ------
+    UserError
+        If the folder holds something else and `overwrite` is not given.
+    """
+    prepared, earlier = (folder / "manifest.json").exists(), _read_journal(folder)
+    same = (request, {**request, "on_error": "fail"})          # what "fail" let pass, the others let pass as it is
+    if prepared and not overwrite:
+        manifest = read_manifest(folder)
+        if manifest.options not in same:
+            raise UserError(f"--out {folder}: holds {manifest.dataset} of other sources or options; "
+                            f"choose another folder or give --overwrite")
+        (folder / JOURNAL).unlink(missing_ok=True)
+        return None
+    journal = Journal(folder, request)
+    if not prepared and earlier.get("request") in same:
+        vars(journal).update(earlier, request=request)
+        return journal
+    present = [f"{name}.{kind}" for name in names for kind in ("rec", "idx", "records.npy")
+               if (folder / f"{name}.{kind}").exists()]
+    if not overwrite and (earlier.get("splits") or earlier.get("progress")):
+        raise UserError(f"--out {folder}: holds an interrupted preparation of other sources or options; finish it with its "
+                        f"own command, choose another folder or give --overwrite")
+    if not overwrite and present:
+        raise UserError(f"--out {folder}: holds {', '.join(present)} of something else; "
+                        f"choose another folder or give --overwrite")
+    (folder / "manifest.json").unlink(missing_ok=True)         # first: what is half replaced must not look prepared
+    for leftover in [*present, *(_part(folder, name).name for name in names)]:
+        (folder / leftover).unlink(missing_ok=True)
+    journal.save()
+    return journal
+
+
+def _read_journal(folder):
+    try:
+        return json.loads((folder / JOURNAL).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise UserError(f"{folder / JOURNAL}: cannot be read ({error}); remove it and start again") from error
+
+
+# --- one split, growing -------------------------------------------------------------------------------------------
+
+class SplitWriter:
+    """The part file of one split, and what is known of the images so far."""
+
+    def __init__(self, journal, name):
+        self.journal, self.name, self.path = journal, name, _part(journal.folder, name)
+        self.rows, self.offsets, self.rows_digest = bytearray(), array("Q"), hashlib.sha256()
+        self.done, self.repaired, self.left_out = 0, [], []
+        final = journal.folder / f"{name}.rec"
+        if name in journal.progress and final.exists() and not self.path.exists():
+            os.replace(final, self.path)       # killed between the last two steps of `finish`
+        self.path.touch()
+        self._stream = open(self.path, "r+b", buffering=1 << 16)  # noqa: SIM115  closed by `close`
+        self._take_up(journal.progress.get(name, NOTHING_YET))
+        self.noted_at = time.monotonic()
+
+    def _take_up(self, noted):
+        """Go on where the journal stands, if the part file holds the records that it notes."""
+        with contextlib.suppress(struct.error, ValueError, OverflowError), \
+                progress(noted["bytes"], f"reading {self.path.name}", "B") as bar:
+            for payload, offset in itertools.islice(read_frames(self._stream), noted["records"]):
+                self._note(record_row(*key_and_label(payload), payload), offset)
+                bar.update(self._stream.tell() - offset)
+        if self._state() == {field: noted[field] for field in self._state()}:
+            self.done, self.repaired, self.left_out = noted["done"], list(noted["repaired"]), list(noted["left_out"])
+        else:
+            print(f"warning: {self.path} is not what the interrupted run wrote; {self.name} starts again", file=sys.stderr)
+            self.rows, self.offsets, self.rows_digest = bytearray(), array("Q"), hashlib.sha256()
+            self._stream.seek(0)
+        self._stream.truncate()
+
+    def _note(self, row, offset):
+        row = np.array(row, RECORD).tobytes()
+        self.rows += row
+        self.rows_digest.update(row)
+        self.offsets.append(offset)
+
+    def _state(self):
+        return {"records": len(self.offsets), "bytes": self._stream.tell(), "rows_sha256": self.rows_digest.hexdigest()}
+
+    def add(self, made):
+        if made.problem:
+            (self.repaired if made.record else self.left_out).append(f"{made.name}: {made.problem}")
+        if made.record:
+            self._note(made.row, self._stream.tell())
+            self._stream.write(made.record)
+        self.done += 1
+
+    def checkpoint(self):
+        """Make everything so far outlive a kill, or a power cut."""
+        self._stream.flush()
+        os.fsync(self._stream.fileno())
+        self.journal.progress[self.name] = {**self._state(), "done": self.done, "repaired": tuple(self.repaired),
+                                            "left_out": tuple(self.left_out)}
+        self.journal.save()
+        self.noted_at = time.monotonic()
+
+    def close(self):
+        self._stream.close()
+
+    def finish(self, classes, **described):
+        """Give the files their names, note the split as finished, and return it."""
+        folder, rows = self.journal.folder, np.frombuffer(self.rows, RECORD)
+        with atomic_path(folder / f"{self.name}.idx") as part, open(part, "w") as index:
+            index.writelines(f"{key}\t{offset}\n" for key, offset in zip(rows["key"].tolist(), self.offsets))
+        os.replace(self.path, folder / f"{self.name}.rec")
+        split = describe_split(folder, self.name, classes, rows, repaired=self.repaired, left_out=self.left_out, **described)
+        self.journal.splits[self.name] = vars(split)
+        del self.journal.progress[self.name]
+        self.journal.save()
+        return split
+
+
+def finished_split(journal, name):
+    """The split that an interrupted run finished, or None if it did not or the file is gone."""
+    if name not in journal.splits:
+        return None
+    split, rec = Split(**journal.splits[name]), journal.folder / f"{name}.rec"
+    if not rec.exists() or rec.stat().st_size != split.rec_bytes:
+        return None
+    return split
+
+
+def _part(folder, name):
+    return folder / f".{name}.rec.part"
