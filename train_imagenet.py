@@ -23,6 +23,7 @@ import mxnet as mx
 from mxnet import gluon
 
 from gluon_tricks.data.imagenet import ImagenetData, ImageNetRecordIter, SyntheticLoader, folder_loaders, record_loaders
+from gluon_tricks.data.manifest import open_split, read_manifest
 from gluon_tricks.dialects import ImagenetDialect
 from gluon_tricks.engines.single import create_engine
 from gluon_tricks.errors import UserError, run_main
@@ -82,11 +83,13 @@ def open_data(args):
     """Loaders for --synthetic, --use-rec (MXNet's iterator or ours) or class folders."""
     batch, size = global_batch_size(args), args.input_size
     if args.synthetic:
+        args.classes = args.classes or 1000
         train = SyntheticLoader(args.num_training_samples, batch, size, args.classes)
         return ImagenetData(train, SyntheticLoader(batch, batch, size, args.classes, 1), args.classes, "synthetic")
     if not args.use_rec:
         train, val, classes = folder_loaders(args.data_dir, batch, args.seed, size, args.crop_ratio, args.num_workers)
         return checked(args, ImagenetData(train, val, classes, ""))
+    manifest = manifest_of(args)
     flags = ("rec_train", "rec_train_idx", "rec_val", "rec_val_idx")
     paths = {flag: Path(getattr(args, flag)).expanduser() for flag in flags}
     for flag, path in paths.items():
@@ -99,11 +102,25 @@ def open_data(args):
         train, val = (ImageNetRecordIter(paths[f"rec_{part}"], paths[f"rec_{part}_idx"], batch, part == "train", size,
                                          args.crop_ratio, args.rgb_mean, args.rgb_std, args.num_workers, args.val_protocol)
                       for part in ("train", "val"))
-    return checked(args, ImagenetData(train, val, None, ""))
+    described = (len(manifest.classes), manifest.root_hash) if manifest else (None, "")
+    return checked(args, ImagenetData(train, val, *described))
+
+
+def manifest_of(args):
+    """The manifest beside --rec-train and --rec-val, its files and labels checked; None for records of other tools."""
+    folders = {Path(path).expanduser().parent for path in (args.rec_train, args.rec_val)}
+    folder = folders.pop()
+    if folders or not (folder / "manifest.json").is_file():
+        return None
+    manifest = read_manifest(folder)
+    for name in manifest.splits:
+        open_split(folder, name, manifest)
+    return manifest
 
 
 def checked(args, data):
-    """Refuse data that do not fit the flags."""
+    """Refuse data that do not fit the flags; without --classes, the data say how many there are."""
+    args.classes = args.classes or data.classes or 1000
     if data.classes is not None and data.classes != args.classes:
         raise UserError(f"--classes {args.classes}: the data have {data.classes}")
     if global_batch_size(args) > data.train.records:
@@ -240,6 +257,8 @@ def opening_lines(args, data, net, engine):
     if abs(peak_lr(args) - rule) > 1e-9:
         yield (f"warning: global batch {batch} ({args.batch_size} x {n}) with --lr {peak_lr(args):g}; the linear rule "
                f"0.1 x {batch}/256 gives {rule:g}")
+    yield f"data: {data.train.records} training images of {args.classes} classes, " + (
+        f"root hash {data.root_hash}" if data.root_hash else "without a manifest, so nothing vouches for them")
     zero, gammas = count_zero_gammas(net)
     yield f"{zero} of {gammas} gammas start at zero; weight decay on {'weights only' if args.no_wd else 'everything'}"
     if args.last_gamma and not zero:
@@ -312,7 +331,7 @@ def parse_args(argv):
     files.add_argument("--log-interval", type=int, default=50, help="batches between log lines (default 50; 0: none)")
     files.add_argument("--logging-file", default="train_imagenet.log", help="log file, appended to")
     ours = parser.add_argument_group("Not in GluonCV")
-    ours.add_argument("--classes", type=int, default=1000, help="(default 1000)")
+    ours.add_argument("--classes", type=int, default=None, help="default: what manifest or folders say, else 1000")
     ours.add_argument("--seed", type=int, default=0, help="decides initialisation, order, augmentation, mixup (default 0)")
     ours.add_argument("--lr-formula", choices=FORMULAS, default="head", help="of warm-up and decay (default head)")
     ours.add_argument("--auto-lr", action="store_true", help="linear scaling from 0.1 at 256 instead of --lr")
@@ -340,8 +359,10 @@ def parse_args(argv):
 def check_args(args):
     """Everything that can be wrong with a value by itself, before anything is opened."""
     check_common(args)
-    at_least(args, {"save_frequency": 0, "input_size": 1, "classes": 2, "num_training_samples": 1, "lr_decay_period": 0,
+    at_least(args, {"save_frequency": 0, "input_size": 1, "num_training_samples": 1, "lr_decay_period": 0,
                     "emulate_gpus": 0, "clip_gradient": 0})
+    if args.classes is not None:
+        at_least(args, {"classes": 2})
     for flag in ("rgb_mean", "rgb_std"):
         try:
             values = tuple(float(value) for value in getattr(args, flag).split(","))

@@ -15,7 +15,8 @@ from mxnet import gluon, nd
 
 import train_imagenet
 from gluon_tricks.data.imagenet import ImageNetRecordIter, RecordImages
-from gluon_tricks.data.recordio import write_image_records
+from gluon_tricks.data.manifest import Manifest, describe_split, record_row, write_manifest
+from gluon_tricks.data.recordio import RecordReader, write_image_records
 from gluon_tricks.engines.single import SingleProcess
 from gluon_tricks.errors import UserError
 from gluon_tricks.log_lines import read_log
@@ -273,6 +274,29 @@ def test_a_sample_count_that_is_not_the_datas_is_refused(records, tmp_path):
     flags = rec_flags(records)
     flags[flags.index("24")] = "1000"
     assert "--num-training-samples 1000: the training set has 24" in run(tmp_path, *flags, check=2).stderr
+
+
+def test_the_manifest_says_how_many_classes_and_vouches_for_the_data(records, tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    classes, splits = list("abcd"), {}
+    for name in ("train", "val"):
+        for suffix in ("rec", "idx"):
+            (data / f"{name}.{suffix}").write_bytes((records / f"{name}.{suffix}").read_bytes())
+        reader = RecordReader(data / f"{name}.rec")
+        rows = [record_row(i, int(reader.read_image(i)[0]), reader.read(i)) for i in range(len(reader))]
+        splits[name] = describe_split(data, name, classes, rows)
+    write_manifest(data, Manifest("imagenet", classes, {}, splits, "test"))
+    flags = rec_flags(data)
+    args = parse(*flags, "--data-backend", "ours", "--batch-size", "8")
+    train_imagenet.open_data(args)
+    assert args.classes == 4
+    done = run(tmp_path, *flags, "--data-backend", "ours", "--max-updates", "1")
+    assert "24 training images of 4 classes, root hash" in done.stderr
+    assert "--classes 5: the data have 4" in run(tmp_path / "b", *flags, "--classes", "5", check=2).stderr
+    with open(data / "val.rec", "r+b") as stream:
+        stream.truncate(100)
+    assert "val.rec" in run(tmp_path / "c", *flags, check=2).stderr
 
 
 # --- models -------------------------------------------------------------------------------------------------------
