@@ -128,6 +128,7 @@ class ImageNetRecordIter:
         self.batch_size, self.train, self.protocol = batch_size, train, protocol
         whole, rest = divmod(self.records, batch_size)
         self.batches_per_epoch = whole if train else whole + (rest > 0)
+        self._fresh = True
         common = {"path_imgrec": str(rec), "path_imgidx": str(idx), "preprocess_threads": max(1, num_workers),
                   "batch_size": batch_size, "data_shape": (3, size, size), "verbose": False, "device_id": -1,
                   **dict(zip(("mean_r", "mean_g", "mean_b"), mean)), **dict(zip(("std_r", "std_g", "std_b"), std))}
@@ -149,8 +150,9 @@ class ImageNetRecordIter:
         if start:
             raise UserError(f"--data-backend mxnet: MXNet's iterator cannot go on at batch {start} of an epoch; "
                             f"resume at an epoch's start, or use --data-backend ours")
-        self._iter.reset()
-        seen = 0
+        if not self._fresh:            # reading ahead may have overrun the end of few records before a reset at the start
+            self._iter.reset()
+        self._fresh, seen = False, 0
         while not self.train or seen < self.batches_per_epoch * self.batch_size:
             try:
                 batch = self._iter.next()
