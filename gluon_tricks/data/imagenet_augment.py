@@ -5,7 +5,7 @@
     GluonCV   with record files (behind all published logs but one): MXNet's iterator. Ratio uniform, then width and height
               swapped with probability 1/2; if ten tries fail, a centre crop without rescaling; brightness, contrast and
               saturation in random order, *no hue*; noise with one draw per eigenvector; flip last. In uint8.
-              With image folders: ratio log-uniform; the fallback is resized; flip before jitter.
+              With image folders: ratio log-uniform; flip before jitter.
     here      GluonCV's record law, in float32 after the resize. Hue as the paper has it is the option `hue`.
 
 Validation: the shorter side to ceil(size / crop_ratio), then the centre.
@@ -129,7 +129,9 @@ class ImagenetTrainTransform:
         """One image with the generator of its record and epoch."""
         crop = sample_crop(*image.shape[:2], rng, self.law)
         if crop is None:
-            image = center_crop(resize_short(image, self.size) if self.law == "folder" else image, self.size)
+            if self.law == "folder":           # of an image smaller than `size`: the largest square, scaled up after
+                image = center_crop(image, min(self.size, *image.shape[:2]))
+            image = center_crop(image, self.size)
         else:
             top, left, height, width = crop
             image = cv2.resize(image[top:top + height, left:left + width], (self.size, self.size),

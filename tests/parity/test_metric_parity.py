@@ -41,15 +41,15 @@ def counted_by_the_loop(metric, targets, batches, ctx):
     """The epoch's training metric at rate 0, so that the net stays what it is."""
     engine, net, progress = SingleProcess(ctx), net_on(ctx), Progress()
     trainer = engine.trainer(net, mx.optimizer.NAG(learning_rate=0.0, momentum=0.9))
-    train_epoch(net, batches, targets, gluon.loss.SoftmaxCrossEntropyLoss(sparse_label=False), metric, trainer, lambda n: 0.0,
-                engine, progress, lambda meter: None)
+    loss = gluon.loss.SoftmaxCrossEntropyLoss(sparse_label=False)
+    train_epoch(net, batches, targets, loss, metric, trainer, lambda n: 0.0, engine, progress, lambda meter: None)
     return progress.train_metric
 
 
 def counted_by_mxnet(metric, batches, ctx, mixup):
     net = net_on(ctx)
     for batch in batches.epoch(0):
-        data, label = (gluon.utils.split_and_load(part, ctx_list=ctx, even_split=False) for part in (batch.data, batch.label))
+        data, label = (gluon.utils.split_and_load(part, ctx, even_split=False) for part in (batch.data, batch.label))
         outputs = [net(x) for x in data]
         if mixup:
             metric.update([smoothed(y) for y in label], [nd.softmax(z) for z in outputs])

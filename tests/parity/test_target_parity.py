@@ -1,4 +1,4 @@
-"""Smoothing and mixup as the scripts apply them, against the arithmetic of GluonCV's scripts, written here from the flags."""
+"""Smoothing and mixup as the scripts apply them, against the arithmetic of GluonCV's scripts, written again in numpy."""
 
 import mxnet as mx
 import numpy as np
