@@ -5,8 +5,10 @@
     GluonCV   with record files (behind all published logs but one): MXNet's iterator. Ratio uniform, then width and height
               swapped with probability 1/2; if ten tries fail, a centre crop without rescaling; brightness, contrast and
               saturation in random order, *no hue*; noise with one draw per eigenvector; flip last. In uint8.
-              With image folders: ratio log-uniform; flip before jitter.
-    here      GluonCV's record law, in float32 after the resize. Hue as the paper has it is the option `hue`.
+              With image folders: ratio log-uniform; flip before jitter; a pixel's grey, about which saturation turns, is
+              0.114 x blue, for Gluon's operator loses the rest of the sum.
+    here      GluonCV's record law, in float32 after the resize, and the folders' crop. Every saturation turns about the
+              true grey. Hue as the paper has it is the option `hue`.
 
 Validation: the shorter side to ceil(size / crop_ratio), then the centre.
 """
