@@ -170,6 +170,7 @@ def test_the_bounds_of_area_and_ratio_are_reached_and_kept(law):
     area, ratio = boxes[:, 2] * boxes[:, 3] / 1e6, boxes[:, 3] / boxes[:, 2]
     assert 0.0795 < area.min() < 0.085 and 0.97 < area.max() <= 1.0
     assert 0.745 < ratio.min() < 0.755 and 1.325 < ratio.max() < 1.342
+    assert stats.binomtest((boxes[:, 3] > boxes[:, 2]).sum(), (boxes[:, 3] != boxes[:, 2]).sum()).pvalue > LEAST_P
     assert (boxes[:, 0] + boxes[:, 2]).max() <= 1000 and (boxes[:, 1] + boxes[:, 3]).max() <= 1000
 
 
@@ -237,7 +238,7 @@ def test_gluons_brightness_and_contrast_have_the_same_law():
 
 
 def test_gluons_saturation_is_not_reproduced_for_it_takes_a_ninth_of_blue_for_grey():
-    """MXNet 1.9.1 keeps the last product of the sum that is a pixel's grey, so images from folders lose brightness as well."""
+    """MXNet 1.9.1 keeps the last product of the sum that is a pixel's grey; images from folders change brightness as well."""
     rgb = np.array([60.0, 120.0, 200.0])
     image = nd.array(np.broadcast_to(rgb, (2, 2, 3)))
     theirs = nd.image.random_saturation(image, 0.5, 0.5 + 1e-6).asnumpy()[0, 0]
