@@ -25,6 +25,7 @@ class ImagenetData(NamedTuple):
     val: object
     classes: int             # as the data have it; None where nothing says
     root_hash: str
+    exact: object            # makes the validation loader that yields every image once
 
 
 class RecordImages:
