@@ -34,8 +34,10 @@ from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import make_folder
 from gluon_tricks.log_lines import namespace_line
 from gluon_tricks.models import GroupNorm, get_model
+from gluon_tricks.models.initializers import imagenet_initializer
 from gluon_tricks.optim.lr_schedule import MODES, lr_schedule
 from gluon_tricks.optim.parameter_average import ParameterAverage
+from gluon_tricks.presets import PRESETS, overrides, parse_with_preset
 from gluon_tricks.published import reference_of
 from gluon_tricks.randomness import MIXUP, generator, net_seed
 from gluon_tricks.run import Run, RunPaths
@@ -57,7 +59,7 @@ from gluon_tricks.tricks.label_smoothing import smooth_one_hot
 from gluon_tricks.tricks.linear_scaling import linear_scaled_lr
 from gluon_tricks.tricks.low_precision import create_loss_scale
 from gluon_tricks.tricks.lr_warmup import FORMULAS
-from gluon_tricks.tricks.mixup import mixup, sample_lam
+from gluon_tricks.tricks.mixup import mixup, sample_lam, sample_partners
 from gluon_tricks.tricks.no_bias_decay import exempt_from_decay
 from gluon_tricks.tricks.zero_gamma import count_zero_gammas
 
@@ -101,7 +103,8 @@ def open_data(args):
         val = SyntheticLoader(batch, batch, size, args.classes, 1)
         return ImagenetData(train, val, args.classes, "synthetic", lambda: val)
     if not (args.use_rec or args.data_backend.startswith("dali")):
-        train, val, classes = folder_loaders(args.data_dir, batch, args.seed, size, args.crop_ratio, args.num_workers)
+        train, val, classes = folder_loaders(args.data_dir, batch, args.seed, size, args.crop_ratio, args.num_workers,
+                                             args.crop_law or "folder", args.colors)
         return checked(args, ImagenetData(train, val, classes, "", lambda: val))
     manifest = manifest_of(args)
     described = (len(manifest.classes), manifest.root_hash) if manifest else (None, "")
@@ -118,7 +121,7 @@ def record_backend(args, batch, size):
     pixels = size, args.crop_ratio, args.rgb_mean, args.rgb_std
     if args.data_backend == "ours":
         train, val = record_loaders(rec_path(args, "rec_train"), rec_path(args, "rec_val"), batch, args.seed, *pixels,
-                                    args.num_workers, args.on_bad_record)
+                                    args.num_workers, args.on_bad_record, args.crop_law or "rec", args.colors)
         return train, val, lambda: val
     if args.data_backend.startswith("dali"):
         make = functools.partial(DaliLoader, batch_size=batch, decode_on=args.data_backend[-3:], num_gpus=args.num_gpus,
@@ -188,7 +191,7 @@ def model_kwargs(args):
 
 
 def build_net(args, engine):
-    """The net as GluonCV's script starts it: MSRAPrelu, or --resume-params."""
+    """The net as it starts: from --init, or from --resume-params."""
     start_precision(args.dtype)
     net = get_model(args.model, classes=args.classes, fix_last_gamma=args.fix_last_gamma,
                     fix_use_se=args.fix_use_se, **model_kwargs(args))
@@ -197,7 +200,7 @@ def build_net(args, engine):
     if args.resume_params:
         load_params(net, "--resume-params", args.resume_params, engine)
     else:
-        net.initialize(mx.init.MSRAPrelu(), ctx=engine.ctx)
+        net.initialize(imagenet_initializer(args.init), ctx=engine.ctx)
     make_ready(net, args.input_size, args.dtype, args.mode, engine)
     if args.no_wd:
         exempt_from_decay(net)
@@ -237,17 +240,19 @@ def nag(args):
 def training_targets(args, engine):
     """`(targets, loss, metric)`: what `train_epoch` shows the net and how it counts."""
     eta = args.label_smoothing_eps if args.label_smoothing else 0.0
-    distill = args.teacher is not None and args.hard_weight < 1
+    distill = args.teacher is not None and (args.hard_weight < 1 or args.soft_weight is not None)
     dense = args.mixup or args.label_smoothing or distill
     teacher = build_teacher(args, engine) if distill else None
     criterion = gluon.loss.SoftmaxCrossEntropyLoss(sparse_label=not dense)
-    distillation = DistillationLoss(args.temperature, args.hard_weight) if distill else None
+    distillation = DistillationLoss(args.temperature, args.hard_weight, args.soft_weight) if distill else None
 
     def targets(data, label, epoch, batch):
-        target = smooth_one_hot(label, args.classes, eta) if dense else label
+        target = smooth_one_hot(label, args.classes, eta, args.label_smoothing_rule) if dense else label
         if args.mixup and epoch < args.num_epochs - args.mixup_off_epoch:
-            lam = sample_lam(args.mixup_alpha, generator(args.seed, MIXUP, epoch, batch))
-            data, target = mixup(data, target, lam)
+            rng = generator(args.seed, MIXUP, epoch, batch)
+            lam = sample_lam(args.mixup_alpha, rng)
+            partners = sample_partners(len(data), rng) if args.mixup_partners == "random" else None
+            data, target = mixup(data, target, lam, partners)
         data = data.astype(compute_dtype(args.dtype), copy=False)
         counted = target if args.mixup else label
         # the teacher sees the mixed image, in predict mode
@@ -332,6 +337,8 @@ def opening_lines(args, data, net, engine):
     match = reference_of(vars(args), "imagenet")
     if match.departures:
         yield f"warning: departs from the published run {match.reference.name} in {', '.join(match.departures)}"
+    beside = f"; overrides: {', '.join(overrides(args))}" if overrides(args) else ""
+    yield f"preset {args.preset}{beside}"
     yield f"data: {data.train.records} training images of {args.classes} classes, " + (
         f"root hash {data.root_hash}" if data.root_hash else "without a manifest, so nothing vouches for them")
     zero, gammas = count_zero_gammas(net)
@@ -414,10 +421,9 @@ def parse_args(argv):
     ours = parser.add_argument_group("Not in GluonCV")
     ours.add_argument("--classes", type=int, default=None, help="default: what manifest or folders say, else 1000")
     ours.add_argument("--seed", type=int, default=0, help="decides initialisation, order, augmentation, mixup (default 0)")
-    ours.add_argument("--lr-formula", choices=FORMULAS, default="head", help="of warm-up and decay (default head)")
+    ours.add_argument("--as", dest="preset", choices=tuple(PRESETS), default="gluoncv",
+                      help="where paper and GluonCV differ; the flags of the next group (default gluoncv)")
     ours.add_argument("--auto-lr", action="store_true", help="linear scaling from 0.1 at 256 instead of --lr")
-    ours.add_argument("--fix-last-gamma", action="store_true",
-                      help="zero gamma as the paper means it, where GluonCV ignores --last-gamma or inverts it")
     ours.add_argument("--fix-use-se", action="store_true", help="--use_se makes resnext* the se_resnext* of the same size")
     ours.add_argument("--label-smoothing-eps", type=float, default=0.1, help="(default 0.1)")
     ours.add_argument("--clip-gradient", type=float, default=0.0, help="clip each gradient element (default: no)")
@@ -429,8 +435,6 @@ def parse_args(argv):
                       help="passes of --batch-size per device and update, gradients summed (default 1)")
     ours.add_argument("--emulate-gpus", type=int, default=0,
                       help="compute the batch of so many devices on one: BatchNorm and mixup per part, gradients summed")
-    ours.add_argument("--val-protocol", choices=("gluoncv", "exact"), default="gluoncv",
-                      help="MXNet's sliding window, or every image once (default gluoncv)")
     ours.add_argument("--on-bad-record", choices=("fail", "skip"), default="fail", help="with --data-backend ours")
     ours.add_argument("--synthetic", action="store_true", help="random images: throughput without data")
     ours.add_argument("--resume", metavar="auto|FILE", default="", help="auto: go on where a run in --save-dir stopped")
@@ -439,7 +443,19 @@ def parse_args(argv):
     ours.add_argument("--max-updates", type=int, default=0, help="stop after so many updates in all")
     ours.add_argument("--json-log", metavar="FILE", help="metrics.jsonl (default: in a folder named after the log)")
     ours.add_argument("--tensorboard", metavar="DIR", help="also write TensorBoard scalars there")
-    args = parser.parse_args(argv)
+    choices = parser.add_argument_group("Paper or GluonCV (set by --as, with --data-backend and --hard-weight)")
+    choices.add_argument("--lr-formula", choices=FORMULAS, help="of warm-up and decay")
+    choices.add_argument("--val-protocol", choices=("gluoncv", "exact"), help="MXNet's sliding window, or every image once")
+    choices.add_argument("--init", choices=("gluoncv", "paper"), help="MSRAPrelu, or Xavier by channels")
+    choices.add_argument("--crop-law", choices=("rec", "folder", "paper"),
+                         help="how random crops are drawn (default of gluoncv: as GluonCV's record files or folders)")
+    choices.add_argument("--colors", choices=("gluoncv", "paper"), help="jitter of contrast, or of hue")
+    choices.add_argument("--fix-last-gamma", action=argparse.BooleanOptionalAction,
+                         help="zero gamma where GluonCV ignores --last-gamma or inverts it")
+    choices.add_argument("--label-smoothing-rule", choices=("gluoncv", "paper"), help="eta / K, or eps / (K - 1)")
+    choices.add_argument("--soft-weight", type=float, help="weight of the teacher; GluonCV: 1 - hard-weight; paper: both 1")
+    choices.add_argument("--mixup-partners", choices=("reversed", "random"), help="who is mixed with whom")
+    args = parse_with_preset(parser, argv)
     check_args(args)
     return args
 
@@ -463,6 +479,9 @@ def check_args(args):
         args.crop_ratio = 0.875
     if args.data_backend.startswith("dali") and not args.num_gpus:
         raise UserError(f"--data-backend {args.data_backend}: DALI delivers to GPUs; give --num-gpus, or use mxnet or ours")
+    if args.data_backend != "ours" and args.use_rec and (args.colors == "paper" or args.crop_law in ("folder", "paper")):
+        raise UserError(f"--data-backend {args.data_backend}: has GluonCV's crops and colours only; give "
+                        f"--data-backend ours, or leave --crop-law and --colors at rec and gluoncv")
     if args.use_se and not args.fix_use_se:
         raise UserError(f"--use_se: has no effect in GluonCV's script; give --fix-use-se too, or the model se_{args.model}")
     if bool(args.resume_epoch) != bool(args.resume_states) or args.resume_states and not args.resume_params:
@@ -487,6 +506,8 @@ def check_args(args):
     if not args.hard_weight >= 0 or args.temperature <= 0:
         raise UserError(f"--hard-weight {args.hard_weight}, --temperature {args.temperature}: must not be negative, and "
                         f"positive")
+    if args.soft_weight is not None and args.soft_weight < 0:
+        raise UserError(f"--soft-weight {args.soft_weight}: must not be negative")
     if not 0 <= args.label_smoothing_eps < 1:
         raise UserError(f"--label-smoothing-eps {args.label_smoothing_eps}: must be in [0, 1)")
     if args.auto_lr:

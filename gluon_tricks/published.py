@@ -141,6 +141,8 @@ DEFAULTS = {
     "mixup": False, "mixup_alpha": 0.2, "mixup_off_epoch": 0, "input_size": 224, "crop_ratio": 0.875,
     "use_pretrained": False, "resume_from": None, "auto_aug": False, "dropblock_prob": 0.0, "use_sk": False,
     "use_avd": False, "fix_last_gamma": False, "label_smoothing_eps": 0.1, "clip_gradient": 0.0,
+    "init": "gluoncv", "colors": "gluoncv", "label_smoothing_rule": "gluoncv", "mixup_partners": "reversed",
+    "soft_weight": None,
     "num_training_samples": TRAIN_IMAGES["imagenet"],
 }
 CIFAR_DEFAULTS = {**DEFAULTS, "mixup_alpha": 1.0, "mixup_off_epoch": 20, "input_size": 32,
@@ -161,11 +163,11 @@ def recipe(args, dataset):
     if values["lr_mode"] != "step":
         without_effect |= {"lr_decay", "lr_decay_epoch"}
     if not values["mixup"]:
-        without_effect |= {"mixup_alpha", "mixup_off_epoch"}
+        without_effect |= {"mixup_alpha", "mixup_off_epoch", "mixup_partners"}
     if not values["label_smoothing"]:
-        without_effect |= {"label_smoothing_eps"}
+        without_effect |= {"label_smoothing_eps", "label_smoothing_rule"}
     if not values["teacher"]:
-        without_effect |= {"temperature", "hard_weight"}
+        without_effect |= {"temperature", "hard_weight", "soft_weight"}
     return {key: value for key, value in values.items() if key not in without_effect}
 
 

@@ -339,6 +339,26 @@ def test_other_settings_train(tmp_path, flags):
     assert "stopped by --max-updates 2" in run(tmp_path, *flags, "--max-updates", "2").stderr
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_the_published_resnet50_v1d_mixup_command_made_small(records, tmp_path, dtype):
+    """Eight emulated devices of two images, 32 px; the published float16 needs a GPU."""
+    words = shlex.split(PUBLISHED["resnet50_v1d-mixup"].command)
+    published = words[next(i for i, word in enumerate(words) if word.endswith("train_imagenet.py")) + 1:]
+    done = run(tmp_path, *published, "--num-gpus", "0", "--emulate-gpus", "8", "--batch-size", "2", "--dtype", dtype,
+               *rec_flags(records), "--input-size", "32", "-j", "1", "--auto-lr", "--max-updates", "2",
+               "--logging-file", f"{tmp_path}/run.log", "--save-dir", f"{tmp_path}/params", "--data-backend", "ours")
+    assert "stopped by --max-updates 2" in done.stderr
+    assert "16 of 55 gammas start at zero; weight decay on weights only" in done.stderr
+    assert "global batch 16 = 2 per device x 8 devices, as 8 devices would compute them," in done.stderr
+
+
+def test_the_papers_preset_trains(records, tmp_path):
+    done = run(tmp_path, *rec_flags(records), "--as", "paper", "--mixup", "--label-smoothing", "--lr-mode", "cosine", "--lr",
+               "0.01", "--num-epochs", "2", "--lr-formula", "logs")
+    assert "preset paper; overrides: --lr-formula logs" in done.stderr
+    assert len(read_log(tmp_path / "run.log").epochs) == 2
+
+
 def test_mxnets_iterator_trains(records, tmp_path):
     run(tmp_path, *rec_flags(records), "--num-epochs", "1", "--lr", "0.01")
     assert len(read_log(tmp_path / "run.log").epochs) == 1
