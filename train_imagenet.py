@@ -153,7 +153,7 @@ def manifest_of(args):
         folder = rec_path(args, f"rec_{part}").parent
         if (folder / "manifest.json").is_file():
             manifests[part] = read_manifest(folder)
-            open_split(folder, part, manifests[part])
+            open_split(folder, rec_path(args, f"rec_{part}").stem, manifests[part])
     if len({manifest.classes_sha256 for manifest in manifests.values()}) > 1:
         raise UserError(f"--rec-val {args.rec_val}: its labels are by another list of classes than those of --rec-train "
                         f"{args.rec_train} (the SHA-256 in their manifests differs); prepare both in one go")
