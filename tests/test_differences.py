@@ -22,7 +22,8 @@ def test_every_setting_of_the_presets_has_a_row_with_their_values():
 
 def test_the_papers_distillation_doubles_loss_and_gradient(tmp_path):
     """Weights 1 and 1 instead of 0.5 and 0.5; only the tiny weight decay keeps the update from doubling too."""
-    found = re.fullmatch(r"loss (\S+) -> (\S+); rate \S+; change of the weights (\S+) % apart", effect(row("soft_weight"), tmp_path))
+    words = effect(row("soft_weight"), tmp_path)
+    found = re.fullmatch(r"loss (\S+) -> (\S+); rate \S+; change of the weights (\S+) % apart", words)
     assert float(found[2]) == pytest.approx(2 * float(found[1]), rel=1e-5)
     assert float(found[3]) == pytest.approx(100, abs=0.5)
 
