@@ -6,8 +6,10 @@
     GluonCV   with record files (behind all published logs but one): MXNet's iterator. Ratio uniform, then width and height
               swapped with probability 1/2; if ten tries fail, a centre crop without rescaling; brightness, contrast and
               saturation in random order, *no hue*; noise with one draw per eigenvector; flip last. In uint8.
-              With image folders: ratio log-uniform; the fallback is resized; flip before jitter.
-    here      either law and either set of colours, in float32 after the resize.
+              With image folders: ratio log-uniform; flip before jitter; a pixel's grey, about which saturation turns, is
+              0.114 x blue, for Gluon's operator loses the rest of the sum.
+    here      each law of the crop and either set of colours, in float32 after the resize. Every saturation turns about
+              the true grey.
 
 Validation: the shorter side to ceil(size / crop_ratio), then the centre.
 """
@@ -133,7 +135,11 @@ class ImagenetTrainTransform:
         """One image with the generator of its record and epoch."""
         crop = sample_crop(*image.shape[:2], rng, self.law)
         if crop is None:
-            image = center_crop(image if self.law == "rec" else resize_short(image, self.size), self.size)
+            if self.law == "folder":           # of an image smaller than `size`: the largest square, scaled up after
+                image = center_crop(image, min(self.size, *image.shape[:2]))
+            elif self.law == "paper":
+                image = resize_short(image, self.size)
+            image = center_crop(image, self.size)
         else:
             top, left, height, width = crop
             image = cv2.resize(image[top:top + height, left:left + width], (self.size, self.size),
