@@ -17,6 +17,7 @@ SUBCOMMANDS = {
     "doctor": "what works on this machine, what does not, and the remedy",
     "compare": "a run's log beside GluonCV's published one",
     "models": "the nets: parameters and multiply-adds, layer by layer, beside the paper's",
+    "differences": "where paper and GluonCV differ, and what each choice does to the first update",
     "tables": "the paper's tables as commands, one per row",
     "evaluate": "the accuracy of saved parameters on a validation set",
     "export": "saved parameters as a deployable model",
@@ -60,7 +61,7 @@ def module_of(name):
 def usage(names):
     """The text of --help."""
     lines = [f"usage: {PROG} SUBCOMMAND ...", ""]
-    lines += [f"  {name:<10}{SUBCOMMANDS[name]}" for name in names]
+    lines += [f"  {name:<12}{SUBCOMMANDS[name]}" for name in names]
     lines += ["", f"Example:  {PROG} doctor", f"Flags of one of them:  {PROG} {names[0]} --help"]
     return "\n".join(lines)
 

@@ -25,6 +25,7 @@ class ImagenetData(NamedTuple):
     val: object
     classes: int             # as the data have it; None where nothing says
     root_hash: str
+    exact: object            # makes the validation loader that yields every image once
 
 
 class RecordImages:
@@ -178,22 +179,22 @@ def decode_rgb(encoded):
 
 
 def record_loaders(train_rec, val_rec, batch_size, seed, size, crop_ratio, mean, std, num_workers, on_bad_record="fail",
-                   hue=0.0):
+                   law="rec", colors="gluoncv"):
     """This kit's own loaders over two record files."""
     train, val = RecordImages(train_rec, on_bad_record), RecordImages(val_rec, on_bad_record)
-    return (RecordLoader(train, ImagenetTrainTransform(seed, size, mean, std, "rec", hue), batch_size, seed, "discard",
+    return (RecordLoader(train, ImagenetTrainTransform(seed, size, mean, std, law, colors), batch_size, seed, "discard",
                          num_workers),
             RecordLoader(val, ImagenetTestTransform(size, crop_ratio, mean, std), batch_size, None, "keep", num_workers))
 
 
-def folder_loaders(data_dir, batch_size, seed, size, crop_ratio, num_workers, hue=0.0):
+def folder_loaders(data_dir, batch_size, seed, size, crop_ratio, num_workers, law="folder", colors="gluoncv"):
     """This kit's loaders over `train/` and `val/` class folders, with GluonCV's folder law and normalisation."""
     train, val = (FolderImages(Path(data_dir).expanduser() / part) for part in ("train", "val"))
     if train.classes != val.classes:
         odd = sorted(set(train.classes).symmetric_difference(val.classes))[0]
         raise UserError(f"--data-dir {data_dir}: class {odd} is in only one of train/ and val/")
     mean, std = FOLDER_MEAN, FOLDER_STD
-    return (RecordLoader(train, ImagenetTrainTransform(seed, size, mean, std, "folder", hue), batch_size, seed, "discard",
+    return (RecordLoader(train, ImagenetTrainTransform(seed, size, mean, std, law, colors), batch_size, seed, "discard",
                          num_workers),
             RecordLoader(val, ImagenetTestTransform(size, crop_ratio, mean, std), batch_size, None, "keep", num_workers),
             len(train.classes))
