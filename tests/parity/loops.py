@@ -54,22 +54,24 @@ def arrays_of(net):
 
 
 def train_ours(args, net, batches, engine):
-    """Losses of the updates (mean over samples), training metric of each epoch, arrays afterwards."""
+    """Losses of the updates (mean over samples), training metric of each epoch, arrays after one update and at the end."""
     targets, loss, metric = train_imagenet.training_targets(args, engine)
     trainer, schedule = engine.trainer(net, train_imagenet.nag(args)), train_imagenet.learning_rate(args)
-    progress, losses, metrics = Progress(), [], []
-    for _ in range(len(batches.batches) // BATCHES_PER_EPOCH or 1):
+    progress, losses, metrics, first = Progress(), [], [], {}
+    for _ in range(len(batches.batches) // BATCHES_PER_EPOCH):
         sums = [0.0]
 
         def note(meter, sums=sums):
             meter.drain()
             sums.append(progress.loss_sum)
+            if progress.num_update == 1:
+                first.update(arrays_of(net))
 
         train_epoch(net, batches, targets, loss, metric, trainer, schedule, engine, progress, note)
         losses += list(np.diff(sums) / batches.batch_size)
         metrics.append(progress.train_metric)
         progress.next_epoch()
-    return SimpleNamespace(losses=losses, metrics=metrics, arrays=arrays_of(net))
+    return SimpleNamespace(losses=losses, metrics=metrics, first=first, arrays=arrays_of(net))
 
 
 def gluoncvs_net(args, ours, ctx, **kwargs):
@@ -114,7 +116,7 @@ def train_gluoncvs(args, net, batches, ctx, teacher=None):
         criterion = gluon.loss.SoftmaxCrossEntropyLoss(sparse_label=not dense)
     metric = mx.metric.RMSE() if args.mixup else mx.metric.Accuracy()
     eta = 0.1 if args.label_smoothing else 0.0
-    losses, metrics = [], []
+    losses, metrics, first = [], [], None
     for epoch in range(epochs):
         metric.reset()
         for number, (images, labels) in enumerate(batches.of_epoch(epoch)):
@@ -139,9 +141,10 @@ def train_gluoncvs(args, net, batches, ctx, teacher=None):
                 value.backward()
             trainer.step(batch_size)
             losses.append(sum(float(value.sum().asscalar()) for value in values) / batch_size)
+            first = first or arrays_of(net)
             if args.mixup:
                 metric.update(target, [nd.softmax(z) for z in outputs])
             else:
                 metric.update(hard, outputs)
         metrics.append(metric.get()[1])
-    return SimpleNamespace(losses=losses, metrics=metrics, arrays=arrays_of(net))
+    return SimpleNamespace(losses=losses, metrics=metrics, first=first, arrays=arrays_of(net))

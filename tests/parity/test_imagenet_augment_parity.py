@@ -91,12 +91,14 @@ def test_validation_images_of_folders_are_gluons(size, resize):
     np.testing.assert_allclose(got, expected, atol=2e-6)
 
 
-@pytest.mark.parametrize("size", [56, 75])
-def test_validation_images_of_records_are_mxnets(size, tmp_path):
+@pytest.mark.parametrize("size, resize", [(56, 64), (75, 86)])
+def test_validation_images_of_records_are_mxnets(size, resize, tmp_path):
     images = [smooth_image(*shape) for shape in VALIDATION_SIZES]
     rec = write_png_records(tmp_path, images)
+    expected = next(mxnets_iterator(rec, size, len(images), resize=resize, mean_r=123.68, mean_g=116.779, mean_b=103.939,
+                                    std_r=58.393, std_g=57.12, std_b=57.375))
     iterator = ImageNetRecordIter(rec, rec.with_suffix(".idx"), len(images), False, size, mean=RGB_MEAN, std=RGB_STD)
-    expected = next(iter(iterator.epoch(0))).data.asnumpy()
+    np.testing.assert_array_equal(next(iter(iterator.epoch(0))).data.asnumpy(), expected)
     got = ImagenetTestTransform(size)(images, range(len(images)), 0)
     grey_level = 1 / min(RGB_STD)
     assert np.abs(got - expected).max() < 1.01 * grey_level          # two versions of OpenCV round bilinear weights
@@ -238,7 +240,7 @@ def test_gluons_brightness_and_contrast_have_the_same_law():
 
 
 def test_gluons_saturation_is_not_reproduced_for_it_takes_a_ninth_of_blue_for_grey():
-    """MXNet 1.9.1 keeps the last product of the sum that is a pixel's grey; images from folders change brightness as well."""
+    """MXNet 1.9.1 keeps the last product of the sum that is a pixel's grey, and so changes brightness as well."""
     rgb = np.array([60.0, 120.0, 200.0])
     image = nd.array(np.broadcast_to(rgb, (2, 2, 3)))
     theirs = nd.image.random_saturation(image, 0.5, 0.5 + 1e-6).asnumpy()[0, 0]
