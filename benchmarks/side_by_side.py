@@ -113,7 +113,7 @@ def reference(args):
         if epoch:
             data.reset()
         for batch in data:
-            images, labels = batch.data[0], batch.label[0]
+            images, labels = (gluon.utils.split_and_load(array, [mx.cpu()])[0] for array in (batch.data[0], batch.label[0]))
             with autograd.record():
                 outputs = net(images)
                 loss = criterion(outputs, labels)
