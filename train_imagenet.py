@@ -24,6 +24,7 @@ from mxnet import gluon
 
 from gluon_tricks.data.imagenet import ImagenetData, ImageNetRecordIter, SyntheticLoader, folder_loaders, record_loaders
 from gluon_tricks.data.manifest import open_split, read_manifest
+from gluon_tricks.data.sliding_window import sample_counts
 from gluon_tricks.dialects import ImagenetDialect
 from gluon_tricks.engines.single import create_engine
 from gluon_tricks.errors import UserError, run_main
@@ -267,8 +268,9 @@ def opening_lines(args, data, net, engine):
     if args.warmup_lr:
         yield "warning: --warmup-lr has no effect, here as in GluonCV's script; warm-up starts from 0"
     if args.data_backend == "mxnet" and args.use_rec:
-        yield (f"validation protocol {args.val_protocol}"
-               + ("" if args.val_protocol == "exact" else ": MXNet's sliding window, as in the published logs"))
+        yield (f"validation protocol {args.val_protocol}" + ("" if args.val_protocol == "exact" else (
+            f": MXNet's sliding window, as in the published logs, of "
+            f"{' or '.join(map(str, sample_counts(data.val.records, batch)))} samples")))
 
 
 # --- flags --------------------------------------------------------------------------------------------------------

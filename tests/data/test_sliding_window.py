@@ -1,0 +1,112 @@
+"""The sliding window of MXNet's record iterator: by a walk over the file, by MXNet itself, and in every published log."""
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gluon_tricks.data.imagenet import ImageNetRecordIter
+from gluon_tricks.data.recordio import write_image_records
+from gluon_tricks.data.sliding_window import batches_before, is_counted_over, sample_counts, samples_in_pass
+from gluon_tricks.errors import UserError
+from gluon_tricks.published import VAL_IMAGES, catalogue, curve
+
+SYNTHETIC = "resnet152_v1d"                # its validation errors are the straight line (120 - epoch) / 120
+IMAGENET = [name for name, run in catalogue().items() if run.script == "train_imagenet.py"]
+
+
+def samples_by_walking(passes, records, batch_size):
+    """Samples of each pass: take whole batches until the file's end is reached, borrow the missing from its start."""
+    counts, place = [], 0
+    for _ in range(passes):
+        count = 0
+        while place < records:
+            place, count = place + batch_size, count + batch_size
+        counts.append(count)
+        place -= records                   # what was borrowed is not seen again
+    return counts
+
+
+@given(st.integers(1, 500), st.integers(1, 500))
+def test_passes_are_those_of_a_walk_over_the_file(records, batch_size):
+    walked = samples_by_walking(9, records, batch_size)
+    assert [samples_in_pass(index, records, batch_size) for index in range(9)] == walked
+    assert set(walked) <= set(sample_counts(records, batch_size))
+    assert [batches_before(index, records, batch_size) * batch_size for index in range(9)] == [
+        sum(walked[:index]) for index in range(9)]
+
+
+def test_imagenet_in_batches_of_1024():
+    # 50,000 / 1024 = 48.83 batches a pass; before passes 0, 1, ...: 0, 48.8, 97.7, 146.5, 195.3, 244.1, 293.0, 341.8,
+    # rounded up 0, 49, 98, 147, 196, 245, 293, 342
+    assert sample_counts(50_000, 1024) == [50_176, 49_152]
+    assert [samples_in_pass(index, 50_000, 1024) // 1024 for index in range(8)] == [49, 49, 49, 49, 49, 48, 49, 49]
+
+
+@pytest.fixture(scope="module")
+def ten_images(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ten")
+    image = cv2.imencode(".png", np.zeros((8, 8, 3), np.uint8))[1].tobytes()
+    list(write_image_records(folder / "val.rec", folder / "val.idx", ((key, key, 0, image) for key in range(10))))
+    return folder
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 4, 7, 9, 10])
+def test_passes_are_those_of_mxnets_iterator(ten_images, batch_size, caplog):
+    loader = ImageNetRecordIter(ten_images / "val.rec", ten_images / "val.idx", batch_size, False, 8,
+                                mean=(0, 0, 0), std=(1, 1, 1), num_workers=1)
+    seen = [np.concatenate([batch.label.asnumpy() for batch in loader.epoch(epoch)]) for epoch in range(5)]
+    assert [len(labels) for labels in seen] == [samples_in_pass(index, 10, batch_size) for index in range(5)]
+    np.testing.assert_array_equal(np.concatenate(seen), np.arange(sum(map(len, seen))) % 10)      # nothing is left out
+    assert "validation pass" not in caplog.text
+
+
+def test_a_validation_set_smaller_than_a_batch_is_refused(ten_images):
+    # 10 images in batches of 15: ceil(30 / 15) - ceil(20 / 15) = 0 batches in pass 2, so an accuracy of 0 / 0
+    assert samples_in_pass(2, 10, 15) == 0
+    with pytest.raises(UserError, match="10 validation images, less than a batch of 15.*--val-protocol exact"):
+        ImageNetRecordIter(ten_images / "val.rec", ten_images / "val.idx", 15, False, 8, mean=(0, 0, 0), std=(1, 1, 1))
+
+
+def counted(name, samples_of):
+    """How many of a run's printed errors, top-1 and top-5, are whole numbers of images; and how many there are."""
+    errors = [(record.epoch, error) for record in curve(name) for error in (record.val_err_top1, record.val_err_top5)
+              if error is not None]
+    return sum(is_counted_over(error, samples_of(epoch)) for epoch, error in errors), len(errors)
+
+
+def window_of(name):
+    batch_size = catalogue()[name].global_batch_size
+    return lambda epoch: samples_in_pass(epoch, VAL_IMAGES["imagenet"], batch_size)
+
+
+def test_every_published_imagenet_error_is_a_whole_number_of_the_windows_images():
+    counts = {name: counted(name, window_of(name)) for name in IMAGENET}
+    right = {name for name, (whole, errors) in counts.items() if whole == errors}
+    assert len(IMAGENET) == 52 and right == set(IMAGENET) - {SYNTHETIC}
+    assert sum(errors for name, (_, errors) in counts.items() if name != SYNTHETIC) == 15_960     # two an epoch
+
+
+def test_the_log_of_synthetic_errors_is_recognised():
+    whole, errors = counted(SYNTHETIC, window_of(SYNTHETIC))
+    assert errors == 240 and whole < errors / 3
+    assert "synthetic-validation" in catalogue()[SYNTHETIC].flags
+
+
+def test_without_the_window_published_errors_are_no_whole_numbers_of_images():
+    """The rule is a real one: were it 50,000 images an epoch, next to no error would fit."""
+    whole, errors = map(sum, zip(*(counted(name, lambda epoch: 50_000) for name in IMAGENET if name != SYNTHETIC)))
+    assert whole < errors / 10
+
+
+def test_one_pass_late_no_window_fits():
+    late = {name: counted(name, lambda epoch, name=name: window_of(name)(epoch + 1)) for name in IMAGENET}
+    assert not any(whole == errors for whole, errors in late.values())
+
+
+@pytest.mark.parametrize("name", [name for name, run in catalogue().items() if run.script != "train_imagenet.py"])
+def test_the_other_scripts_count_every_image_once(name):
+    """CIFAR: 10,000; train_horovod.py: the mean of 8 workers with 6,250 images each."""
+    whole, errors = counted(name, lambda epoch: VAL_IMAGES[catalogue()[name].dataset])
+    assert whole == errors > 0
