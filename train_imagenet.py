@@ -22,7 +22,17 @@ import gluon_tricks  # noqa: F401  before mxnet: prepares the process
 import mxnet as mx
 from mxnet import gluon
 
-from gluon_tricks.data.imagenet import ImagenetData, ImageNetRecordIter, SyntheticLoader, folder_loaders, record_loaders
+from gluon_tricks import plan
+from gluon_tricks.data.imagenet import (
+    FOLDER_MEAN,
+    FOLDER_STD,
+    ImagenetData,
+    ImageNetRecordIter,
+    SyntheticLoader,
+    folder_loaders,
+    record_loaders,
+)
+from gluon_tricks.data.imagenet_augment import ImagenetTestTransform
 from gluon_tricks.data.manifest import open_split, read_manifest
 from gluon_tricks.data.sliding_window import sample_counts
 from gluon_tricks.dialects import ImagenetDialect
@@ -57,6 +67,8 @@ from gluon_tricks.tricks.zero_gamma import count_zero_gammas
 
 def main(argv=None):
     args = parse_args(argv)
+    if args.dry_run:
+        return plan.show(plan_of(args))
     engine = create_engine(args.num_gpus, args.emulate_gpus)                         # who computes
     data = open_data(args)                                                           # what it sees     (§2.1)
     run = Run(run_paths(args), facts(args, data, engine), args.resume, args.overwrite)
@@ -178,10 +190,15 @@ def build_teacher(args, engine):
 def learning_rate(args):
     """num_update -> rate, by --num-training-samples as GluonCV counts."""
     updates = args.num_training_samples // global_batch_size(args)
-    epochs = (range(args.lr_decay_period, args.num_epochs, args.lr_decay_period) if args.lr_decay_period
-              else decay_epochs(args))
-    return lr_schedule(args.lr_mode, peak_lr(args), args.num_epochs, updates, args.warmup_epochs, args.lr_decay, epochs,
-                       formula=args.lr_formula)
+    return lr_schedule(args.lr_mode, peak_lr(args), args.num_epochs, updates, args.warmup_epochs, args.lr_decay,
+                       step_epochs(args), formula=args.lr_formula)
+
+
+def step_epochs(args):
+    """Epochs at which --lr-mode step steps."""
+    if args.lr_decay_period:
+        return range(args.lr_decay_period, args.num_epochs, args.lr_decay_period)
+    return decay_epochs(args)
 
 
 def nag(args):
@@ -273,6 +290,33 @@ def opening_lines(args, data, net, engine):
             f"{' or '.join(map(str, sample_counts(data.val.records, batch)))} samples")))
 
 
+def plan_of(args):
+    """The rows that --dry-run prints, made by the builders above without data, GPUs or downloads."""
+    classes = args.classes = args.classes or 1000
+    batch = global_batch_size(args)
+    kwargs = {key: value for key, value in model_kwargs(args).items() if key != "pretrained"}
+    net = get_model(args.model, classes=classes, fix_last_gamma=args.fix_last_gamma, **kwargs)
+    yield from plan.net_rows(net, args.model, classes, args.input_size, args.dtype)
+    yield from plan.batch_rows(args.batch_size, batch // args.batch_size, args.num_training_samples, args.num_epochs)
+    yield from plan.rate_rows(learning_rate(args), f"{args.lr_mode}, formula {args.lr_formula}", peak_lr(args), batch,
+                              args.num_training_samples // batch, args.num_epochs, args.warmup_epochs,
+                              step_epochs(args) if args.lr_mode == "step" else ())
+    if args.no_wd:
+        exempt_from_decay(net)
+    yield from plan.decay_rows(net, args.wd)
+    yield from plan.gamma_rows(net, args.last_gamma)
+    law, mean, std = ("rec", args.rgb_mean, args.rgb_std) if args.use_rec else ("folder", FOLDER_MEAN, FOLDER_STD)
+    if not args.synthetic:
+        resize = ImagenetTestTransform(args.input_size, args.crop_ratio).resize
+        yield from plan.imagenet_image_rows(law, args.input_size, resize, mean, std)
+    alone = argparse.Namespace(**{**vars(args), "teacher": None})
+    yield from plan.target_rows(training_targets(alone, None)[0], classes)
+    if args.mixup:
+        yield from plan.mixup_rows(args.mixup_alpha, args.mixup_off_epoch)
+    if args.teacher is not None and args.hard_weight < 1:
+        yield "teacher", f"{args.teacher}, temperature {args.temperature:g}, weight of the labels {args.hard_weight:g}"
+
+
 # --- flags --------------------------------------------------------------------------------------------------------
 
 def parse_args(argv):
@@ -346,6 +390,7 @@ def parse_args(argv):
     ours.add_argument("--val-protocol", choices=("gluoncv", "exact"), default="gluoncv",
                       help="MXNet's sliding window, or every image once (default gluoncv)")
     ours.add_argument("--on-bad-record", choices=("fail", "skip"), default="fail", help="with --data-backend ours")
+    ours.add_argument("--dry-run", action="store_true", help="print what the run would do; needs no data and no GPU")
     ours.add_argument("--synthetic", action="store_true", help="random images: throughput without data")
     ours.add_argument("--resume", metavar="auto|FILE", default="", help="auto: go on where a run in --save-dir stopped")
     ours.add_argument("--overwrite", action="store_true", help="start again over an earlier run's files")
