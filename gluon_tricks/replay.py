@@ -58,8 +58,8 @@ def total(commands):
     without = Counter(command.script for command in commands if not command.today)
     missing = sum(without.values())
     which = ", ".join(f"{script} {count}" for script, count in sorted(without.items()))
-    return (f"{len(commands)} published commands: {len(commands) - missing} for this kit's scripts, {missing} for scripts that "
-            f"it does not have ({which})")
+    return (f"{len(commands)} published commands: {len(commands) - missing} for this kit's scripts, "
+            f"{missing} for scripts it does not have ({which})")
 
 
 def describe(command, added, with_plan):
