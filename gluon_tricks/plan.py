@@ -9,6 +9,7 @@ import math
 import re
 from collections import Counter
 
+import numpy as np
 from mxnet import nd
 
 from gluon_tricks.data.augment import CIFAR_MEAN, CIFAR_STD, PAD
@@ -29,13 +30,20 @@ def show(rows):
 # --- the net ------------------------------------------------------------------------------------------------------
 
 def net_rows(net, name, classes, size, dtype):
-    """Sizes of a net, which is left with all shapes known. `size` is the side of its images."""
+    """Sizes of a net, which is left with all shapes known and cast. `size` is the side of its images."""
     multiply_adds = sum(layer.multiply_adds for layer in sizes_of(net, name, size))
     trainable, with_statistics = count_parameters(net)
     yield "model", f"{name}: {classes} classes, images of 3x{size}x{size}, {giga(multiply_adds)} multiply-adds"
     yield "parameters", f"{trainable:,} trained in {len(_trained(net))} arrays; {with_statistics:,} with statistics"
-    yield "precision", dtype + ("; gammas, betas, the update's masters and the loss in float32, the loss not scaled"
-                                if dtype == "float16" else "")
+    yield "precision", dtype + (_float16(net) if dtype == "float16" else "")
+
+
+def _float16(net):
+    """What the cast leaves in float32: the normalisation layers."""
+    net.cast("float16")
+    types = Counter(np.dtype(param.dtype).name for param in _trained(net))
+    return (f": {' and '.join(f'{types[name]} arrays in {name}' for name in sorted(types))}; "
+            f"the update's masters and the loss in float32, the loss not scaled")
 
 
 def decay_rows(net, wd):
@@ -53,6 +61,9 @@ def decay_rows(net, wd):
 def gamma_rows(net, asked=False):
     """Which gammas start at 0, and whether `--last-gamma`, if it was given, is without effect."""
     zero, gammas = gammas_from_zero(net)
+    if not gammas:
+        yield "zero gamma", "the model has no gammas"
+        return
     places = Counter(_place(name) for name in zero)
     yield "zero gamma", (f"{len(zero)} of {gammas} gammas start at 0" + _counted(places)
                          + (", --last-gamma notwithstanding: this model does not take it so" if asked and not zero else ""))

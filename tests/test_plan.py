@@ -66,6 +66,12 @@ def test_sizes_and_decay_are_those_of_gluoncvs_parameters(name, no_wd):
         assert re.findall(r"\*_(\w+)", sentence) == ends
 
 
+def test_float16_leaves_normalisation_in_float32():
+    # ResNet-50-D: 55 BatchNorms with gamma and beta; 55 convolutions and the dense layer's weight and bias
+    rows = list(plan.net_rows(get_model("resnet50_v1d"), "resnet50_v1d", 1000, 224, "float16"))
+    assert sentences(rows, "precision")[0].startswith("float16: 57 arrays in float16 and 110 arrays in float32; ")
+
+
 def test_without_weight_decay_nothing_decays():
     net = get_model("resnet18_v1")
     (word, sentence), = plan.decay_rows(net, 0.0)
@@ -97,6 +103,7 @@ def test_gammas_that_start_at_zero_do(name, kwargs, zeros, all_gammas):
 
 
 def test_a_flag_without_effect_is_said():
+    assert list(plan.gamma_rows(mx.gluon.nn.Dense(3))) == [("zero gamma", "the model has no gammas")]
     net = get_model("resnet18_v1b", last_gamma=True, fix_last_gamma=False)
     (_, sentence), = plan.gamma_rows(net, asked=True)
     assert sentence == "0 of 20 gammas start at 0, --last-gamma notwithstanding: this model does not take it so"
