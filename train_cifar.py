@@ -183,7 +183,8 @@ def plan_of(args):
     if not updates:
         raise UserError(f"--batch-size: {batch} images over all devices, but the training set has {images}")
     net = new_net(args, classes)
-    yield from plan.net_rows(net, args.model, classes, 32, args.dtype)
+    yield from plan.net_rows(net, args.model, classes, 32)
+    yield from plan.precision_rows(net, args.dtype)
     yield from plan.batch_rows(args.batch_size, batch // args.batch_size, images, args.num_epochs)
     yield from plan.rate_rows(learning_rate(args, updates), args.lr_mode, args.lr, batch, updates, args.num_epochs,
                               args.warmup_epochs, decay_epochs(args) if args.lr_mode == "step" else ())

@@ -14,6 +14,7 @@ published commands, but for the paths of the record files. `python -m gluon_tric
 """
 
 import argparse
+import functools
 from pathlib import Path
 
 import gluon_tricks  # noqa: F401  before mxnet: prepares the process
@@ -23,25 +24,22 @@ import mxnet as mx
 from mxnet import gluon
 
 from gluon_tricks import plan
-from gluon_tricks.data.imagenet import (
-    FOLDER_MEAN,
-    FOLDER_STD,
-    ImagenetData,
-    ImageNetRecordIter,
-    SyntheticLoader,
-    folder_loaders,
-    record_loaders,
-)
-from gluon_tricks.data.imagenet_augment import ImagenetTestTransform
+from gluon_tricks.checkpoint import connect
+from gluon_tricks.data.dali import DaliLoader
+from gluon_tricks.data.imagenet import ImagenetData, ImageNetRecordIter, SyntheticLoader, folder_loaders, record_loaders
 from gluon_tricks.data.manifest import open_split, read_manifest
-from gluon_tricks.data.sliding_window import sample_counts
+from gluon_tricks.data.val_window import sample_counts, val_window
 from gluon_tricks.dialects import ImagenetDialect
 from gluon_tricks.engines.single import create_engine
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import make_folder
 from gluon_tricks.log_lines import namespace_line
 from gluon_tricks.models import GroupNorm, get_model
+from gluon_tricks.models.initializers import imagenet_initializer
 from gluon_tricks.optim.lr_schedule import MODES, lr_schedule
+from gluon_tricks.optim.parameter_average import ParameterAverage
+from gluon_tricks.presets import PRESETS, overrides, parse_with_preset
+from gluon_tricks.published import reference_of
 from gluon_tricks.randomness import MIXUP, generator, net_seed
 from gluon_tricks.run import Run, RunPaths
 from gluon_tricks.run_record import operator_threads
@@ -55,12 +53,14 @@ from gluon_tricks.script import (
     make_ready,
     start_precision,
 )
-from gluon_tricks.training import accuracy, evaluate, rmse, train_epoch
+from gluon_tricks.trainer_states import load_states
+from gluon_tricks.training import accuracy, evaluate, hits, rmse, train_epoch
 from gluon_tricks.tricks.distillation import DistillationLoss
 from gluon_tricks.tricks.label_smoothing import smooth_one_hot
 from gluon_tricks.tricks.linear_scaling import linear_scaled_lr
+from gluon_tricks.tricks.low_precision import create_loss_scale
 from gluon_tricks.tricks.lr_warmup import FORMULAS
-from gluon_tricks.tricks.mixup import mixup, sample_lam
+from gluon_tricks.tricks.mixup import mixup, sample_lam, sample_partners
 from gluon_tricks.tricks.no_bias_decay import exempt_from_decay
 from gluon_tricks.tricks.zero_gamma import count_zero_gammas
 
@@ -69,66 +69,98 @@ def main(argv=None):
     args = parse_args(argv)
     if args.dry_run:
         return plan.show(plan_of(args))
-    engine = create_engine(args.num_gpus, args.emulate_gpus)                         # who computes
+    engine = create_engine(args.num_gpus, parts_per_device(args))                    # who computes
     data = open_data(args)                                                           # what it sees     (§2.1)
     run = Run(run_paths(args), facts(args, data, engine), args.resume, args.overwrite)
     net = build_net(args, engine)                                                    # what learns      (§4.2, §3.1)
     schedule = learning_rate(args)                                                   # how fast         (§3.1, §5.1)
     trainer = engine.trainer(net, nag(args))                                         # what moves it    (§3.1, §3.2)
     targets, loss, metric = training_targets(args, engine)                           # what it is told  (§5.2-5.4)
+    loss_scale, average = create_loss_scale(args.loss_scale), ParameterAverage(net, args.ema) if args.ema else None
+    if args.resume_epoch and not run.resumed:
+        go_on_from_gluoncv(args, run, trainer, data)
     run.open(net, trainer, namespace_line(vars(args)), opening_lines(args, data, net, engine), ImagenetDialect,
-             args.num_epochs, data.train.batches_per_epoch, checkpoint_period=args.checkpoint_period,
+             args.num_epochs, data.train.batches_per_epoch, average, checkpoint_period=args.checkpoint_period,
              save_period=args.save_frequency, log_interval=args.log_interval, max_updates=args.max_updates,
              resumes_anywhere=data.train.resumes_anywhere)
     with run.sitting():
         while run.progress.epoch < args.num_epochs:
             run.begin_epoch()
             train_epoch(net, data.train, targets, loss, metric, trainer, schedule, engine, run.progress,
-                        run.after_update, reseed_from=args.seed)
+                        run.after_update, args.seed, loss_scale)
             run.end_training()
-            run.end_epoch(evaluate(net, data.val, engine, args.dtype, run.keep_going, top=(1, 5)))
+            accuracies = evaluate(net, data.val, engine, args.dtype, run.keep_going, top=(1, 5))
+            run.end_epoch(accuracies, average and evaluate_average(args, average, data, engine, run))
+        run.log.info(both_protocols(args, net, data, engine, run.keep_going))
     return finish(run)
 
 
 # --- builders -----------------------------------------------------------------------------------------------------
 
 def open_data(args):
-    """Loaders for --synthetic, --use-rec (MXNet's iterator or ours) or class folders."""
+    """Loaders for --synthetic, --use-rec (MXNet's iterator, ours, or DALI) or class folders."""
     batch, size = global_batch_size(args), args.input_size
     if args.synthetic:
         args.classes = args.classes or 1000
         train = SyntheticLoader(args.num_training_samples, batch, size, args.classes)
-        return ImagenetData(train, SyntheticLoader(batch, batch, size, args.classes, 1), args.classes, "synthetic")
-    if not args.use_rec:
-        train, val, classes = folder_loaders(args.data_dir, batch, args.seed, size, args.crop_ratio, args.num_workers)
-        return checked(args, ImagenetData(train, val, classes, ""))
+        val = SyntheticLoader(batch, batch, size, args.classes, 1)
+        return ImagenetData(train, val, args.classes, "synthetic", lambda: val)
+    if not (args.use_rec or args.data_backend.startswith("dali")):
+        train, val, classes = folder_loaders(args.data_dir, batch, args.seed, size, args.crop_ratio, args.num_workers,
+                                             args.crop_law or "folder", args.colors)
+        return checked(args, ImagenetData(train, val, classes, "", lambda: val))
     manifest = manifest_of(args)
-    flags = ("rec_train", "rec_train_idx", "rec_val", "rec_val_idx")
-    paths = {flag: Path(getattr(args, flag)).expanduser() for flag in flags}
-    for flag, path in paths.items():
-        if not path.is_file():
-            raise UserError(f"--{flag.replace('_', '-')} {path}: does not exist; make it with data_prep/imagenet.py")
-    if args.data_backend == "ours":
-        train, val = record_loaders(paths["rec_train"], paths["rec_val"], batch, args.seed, size, args.crop_ratio,
-                                    args.rgb_mean, args.rgb_std, args.num_workers, args.on_bad_record)
-    else:
-        train, val = (ImageNetRecordIter(paths[f"rec_{part}"], paths[f"rec_{part}_idx"], batch, part == "train", size,
-                                         args.crop_ratio, args.rgb_mean, args.rgb_std, args.num_workers, args.val_protocol)
-                      for part in ("train", "val"))
     described = (len(manifest.classes), manifest.root_hash) if manifest else (None, "")
-    return checked(args, ImagenetData(train, val, *described))
+    for flag in ("rec_train", "rec_train_idx", "rec_val", "rec_val_idx"):
+        if not rec_path(args, flag).is_file():
+            raise UserError(f"--{flag.replace('_', '-')} {getattr(args, flag)}: does not exist; make it with "
+                            f"data_prep/imagenet.py")
+    train, val, exact = record_backend(args, batch, size)
+    return checked(args, ImagenetData(train, val, *described, exact))
+
+
+def record_backend(args, batch, size):
+    """Training and validation loaders over record files, and what makes the exact validation loader."""
+    pixels = size, args.crop_ratio, args.rgb_mean, args.rgb_std
+    if args.data_backend == "ours":
+        train, val = record_loaders(rec_path(args, "rec_train"), rec_path(args, "rec_val"), batch, args.seed, *pixels,
+                                    args.num_workers, args.on_bad_record, args.crop_law or "rec", args.colors)
+        return train, val, lambda: val
+    if args.data_backend.startswith("dali"):
+        make = functools.partial(DaliLoader, batch_size=batch, decode_on=args.data_backend[-3:], num_gpus=args.num_gpus,
+                                 size=size, crop_ratio=args.crop_ratio, mean=args.rgb_mean, std=args.rgb_std,
+                                 prefetch_queue=args.dali_prefetch_queue, nvjpeg_padding=args.dali_nvjpeg_memory_padding,
+                                 fuse_decoder=args.dali_fuse_decoder)
+        val = make(rec_path(args, "rec_val"), rec_path(args, "rec_val_idx"), train=False,
+                   num_threads=args.dali_validation_threads)
+        return (make(rec_path(args, "rec_train"), rec_path(args, "rec_train_idx"), train=True,
+                     num_threads=args.dali_threads), val, lambda: val)
+
+    def record_iter(part, protocol):
+        return ImageNetRecordIter(rec_path(args, f"rec_{part}"), rec_path(args, f"rec_{part}_idx"), batch,
+                                  part == "train", *pixels, args.num_workers, protocol)
+
+    val = record_iter("val", args.val_protocol)
+    exact = (lambda: val) if args.val_protocol == "exact" else functools.cache(lambda: record_iter("val", "exact"))
+    return record_iter("train", args.val_protocol), val, exact
+
+
+def rec_path(args, flag):
+    return Path(getattr(args, flag)).expanduser()
 
 
 def manifest_of(args):
-    """The manifest beside --rec-train and --rec-val, its files and labels checked; None for records of other tools."""
-    folders = {Path(path).expanduser().parent for path in (args.rec_train, args.rec_val)}
-    folder = folders.pop()
-    if folders or not (folder / "manifest.json").is_file():
-        return None
-    manifest = read_manifest(folder)
-    for name in manifest.splits:
-        open_split(folder, name, manifest)
-    return manifest
+    """The manifest beside the record files, its files and labels checked; None for records of other tools."""
+    manifests = {}
+    for part in ("train", "val"):
+        folder = rec_path(args, f"rec_{part}").parent
+        if (folder / "manifest.json").is_file():
+            manifests[part] = read_manifest(folder)
+            open_split(folder, rec_path(args, f"rec_{part}").stem, manifests[part])
+    if len({manifest.classes_sha256 for manifest in manifests.values()}) > 1:
+        raise UserError(f"--rec-val {args.rec_val}: its labels are by another list of classes than those of --rec-train "
+                        f"{args.rec_train} (the SHA-256 in their manifests differs); prepare both in one go")
+    return manifests.get("train")
 
 
 def checked(args, data):
@@ -156,19 +188,22 @@ def model_kwargs(args):
         kwargs["batch_norm"] = args.batch_norm
     if args.use_pretrained:
         kwargs["pretrained"] = True
+    if args.use_se:
+        kwargs["use_se"] = True
     return kwargs
 
 
 def build_net(args, engine):
-    """The net as GluonCV's script starts it: MSRAPrelu, or --resume-params."""
+    """The net as it starts: from --init, or from --resume-params."""
     start_precision(args.dtype)
-    net = get_model(args.model, classes=args.classes, fix_last_gamma=args.fix_last_gamma, **model_kwargs(args))
+    net = get_model(args.model, classes=args.classes, fix_last_gamma=args.fix_last_gamma,
+                    fix_use_se=args.fix_use_se, **model_kwargs(args))
     net.cast(compute_dtype(args.dtype))
     mx.random.seed(net_seed(args.seed, -1))
     if args.resume_params:
         load_params(net, "--resume-params", args.resume_params, engine)
     else:
-        net.initialize(mx.init.MSRAPrelu(), ctx=engine.ctx)
+        net.initialize(imagenet_initializer(args.init), ctx=engine.ctx)
     make_ready(net, args.input_size, args.dtype, args.mode, engine)
     if args.no_wd:
         exempt_from_decay(net)
@@ -178,6 +213,9 @@ def build_net(args, engine):
 def build_teacher(args, engine):
     """The net behind --teacher: a zoo name with the zoo's weights, or NAME:FILE."""
     name, _, path = args.teacher.partition(":")
+    if not path and args.classes != 1000:
+        raise UserError(f"--teacher {args.teacher}: the zoo's weights are for 1000 classes, the data have {args.classes}; "
+                        f"give {args.teacher}:FILE with the parameters of such a net")
     teacher = get_model(name, classes=args.classes, **({} if path else {"pretrained": True}))
     if path:
         load_params(teacher, "--teacher", path, engine)
@@ -190,8 +228,8 @@ def build_teacher(args, engine):
 def learning_rate(args):
     """num_update -> rate, by --num-training-samples as GluonCV counts."""
     updates = args.num_training_samples // global_batch_size(args)
-    return lr_schedule(args.lr_mode, peak_lr(args), args.num_epochs, updates, args.warmup_epochs, args.lr_decay,
-                       step_epochs(args), formula=args.lr_formula)
+    return lr_schedule(args.lr_mode, args.lr, args.num_epochs, updates, args.warmup_epochs, args.lr_decay, step_epochs(args),
+                       formula=args.lr_formula)
 
 
 def step_epochs(args):
@@ -203,24 +241,26 @@ def step_epochs(args):
 
 def nag(args):
     """MXNet's NAG; with float16 it keeps float32 masters."""
-    return mx.optimizer.NAG(learning_rate=peak_lr(args), momentum=args.momentum, wd=args.wd,
+    return mx.optimizer.NAG(learning_rate=args.lr, momentum=args.momentum, wd=args.wd,
                             multi_precision=args.dtype == "float16", clip_gradient=args.clip_gradient or None)
 
 
 def training_targets(args, engine):
     """`(targets, loss, metric)`: what `train_epoch` shows the net and how it counts."""
     eta = args.label_smoothing_eps if args.label_smoothing else 0.0
-    distill = args.teacher is not None and args.hard_weight < 1
+    distill = args.teacher is not None and (args.hard_weight < 1 or args.soft_weight is not None)
     dense = args.mixup or args.label_smoothing or distill
     teacher = build_teacher(args, engine) if distill else None
     criterion = gluon.loss.SoftmaxCrossEntropyLoss(sparse_label=not dense)
-    distillation = DistillationLoss(args.temperature, args.hard_weight) if distill else None
+    distillation = DistillationLoss(args.temperature, args.hard_weight, args.soft_weight) if distill else None
 
     def targets(data, label, epoch, batch):
-        target = smooth_one_hot(label, args.classes, eta) if dense else label
+        target = smooth_one_hot(label, args.classes, eta, args.label_smoothing_rule) if dense else label
         if args.mixup and epoch < args.num_epochs - args.mixup_off_epoch:
-            lam = sample_lam(args.mixup_alpha, generator(args.seed, MIXUP, epoch, batch))
-            data, target = mixup(data, target, lam)
+            rng = generator(args.seed, MIXUP, epoch, batch)
+            lam = sample_lam(args.mixup_alpha, rng)
+            partners = sample_partners(len(data), rng) if args.mixup_partners == "random" else None
+            data, target = mixup(data, target, lam, partners)
         data = data.astype(compute_dtype(args.dtype), copy=False)
         counted = target if args.mixup else label
         # the teacher sees the mixed image, in predict mode
@@ -233,12 +273,36 @@ def training_targets(args, engine):
     return targets, loss, rmse if args.mixup else accuracy
 
 
-def peak_lr(args):
-    return linear_scaled_lr(global_batch_size(args)) if args.auto_lr else args.lr
+def go_on_from_gluoncv(args, run, trainer, data):
+    """Start at --resume-epoch with the momentum of --resume-states; --resume-params has been loaded."""
+    run.progress.epoch = args.resume_epoch
+    run.progress.num_update = args.resume_epoch * data.train.batches_per_epoch
+    connect(trainer)
+    load_states(Path(args.resume_states).expanduser(), trainer)
+
+
+def evaluate_average(args, average, data, engine, run):
+    """Exact validation accuracies of the averaged parameters."""
+    with average.applied():
+        return evaluate(average.net, data.exact(), engine, args.dtype, run.keep_going, top=(1, 5))
+
+
+def both_protocols(args, net, data, engine, keep_going):
+    """The final errors, over every image once and over the last window of MXNet's iterator."""
+    right = hits(net, data.exact(), engine, args.dtype, keep_going, top=(1, 5))
+    window = val_window(args.num_epochs, len(right), global_batch_size(args))
+    exact, gluoncv = (" ".join(f"err-top{k}={error:f}" for k, error in zip((1, 5), 1 - rows.mean(axis=0)))
+                      for rows in (right, right[window]))
+    return (f"both validation protocols at the end: exact {exact} ({len(right)} images); "
+            f"gluoncv {gluoncv} ({len(window)} samples)")
+
+
+def parts_per_device(args):
+    return max(1, args.emulate_gpus) * args.accumulate
 
 
 def global_batch_size(args):
-    return args.batch_size * max(1, args.num_gpus, args.emulate_gpus)
+    return args.batch_size * max(1, args.num_gpus, args.emulate_gpus) * args.accumulate
 
 
 def run_paths(args):
@@ -251,6 +315,7 @@ def run_paths(args):
     return RunPaths(log=log, metrics=metrics, plot=metrics.with_name(f"{args.model}_history.png"), save_dir=save_dir,
                     best=f"{{err:.4f}}-imagenet-{args.model}-{{epoch}}-best.params",
                     periodic=f"imagenet-{args.model}-{{epoch}}.params", states=True,
+                    averaged=f"imagenet-{args.model}-{{epoch}}-ema.params",
                     resume=save_dir / f"imagenet-{args.model}.resume.npz",
                     tensorboard=Path(args.tensorboard).expanduser() if args.tensorboard else None)
 
@@ -269,12 +334,19 @@ def opening_lines(args, data, net, engine):
     batch, rule = global_batch_size(args), linear_scaled_lr(global_batch_size(args))
     emulated = f", as {args.emulate_gpus} devices would compute them," if args.emulate_gpus else ""
     n = max(len(engine.ctx), args.emulate_gpus)
-    yield (f"global batch {batch} = {args.batch_size} per device x {n} device{'s' * (n > 1)}{emulated} x 1 process; "
-           f"peak lr {peak_lr(args):g}; {args.num_training_samples // batch} updates/epoch in the schedule, "
+    accumulated = f" x {args.accumulate} accumulated" if args.accumulate > 1 else ""
+    yield (f"global batch {batch} = {args.batch_size} per device x {n} device{'s' * (n > 1)}{emulated}{accumulated} "
+           f"x 1 process; "
+           f"peak lr {args.lr:g}; {args.num_training_samples // batch} updates/epoch in the schedule, "
            f"{data.train.batches_per_epoch} in the data")
-    if abs(peak_lr(args) - rule) > 1e-9:
-        yield (f"warning: global batch {batch} ({args.batch_size} x {n}) with --lr {peak_lr(args):g}; the linear rule "
+    if abs(args.lr - rule) > 1e-9:
+        yield (f"warning: global batch {batch} ({args.batch_size} x {n}) with --lr {args.lr:g}; the linear rule "
                f"0.1 x {batch}/256 gives {rule:g}")
+    match = reference_of(vars(args), "imagenet")
+    if match.departures:
+        yield f"warning: departs from the published run {match.reference.name} in {', '.join(match.departures)}"
+    beside = f"; overrides: {', '.join(overrides(args))}" if overrides(args) else ""
+    yield f"preset {args.preset}{beside}"
     yield f"data: {data.train.records} training images of {args.classes} classes, " + (
         f"root hash {data.root_hash}" if data.root_hash else "without a manifest, so nothing vouches for them")
     zero, gammas = count_zero_gammas(net)
@@ -293,28 +365,30 @@ def opening_lines(args, data, net, engine):
 def plan_of(args):
     """The rows that --dry-run prints, made by the builders above without data, GPUs or downloads."""
     classes = args.classes = args.classes or 1000
-    batch = global_batch_size(args)
+    batch, updates = global_batch_size(args), args.num_training_samples // global_batch_size(args)
     kwargs = {key: value for key, value in model_kwargs(args).items() if key != "pretrained"}
-    net = get_model(args.model, classes=classes, fix_last_gamma=args.fix_last_gamma, **kwargs)
-    yield from plan.net_rows(net, args.model, classes, args.input_size, args.dtype)
-    yield from plan.batch_rows(args.batch_size, batch // args.batch_size, args.num_training_samples, args.num_epochs)
-    yield from plan.rate_rows(learning_rate(args), f"{args.lr_mode}, formula {args.lr_formula}", peak_lr(args), batch,
-                              args.num_training_samples // batch, args.num_epochs, args.warmup_epochs,
-                              step_epochs(args) if args.lr_mode == "step" else ())
+    net = get_model(args.model, classes=classes, fix_last_gamma=args.fix_last_gamma, fix_use_se=args.fix_use_se, **kwargs)
     if args.no_wd:
         exempt_from_decay(net)
+    yield "preset", ", ".join([args.preset, *overrides(args)])
+    yield from plan.net_rows(net, args.model, classes, args.input_size)
+    yield from plan.precision_rows(net, args.dtype, args.loss_scale)
+    yield from plan.batch_rows(args.batch_size, max(1, args.num_gpus, args.emulate_gpus), args.num_training_samples,
+                               args.num_epochs, args.accumulate)
+    yield from plan.rate_rows(learning_rate(args), f"{args.lr_mode}, formula {args.lr_formula}", args.lr, batch, updates,
+                              args.num_epochs, args.warmup_epochs, step_epochs(args) if args.lr_mode == "step" else ())
     yield from plan.decay_rows(net, args.wd)
     yield from plan.gamma_rows(net, args.last_gamma)
-    law, mean, std = ("rec", args.rgb_mean, args.rgb_std) if args.use_rec else ("folder", FOLDER_MEAN, FOLDER_STD)
     if not args.synthetic:
-        resize = ImagenetTestTransform(args.input_size, args.crop_ratio).resize
-        yield from plan.imagenet_image_rows(law, args.input_size, resize, mean, std)
-    alone = argparse.Namespace(**{**vars(args), "teacher": None})
+        yield from plan.imagenet_image_rows(args.data_backend, args.use_rec, args.crop_law, args.colors, args.input_size,
+                                            args.crop_ratio, args.rgb_mean, args.rgb_std)
+    # a teacher would be downloaded; of two images, reversed order always makes a pair
+    alone = argparse.Namespace(**{**vars(args), "teacher": None, "mixup_partners": "reversed"})
     yield from plan.target_rows(training_targets(alone, None)[0], classes)
     if args.mixup:
-        yield from plan.mixup_rows(args.mixup_alpha, args.mixup_off_epoch)
-    if args.teacher is not None and args.hard_weight < 1:
-        yield "teacher", f"{args.teacher}, temperature {args.temperature:g}, weight of the labels {args.hard_weight:g}"
+        yield from plan.mixup_rows(args.mixup_alpha, args.mixup_off_epoch, args.mixup_partners)
+    if args.teacher is not None:
+        yield from plan.teacher_rows(args.teacher, args.temperature, args.hard_weight, args.soft_weight)
 
 
 # --- flags --------------------------------------------------------------------------------------------------------
@@ -341,7 +415,7 @@ def parse_args(argv):
     model.add_argument("--model", required=True, help="model name, as resnet50_v1d")
     model.add_argument("--mode", help="hybrid compiles the net; anything else is imperative")
     model.add_argument("--use-pretrained", action="store_true", help="start from the zoo's weights (downloaded)")
-    model.add_argument("--use_se", action="store_true", help="has no effect in GluonCV either; use the se_* names")
+    model.add_argument("--use_se", action="store_true", help="has no effect in GluonCV: give --fix-use-se as well")
     model.add_argument("--batch-norm", action="store_true", help="BatchNorm in vgg models")
     model.add_argument("--use-gn", action="store_true", help="GroupNorm instead of BatchNorm")
     train = parser.add_argument_group("Training (§2.1, §3)")
@@ -368,27 +442,37 @@ def parse_args(argv):
     tricks.add_argument("--teacher", help="zoo model to learn from, or NAME:FILE with its parameters")
     tricks.add_argument("--temperature", type=float, default=20, help="of the distillation (default 20)")
     tricks.add_argument("--hard-weight", type=float, default=0.5, help="weight of the labels; 1 drops the teacher")
+    dali = parser.add_argument_group("NVIDIA DALI (not run: no machine of ours had it)")
+    dali.add_argument("--dali-threads", type=int, default=3, help="per GPU, training (default 3)")
+    dali.add_argument("--dali-validation-threads", type=int, default=10, help="per GPU, validation (default 10)")
+    dali.add_argument("--dali-prefetch-queue", type=int, default=2, help="batches ahead (default 2)")
+    dali.add_argument("--dali-nvjpeg-memory-padding", type=int, default=64, help="MB (default 64)")
+    dali.add_argument("--dali-fuse-decoder", type=int, choices=(0, 1), default=1, help="decode only the crop (default 1)")
     files = parser.add_argument_group("Files")
     files.add_argument("--save-frequency", type=int, default=10, help="save every so many epochs (default 10; 0: never)")
     files.add_argument("--save-dir", default="params", help="folder for parameters and states (default params)")
-    files.add_argument("--resume-epoch", type=int, default=0, help="refused: use --resume, which restores everything")
+    files.add_argument("--resume-epoch", type=int, default=0, help="go on at this epoch, with both of:")
     files.add_argument("--resume-params", default="", help="start from these parameters")
-    files.add_argument("--resume-states", default="", help="refused: use --resume, which restores everything")
+    files.add_argument("--resume-states", default="", help="and this momentum, as GluonCV's script saved it")
     files.add_argument("--log-interval", type=int, default=50, help="batches between log lines (default 50; 0: none)")
     files.add_argument("--logging-file", default="train_imagenet.log", help="log file, appended to")
     ours = parser.add_argument_group("Not in GluonCV")
     ours.add_argument("--classes", type=int, default=None, help="default: what manifest or folders say, else 1000")
     ours.add_argument("--seed", type=int, default=0, help="decides initialisation, order, augmentation, mixup (default 0)")
-    ours.add_argument("--lr-formula", choices=FORMULAS, default="head", help="of warm-up and decay (default head)")
+    ours.add_argument("--as", dest="preset", choices=tuple(PRESETS), default="gluoncv",
+                      help="where paper and GluonCV differ; the flags of the next group (default gluoncv)")
     ours.add_argument("--auto-lr", action="store_true", help="linear scaling from 0.1 at 256 instead of --lr")
-    ours.add_argument("--fix-last-gamma", action="store_true",
-                      help="zero gamma as the paper means it, where GluonCV ignores --last-gamma or inverts it")
+    ours.add_argument("--fix-use-se", action="store_true", help="--use_se makes resnext* the se_resnext* of the same size")
     ours.add_argument("--label-smoothing-eps", type=float, default=0.1, help="(default 0.1)")
     ours.add_argument("--clip-gradient", type=float, default=0.0, help="clip each gradient element (default: no)")
+    ours.add_argument("--loss-scale", default="none", metavar="none|dynamic|NUMBER",
+                      help="multiply the loss, for float16 (§3.2); dynamic: as large as overflows allow (default none)")
+    ours.add_argument("--ema", type=float, default=0.0, metavar="DECAY",
+                      help="also average the parameters over the updates, say 0.9999; validated and saved (default: no)")
+    ours.add_argument("--accumulate", type=int, default=1,
+                      help="passes of --batch-size per device and update, gradients summed (default 1)")
     ours.add_argument("--emulate-gpus", type=int, default=0,
                       help="compute the batch of so many devices on one: BatchNorm and mixup per part, gradients summed")
-    ours.add_argument("--val-protocol", choices=("gluoncv", "exact"), default="gluoncv",
-                      help="MXNet's sliding window, or every image once (default gluoncv)")
     ours.add_argument("--on-bad-record", choices=("fail", "skip"), default="fail", help="with --data-backend ours")
     ours.add_argument("--dry-run", action="store_true", help="print what the run would do; needs no data and no GPU")
     ours.add_argument("--synthetic", action="store_true", help="random images: throughput without data")
@@ -398,7 +482,19 @@ def parse_args(argv):
     ours.add_argument("--max-updates", type=int, default=0, help="stop after so many updates in all")
     ours.add_argument("--json-log", metavar="FILE", help="metrics.jsonl (default: in a folder named after the log)")
     ours.add_argument("--tensorboard", metavar="DIR", help="also write TensorBoard scalars there")
-    args = parser.parse_args(argv)
+    choices = parser.add_argument_group("Paper or GluonCV (set by --as, with --data-backend and --hard-weight)")
+    choices.add_argument("--lr-formula", choices=FORMULAS, help="of warm-up and decay")
+    choices.add_argument("--val-protocol", choices=("gluoncv", "exact"), help="MXNet's sliding window, or every image once")
+    choices.add_argument("--init", choices=("gluoncv", "paper"), help="MSRAPrelu, or Xavier by channels")
+    choices.add_argument("--crop-law", choices=("rec", "folder", "paper"),
+                         help="how random crops are drawn (default of gluoncv: as GluonCV's record files or folders)")
+    choices.add_argument("--colors", choices=("gluoncv", "paper"), help="jitter of contrast, or of hue")
+    choices.add_argument("--fix-last-gamma", action=argparse.BooleanOptionalAction,
+                         help="zero gamma where GluonCV ignores --last-gamma or inverts it")
+    choices.add_argument("--label-smoothing-rule", choices=("gluoncv", "paper"), help="eta / K, or eps / (K - 1)")
+    choices.add_argument("--soft-weight", type=float, help="weight of the teacher; GluonCV: 1 - hard-weight; paper: both 1")
+    choices.add_argument("--mixup-partners", choices=("reversed", "random"), help="who is mixed with whom")
+    args = parse_with_preset(parser, argv)
     check_args(args)
     return args
 
@@ -407,7 +503,7 @@ def check_args(args):
     """Everything that can be wrong with a value by itself, before anything is opened."""
     check_common(args)
     at_least(args, {"save_frequency": 0, "input_size": 1, "num_training_samples": 1, "lr_decay_period": 0,
-                    "emulate_gpus": 0, "clip_gradient": 0})
+                    "emulate_gpus": 0, "clip_gradient": 0, "accumulate": 1})
     if args.classes is not None:
         at_least(args, {"classes": 2})
     for flag in ("rgb_mean", "rgb_std"):
@@ -420,15 +516,24 @@ def check_args(args):
         setattr(args, flag, values)
     if args.crop_ratio <= 0:               # as GluonCV's script falls back
         args.crop_ratio = 0.875
-    if args.data_backend.startswith("dali"):
-        raise UserError(f"--data-backend {args.data_backend}: DALI is not supported by this version; use mxnet or "
-                        f"ours")
-    if args.use_se:
-        raise UserError("--use_se: has no effect in GluonCV; choose the model se_" + args.model)
-    if args.resume_epoch or args.resume_states:
-        flag = "--resume-states" if args.resume_states else "--resume-epoch"
-        raise UserError(f"{flag}: not supported by this version; --resume auto restores parameters, momentum, schedule and "
-                        f"position, --resume-params starts from a file")
+    if args.data_backend.startswith("dali") and not args.num_gpus:
+        raise UserError(f"--data-backend {args.data_backend}: DALI delivers to GPUs; give --num-gpus, or use mxnet or ours")
+    if args.data_backend != "ours" and args.use_rec and (args.colors == "paper" or args.crop_law in ("folder", "paper")):
+        raise UserError(f"--data-backend {args.data_backend}: has GluonCV's crops and colours only; give "
+                        f"--data-backend ours, or leave --crop-law and --colors at rec and gluoncv")
+    if args.use_se and not args.fix_use_se:
+        raise UserError(f"--use_se: has no effect in GluonCV's script; give --fix-use-se too, or the model se_{args.model}")
+    if bool(args.resume_epoch) != bool(args.resume_states) or args.resume_states and not args.resume_params:
+        raise UserError("--resume-epoch, --resume-params, --resume-states: give all three, for without states the momentum "
+                        "would be lost; --resume-params alone starts anew; --resume auto goes on with a run of this kit")
+    if not 0 <= args.resume_epoch < args.num_epochs:
+        raise UserError(f"--resume-epoch {args.resume_epoch}: must be less than --num-epochs {args.num_epochs}")
+    if not 0 <= args.ema < 1:
+        raise UserError(f"--ema {args.ema}: must be at least 0 and below 1")
+    try:
+        create_loss_scale(args.loss_scale)
+    except ValueError:
+        raise UserError(f"--loss-scale {args.loss_scale}: must be none, dynamic or a positive number") from None
     if args.resume and args.resume_params:
         raise UserError("--resume and --resume-params: give one; --resume goes on with a run, --resume-params starts anew")
     inside = [epoch for epoch in decay_epochs(args) if epoch < args.warmup_epochs]
@@ -440,8 +545,12 @@ def check_args(args):
     if not args.hard_weight >= 0 or args.temperature <= 0:
         raise UserError(f"--hard-weight {args.hard_weight}, --temperature {args.temperature}: must not be negative, and "
                         f"positive")
+    if args.soft_weight is not None and args.soft_weight < 0:
+        raise UserError(f"--soft-weight {args.soft_weight}: must not be negative")
     if not 0 <= args.label_smoothing_eps < 1:
         raise UserError(f"--label-smoothing-eps {args.label_smoothing_eps}: must be in [0, 1)")
+    if args.auto_lr:
+        args.lr = linear_scaled_lr(global_batch_size(args))
     updates = args.num_training_samples // global_batch_size(args)
     if not updates:
         raise UserError(f"--num-training-samples {args.num_training_samples}: less than a global batch of "

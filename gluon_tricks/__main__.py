@@ -18,6 +18,7 @@ SUBCOMMANDS = {
     "compare": "a run's log beside GluonCV's published one",
     "models": "the nets: parameters and multiply-adds, layer by layer, beside the paper's",
     "replay": "GluonCV's published commands, what each would do, and the same run with this kit",
+    "differences": "where paper and GluonCV differ, and what each choice does to the first update",
     "tables": "the paper's tables as commands, one per row",
     "evaluate": "the accuracy of saved parameters on a validation set",
     "export": "saved parameters as a deployable model",
@@ -61,7 +62,7 @@ def module_of(name):
 def usage(names):
     """The text of --help."""
     lines = [f"usage: {PROG} SUBCOMMAND ...", ""]
-    lines += [f"  {name:<10}{SUBCOMMANDS[name]}" for name in names]
+    lines += [f"  {name:<12}{SUBCOMMANDS[name]}" for name in names]
     lines += ["", f"Example:  {PROG} doctor", f"Flags of one of them:  {PROG} {names[0]} --help"]
     return "\n".join(lines)
 

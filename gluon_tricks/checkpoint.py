@@ -5,6 +5,7 @@ A resume file is one `.npz` archive, no pickle:
     param/NAME      parameter or running statistic, structural names, first device
     param@D/NAME    running statistics of device D > 0, which differ between devices
     state/I/NAME    I-th array of the optimizer's state: NAG's momentum, and with float16 the float32 master copy
+    ema/NAME        moving average of a parameter or running statistic, with --ema
     meta            JSON: progress, update count, arguments, data root hash, versions
 
 It is written under a temporary name, synced and renamed, so a kill leaves the previous one. `.params` files for exchange
@@ -21,6 +22,7 @@ from mxnet import nd
 
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import atomic_path
+from gluon_tricks.trainer_states import flat
 from gluon_tricks.training import Diverged, Progress
 
 FORMAT = 1
@@ -40,13 +42,14 @@ def save_states(trainer, path):
         trainer.save_states(str(part))
 
 
-def save_resume(path, net, trainer, progress, facts):
+def save_resume(path, net, trainer, progress, facts, average=None):
     """Write a resume file.
 
     Parameters
     ----------
     facts : dict
         JSON-able; `load_resume` compares the keys of `MUST_AGREE` with those of the run that resumes.
+    average : ParameterAverage, optional
 
     Raises
     ------
@@ -54,7 +57,7 @@ def save_resume(path, net, trainer, progress, facts):
         If a parameter is not finite; the previous file stays.
     """
     arrays = {}
-    for name, param in _named_parameters(net).items():
+    for name, param in named_parameters(net).items():
         for device, value in enumerate(param.list_data()):
             if device == 0:
                 arrays[f"param/{name}"] = value.asnumpy()
@@ -63,6 +66,8 @@ def save_resume(path, net, trainer, progress, facts):
     for name, state in _optimizer_states(net, trainer).items():
         for i, value in enumerate(state):
             arrays[f"state/{i}/{name}"] = value.asnumpy()
+    for name, value in (average.arrays.items() if average else ()):
+        arrays[f"ema/{name}"] = value.asnumpy()
     for name, value in arrays.items():
         if not np.isfinite(value).all():
             raise Diverged(progress.epoch, progress.num_update, f"{name.split('/')[-1]} is not finite")
@@ -117,19 +122,19 @@ NOT_NUMERIC = {"num_workers", "save_dir", "save_period", "save_plot_dir", "loggi
                "tensorboard", "log_interval", "max_updates", "checkpoint_period", "data_dir", "mode"}
 
 
-def load_resume(path, net, trainer):
-    """Put parameters and optimizer state back; the net must have run forward once, so that all shapes are known."""
+def load_resume(path, net, trainer, average=None):
+    """Put parameters, optimizer state and average back; the net must have run forward once, so that all shapes are known."""
     with _open(path) as archive:
         try:
             stored = {name: archive[name] for name in archive.files if name != "meta"}
         except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
             raise UserError(f"--resume {path}: is damaged ({error}); delete it to start again") from error
-    params = _named_parameters(net)
+    params = named_parameters(net)
     names = {name.split("/", 1)[1] for name in stored if name.startswith("param/")}
     if names != set(params):
         odd = sorted(names.symmetric_difference(params))[0]
         raise UserError(f"--resume {path}: its parameters are not this model's ({odd} is only in one of them)")
-    _connect(trainer)
+    connect(trainer)
     for name, param in params.items():
         value = stored[f"param/{name}"]
         if value.shape != param.shape:
@@ -137,34 +142,29 @@ def load_resume(path, net, trainer):
         for device, target in enumerate(param.list_data()):
             target[:] = nd.array(stored.get(f"param@{device}/{name}", value), dtype=value.dtype)
     _restore_optimizer(net, trainer, stored)
+    if average:
+        average.restore({name: stored.get(f"ema/{name}", stored[f"param/{name}"]) for name in params})
     mx.nd.waitall()
 
 
-def _named_parameters(net):
-    return net._collect_params_with_prefix()      # structural names: those of `.params` files
+def named_parameters(net):
+    """Structural name -> Parameter: the names of `.params` files."""
+    return net._collect_params_with_prefix()
 
 
 def _trainer_indices(net, trainer):
     """Structural name -> the Trainer's index, for parameters that are trained."""
     index_of = {id(param): i for i, param in enumerate(trainer._params)}
-    return {name: index_of[id(param)] for name, param in _named_parameters(net).items() if param.grad_req != "null"}
+    return {name: index_of[id(param)] for name, param in named_parameters(net).items() if param.grad_req != "null"}
 
 
 def _optimizer_states(net, trainer):
     """Structural name -> list of state arrays on the first device; empty before the first update."""
     states = trainer._updaters[0].states
-    return {name: list(_flat(states[i])) for name, i in _trainer_indices(net, trainer).items() if i in states}
+    return {name: list(flat(states[i])) for name, i in _trainer_indices(net, trainer).items() if i in states}
 
 
-def _flat(state):
-    if isinstance(state, (list, tuple)):
-        for part in state:
-            yield from _flat(part)
-    elif state is not None:
-        yield state
-
-
-def _connect(trainer):
+def connect(trainer):
     """Let the Trainer do now what it would do at its first step: copy every parameter of the first device to the others.
 
     Done after loading, that would overwrite the other devices' own running statistics.
@@ -188,7 +188,7 @@ def _restore_optimizer(net, trainer, stored):
             weight = trainer._params[i].list_data()[device]
             updater.states[i] = optimizer.create_state_multi_precision(i, weight)
             updater.states_synced[i] = True
-            for number, target in enumerate(_flat(updater.states[i])):
+            for number, target in enumerate(flat(updater.states[i])):
                 value = stored[f"state/{number}/{name}"]
                 target[:] = nd.array(value, dtype=value.dtype)
 

@@ -13,7 +13,17 @@ import numpy as np
 from mxnet import nd
 
 from gluon_tricks.data.augment import CIFAR_MEAN, CIFAR_STD, PAD
-from gluon_tricks.data.imagenet_augment import AREA, JITTER, PCA_STD, RATIO, TRIES
+from gluon_tricks.data.imagenet import FOLDER_MEAN, FOLDER_STD
+from gluon_tricks.data.imagenet_augment import (
+    AREA,
+    GLUONCV,
+    JITTER,
+    PAPER,
+    PCA_STD,
+    RATIO,
+    TRIES,
+    ImagenetTestTransform,
+)
 from gluon_tricks.models import count_parameters
 from gluon_tricks.models_command import giga, sizes_of
 from gluon_tricks.tricks.linear_scaling import REFERENCE_BATCH_SIZE, REFERENCE_LR, linear_scaled_lr
@@ -29,21 +39,23 @@ def show(rows):
 
 # --- the net ------------------------------------------------------------------------------------------------------
 
-def net_rows(net, name, classes, size, dtype):
-    """Sizes of a net, which is left with all shapes known and cast. `size` is the side of its images."""
+def net_rows(net, name, classes, size):
+    """Sizes of a net, which is left with all shapes known. `size` is the side of its images."""
     multiply_adds = sum(layer.multiply_adds for layer in sizes_of(net, name, size))
     trainable, with_statistics = count_parameters(net)
     yield "model", f"{name}: {classes} classes, images of 3x{size}x{size}, {giga(multiply_adds)} multiply-adds"
     yield "parameters", f"{trainable:,} trained in {len(_trained(net))} arrays; {with_statistics:,} with statistics"
-    yield "precision", dtype + (_float16(net) if dtype == "float16" else "")
 
 
-def _float16(net):
-    """What the cast leaves in float32: the normalisation layers."""
-    net.cast("float16")
+def precision_rows(net, dtype, loss_scale="none"):
+    """What is computed in which type; a net in float16 is cast, as training casts it."""
+    if dtype != "float16":
+        yield "precision", dtype
+        return
+    net.cast(dtype)
     types = Counter(np.dtype(param.dtype).name for param in _trained(net))
-    return (f": {' and '.join(f'{types[name]} arrays in {name}' for name in sorted(types))}; "
-            f"the update's masters and the loss in float32, the loss not scaled")
+    yield "precision", (f"float16: {' and '.join(f'{types[name]} arrays in {name}' for name in sorted(types))}; "
+                        f"the update's masters and the loss in float32, loss scale {loss_scale}")
 
 
 def decay_rows(net, wd):
@@ -85,11 +97,12 @@ def _counted(counts):
 
 # --- batch and rate -----------------------------------------------------------------------------------------------
 
-def batch_rows(batch_size, devices, images, num_epochs):
-    """Batch arithmetic. `images` is the number that an epoch counts by."""
-    batch = batch_size * devices
+def batch_rows(batch_size, devices, images, num_epochs, accumulate=1):
+    """Batch arithmetic. `images` is the number that an epoch counts by, `accumulate` the passes for one update."""
+    batch = batch_size * devices * accumulate
     updates, left = divmod(images, batch)
-    yield "batch", f"{batch} = {batch_size} per device x {devices} device{'s' * (devices > 1)} x 1 process"
+    yield "batch", (f"{batch} = {batch_size} per device x {devices} device{'s' * (devices > 1)}"
+                    + (f" x {accumulate} accumulated" if accumulate > 1 else "") + " x 1 process")
     yield "updates", (f"{updates:,} per epoch of {images:,} images, {left:,} over; "
                       f"{updates * num_epochs:,} in {num_epochs} epochs")
 
@@ -120,23 +133,37 @@ def rate_rows(schedule, what, peak_lr, batch, updates_per_epoch, num_epochs, war
 
 # --- what the net sees and is told --------------------------------------------------------------------------------
 
-def imagenet_image_rows(law, size, resize, mean, std):
-    """The steps of `ImagenetTrainTransform`, which are those of MXNet's iterator, and of validation.
+def imagenet_image_rows(backend, use_rec, law, colors, size, crop_ratio, rec_mean, rec_std):
+    """The steps of `ImagenetTrainTransform`, which are those of MXNet's iterator, or of DALI; and of validation.
 
     Parameters
     ----------
-    law : "rec" or "folder"
-    resize : int
-        Shorter side before validation's crop, in pixels.
+    backend : "mxnet", "ours", "dali-gpu" or "dali-cpu"
+    use_rec : bool
+        Record files, or class folders.
+    law : "rec", "folder", "paper" or None
+        None: that of GluonCV's record files or folders.
+    colors : "gluoncv" or "paper"
+    size, crop_ratio, rec_mean, rec_std
+        As in `record_loaders`; folders have means and deviations of their own.
     """
-    ratio = "uniform, sides swapped with probability 1/2" if law == "rec" else "log-uniform"
-    fallback = "the centre, not resized" if law == "rec" else "the centre of the resized image"
-    yield "images", (f"crop {AREA[0]:.0%} to {AREA[1]:.0%} of the area, width to height {RATIO[0]:.2f} to {RATIO[1]:.2f}, "
-                     f"{ratio}")
-    yield "", f"(where {TRIES} tries find none that fits, {fallback}); resize to {size}x{size}"
-    yield "", f"brightness, contrast, saturation x {1 - JITTER:g} to {1 + JITTER:g}, in random order"
-    yield "", f"PCA noise, three draws of N(0, {PCA_STD:g}); mirror with probability 1/2"
+    dali = backend.startswith("dali")
+    rec = use_rec or dali
+    law = law or ("rec" if rec else "folder")
+    mean, std = (rec_mean, rec_std) if rec else (FOLDER_MEAN, FOLDER_STD)
+    ratio = {"rec": "uniform, sides swapped with probability 1/2", "folder": "log-uniform", "paper": "uniform"}[law]
+    fallback = "the centre of the resized image" if law == "paper" else "the centre, not resized"
+    crop = f"{AREA[0]:.0%} to {AREA[1]:.0%} of the area, width to height {RATIO[0]:.2f} to {RATIO[1]:.2f}"
+    if dali:
+        yield "images", f"crop {crop}, resize to {size}x{size}, mirror with probability 1/2; no colours, no noise"
+    else:
+        yield "images", f"crop {crop}, {ratio}"
+        yield "", f"(where {TRIES} tries find none that fits, {fallback}); resize to {size}x{size}"
+        yield "", (f"{', '.join(PAPER if colors == 'paper' else GLUONCV)} x {1 - JITTER:g} to {1 + JITTER:g}, "
+                   f"in random order")
+        yield "", f"PCA noise, three draws of N(0, {PCA_STD:g}); mirror with probability 1/2"
     yield "", f"normalise: mean {_numbers(mean)}, deviation {_numbers(std)} of 0..255"
+    resize = ImagenetTestTransform(size, crop_ratio).resize
     yield "validation", f"shorter side to {resize}, centre {size}x{size}, normalise"
 
 
@@ -151,10 +178,19 @@ def _numbers(values):
     return ", ".join(f"{value:g}" for value in values)
 
 
-def mixup_rows(alpha, off_epochs):
-    """Where the mixing weight comes from, and when mixing stops."""
-    yield "mixup", (f"one weight of Beta({alpha:g}, {alpha:g}) per update"
+def mixup_rows(alpha, off_epochs, partners="reversed"):
+    """Where the mixing weight and the partners come from, and when mixing stops."""
+    yield "mixup", (f"one weight of Beta({alpha:g}, {alpha:g}) per update, partners in {partners} order"
                     + (f", off in the last {off_epochs} epochs" if off_epochs else ""))
+
+
+def teacher_rows(teacher, temperature, hard_weight, soft_weight=None):
+    """The two terms of distillation, as `DistillationLoss` weighs them."""
+    soft = 1 - hard_weight if soft_weight is None else soft_weight
+    if soft_weight is None and hard_weight >= 1:
+        yield "teacher", f"{teacher} is not used: --hard-weight {hard_weight:g} leaves it no weight"
+    else:
+        yield "teacher", f"{teacher}, temperature {temperature:g}; weights: labels {hard_weight:g}, teacher {soft:g}"
 
 
 def target_rows(targets, classes):

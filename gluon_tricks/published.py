@@ -140,7 +140,10 @@ DEFAULTS = {
     "use_gn": False, "drop_rate": 0.0, "teacher": None, "temperature": 20.0, "hard_weight": 0.5,
     "mixup": False, "mixup_alpha": 0.2, "mixup_off_epoch": 0, "input_size": 224, "crop_ratio": 0.875,
     "use_pretrained": False, "resume_from": None, "auto_aug": False, "dropblock_prob": 0.0, "use_sk": False,
-    "use_avd": False, "num_training_samples": TRAIN_IMAGES["imagenet"],
+    "use_avd": False, "fix_last_gamma": False, "label_smoothing_eps": 0.1, "clip_gradient": 0.0,
+    "init": "gluoncv", "colors": "gluoncv", "label_smoothing_rule": "gluoncv", "mixup_partners": "reversed",
+    "soft_weight": None,
+    "num_training_samples": TRAIN_IMAGES["imagenet"],
 }
 CIFAR_DEFAULTS = {**DEFAULTS, "mixup_alpha": 1.0, "mixup_off_epoch": 20, "input_size": 32,
                   "num_training_samples": TRAIN_IMAGES["cifar10"]}
@@ -160,15 +163,20 @@ def recipe(args, dataset):
     if values["lr_mode"] != "step":
         without_effect |= {"lr_decay", "lr_decay_epoch"}
     if not values["mixup"]:
-        without_effect |= {"mixup_alpha", "mixup_off_epoch"}
+        without_effect |= {"mixup_alpha", "mixup_off_epoch", "mixup_partners"}
+    if not values["label_smoothing"]:
+        without_effect |= {"label_smoothing_eps", "label_smoothing_rule"}
     if not values["teacher"]:
-        without_effect |= {"temperature", "hard_weight"}
+        without_effect |= {"temperature", "hard_weight", "soft_weight"}
     return {key: value for key, value in values.items() if key not in without_effect}
 
 
 def global_batch_size(args):
-    """Images per update, over all devices of a process; None if the header does not tell."""
-    return args["batch_size"] * max(1, args.get("num_gpus", 1)) if "batch_size" in args else None
+    """Images per update, over all devices of a process, real or emulated; None if the header does not tell."""
+    if "batch_size" not in args:
+        return None
+    devices = max(1, args.get("num_gpus", 1), args.get("emulate_gpus", 0))
+    return args["batch_size"] * devices * args.get("accumulate", 1)
 
 
 def _decay_epochs(values, cifar):
@@ -235,8 +243,12 @@ def find_reference(run, name=None):
     -------
     Match
     """
-    dataset = dataset_of(run)
-    ours = recipe(run.args, dataset)
+    return reference_of(run.args, dataset_of(run), name)
+
+
+def reference_of(args, dataset, name=None):
+    """`find_reference` for the arguments of a run that has no log yet."""
+    ours = recipe(args, dataset)
     if name is not None:
         chosen = published_run(name)
         if not chosen.is_usable:

@@ -4,7 +4,7 @@ With N = 1,281,167 images, B in a batch and u = floor(N / B) updates per epoch i
 of epoch e is that of the update before which so many have been done:
 
     logs   e u + i                GluonCV before 2019-03-12: a function of (epoch, batch)
-    head   ceil(e N / B) + i      since: the optimizer's counter; MXNet's iterator wraps round (data/sliding_window.py)
+    head   ceil(e N / B) + i      since: the optimizer's counter; MXNet's iterator wraps round (data/val_window.py)
     paper  e d + i - 1            train_horovod.py, whose batches count from 1: MXNet's CosineScheduler, which is the
                                   paper's rule; every worker drops its short last batch, so of
                                   u = ceil(floor(N / workers) / B) scheduled updates only d = floor(...) are done, and
@@ -18,7 +18,7 @@ import lzma
 from functools import cache
 from typing import NamedTuple
 
-from gluon_tricks.data.sliding_window import batches_before
+from gluon_tricks.data.val_window import batches_before
 from gluon_tricks.errors import UserError
 from gluon_tricks.optim.lr_schedule import lr_schedule
 from gluon_tricks.published import FOLDER, TRAIN_IMAGES

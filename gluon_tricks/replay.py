@@ -85,18 +85,20 @@ def run(command, added):
     script, *flags = command.today
     words = [sys.executable, str(ROOT / script), *flags, *added]
     print(shlex.join(words), flush=True)
-    with subprocess.Popen(words) as process, passing_on_signals(process):
+    with passing_on_signals() as started, subprocess.Popen(words) as process:
+        started.append(process)
         code = process.wait()
     return code if code >= 0 else 128 - code               # as a shell says that a signal ended it
 
 
 @contextlib.contextmanager
-def passing_on_signals(process):
+def passing_on_signals():
     """Leave Ctrl-C, which the terminal sends to both processes, to the script, and pass on SIGTERM: it saves and ends."""
-    handlers = {signal.SIGINT: lambda *_: None, signal.SIGTERM: lambda *_: process.terminate()}
+    started = []
+    handlers = {signal.SIGINT: lambda *_: None, signal.SIGTERM: lambda *_: [process.terminate() for process in started]}
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
-        yield
+        yield started
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -26,6 +26,7 @@ class RunPaths:
     best: str                # templates over {val:.4f} or {err:.4f}, and {epoch}
     periodic: str
     resume: Path
+    averaged: str = ""       # template over {epoch}, where parameters are averaged
     states: bool = False     # whether GluonCV's .states go with the .params
     tensorboard: Path = None
 
@@ -68,7 +69,7 @@ class Run:
     def resumed(self):
         return self._resume_path is not None
 
-    def open(self, net, trainer, header, lines, dialect, num_epochs, batches_per_epoch, **options):
+    def open(self, net, trainer, header, lines, dialect, num_epochs, batches_per_epoch, average=None, **options):
         """Load the resume file if there is one, open log and metrics, and write the opening lines.
 
         Parameters
@@ -79,14 +80,16 @@ class Run:
             What else to say at the start.
         dialect : object with `prefix`, `interval_lines(numbers)` and `epoch_lines(numbers)`
             GluonCV's lines for each log interval and epoch; `numbers` are those of metrics.jsonl.
+        average : ParameterAverage, optional
+            Kept up with every update, saved beside the parameters.
         options : checkpoint_period, save_period, log_interval, max_updates, resumes_anywhere
             The last says whether the loader can go on in the middle of an epoch.
         """
         self.net, self.trainer, self.num_epochs, self.options = net, trainer, num_epochs, options
-        self.batches_per_epoch, self.dialect = batches_per_epoch, dialect
+        self.batches_per_epoch, self.dialect, self.average = batches_per_epoch, dialect, average
         remove_leftovers(self.paths.save_dir)
         if self._resume_path:
-            checkpoint.load_resume(self._resume_path, net, trainer)
+            checkpoint.load_resume(self._resume_path, net, trainer, average)
         elif self.overwrite:
             self.paths.resume.unlink(missing_ok=True)
         self.log = open_log(self.paths.log, dialect.prefix, overwrite=self.overwrite and not self.resumed)
@@ -160,6 +163,8 @@ class Run:
         """Bar, interval record, checkpoint, and the reasons to stop."""
         progress, options = self.progress, self.options
         self._bar.update()
+        if self.average:
+            self.average.update(progress.num_update)
         if options["log_interval"] and progress.batch % options["log_interval"] == 0:
             meter.drain()
             self._write_interval()
@@ -188,13 +193,15 @@ class Run:
         """Take note of the seconds that the epoch's training took; validation comes next."""
         self._train_s = self._watch.seconds()
 
-    def end_epoch(self, accuracies):
+    def end_epoch(self, accuracies, of_average=None):
         """Save and write everything that an epoch's end calls for.
 
         Parameters
         ----------
         accuracies : sequence of float
             Of the validation: top-1, and top-5 where it was counted.
+        of_average : sequence of float, optional
+            The same of the averaged parameters.
         """
         progress, paths, val = self.progress, self.paths, accuracies[0]
         epoch, samples = progress.epoch, progress.batch * self.facts["global_batch_size"]
@@ -208,12 +215,23 @@ class Run:
         last = epoch + 1 == self.num_epochs
         if last or self.options["save_period"] and (epoch + 1) % self.options["save_period"] == 0:
             self._save_params(paths.periodic.format(epoch=epoch))
+            if self.average:
+                with self.average.applied():
+                    checkpoint.save_params(self.net, paths.save_dir / paths.averaged.format(epoch=epoch))
         time_s = self._watch.seconds()
         numbers = {"epoch": epoch, "lr": lr, "loss": loss, metric: progress.train_metric,
                    **{f"err_top{k}": 1 - accuracy for k, accuracy in zip((1, 5), accuracies)},
+                   **{f"ema_err_top{k}": 1 - accuracy for k, accuracy in zip((1, 5), of_average or ())},
+                   **{f"loss_scale_{name}": value for name, value in progress.loss_scale.items() if name != "good_updates"},
                    "time_s": time_s, "train_s": self._train_s, "samples_per_s": samples / self._train_s}
         for line in self.dialect.epoch_lines(numbers, metric):
             self.log.info(line)
+        if of_average:
+            self.log.info(f"[Epoch {epoch}] validation of the averaged parameters: "
+                          + " ".join(f"ema-err-top{k}={1 - accuracy:.6f}" for k, accuracy in zip((1, 5), of_average)))
+        if progress.loss_scale:
+            self.log.info(f"[Epoch {epoch}] loss scale {progress.loss_scale['scale']:g}, "
+                          f"{progress.loss_scale['skipped']} updates left out so far")
         self.metrics.write("epoch", progress.num_update, **numbers)
         progress.next_epoch()
         self.save_resume()
@@ -227,7 +245,7 @@ class Run:
         """Write the resume file; the meter has been drained."""
         if self.progress.batch:
             self.progress.epoch_s = self._watch.seconds()
-        checkpoint.save_resume(self.paths.resume, self.net, self.trainer, self.progress, self.facts)
+        checkpoint.save_resume(self.paths.resume, self.net, self.trainer, self.progress, self.facts, self.average)
 
 
 def _resume_command():

@@ -10,6 +10,7 @@ from mxnet import autograd, nd
 
 from gluon_tricks.mxnet_cpu import normalises_images, settle_weights
 from gluon_tricks.randomness import net_seed
+from gluon_tricks.tricks.low_precision import all_finite
 
 
 @dataclass
@@ -27,6 +28,7 @@ class Progress:
     epoch_s: float = 0.0              # spent on the epoch in earlier sittings
     best_val: float = 0.0
     history: list = field(default_factory=list)      # a dict per finished epoch
+    loss_scale: dict = field(default_factory=dict)   # state of the loss scale, where there is one
 
     def next_epoch(self):
         self.epoch += 1
@@ -87,7 +89,7 @@ class Meter:
 
 
 def train_epoch(net, train_data, targets, loss, metric, trainer, schedule, engine, progress, after_update,
-                reseed_from=None):
+                reseed_from=None, loss_scale=None):
     """Train from `progress.batch` to the end of `progress.epoch`.
 
     Parameters
@@ -105,6 +107,8 @@ def train_epoch(net, train_data, targets, loss, metric, trainer, schedule, engin
     after_update : callable, `(meter)`, after each update; may raise `Stop`
     reseed_from : int, optional
         Seed for MXNet's generator, set anew before each update; only nets with dropout need it.
+    loss_scale : StaticLossScale or DynamicLossScale, optional
+        Multiplies the loss before the gradients are computed; an update whose gradients overflow is left out.
 
     Raises
     ------
@@ -112,28 +116,64 @@ def train_epoch(net, train_data, targets, loss, metric, trainer, schedule, engin
     """
     meter = Meter(progress)
     image_gradients = normalises_images(net)
+    trained = [param for param in net.collect_params().values() if param.grad_req != "null"]
+    if engine.parts_per_device > 1:        # gradients of the passes are summed
+        for param in trained:
+            param.grad_req = "add"
+            param.zero_grad()
+    if loss_scale and progress.loss_scale:
+        loss_scale.restore(progress.loss_scale)
     for batch in train_data.epoch(progress.epoch, progress.batch):
         trainer.set_learning_rate(schedule(progress.num_update))
         if reseed_from is not None:
             mx.random.seed(net_seed(reseed_from, progress.num_update))
-        # One part per device; mixup finds its partners inside a part
-        parts = [targets(data, label, progress.epoch, progress.batch)
-                 for data, label in zip(engine.split(batch.data), engine.split(batch.label))]
-        if image_gradients:                # or its first BatchNorm learns nothing on a CPU
-            for data, _, _ in parts:
-                data.attach_grad()
-        with autograd.record():
-            outputs = [net(data) for data, _, _ in parts]
-            losses = [loss(output, target) for output, (_, target, _) in zip(outputs, parts)]
-        autograd.backward(losses)
+        values, counted = [], []
+        for shares in engine.passes(batch):
+            # One part per device; mixup finds its partners inside a part
+            parts = [targets(data, label, progress.epoch, progress.batch) for data, label in shares]
+            if image_gradients:            # or its first BatchNorm learns nothing on a CPU
+                for data, _, _ in parts:
+                    data.attach_grad()
+            with autograd.record():
+                outputs = [net(data) for data, _, _ in parts]
+                losses = [loss(output, target) for output, (_, target, _) in zip(outputs, parts)]
+                scaled = [one * loss_scale.scale for one in losses] if loss_scale else losses
+            autograd.backward(scaled)
+            values += [(one.sum(), metric.of(output, part[2])) for one, output, part in zip(losses, outputs, parts)]
+            counted += [part[2] for part in parts]
         # Gradients are sums over samples; the step divides by the samples of all devices and processes
-        trainer.step(train_data.batch_size * engine.world_size)
+        samples = train_data.batch_size * engine.world_size
+        if loss_scale:
+            scaled_update(trainer, trained, samples, loss_scale, progress)
+        else:
+            trainer.step(samples)
+        if engine.parts_per_device > 1:
+            for param in trained:
+                param.zero_grad()
         progress.batch += 1
         progress.num_update += 1
-        values = [(one.sum(), metric.of(output, counted)) for one, output, (_, _, counted) in zip(losses, outputs, parts)]
-        meter.add(progress.epoch, progress.num_update, values, metric.count([counted for _, _, counted in parts]))
+        meter.add(progress.epoch, progress.num_update, values, metric.count(counted))
         after_update(meter)
     meter.drain()
+
+
+def scaled_update(trainer, params, samples, loss_scale, progress):
+    """Update from gradients of a scaled loss, or leave the update out where they overflow.
+
+    An overflow on any device is in the sum over all devices, so every device and process decides alike.
+
+    Raises
+    ------
+    Diverged
+        If gradients overflow though the scale cannot be lowered any more.
+    """
+    trainer.allreduce_grads()
+    scale = loss_scale.scale
+    if loss_scale.update(all_finite([param.list_grad()[0] for param in params])):
+        trainer.update(samples * scale)
+    elif scale <= loss_scale.lowest:
+        raise Diverged(progress.epoch, progress.num_update + 1, f"gradients are not finite at a loss scale of {scale:g}")
+    progress.loss_scale = loss_scale.state()
 
 
 class accuracy:
@@ -170,6 +210,18 @@ class rmse:
 def evaluate(net, val_data, engine, dtype="float32", keep_going=lambda: True, top=(1,)):
     """Accuracies over what a pass of `val_data` yields: every image once, but for MXNet's sliding window.
 
+    Parameters and errors are those of `hits`.
+
+    Returns
+    -------
+    list of float, one per entry of `top`
+    """
+    return hits(net, val_data, engine, dtype, keep_going, top).mean(axis=0).tolist()
+
+
+def hits(net, val_data, engine, dtype="float32", keep_going=lambda: True, top=(1,)):
+    """Which images of a pass of `val_data` the net gets right.
+
     Parameters
     ----------
     top : sequence of int
@@ -179,29 +231,29 @@ def evaluate(net, val_data, engine, dtype="float32", keep_going=lambda: True, to
 
     Returns
     -------
-    list of float, one per entry of `top`
+    bool array, shape (images, len(top)), in the order of the data
     """
-    correct, total, pending = np.zeros(len(top)), 0, []
+    right, pending = [], []
     for batch in val_data.epoch(0):
         for data, label in zip(engine.split(batch.data), engine.split(batch.label)):
             output = net(data.astype("float16") if dtype == "float16" else data)
-            pending.append(nd.concat(*[_among_top(output, label, k) for k in top], dim=0))
-            total += label.shape[0]
+            pending.append(nd.stack(*[_among_top(output, label, k) for k in top], axis=1))
         while len(pending) > len(engine.ctx):          # one batch behind, as in training
-            correct += pending.pop(0).asnumpy()
+            right.append(pending.pop(0).asnumpy())
         if not keep_going():
             raise Stop
-    correct += sum(value.asnumpy() for value in pending)
+    right += [value.asnumpy() for value in pending]
     settle_weights(net)
-    return (correct / total).tolist()
+    return np.concatenate(right) > 0
 
 
 def _among_top(output, label, k):
-    """How many labels are among the k highest outputs, a scalar NDArray."""
+    """Whether each label is among the k highest outputs: float32, shape (N,)."""
+    label = label.astype("float32")
     if k == 1:
-        return (output.argmax(axis=1) == label).sum()
+        return output.argmax(axis=1).astype("float32") == label
     highest = output.astype("float32").topk(k=min(k, output.shape[1]), axis=1)
-    return nd.broadcast_equal(highest, label.reshape((-1, 1))).sum()
+    return nd.broadcast_equal(highest, label.reshape((-1, 1))).max(axis=1)
 
 
 class Stopwatch:

@@ -8,6 +8,7 @@ from mxnet import autograd, gluon, nd
 from gluon_tricks import checkpoint
 from gluon_tricks.engines.single import SingleProcess
 from gluon_tricks.errors import UserError
+from gluon_tricks.trainer_states import flat
 from gluon_tricks.training import Progress
 
 FACTS = {"model": "tiny", "classes": 4, "dataset": "cifar10", "data_root_hash": "ab", "seed": 0, "dtype": "float32",
@@ -88,7 +89,7 @@ def test_float32_masters_of_float16_weights_come_back(tmp_path):
     checkpoint.save_resume(tmp_path / "r.npz", net, trainer, Progress(), FACTS)
     other, other_trainer = half()
     checkpoint.load_resume(tmp_path / "r.npz", other, other_trainer)
-    expected, got = (list(checkpoint._flat(t._updaters[0].states[0])) for t in (trainer, other_trainer))
+    expected, got = (list(flat(t._updaters[0].states[0])) for t in (trainer, other_trainer))
     assert {str(a.dtype) for a in got} == {"<class 'numpy.float32'>"} and len(got) == 2
     for a, b in zip(expected, got):
         np.testing.assert_array_equal(a.asnumpy(), b.asnumpy())

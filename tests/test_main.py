@@ -30,7 +30,7 @@ def spelled(monkeypatch):
 def test_help_lists_every_subcommand_on_a_line_and_an_example():
     result = run("--help")
     assert result.returncode == 0
-    assert "  doctor    what works on this machine" in result.stdout
+    assert "  doctor      what works on this machine" in result.stdout
     assert "Example:  python -m gluon_tricks doctor" in result.stdout
 
 

@@ -48,7 +48,7 @@ def test_sizes_and_decay_are_those_of_gluoncvs_parameters(name, no_wd):
     """Names, shapes and what is trained were read off GluonCV's nets; --no-wd is the pattern of its script."""
     size, classes = (32, 10) if name.startswith("cifar") else (224, 1000)
     net = get_model(name)
-    rows = list(plan.net_rows(net, name, classes, size, "float32"))
+    rows = list(plan.net_rows(net, name, classes, size))
     if no_wd:
         exempt_from_decay(net)
     trained = [fact for fact in PARAMETERS[name].values() if fact.trained]
@@ -68,8 +68,10 @@ def test_sizes_and_decay_are_those_of_gluoncvs_parameters(name, no_wd):
 
 def test_float16_leaves_normalisation_in_float32():
     # ResNet-50-D: 55 BatchNorms with gamma and beta; 55 convolutions and the dense layer's weight and bias
-    rows = list(plan.net_rows(get_model("resnet50_v1d"), "resnet50_v1d", 1000, 224, "float16"))
-    assert sentences(rows, "precision")[0].startswith("float16: 57 arrays in float16 and 110 arrays in float32; ")
+    (_, sentence), = plan.precision_rows(get_model("resnet50_v1d"), "float16", "dynamic")
+    assert sentence.startswith("float16: 57 arrays in float16 and 110 arrays in float32; ")
+    assert sentence.endswith("loss scale dynamic")
+    assert list(plan.precision_rows(get_model("resnet18_v1"), "bfloat16")) == [("precision", "bfloat16")]
 
 
 def test_without_weight_decay_nothing_decays():
@@ -163,7 +165,35 @@ def test_mixed_targets_are_those_of_the_first_update():
     own, partner, rest, others = map(float, re.findall(r"[\d.]+(?:e-\d+)?", sentences(rows, "targets")[0])[:4])
     assert (own, partner) == pytest.approx((0.9 * lam + 0.0001, 0.9 * (1 - lam) + 0.0001), rel=1e-4)
     assert (rest, others) == (0.0001, 998)
-    assert sentences(rows, "mixup") == ["one weight of Beta(0.2, 0.2) per update, off in the last 20 epochs"]
+    assert sentences(rows, "mixup") == [
+        "one weight of Beta(0.2, 0.2) per update, partners in reversed order, off in the last 20 epochs"]
+
+
+def test_the_papers_ways_are_planned_as_such():
+    flags = ["--as", "paper", "--colors", "gluoncv", "--mixup", "--teacher", "resnet152_v1d", "--accumulate", "2"]
+    rows = list(train_imagenet.plan_of(train_imagenet.parse_args([*FP16_ON_8_GPUS, *flags])))
+    assert sentences(rows, "preset") == ["paper, --colors gluoncv"]
+    assert "partners in random order" in sentences(rows, "mixup")[0]
+    assert sentences(rows, "teacher") == ["resnet152_v1d, temperature 20; weights: labels 1, teacher 1"]
+    assert sentences(rows, "batch") == ["2048 = 128 per device x 8 devices x 2 accumulated x 1 process"]
+    assert corners(rows)[0] == pytest.approx(0.4 / (5 * (1_281_167 // 2048)), rel=1e-5)      # warm-up, Eq. of §3.1: i = 1
+    lam = generator(0, MIXUP, 0, 0).beta(0.2, 0.2)
+    own, partner = map(float, re.findall(r"[\d.]+(?:e-\d+)?", sentences(rows, "targets")[0])[:2])
+    eps = 0.1                                                                                  # Eq. 4
+    assert own == pytest.approx((1 - eps) * lam + eps / 999 * (1 - lam), rel=1e-4)
+    assert partner == pytest.approx((1 - eps) * (1 - lam) + eps / 999 * lam, rel=1e-4)
+
+
+@pytest.mark.parametrize("flags, says, says_not", [
+    (["--use-rec"], ["sides swapped", "brightness, contrast, saturation x 0.6 to 1.4", "mean 123.68, 116.779"], ["hue"]),
+    ([], ["log-uniform", "mean 123.675, 116.28"], ["swapped"]),
+    (["--use-rec", "--as", "paper"], ["brightness, hue, saturation", "0.75 to 1.33, uniform"], ["swapped", "contrast"]),
+    (["--data-backend", "dali-gpu", "--num-gpus", "1"], ["no colours, no noise", "mean 123.68, 116.779"], ["PCA"]),
+])
+def test_the_steps_of_the_augmentation_are_those_of_the_flags(flags, says, says_not):
+    args = train_imagenet.parse_args(["--model", "resnet18_v1", *flags])
+    told = "\n".join(sentences(train_imagenet.plan_of(args), "images"))
+    assert all(words in told for words in says) and not any(words in told for words in says_not)
 
 
 @pytest.mark.parametrize("classes", [2, 3, 10])
@@ -182,7 +212,7 @@ def test_a_dry_run_needs_neither_data_nor_gpus_and_writes_nothing(tmp_path, monk
     assert train_imagenet.main([*FP16_ON_8_GPUS, *teacher, "--dry-run"]) == 0
     out = capsys.readouterr().out
     assert "1024 = 128 per device x 8 devices x 1 process" in out and "16 of 55 gammas start at 0" in out
-    assert "teacher       resnet152_v1d, temperature 20, weight of the labels 0.5" in out
+    assert "teacher       resnet152_v1d, temperature 20; weights: labels 0.5, teacher 0.5" in out
     assert train_cifar.main(["--model", "cifar_resnet20_v1", "--num-gpus", "4", "--mixup", "--dry-run"]) == 0
     assert "128 = 32 per device x 4 devices x 1 process" in capsys.readouterr().out
     assert list(tmp_path.iterdir()) == []

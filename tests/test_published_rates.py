@@ -6,7 +6,7 @@ import mxnet as mx
 import pytest
 
 from data_prep.published_commands import workers_of
-from gluon_tricks.data.sliding_window import batches_before
+from gluon_tricks.data.val_window import batches_before
 from gluon_tricks.optim.lr_schedule import lr_schedule
 from gluon_tricks.published import catalogue
 from gluon_tricks.published_rates import IMAGES, LoggedRate, formula_of, logged_rates, mismatches, schedule_of

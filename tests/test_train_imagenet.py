@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,12 +16,13 @@ from mxnet import gluon, nd
 
 import train_imagenet
 from gluon_tricks.data.imagenet import ImageNetRecordIter, RecordImages
-from gluon_tricks.data.manifest import Manifest, describe_split, record_row, write_manifest
+from gluon_tricks.data.manifest import Manifest, describe_split, read_manifest, record_row, write_manifest
 from gluon_tricks.data.recordio import RecordReader, write_image_records
 from gluon_tricks.engines.single import SingleProcess
 from gluon_tricks.errors import UserError
 from gluon_tricks.log_lines import read_log
-from gluon_tricks.published import catalogue
+from gluon_tricks.models import get_model
+from gluon_tricks.published import catalogue, reference_of
 from gluon_tricks.training import Progress, accuracy, train_epoch
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,8 +50,14 @@ def parse(*flags):
 @pytest.mark.parametrize("flags, says", [
     (["--num-training-samples", "31"], "learning rate would be 0 for ever"),
     (["--warmup-epochs", "2", "--lr-decay-epoch", "1"], "lies inside the warm-up"),
-    (["--data-backend", "dali-gpu"], "DALI"),
-    (["--resume-states", "x.states"], "--resume auto"),
+    (["--data-backend", "dali-gpu"], "DALI delivers to GPUs"),
+    (["--resume-states", "x.states"], "give all three"),
+    (["--resume-epoch", "1", "--resume-params", "x.params"], "without states the momentum would be lost"),
+    (["--use_se"], "--use_se: has no effect"),
+    (["--loss-scale", "0"], "--loss-scale 0: must be none, dynamic or a positive number"),
+    (["--ema", "1"], "--ema 1"),
+    (["--accumulate", "0"], "--accumulate 0"),
+    (["--save-dir", ""], "--save-dir ''"),
     (["--rgb-mean", "1,2"], "three numbers"),
     (["--temperature", "0"], "--temperature 0"),
     (["--dtype", "float16"], "no float16 convolution on CPUs"),
@@ -61,7 +69,46 @@ def test_a_value_out_of_range_is_named(flags, says):
 
 
 def test_auto_lr_is_the_linear_rule_over_all_devices():
-    assert train_imagenet.peak_lr(parse("--auto-lr", "--batch-size", "128", "--emulate-gpus", "8")) == pytest.approx(0.4)
+    assert parse("--auto-lr", "--batch-size", "128", "--emulate-gpus", "8").lr == pytest.approx(0.4)
+    assert parse("--auto-lr", "--batch-size", "128", "--emulate-gpus", "4", "--accumulate", "2").lr == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize("name", sorted(name for name, run in PUBLISHED.items() if run.is_usable and not run.flags))
+def test_a_published_command_departs_from_no_published_run(name):
+    words = shlex.split(PUBLISHED[name].command)
+    script = next(i for i, word in enumerate(words) if word.endswith("train_imagenet.py"))
+    args = vars(train_imagenet.parse_args(words[script + 1:]))
+    assert reference_of(args, "imagenet").departures == ()
+    assert reference_of({**args, "lr": 7.0}, "imagenet").departures == (f"lr 7.0 (published {PUBLISHED[name].args['lr']})",)
+
+
+def test_dali_is_asked_for_in_one_sentence(records):
+    args = parse(*rec_flags(records), "--data-backend", "dali-cpu", "--num-gpus", "1", "--batch-size", "8")
+    with pytest.raises(UserError, match="NVIDIA DALI with its MXNet plugin is not installed"):
+        train_imagenet.open_data(args)
+
+
+def test_a_teacher_of_other_classes_is_refused():
+    with pytest.raises(UserError, match="zoo's weights are for 1000 classes, the data have 4"):
+        train_imagenet.build_teacher(parse("--teacher", "resnet18_v1b", "--classes", "4"), SingleProcess([mx.cpu()]))
+
+
+def test_a_teacher_file_of_other_classes_is_refused(tmp_path):
+    teacher = get_model("cifar_resnet20_v1", classes=5)
+    teacher.initialize()
+    teacher(nd.zeros((1, 3, 32, 32)))
+    teacher.save_parameters(str(tmp_path / "t.params"))
+    args = parse("--teacher", f"cifar_resnet20_v1:{tmp_path}/t.params", "--classes", "4", "--input-size", "32")
+    with pytest.raises(UserError, match="does not load into this model"):
+        train_imagenet.build_teacher(args, SingleProcess([mx.cpu()]))
+
+
+def test_class_ids_above_2048_survive_float16():
+    """GluonCV casts labels to float16, where 2049 becomes 2048."""
+    args = parse("--dtype", "float16", "--num-gpus", "1", "--classes", "3000")
+    targets, _, _ = train_imagenet.training_targets(args, SingleProcess([mx.cpu()]))
+    data, target, counted = targets(nd.zeros((2, 3, 4, 4)), nd.array([2049, 2999]), 0, 0)
+    assert data.dtype == np.float16 and target.asnumpy().tolist() == counted.asnumpy().tolist() == [2049, 2999]
 
 
 # --- first updates, against numpy ---------------------------------------------------------------------------------
@@ -246,18 +293,70 @@ def test_a_run_on_records_speaks_gluoncvs_language_and_learns(records, tmp_path)
 
 
 def test_stopped_and_resumed_equals_uninterrupted(records, tmp_path):
-    flags = [*rec_flags(records), "--data-backend", "ours", "--num-epochs", "2", "--lr", "0.02", "--mixup"]
+    flags = [*rec_flags(records), "--data-backend", "ours", "--num-epochs", "2", "--lr", "0.02", "--mixup", "--ema", "0.9",
+             "--loss-scale", "dynamic", "--accumulate", "2", "--batch-size", "4"]
     run(tmp_path / "straight", *flags)
     run(tmp_path / "stopped", *flags, "--max-updates", "4")
-    run(tmp_path / "stopped", *flags, "--resume", "auto")
+    done = run(tmp_path / "stopped", *flags, "--resume", "auto")
+    for name in ("imagenet-cifar_resnet20_v1-1.params", "imagenet-cifar_resnet20_v1-1-ema.params"):
+        assert (tmp_path / "straight/params" / name).read_bytes() == (tmp_path / "stopped/params" / name).read_bytes()
+    assert "global batch 8 = 4 per device x 1 device x 2 accumulated x 1 process" in done.stderr
+    assert "[Epoch 1] loss scale 65536, 0 updates left out so far" in done.stderr
+    assert "[Epoch 1] validation of the averaged parameters: ema-err-top1=" in done.stderr
+    metrics = [json.loads(line) for line in (tmp_path / "stopped" / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert {"ema_err_top1", "ema_err_top5", "loss_scale_scale", "loss_scale_skipped"} <= set(metrics[-1])
+    assert len(read_log(tmp_path / "straight" / "run.log").epochs) == 2       # lines of our own are not taken for GluonCV's
+
+
+def test_goes_on_from_what_gluoncvs_script_saves(records, tmp_path):
+    """Parameters and .states of epoch 0: the rest is the uninterrupted run's, to the bit."""
+    flags = [*rec_flags(records), "--data-backend", "ours", "--num-epochs", "2", "--lr", "0.02", "--save-frequency", "1"]
+    run(tmp_path / "straight", *flags)
+    saved = tmp_path / "straight" / "params" / "imagenet-cifar_resnet20_v1-0"
+    run(tmp_path / "on", *flags, "--resume-epoch", "1", "--resume-params", f"{saved}.params",
+        "--resume-states", f"{saved}.states")
     name = "params/imagenet-cifar_resnet20_v1-1.params"
-    assert (tmp_path / "straight" / name).read_bytes() == (tmp_path / "stopped" / name).read_bytes()
+    assert (tmp_path / "straight" / name).read_bytes() == (tmp_path / "on" / name).read_bytes()
+    log = read_log(tmp_path / "on" / "run.log")
+    assert [record.epoch for record in log.epochs] == [1]
+
+
+def test_both_validation_protocols_are_said_at_the_end(records, tmp_path):
+    """10 images in batches of 8: pass 3 of MXNet's window ends at ceil(30 / 8) 8 = 32 and begins at ceil(20 / 8) 8 = 24."""
+    lines = {}
+    for backend in ("mxnet", "ours"):
+        done = run(tmp_path / backend, *rec_flags(records), "--data-backend", backend, "--num-epochs", "3", "--lr", "0.01")
+        found = re.search(r"at the end: exact err-top1=(\S+) err-top5=\S+ \(10 images\); "
+                          r"gluoncv err-top1=(\S+) err-top5=\S+ \(8 samples\)", done.stderr)
+        lines[backend] = float(found[1]), float(found[2])
+        last = re.findall(r"\[Epoch 2\] validation: err-top1=(\S+)", done.stderr)[-1]
+        assert float(last) == pytest.approx(lines[backend][backend == "mxnet"], abs=1e-5)     # exact first, window second
 
 
 @pytest.mark.parametrize("flags", [["--synthetic", "--num-training-samples", "32", "--emulate-gpus", "2"],
                                    ["--synthetic", "--num-training-samples", "32", "--dtype", "bfloat16"]])
 def test_other_settings_train(tmp_path, flags):
     assert "stopped by --max-updates 2" in run(tmp_path, *flags, "--max-updates", "2").stderr
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_the_published_resnet50_v1d_mixup_command_made_small(records, tmp_path, dtype):
+    """Eight emulated devices of two images, 32 px; the published float16 needs a GPU."""
+    words = shlex.split(PUBLISHED["resnet50_v1d-mixup"].command)
+    published = words[next(i for i, word in enumerate(words) if word.endswith("train_imagenet.py")) + 1:]
+    done = run(tmp_path, *published, "--num-gpus", "0", "--emulate-gpus", "8", "--batch-size", "2", "--dtype", dtype,
+               *rec_flags(records), "--input-size", "32", "-j", "1", "--auto-lr", "--max-updates", "2",
+               "--logging-file", f"{tmp_path}/run.log", "--save-dir", f"{tmp_path}/params", "--data-backend", "ours")
+    assert "stopped by --max-updates 2" in done.stderr
+    assert "16 of 55 gammas start at zero; weight decay on weights only" in done.stderr
+    assert "global batch 16 = 2 per device x 8 devices, as 8 devices would compute them," in done.stderr
+
+
+def test_the_papers_preset_trains(records, tmp_path):
+    done = run(tmp_path, *rec_flags(records), "--as", "paper", "--mixup", "--label-smoothing", "--lr-mode", "cosine", "--lr",
+               "0.01", "--num-epochs", "2", "--lr-formula", "logs")
+    assert "preset paper; overrides: --lr-formula logs" in done.stderr
+    assert len(read_log(tmp_path / "run.log").epochs) == 2
 
 
 def test_mxnets_iterator_trains(records, tmp_path):
@@ -294,6 +393,13 @@ def test_the_manifest_says_how_many_classes_and_vouches_for_the_data(records, tm
     done = run(tmp_path, *flags, "--data-backend", "ours", "--max-updates", "1")
     assert "24 training images of 4 classes, root hash" in done.stderr
     assert "--classes 5: the data have 4" in run(tmp_path / "b", *flags, "--classes", "5", check=2).stderr
+    other = tmp_path / "other"
+    shutil.copytree(data, other)
+    manifest = read_manifest(other)
+    write_manifest(other, Manifest("imagenet", list("abdc"), {}, manifest.splits, "test"))
+    with pytest.raises(UserError, match="by another list of classes"):
+        train_imagenet.open_data(parse(*flags, "--batch-size", "8", "--rec-val", f"{other}/val.rec",
+                                       "--rec-val-idx", f"{other}/val.idx"))
     with open(data / "val.rec", "r+b") as stream:
         stream.truncate(100)
     assert "val.rec" in run(tmp_path / "c", *flags, check=2).stderr

@@ -13,7 +13,7 @@ from mxnet import nd
 from gluon_tricks.data.imagenet_augment import JITTER, PCA_STD, ImagenetTestTransform, ImagenetTrainTransform
 from gluon_tricks.data.loaders import Batch, RecordLoader
 from gluon_tricks.data.recordio import RecordReader, read_index
-from gluon_tricks.data.sliding_window import samples_in_pass
+from gluon_tricks.data.val_window import samples_in_pass
 from gluon_tricks.errors import UserError
 
 # GluonCV normalises images from folders by these, 0.485 ... and 0.229 ... on the 0..1 scale
@@ -26,6 +26,7 @@ class ImagenetData(NamedTuple):
     val: object
     classes: int             # as the data have it; None where nothing says
     root_hash: str
+    exact: object            # makes the validation loader that yields every image once
 
 
 class RecordImages:
@@ -118,7 +119,7 @@ class ImageNetRecordIter:
     """MXNet's `ImageRecordIter` with GluonCV's settings: the path that made the published logs, unchanged.
 
     The iterator is not rewound after a pass that ended in a filled-up batch, so passes over N images in batches of B
-    differ by one in length, and validation sees a sliding window (`data/sliding_window.py`). `protocol="exact"` counts
+    differ by one in length, and validation sees a sliding window (`data/val_window.py`). `protocol="exact"` counts
     every image once instead.
     """
 
@@ -178,10 +179,10 @@ class ImageNetRecordIter:
 
     def _end_pass(self, seen):
         """Warn if MXNet's window is not the one that the published errors were counted over."""
+        self._passes += 1
         expected = samples_in_pass(self._passes, self.records, self.batch_size)
         if not self.train and self.protocol == "gluoncv" and seen != expected:
             logging.warning(f"validation pass {self._passes} had {seen} samples, MXNet's sliding window has {expected}")
-        self._passes += 1
 
 
 def decode_rgb(encoded):
@@ -191,22 +192,22 @@ def decode_rgb(encoded):
 
 
 def record_loaders(train_rec, val_rec, batch_size, seed, size, crop_ratio, mean, std, num_workers, on_bad_record="fail",
-                   hue=0.0):
+                   law="rec", colors="gluoncv"):
     """This kit's own loaders over two record files."""
     train, val = RecordImages(train_rec, on_bad_record), RecordImages(val_rec, on_bad_record)
-    return (RecordLoader(train, ImagenetTrainTransform(seed, size, mean, std, "rec", hue), batch_size, seed, "discard",
+    return (RecordLoader(train, ImagenetTrainTransform(seed, size, mean, std, law, colors), batch_size, seed, "discard",
                          num_workers),
             RecordLoader(val, ImagenetTestTransform(size, crop_ratio, mean, std), batch_size, None, "keep", num_workers))
 
 
-def folder_loaders(data_dir, batch_size, seed, size, crop_ratio, num_workers, hue=0.0):
+def folder_loaders(data_dir, batch_size, seed, size, crop_ratio, num_workers, law="folder", colors="gluoncv"):
     """This kit's loaders over `train/` and `val/` class folders, with GluonCV's folder law and normalisation."""
     train, val = (FolderImages(Path(data_dir).expanduser() / part) for part in ("train", "val"))
     if train.classes != val.classes:
         odd = sorted(set(train.classes).symmetric_difference(val.classes))[0]
         raise UserError(f"--data-dir {data_dir}: class {odd} is in only one of train/ and val/")
     mean, std = FOLDER_MEAN, FOLDER_STD
-    return (RecordLoader(train, ImagenetTrainTransform(seed, size, mean, std, "folder", hue), batch_size, seed, "discard",
+    return (RecordLoader(train, ImagenetTrainTransform(seed, size, mean, std, law, colors), batch_size, seed, "discard",
                          num_workers),
             RecordLoader(val, ImagenetTestTransform(size, crop_ratio, mean, std), batch_size, None, "keep", num_workers),
             len(train.classes))

@@ -1,12 +1,15 @@
 """What happens to an ImageNet photograph before the net sees it (§2.1), as functions of drawn numbers.
 
     paper     crop of 8 to 100 % of the area, aspect ratio in [3/4, 4/3], resized to 224; flip; hue, saturation and
-              brightness factors in [0.6, 1.4]; PCA noise N(0, 0.1); normalise. In float32.
+              brightness factors in [0.6, 1.4]; PCA noise N(0, 0.1); normalise. In float32. What a factor does to a hue is
+              not said: here, as in mx.image, 0.6 and 1.4 turn it by 0.4 of a half circle.
     GluonCV   with record files (behind all published logs but one): MXNet's iterator. Ratio uniform, then width and height
               swapped with probability 1/2; if ten tries fail, a centre crop without rescaling; brightness, contrast and
               saturation in random order, *no hue*; noise with one draw per eigenvector; flip last. In uint8.
-              With image folders: ratio log-uniform; the fallback is resized; flip before jitter.
-    here      GluonCV's record law, in float32 after the resize. Hue as the paper has it is the option `hue`.
+              With image folders: ratio log-uniform; flip before jitter; a pixel's grey, about which saturation turns, is
+              0.114 x blue, for Gluon's operator loses the rest of the sum.
+    here      each law of the crop and either set of colours, in float32 after the resize. Every saturation turns about
+              the true grey.
 
 Validation: the shorter side to ceil(size / crop_ratio), then the centre.
 """
@@ -22,6 +25,7 @@ RGB_MEAN = (123.68, 116.779, 103.939)          # on the 0..255 scale
 RGB_STD = (58.393, 57.12, 57.375)
 AREA, RATIO, TRIES = (0.08, 1.0), (3 / 4, 4 / 3), 10
 JITTER, PCA_STD = 0.4, 0.1
+GLUONCV, PAPER = ("brightness", "contrast", "saturation"), ("brightness", "hue", "saturation")
 GREY = np.array([0.299, 0.587, 0.114], np.float32)
 # AlexNet's eigenvalues and eigenvectors of ImageNet's RGB values, 0..255 scale
 EIGENVALUES = np.array([55.46, 4.794, 1.148], np.float32)
@@ -29,7 +33,7 @@ EIGENVECTORS = np.array([[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140],
 
 
 def sample_crop(height, width, rng, law="rec"):
-    """A random crop by the law of GluonCV's record files, or of its image folders.
+    """A random crop by the law of GluonCV's record files ("rec"), of its image folders ("folder"), or of the paper.
 
     Returns
     -------
@@ -37,7 +41,7 @@ def sample_crop(height, width, rng, law="rec"):
     """
     for _ in range(TRIES):
         area = rng.uniform(*AREA) * height * width
-        ratio = rng.uniform(*RATIO) if law == "rec" else math.exp(rng.uniform(*map(math.log, RATIO)))
+        ratio = math.exp(rng.uniform(*map(math.log, RATIO))) if law == "folder" else rng.uniform(*RATIO)
         w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
         if law == "rec" and rng.random() < 0.5:
             w, h = h, w
@@ -66,19 +70,21 @@ def resize_short(image, short):
     return image if new == (height, width) else cv2.resize(image, new[::-1], interpolation=cv2.INTER_LINEAR)
 
 
-def jitter_color(image, order, factors):
-    """Scale brightness, contrast and saturation of a float32 RGB image, in the given order of 0, 1, 2.
+def jitter_color(image, order, factors, kinds=GLUONCV):
+    """Scale three properties of a float32 RGB image, by `factors[0]` to `factors[2]`, in the given order of 0, 1, 2.
 
     Contrast turns about the image's mean grey, saturation about each pixel's grey.
     """
-    for kind in order:
-        factor = factors[kind]
-        if kind == 0:
+    for number in order:
+        factor, kind = factors[number], kinds[number]
+        if kind == "brightness":
             image = image * factor
-        elif kind == 1:
+        elif kind == "contrast":
             image = image * factor + (1 - factor) * (image @ GREY).mean()
-        else:
+        elif kind == "saturation":
             image = image * factor + (1 - factor) * (image @ GREY)[..., None]
+        else:
+            image = turn_hue(image, (factor - 1) / 2)
     return image
 
 
@@ -109,14 +115,14 @@ class ImagenetTrainTransform:
     size : int
         Side of the result in pixels.
     mean, std : three floats, 0..255 scale
-    law : "rec" or "folder"
+    law : "rec", "folder" or "paper"
         How the crop is drawn, and what becomes of an image that no crop fits.
-    hue : float
-        Largest turn of the hue, as a share of a half circle; 0, as in GluonCV, leaves it out.
+    colors : "gluoncv" or "paper"
+        Brightness, contrast and saturation are scaled, or brightness, saturation and hue.
     """
 
-    def __init__(self, seed, size=224, mean=RGB_MEAN, std=RGB_STD, law="rec", hue=0.0):
-        self.seed, self.size, self.mean, self.std, self.law, self.hue = seed, size, mean, std, law, hue
+    def __init__(self, seed, size=224, mean=RGB_MEAN, std=RGB_STD, law="rec", colors="gluoncv"):
+        self.seed, self.size, self.mean, self.std, self.law, self.colors = seed, size, mean, std, law, colors
 
     def __call__(self, images, positions, epoch):
         """List of uint8 RGB images of any size -> float32, shape (N, 3, size, size)."""
@@ -129,14 +135,17 @@ class ImagenetTrainTransform:
         """One image with the generator of its record and epoch."""
         crop = sample_crop(*image.shape[:2], rng, self.law)
         if crop is None:
-            image = center_crop(resize_short(image, self.size) if self.law == "folder" else image, self.size)
+            if self.law == "folder":           # of an image smaller than `size`: the largest square, scaled up after
+                image = center_crop(image, min(self.size, *image.shape[:2]))
+            elif self.law == "paper":
+                image = resize_short(image, self.size)
+            image = center_crop(image, self.size)
         else:
             top, left, height, width = crop
             image = cv2.resize(image[top:top + height, left:left + width], (self.size, self.size),
                                interpolation=cv2.INTER_LINEAR)
-        image = jitter_color(image.astype(np.float32), rng.permutation(3), 1 + rng.uniform(-JITTER, JITTER, 3))
-        if self.hue:
-            image = turn_hue(image, rng.uniform(-self.hue, self.hue) / 2)
+        order, changes = rng.permutation(3), rng.uniform(-JITTER, JITTER, 3)
+        image = jitter_color(image.astype(np.float32), order, 1 + changes, PAPER if self.colors == "paper" else GLUONCV)
         image = np.clip(image + pca_noise(rng.normal(0, PCA_STD, 3)), 0, 255)
         if rng.random() < 0.5:
             image = image[:, ::-1]

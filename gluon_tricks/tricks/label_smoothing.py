@@ -1,14 +1,14 @@
 """Label smoothing (§5.2).
 
     paper, Eq. 4:  q_i = 1 - eps          for the true class,  eps / (K - 1)  otherwise
-    GluonCV:       q_i = 1 - eta + eta/K  for the true class,  eta / K        otherwise   <- this file
+    GluonCV:       q_i = 1 - eta + eta/K  for the true class,  eta / K        otherwise   <- default here
 
 Equal when eps = eta (K - 1) / K; for K = 10, eta = 0.1 that is eps = 0.09. Mixup blends these rows, so both tricks share
 this function; eta = 0 gives plain one-hot rows.
 """
 
 
-def smooth_one_hot(labels, classes, eta=0.1):
+def smooth_one_hot(labels, classes, eta=0.1, rule="gluoncv"):
     """Smoothed training targets.
 
     Parameters
@@ -17,7 +17,8 @@ def smooth_one_hot(labels, classes, eta=0.1):
         Class indices in [0, classes).
     classes : int
     eta : float in [0, 1)
-        Probability mass spread evenly over all classes.
+        Probability mass spread evenly over all classes ("gluoncv"), or over all but the true one ("paper").
+    rule : "gluoncv" or "paper"
 
     Returns
     -------
@@ -31,4 +32,6 @@ def smooth_one_hot(labels, classes, eta=0.1):
     """
     if not 0.0 <= eta < 1.0:
         raise ValueError(f"eta must be in [0, 1), got {eta}")
+    if rule == "paper":
+        return labels.one_hot(classes, on_value=1 - eta, off_value=eta / (classes - 1))
     return labels.one_hot(classes, on_value=1 - eta + eta / classes, off_value=eta / classes)

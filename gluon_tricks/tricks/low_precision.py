@@ -11,36 +11,74 @@ bfloat16 has float32's range and needs no scaling.
 
 import math
 
+from mxnet import nd
+
+
+def all_finite(arrays):
+    """Whether no element of the NDArrays of one device is nan or infinite; waits for them.
+
+    MXNet's operator takes arrays of one type only, and in a float16 net BatchNorm's gradients are float32.
+    """
+    of_type = {}
+    for array in arrays:
+        of_type.setdefault(array.dtype, []).append(array)
+    return all(nd.multi_all_finite(*same, num_arrays=len(same)).asscalar() == 1 for same in of_type.values())
+
 
 class DynamicLossScale:
-    """A scale that halves when a gradient overflows and doubles after `window` updates that did not.
+    """A scale that halves when a gradient overflows and doubles after `window` updates in a row that did not.
 
     Mixed Precision Training (arXiv 1710.03740); starting value and window are those of MXNet's amp, which halves one
-    update late. `scale` multiplies the loss; the optimizer's gradients must be divided by it.
+    update late and knows no highest. `scale` multiplies the loss; the optimizer's gradients must be divided by it.
     """
+
+    lowest, highest = 1.0, 2.0**24
 
     def __init__(self, scale=2.0**16, window=2000, factor=2.0):
         self.scale, self.window, self.factor = scale, window, factor
-        self.good_updates = 0
+        self.good_updates = self.skipped = 0
 
     def update(self, finite):
         """Take note of whether an update's gradients were finite; returns whether to apply the update."""
         if not finite:
-            self.scale, self.good_updates = max(self.scale / self.factor, 1.0), 0
+            self.scale, self.good_updates = max(self.scale / self.factor, self.lowest), 0
+            self.skipped += 1
             return False
         self.good_updates += 1
         if self.good_updates == self.window:
-            self.scale, self.good_updates = self.scale * self.factor, 0
+            self.good_updates = 0
+            if self.scale < self.highest:
+                self.scale *= self.factor
         return True
 
+    def state(self):
+        """What a resumed run needs, as numbers."""
+        return {"scale": self.scale, "good_updates": self.good_updates, "skipped": self.skipped}
 
-class StaticLossScale:
-    """A constant scale; updates whose gradients overflow are skipped all the same."""
+    def restore(self, state):
+        """Go on from a `state()`."""
+        self.scale, self.good_updates, self.skipped = (state[key] for key in ("scale", "good_updates", "skipped"))
+
+
+class StaticLossScale(DynamicLossScale):
+    """A constant scale: an update whose gradients overflow is left out all the same."""
+
+    lowest = 0.0                           # an overflow never ends the run
 
     def __init__(self, scale=1.0):
         if not (scale > 0 and math.isfinite(scale)):
             raise ValueError(f"scale must be positive, got {scale}")
-        self.scale = scale
+        super().__init__(scale, window=0, factor=1.0)
 
-    def update(self, finite):
-        return finite
+
+def create_loss_scale(name):
+    """The loss scale of that name: "none", "dynamic", or a number for a constant one.
+
+    Raises
+    ------
+    ValueError
+        If it is none of these.
+    """
+    if name == "none":
+        return None
+    return DynamicLossScale() if name == "dynamic" else StaticLossScale(float(name))

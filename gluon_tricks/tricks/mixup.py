@@ -3,11 +3,14 @@
     paper, Eq. 7-8:  x = lam x_i + (1 - lam) x_j,   y = lam y_i + (1 - lam) y_j,   lam ~ Beta(alpha, alpha)
                      for two random examples i, j
     GluonCV:         one lam per update for all images and devices; the partner of image i of n is image n - 1 - i
-                     of the same device's part, so every pair occurs twice, with lam and with 1 - lam   <- this file
+                     of the same device's part, so every pair occurs twice, with lam and with 1 - lam
+    here:            GluonCV's, or partners drawn by `sample_partners`; one lam per update in both
 
 The paper takes alpha = 0.2 on ImageNet; GluonCV's CIFAR script takes alpha = 1 (lam uniform) and no mixup in the last 20
 epochs.
 """
+
+from mxnet import nd
 
 CIFAR_ALPHA = 1.0
 CIFAR_OFF_EPOCHS = 20
@@ -31,8 +34,13 @@ def sample_lam(alpha, rng):
     return float(rng.beta(alpha, alpha))
 
 
-def mixup(data, targets, lam):
-    """Mix a device's part of the batch with itself in reversed order.
+def sample_partners(count, rng):
+    """A random partner for each of `count` images, each image partner of one: int array, shape (count,)."""
+    return rng.permutation(count)
+
+
+def mixup(data, targets, lam, partners=None):
+    """Mix a device's part of the batch with itself, in reversed order or with the partners given.
 
     Parameters
     ----------
@@ -41,9 +49,15 @@ def mixup(data, targets, lam):
         Rows of class probabilities, smoothed already where label smoothing is on.
     lam : float in [0, 1]
         Weight of each image itself; 1 leaves everything as it is.
+    partners : int array, shape (N,), optional
 
     Returns
     -------
     (NDArray, NDArray), of the same shapes
     """
-    return lam * data + (1 - lam) * data[::-1], lam * targets + (1 - lam) * targets[::-1]
+    if partners is None:
+        other_data, other_targets = data[::-1], targets[::-1]
+    else:
+        index = nd.array(partners, ctx=data.context, dtype="int64")
+        other_data, other_targets = data.take(index), targets.take(index)
+    return lam * data + (1 - lam) * other_data, lam * targets + (1 - lam) * other_targets

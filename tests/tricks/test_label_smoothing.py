@@ -31,3 +31,13 @@ def test_gluoncv_and_the_paper_agree_at_the_stated_eps():
 def test_eta_outside_its_range_is_refused(eta):
     with pytest.raises(ValueError, match="eta must be in"):
         smooth_one_hot(nd.array([0]), 3, eta)
+
+
+@pytest.mark.parametrize("eps, classes", [(0.1, 10), (0.3, 3)])
+def test_the_papers_rule_spreads_over_the_other_classes(eps, classes):
+    """Eq. 4; equal to GluonCV's where eps = eta (K - 1) / K."""
+    got = smooth_one_hot(nd.array([1]), classes, eps, "paper").asnumpy()[0]
+    expected = [1 - eps if k == 1 else eps / (classes - 1) for k in range(classes)]
+    np.testing.assert_allclose(got, expected, rtol=1e-6)
+    np.testing.assert_allclose(smooth_one_hot(nd.array([1]), classes, eps * classes / (classes - 1)).asnumpy()[0], expected,
+                               rtol=1e-5)

@@ -6,7 +6,7 @@ import pytest
 from mxnet import nd
 
 from gluon_tricks.randomness import generator
-from gluon_tricks.tricks.mixup import mixup, sample_lam
+from gluon_tricks.tricks.mixup import mixup, sample_lam, sample_partners
 
 
 def reference_mixup(array, lam):
@@ -56,3 +56,13 @@ def test_lam_one_changes_no_bit():
     data = mx.nd.random.normal(shape=(6, 3, 4, 4))
     mixed, _ = mixup(data, nd.ones((6, 2)), 1.0)
     np.testing.assert_array_equal(mixed.asnumpy(), data.asnumpy())
+
+
+def test_given_partners_are_mixed():
+    data, targets, lam = np.arange(8.0).reshape(4, 2), np.eye(4), 0.3
+    partners = sample_partners(4, np.random.default_rng(5))
+    assert sorted(partners) == [0, 1, 2, 3]
+    got = mixup(nd.array(data), nd.array(targets), lam, partners)
+    for mixed, plain in zip(got, (data, targets)):
+        expected = [lam * plain[i] + (1 - lam) * plain[j] for i, j in enumerate(partners)]
+        np.testing.assert_allclose(mixed.asnumpy(), expected, rtol=1e-6)

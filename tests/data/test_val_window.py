@@ -1,5 +1,7 @@
 """The sliding window of MXNet's record iterator: by a walk over the file, by MXNet itself, and in every published log."""
 
+import itertools
+
 import cv2
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 
 from gluon_tricks.data.imagenet import ImageNetRecordIter
 from gluon_tricks.data.recordio import write_image_records
-from gluon_tricks.data.sliding_window import batches_before, is_counted_over, sample_counts, samples_in_pass
+from gluon_tricks.data.val_window import batches_before, is_counted_over, sample_counts, samples_in_pass, val_window
 from gluon_tricks.errors import UserError
 from gluon_tricks.published import VAL_IMAGES, catalogue, curve
 
@@ -16,32 +18,33 @@ SYNTHETIC = "resnet152_v1d"                # its validation errors are the strai
 IMAGENET = [name for name, run in catalogue().items() if run.script == "train_imagenet.py"]
 
 
-def samples_by_walking(passes, records, batch_size):
-    """Samples of each pass: take whole batches until the file's end is reached, borrow the missing from its start."""
-    counts, place = [], 0
+def positions_by_walking(passes, images, batch_size):
+    """Positions of each pass: take whole batches until the file's end is reached, borrow the missing from its start."""
+    stream, place, found = itertools.cycle(range(images)), 0, []
     for _ in range(passes):
-        count = 0
-        while place < records:
-            place, count = place + batch_size, count + batch_size
-        counts.append(count)
-        place -= records                   # what was borrowed is not seen again
-    return counts
+        seen = []
+        while place < images:
+            seen += itertools.islice(stream, batch_size)
+            place += batch_size
+        found.append(seen)
+        place -= images                    # what was borrowed is not seen again
+    return found
 
 
-@given(st.integers(1, 500), st.integers(1, 500))
-def test_passes_are_those_of_a_walk_over_the_file(records, batch_size):
-    walked = samples_by_walking(9, records, batch_size)
-    assert [samples_in_pass(index, records, batch_size) for index in range(9)] == walked
-    assert set(walked) <= set(sample_counts(records, batch_size))
-    assert [batches_before(index, records, batch_size) * batch_size for index in range(9)] == [
-        sum(walked[:index]) for index in range(9)]
+@given(st.integers(1, 200), st.integers(1, 200))
+def test_passes_are_those_of_a_walk_over_the_file(images, batch_size):
+    walked = positions_by_walking(9, images, batch_size)
+    for number, positions in enumerate(walked, start=1):
+        assert val_window(number, images, batch_size).tolist() == positions
+        assert samples_in_pass(number, images, batch_size) == len(positions) in sample_counts(images, batch_size)
+        assert batch_size * batches_before(number, images, batch_size) == sum(map(len, walked[:number]))
 
 
 def test_imagenet_in_batches_of_1024():
-    # 50,000 / 1024 = 48.83 batches a pass; before passes 0, 1, ...: 0, 48.8, 97.7, 146.5, 195.3, 244.1, 293.0, 341.8,
-    # rounded up 0, 49, 98, 147, 196, 245, 293, 342
+    # 50,000 / 1024 = 48.83 batches a pass; after so many passes 48.8, 97.7, 146.5, 195.3, 244.1, 293.0, 341.8 batches,
+    # rounded up 49, 98, 147, 196, 245, 293, 342
     assert sample_counts(50_000, 1024) == [50_176, 49_152]
-    assert [samples_in_pass(index, 50_000, 1024) // 1024 for index in range(8)] == [49, 49, 49, 49, 49, 48, 49, 49]
+    assert [samples_in_pass(number, 50_000, 1024) // 1024 for number in range(1, 8)] == [49, 49, 49, 49, 49, 48, 49]
 
 
 @pytest.fixture(scope="module")
@@ -57,14 +60,14 @@ def test_passes_are_those_of_mxnets_iterator(ten_images, batch_size, caplog):
     loader = ImageNetRecordIter(ten_images / "val.rec", ten_images / "val.idx", batch_size, False, 8,
                                 mean=(0, 0, 0), std=(1, 1, 1), num_workers=1)
     seen = [np.concatenate([batch.label.asnumpy() for batch in loader.epoch(epoch)]) for epoch in range(5)]
-    assert [len(labels) for labels in seen] == [samples_in_pass(index, 10, batch_size) for index in range(5)]
+    assert [len(labels) for labels in seen] == [samples_in_pass(number, 10, batch_size) for number in range(1, 6)]
     np.testing.assert_array_equal(np.concatenate(seen), np.arange(sum(map(len, seen))) % 10)      # nothing is left out
     assert "validation pass" not in caplog.text
 
 
 def test_a_validation_set_smaller_than_a_batch_is_refused(ten_images):
-    # 10 images in batches of 15: ceil(30 / 15) - ceil(20 / 15) = 0 batches in pass 2, so an accuracy of 0 / 0
-    assert samples_in_pass(2, 10, 15) == 0
+    # 10 images in batches of 15: ceil(30 / 15) - ceil(20 / 15) = 0 batches in pass 3, so an accuracy of 0 / 0
+    assert samples_in_pass(3, 10, 15) == 0
     with pytest.raises(UserError, match="10 validation images, less than a batch of 15.*--val-protocol exact"):
         ImageNetRecordIter(ten_images / "val.rec", ten_images / "val.idx", 15, False, 8, mean=(0, 0, 0), std=(1, 1, 1))
 
@@ -78,7 +81,7 @@ def counted(name, samples_of):
 
 def window_of(name):
     batch_size = catalogue()[name].global_batch_size
-    return lambda epoch: samples_in_pass(epoch, VAL_IMAGES["imagenet"], batch_size)
+    return lambda epoch: samples_in_pass(epoch + 1, VAL_IMAGES["imagenet"], batch_size)
 
 
 def test_every_published_imagenet_error_is_a_whole_number_of_the_windows_images():
