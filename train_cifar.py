@@ -19,7 +19,8 @@ import gluon_tricks  # noqa: F401  before mxnet: prepares the process
 import mxnet as mx
 from mxnet import gluon
 
-from gluon_tricks.data.cifar import open_cifar
+from gluon_tricks import plan
+from gluon_tricks.data.cifar import SIZES, open_cifar
 from gluon_tricks.data.loaders import CIFAR_BACKENDS
 from gluon_tricks.dialects import CifarDialect
 from gluon_tricks.engines.single import create_engine
@@ -48,6 +49,8 @@ from gluon_tricks.tricks.mixup import CIFAR_ALPHA, CIFAR_OFF_EPOCHS, mixup, samp
 
 def main(argv=None):
     args = parse_args(argv)
+    if args.dry_run:
+        return plan.show(plan_of(args))
     engine = create_engine(args.num_gpus)                                            # who computes
     data = open_cifar(args.dataset, args.data_dir, args.data_backend, batch_size_of(args), args.seed, args.num_workers)
     run = Run(run_paths(args), facts(args, data, engine), args.resume, args.overwrite)
@@ -74,8 +77,7 @@ def main(argv=None):
 def build_net(args, classes, engine):
     """The net, initialised as GluonCV's CIFAR scripts do, or from --resume-from."""
     start_precision(args.dtype)
-    kwargs = {"drop_rate": args.drop_rate} if args.model.startswith("cifar_wideresnet") else {}
-    net = get_model(args.model, classes=len(classes), **kwargs)
+    net = new_net(args, len(classes))
     if args.dtype == "float16":
         net.cast("float16")
     mx.random.seed(net_seed(args.seed, -1))
@@ -85,6 +87,12 @@ def build_net(args, classes, engine):
         net.initialize(mx.init.Xavier(), ctx=engine.ctx)
     make_ready(net, 32, args.dtype, args.mode, engine)
     return net
+
+
+def new_net(args, classes):
+    """The net by its name, not yet initialised."""
+    kwargs = {"drop_rate": args.drop_rate} if args.model.startswith("cifar_wideresnet") else {}
+    return get_model(args.model, classes=classes, **kwargs)
 
 
 def learning_rate(args, updates_per_epoch):
@@ -168,6 +176,26 @@ def opening_lines(args, data, engine):
         yield "note: an excerpt of CIFAR-10; accuracies are not comparable with published ones"
 
 
+def plan_of(args):
+    """The rows that --dry-run prints, made by the builders above without data or GPUs."""
+    images, classes = SIZES[args.dataset]
+    batch, updates = batch_size_of(args), images // batch_size_of(args)
+    if not updates:
+        raise UserError(f"--batch-size: {batch} images over all devices, but the training set has {images}")
+    net = new_net(args, classes)
+    yield from plan.net_rows(net, args.model, classes, 32)
+    yield from plan.precision_rows(net, args.dtype)
+    yield from plan.batch_rows(args.batch_size, batch // args.batch_size, images, args.num_epochs)
+    yield from plan.rate_rows(learning_rate(args, updates), args.lr_mode, args.lr, batch, updates, args.num_epochs,
+                              args.warmup_epochs, decay_epochs(args) if args.lr_mode == "step" else ())
+    yield from plan.decay_rows(net, args.wd)
+    yield from plan.gamma_rows(net)
+    yield from plan.cifar_image_rows()
+    yield from plan.target_rows(training_targets(args, range(classes))[0], classes)
+    if args.mixup:
+        yield from plan.mixup_rows(args.mixup_alpha, args.mixup_off_epoch)
+
+
 # --- flags --------------------------------------------------------------------------------------------------------
 
 def parse_args(argv):
@@ -204,6 +232,7 @@ def parse_args(argv):
     ours.add_argument("--data-dir", help="folder that data_prep/cifar.py wrote (default ~/.mxnet/datasets/DATASET/rec)")
     ours.add_argument("--data-backend", choices=CIFAR_BACKENDS, default="ours",
                       help="ours: exact resume and order; mxnet: ImageRecordIter")
+    ours.add_argument("--dry-run", action="store_true", help="print what the run would do; needs no data and no GPU")
     ours.add_argument("--seed", type=int, default=0, help="decides initialisation, order, augmentation, mixup (default 0)")
     ours.add_argument("--dtype", choices=("float32", "float16", "bfloat16"), default="float32",
                       help="float16 needs a GPU, bfloat16 a CPU (default float32)")

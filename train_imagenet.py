@@ -23,11 +23,12 @@ import gluon_tricks  # noqa: F401  before mxnet: prepares the process
 import mxnet as mx
 from mxnet import gluon
 
+from gluon_tricks import plan
 from gluon_tricks.checkpoint import connect
 from gluon_tricks.data.dali import DaliLoader
 from gluon_tricks.data.imagenet import ImagenetData, ImageNetRecordIter, SyntheticLoader, folder_loaders, record_loaders
 from gluon_tricks.data.manifest import open_split, read_manifest
-from gluon_tricks.data.val_window import val_window
+from gluon_tricks.data.val_window import sample_counts, val_window
 from gluon_tricks.dialects import ImagenetDialect
 from gluon_tricks.engines.single import create_engine
 from gluon_tricks.errors import UserError, run_main
@@ -66,6 +67,8 @@ from gluon_tricks.tricks.zero_gamma import count_zero_gammas
 
 def main(argv=None):
     args = parse_args(argv)
+    if args.dry_run:
+        return plan.show(plan_of(args))
     engine = create_engine(args.num_gpus, parts_per_device(args))                    # who computes
     data = open_data(args)                                                           # what it sees     (§2.1)
     run = Run(run_paths(args), facts(args, data, engine), args.resume, args.overwrite)
@@ -225,10 +228,15 @@ def build_teacher(args, engine):
 def learning_rate(args):
     """num_update -> rate, by --num-training-samples as GluonCV counts."""
     updates = args.num_training_samples // global_batch_size(args)
-    epochs = (range(args.lr_decay_period, args.num_epochs, args.lr_decay_period) if args.lr_decay_period
-              else decay_epochs(args))
-    return lr_schedule(args.lr_mode, args.lr, args.num_epochs, updates, args.warmup_epochs, args.lr_decay, epochs,
+    return lr_schedule(args.lr_mode, args.lr, args.num_epochs, updates, args.warmup_epochs, args.lr_decay, step_epochs(args),
                        formula=args.lr_formula)
+
+
+def step_epochs(args):
+    """Epochs at which --lr-mode step steps."""
+    if args.lr_decay_period:
+        return range(args.lr_decay_period, args.num_epochs, args.lr_decay_period)
+    return decay_epochs(args)
 
 
 def nag(args):
@@ -349,8 +357,38 @@ def opening_lines(args, data, net, engine):
     if args.warmup_lr:
         yield "warning: --warmup-lr has no effect, here as in GluonCV's script; warm-up starts from 0"
     if args.data_backend == "mxnet" and args.use_rec:
-        yield (f"validation protocol {args.val_protocol}"
-               + ("" if args.val_protocol == "exact" else ": MXNet's sliding window, as in the published logs"))
+        yield (f"validation protocol {args.val_protocol}" + ("" if args.val_protocol == "exact" else (
+            f": MXNet's sliding window, as in the published logs, of "
+            f"{' or '.join(map(str, sample_counts(data.val.records, batch)))} samples")))
+
+
+def plan_of(args):
+    """The rows that --dry-run prints, made by the builders above without data, GPUs or downloads."""
+    classes = args.classes = args.classes or 1000
+    batch, updates = global_batch_size(args), args.num_training_samples // global_batch_size(args)
+    kwargs = {key: value for key, value in model_kwargs(args).items() if key != "pretrained"}
+    net = get_model(args.model, classes=classes, fix_last_gamma=args.fix_last_gamma, fix_use_se=args.fix_use_se, **kwargs)
+    if args.no_wd:
+        exempt_from_decay(net)
+    yield "preset", ", ".join([args.preset, *overrides(args)])
+    yield from plan.net_rows(net, args.model, classes, args.input_size)
+    yield from plan.precision_rows(net, args.dtype, args.loss_scale)
+    yield from plan.batch_rows(args.batch_size, max(1, args.num_gpus, args.emulate_gpus), args.num_training_samples,
+                               args.num_epochs, args.accumulate)
+    yield from plan.rate_rows(learning_rate(args), f"{args.lr_mode}, formula {args.lr_formula}", args.lr, batch, updates,
+                              args.num_epochs, args.warmup_epochs, step_epochs(args) if args.lr_mode == "step" else ())
+    yield from plan.decay_rows(net, args.wd)
+    yield from plan.gamma_rows(net, args.last_gamma)
+    if not args.synthetic:
+        yield from plan.imagenet_image_rows(args.data_backend, args.use_rec, args.crop_law, args.colors, args.input_size,
+                                            args.crop_ratio, args.rgb_mean, args.rgb_std)
+    # a teacher would be downloaded; of two images, reversed order always makes a pair
+    alone = argparse.Namespace(**{**vars(args), "teacher": None, "mixup_partners": "reversed"})
+    yield from plan.target_rows(training_targets(alone, None)[0], classes)
+    if args.mixup:
+        yield from plan.mixup_rows(args.mixup_alpha, args.mixup_off_epoch, args.mixup_partners)
+    if args.teacher is not None:
+        yield from plan.teacher_rows(args.teacher, args.temperature, args.hard_weight, args.soft_weight)
 
 
 # --- flags --------------------------------------------------------------------------------------------------------
@@ -436,6 +474,7 @@ def parse_args(argv):
     ours.add_argument("--emulate-gpus", type=int, default=0,
                       help="compute the batch of so many devices on one: BatchNorm and mixup per part, gradients summed")
     ours.add_argument("--on-bad-record", choices=("fail", "skip"), default="fail", help="with --data-backend ours")
+    ours.add_argument("--dry-run", action="store_true", help="print what the run would do; needs no data and no GPU")
     ours.add_argument("--synthetic", action="store_true", help="random images: throughput without data")
     ours.add_argument("--resume", metavar="auto|FILE", default="", help="auto: go on where a run in --save-dir stopped")
     ours.add_argument("--overwrite", action="store_true", help="start again over an earlier run's files")

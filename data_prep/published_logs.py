@@ -1,4 +1,4 @@
-"""Read GluonCV's published logs into logs/published: curves, catalogue, quality flags.
+"""Read GluonCV's published logs into logs/published: curves, learning rates, commands, catalogue with quality flags.
 
     python data_prep/published_logs.py --logs web-data/gluoncv/logs
     python data_prep/published_logs.py --logs gluoncv-logs.tar.xz --out published
@@ -13,8 +13,8 @@ import gzip
 import hashlib
 import io
 import json
+import lzma
 import re
-import shlex
 import statistics
 import sys
 import tarfile
@@ -26,16 +26,19 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from data_prep.published_commands import command_text, split_command, table_text, workers_of
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import atomic_write
-from gluon_tricks.log_lines import EpochRecord, Namespace, parse_line, read_log
+from gluon_tricks.log_lines import EpochRecord, HorovodBatch, ImagenetBatch, Namespace, parse_line, read_log
 from gluon_tricks.published import FOLDER, dataset_of, recipe
+from gluon_tricks.published_rates import LoggedRate
 
 SOURCE = "github.com/dmlc/web-data at 0818ee5787b3, gluoncv/logs/classification"
 PATHS = ("rec_train", "rec_train_idx", "rec_val", "rec_val_idx", "data_dir", "save_dir", "logging_file")
 TRICKS = ("lr_mode", "warmup_epochs", "label_smoothing", "mixup", "last_gamma", "no_wd", "dtype", "use_gn", "auto_aug",
           "teacher")
-EXPECTED = {"logs": 73, "lines": 369_325, "epochs": 12_770, "unmatched": 0}
+EXPECTED = {"logs": 73, "lines": 369_325, "epochs": 12_770, "rates": 336_413, "commands": 80, "without formula": 0,
+            "unmatched": 0}
 
 
 def main(argv=None):
@@ -45,17 +48,23 @@ def main(argv=None):
         if not paths:
             raise UserError(f"--logs {args.logs}: no classification/*/*.log in it; give web-data's gluoncv/logs")
         logs = {path.stem: read_log(path) for path in progress(paths)}
+        rates = {name: found for name, log in logs.items() if (found := rates_of(log.path))}
         entries = catalogue_entries(folder, logs)
+        commands = table_text(folder.parent, logs, rates)
     args.out.mkdir(parents=True, exist_ok=True)
     atomic_write(args.out / "curves.csv.gz", curves_bytes(logs))
+    atomic_write(args.out / "rates.csv.xz", rates_bytes(rates))
     atomic_write(args.out / "catalogue.json", catalogue_text(entries))
-    return report(logs, entries, args.out)
+    atomic_write(args.out / "commands.json", commands)
+    return report(logs, rates, json.loads(commands)["commands"], entries, args.out)
 
 
-def report(logs, entries, out):
+def report(logs, rates, commands, entries, out):
     """Print what was read beside what the published logs hold; the exit code."""
     counts = sum((Counter(log.counts) for log in logs.values()), Counter())
     found = {"logs": len(logs), "lines": sum(counts.values()), "epochs": sum(len(log.epochs) for log in logs.values()),
+             "rates": sum(map(len, rates.values())), "commands": len(commands),
+             "without formula": sum(command["name"] in rates and not command["lr_formula"] for command in commands),
              "unmatched": counts["unmatched"]}
     for kind, lines in counts.most_common():
         print(f"{lines:9,d}  {kind}")
@@ -63,7 +72,7 @@ def report(logs, entries, out):
         print(f"{what}: {number:,d} (expected {EXPECTED[what]:,d})")
     flags = Counter(flag for entry in entries for flag in entry["flags"])
     print(f"flags: {', '.join(f'{flag} {runs}' for flag, runs in sorted(flags.items()))}")
-    print(f"wrote {out / 'curves.csv.gz'} and {out / 'catalogue.json'}")
+    print(f"wrote curves.csv.gz, rates.csv.xz, catalogue.json and commands.json to {out}")
     return 0 if found == EXPECTED else 1
 
 
@@ -81,8 +90,9 @@ def classification_folder(logs):
             with tarfile.open(logs) as archive:
                 for member in archive:
                     parts = Path(member.name).parts
-                    if member.isfile() and "classification" in parts[:-1] and member.name.endswith((".log", ".sh")):
-                        target = folder / parts[-2] / parts[-1]
+                    top = next((i for i, part in enumerate(parts) if part in ("classification", "detection")), len(parts))
+                    if member.isfile() and top < len(parts) and ".." not in parts and member.name.endswith((".log", ".sh")):
+                        target = Path(temporary, *parts[top:])
                         target.parent.mkdir(parents=True, exist_ok=True)
                         target.write_bytes(archive.extractfile(member).read())
         except (OSError, tarfile.TarError, EOFError) as error:
@@ -113,6 +123,27 @@ def curves_bytes(logs):
 def cell(value):
     """A value as CSV text, with no more decimals than the log had."""
     return repr(value) if isinstance(value, float) else "" if value is None else str(value)
+
+
+def rates_of(path):
+    """The learning rate of every batch line of a log, as printed."""
+    found = []
+    with open(path, encoding="utf-8", errors="replace") as stream:
+        for text in stream:
+            line = parse_line(text.rstrip("\n")) if "lr=" in text else None
+            if isinstance(line, (ImagenetBatch, HorovodBatch)):
+                found.append(LoggedRate(line.epoch, line.batch, f"{line.lr:f}"))
+    return found
+
+
+def rates_bytes(rates):
+    """All logged learning rates as CSV in xz."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(("run",) + LoggedRate._fields)
+    for name in sorted(rates):
+        rows.writerows((name, *logged) for logged in rates[name])
+    return lzma.compress(text.getvalue().encode(), preset=9)
 
 
 # --- catalogue ------------------------------------------------------------------------------------------------------
@@ -161,28 +192,13 @@ def figures(record):
 def command_of(log_path):
     """The command line in the .sh file beside a log, on one line."""
     path = log_path.with_suffix(".sh")
-    if not path.exists():
-        path = log_path.with_name(f"train_{log_path.stem}.sh")
-    lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
-    return " ".join(" ".join(lines).replace("\\", " ").split())
-
-
-def workers_of(command):
-    """Processes that horovodrun starts."""
-    match = re.search(r"horovodrun -np (\d+)", command)
-    return int(match.group(1)) if match else 1
+    return command_text(path if path.exists() else log_path.with_name(f"train_{log_path.stem}.sh"))
 
 
 def flags_of(command):
     """A command's flags as a header would have them: text, or True where no value follows."""
-    words = shlex.split(command)
-    words = words[next(i for i, word in enumerate(words) if word.endswith(".py")) + 1:]
-    flags = {}
-    for word, following in zip(words, words[1:] + ["-"]):
-        if word.startswith("-"):
-            name = "num_workers" if word == "-j" else word.lstrip("-").replace("-", "_")
-            flags[name] = True if following.startswith("-") else following
-    return flags
+    return {"num_workers" if flag == "-j" else flag.lstrip("-").replace("-", "_"): value
+            for flag, value in split_command(command)[1].items()}
 
 
 # --- quality flags --------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ SUBCOMMANDS = {
     "doctor": "what works on this machine, what does not, and the remedy",
     "compare": "a run's log beside GluonCV's published one",
     "models": "the nets: parameters and multiply-adds, layer by layer, beside the paper's",
+    "replay": "GluonCV's published commands, what each would do, and the same run with this kit",
     "differences": "where paper and GluonCV differ, and what each choice does to the first update",
     "tables": "the paper's tables as commands, one per row",
     "evaluate": "the accuracy of saved parameters on a validation set",

@@ -4,6 +4,7 @@ import csv
 import gzip
 import hashlib
 import json
+import lzma
 from pathlib import Path
 
 import pytest
@@ -165,7 +166,7 @@ def test_the_builder_writes_the_same_bytes_each_time(small_logs, tmp_path, capsy
     for out in (tmp_path / "a", tmp_path / "b"):
         assert published_logs.main(["--logs", str(small_logs), "--out", str(out)]) == 1       # 1 log, expected 73
         written = sorted(out.iterdir())
-        assert [path.name for path in written] == ["catalogue.json", "curves.csv.gz"]
+        assert [path.name for path in written] == ["catalogue.json", "commands.json", "curves.csv.gz", "rates.csv.xz"]
         digests.add(tuple(hashlib.sha1(path.read_bytes()).hexdigest() for path in written))
     assert len(digests) == 1
     assert "logs: 1 (expected 73)" in capsys.readouterr().out
@@ -230,9 +231,9 @@ def original_logs():
 @needs_archive
 def test_the_committed_files_are_what_the_builder_makes_of_the_original_logs(original_logs, tmp_path):
     assert published_logs.main(["--logs", str(original_logs), "--out", str(tmp_path)]) == 0
-    assert (tmp_path / "catalogue.json").read_bytes() == (FOLDER / "catalogue.json").read_bytes()
-    assert gzip.decompress((tmp_path / "curves.csv.gz").read_bytes()) == gzip.decompress(
-        (FOLDER / "curves.csv.gz").read_bytes())
+    for name, unpacked in (("catalogue.json", bytes), ("commands.json", bytes), ("curves.csv.gz", gzip.decompress),
+                           ("rates.csv.xz", lzma.decompress)):
+        assert unpacked((tmp_path / name).read_bytes()) == unpacked((FOLDER / name).read_bytes()), name
 
 
 @pytest.mark.shared

@@ -9,6 +9,8 @@ from gluon_tricks.data.manifest import open_split, read_manifest
 from gluon_tricks.data.paths import default_record_dir
 from gluon_tricks.errors import UserError
 
+SIZES = {"cifar10": (50_000, 10), "cifar100": (50_000, 100), "cifar10-excerpt": (2_000, 10)}  # training images, classes
+
 
 class CifarData(NamedTuple):
     train: RecordLoader

@@ -13,6 +13,7 @@ from mxnet import nd
 from gluon_tricks.data.imagenet_augment import JITTER, PCA_STD, ImagenetTestTransform, ImagenetTrainTransform
 from gluon_tricks.data.loaders import Batch, RecordLoader
 from gluon_tricks.data.recordio import RecordReader, read_index
+from gluon_tricks.data.val_window import samples_in_pass
 from gluon_tricks.errors import UserError
 
 # GluonCV normalises images from folders by these, 0.485 ... and 0.229 ... on the 0..1 scale
@@ -117,8 +118,9 @@ class SyntheticLoader:
 class ImageNetRecordIter:
     """MXNet's `ImageRecordIter` with GluonCV's settings: the path that made the published logs, unchanged.
 
-    The iterator is not rewound after a pass that ended in a filled-up batch, so the epochs of N images in batches of B
-    differ by one in length, and validation sees a sliding window. `protocol="exact"` counts every image once instead.
+    The iterator is not rewound after a pass that ended in a filled-up batch, so passes over N images in batches of B
+    differ by one in length, and validation sees a sliding window (`data/val_window.py`). `protocol="exact"` counts
+    every image once instead.
     """
 
     resumes_anywhere = False
@@ -129,7 +131,10 @@ class ImageNetRecordIter:
         self.batch_size, self.train, self.protocol = batch_size, train, protocol
         whole, rest = divmod(self.records, batch_size)
         self.batches_per_epoch = whole if train else whole + (rest > 0)
-        self._fresh = True
+        if not train and protocol == "gluoncv" and self.records < batch_size:
+            raise UserError(f"{rec}: {self.records} validation images, less than a batch of {batch_size}: under "
+                            f"--val-protocol gluoncv some passes would be empty; give --val-protocol exact")
+        self._started, self._passes = False, 0         # complete passes
         common = {"path_imgrec": str(rec), "path_imgidx": str(idx), "preprocess_threads": max(1, num_workers),
                   "batch_size": batch_size, "data_shape": (3, size, size), "verbose": False, "device_id": -1,
                   **dict(zip(("mean_r", "mean_g", "mean_b"), mean)), **dict(zip(("std_r", "std_g", "std_b"), std))}
@@ -151,13 +156,14 @@ class ImageNetRecordIter:
         if start:
             raise UserError(f"--data-backend mxnet: MXNet's iterator cannot go on at batch {start} of an epoch; "
                             f"resume at an epoch's start, or use --data-backend ours")
-        if not self._fresh:            # reading ahead may have overrun the end of few records before a reset at the start
+        if self._started:              # reading ahead may have overrun the end of few records before a reset at the start
             self._iter.reset()
-        self._fresh, seen = False, 0
+        self._started, seen = True, 0
         while not self.train or seen < self.batches_per_epoch * self.batch_size:
             try:
                 batch = self._iter.next()
             except StopIteration:
+                self._end_pass(seen)
                 return
             except mx.MXNetError as error:
                 raise UserError(f"MXNet's iterator met a record that does not decode "
@@ -170,6 +176,13 @@ class ImageNetRecordIter:
                 return
             seen += valid
             yield Batch(batch.data[0][:valid].copy(), batch.label[0][:valid].copy(), None)
+
+    def _end_pass(self, seen):
+        """Warn if MXNet's window is not the one that the published errors were counted over."""
+        self._passes += 1
+        expected = samples_in_pass(self._passes, self.records, self.batch_size)
+        if not self.train and self.protocol == "gluoncv" and seen != expected:
+            logging.warning(f"validation pass {self._passes} had {seen} samples, MXNet's sliding window has {expected}")
 
 
 def decode_rgb(encoded):

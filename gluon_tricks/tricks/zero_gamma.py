@@ -14,3 +14,16 @@ def count_zero_gammas(net):
     gammas = [param for name, param in net.collect_params(".*gamma").items() if param.grad_req != "null"]
     zero = sum(float(param.list_data()[0].abs().max().asscalar()) == 0 for param in gammas)
     return zero, len(gammas)
+
+
+def gammas_from_zero(net):
+    """Which gammas will be 0 when a net is initialised; nothing need be initialised or computed yet.
+
+    Returns
+    -------
+    (list of str, int)
+        Names as in a .params file of those that start at 0, and the number of all that are trained.
+    """
+    gammas = {name: param for name, param in net._collect_params_with_prefix().items()
+              if name.endswith("gamma") and param.grad_req != "null"}
+    return [name for name, param in gammas.items() if param.init == "zeros"], len(gammas)

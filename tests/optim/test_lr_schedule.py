@@ -1,11 +1,13 @@
-"""Learning rates: the CIFAR scripts' steps, and `LRSequential` of GluonCV on the same counters."""
+"""Learning rates: the CIFAR scripts' steps, `LRSequential` of GluonCV on the same counters, and the paper's equation.
+
+The rates of the published logs: tests/test_published_rates.py.
+"""
 
 import math
 
 import pytest
 
 from gluon_tricks.optim.lr_schedule import epoch_steps, lr_schedule
-from gluon_tricks.published import TRAIN_IMAGES, catalogue, curve
 
 
 def cifar_script_rates(base_lr, factor, decay_epochs, num_epochs):
@@ -56,47 +58,6 @@ def test_rates_of_a_published_recipe():
 def test_one_warmup_epoch_of_one_batch_is_no_division_by_zero():
     assert lr_schedule("cosine", 0.1, 3, 1, warmup_epochs=1)(0) == pytest.approx(0.1)
     assert lr_schedule("cosine", 0.1, 1, 1)(0) >= 0
-
-
-def imagenet_batch_rates():
-    """(run, formula, global batch, epoch, batch, rate) of every epoch's last logged batch in the published logs."""
-    for name, run in catalogue().items():
-        if run.script != "train_imagenet.py" or run.args.get("lr_mode") not in ("cosine", "step"):
-            continue
-        for record in curve(name):
-            if record.lr_last_logged is not None:
-                yield name, run, record
-
-
-def test_the_logs_formula_gives_the_rates_that_published_logs_print():
-    """45 logs were made with the rule before 2019-03-12, on (epoch, batch), and print six decimals."""
-    agree, other = {}, set()
-    for name, run, record in imagenet_batch_rates():
-        updates = TRAIN_IMAGES["imagenet"] // run.global_batch_size
-        if name not in agree:
-            decay = [int(e) for e in str(run.args["lr_decay_epoch"]).split(",")]
-            agree[name] = lr_schedule(run.args["lr_mode"], run.args["lr"], run.args["num_epochs"], updates,
-                                      run.args["warmup_epochs"], run.args["lr_decay"], decay, formula="logs")
-        rate = agree[name](record.epoch * updates + record.last_batch_logged)
-        if abs(rate - record.lr_last_logged) > 6e-7:
-            other.add(name)
-    new = {"googlenet_mixup", "mobilenetv2_0.25", "mobilenetv2_0.5", "mobilenetv2_0.75", "mobilenetv2_1.0",
-           "mobilenetv3_large", "mobilenetv3_small"}
-    assert len(agree) == 52 and other == new
-
-
-def test_the_head_formula_gives_the_rates_of_the_logs_made_since():
-    """Seven logs; MXNet's iterator wraps round, so epoch e of N images begins at update ceil(e N / B)."""
-    seen = set()
-    for name, run, record in imagenet_batch_rates():
-        if name.startswith(("googlenet", "mobilenetv2", "mobilenetv3")):
-            images, batch = TRAIN_IMAGES["imagenet"], run.global_batch_size
-            schedule = lr_schedule(run.args["lr_mode"], run.args["lr"], run.args["num_epochs"], images // batch,
-                                   run.args["warmup_epochs"], formula="head")
-            num_update = -(-record.epoch * images // batch) + record.last_batch_logged
-            assert schedule(num_update) == pytest.approx(record.lr_last_logged, abs=6e-7), (name, record.epoch)
-            seen.add(name)
-    assert len(seen) == 7
 
 
 def test_the_paper_formula_is_equation_1():

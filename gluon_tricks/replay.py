@@ -1,0 +1,136 @@
+"""GluonCV's published commands, and the same runs with this kit.
+
+    python -m gluon_tricks replay --list                        all 80, with the script that runs each today
+    python -m gluon_tricks replay resnet50_v1d                  the published command and today's
+    python -m gluon_tricks replay resnet50_v1d --dry-run        ... and what the run would do: sums, rates, decay, targets
+    python -m gluon_tricks replay --all --dry-run               ... of all of them
+    python -m gluon_tricks replay cifar_resnet20_v1 --run -- --num-gpus 0 --dataset cifar10-excerpt --num-epochs 1
+
+Names are those of the published .sh files. What stands after -- is added to today's command; of a flag given twice the last
+counts. --run starts that command and takes over its exit code. `compare` then judges the log.
+"""
+
+import argparse
+import contextlib
+import importlib
+import shlex
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+from gluon_tricks.errors import UserError, run_main
+from gluon_tricks.published_commands import SCRIPTS, published_command, published_commands, wrapped
+
+ROOT = Path(__file__).resolve().parent.parent          # where the training scripts are
+
+
+def main(argv=None):
+    args, added = parse_args(sys.argv[1:] if argv is None else argv)
+    if args.list:
+        return list_commands()
+    if args.run:
+        return run(published_command(args.name), added)
+    commands = list(published_commands().values()) if args.all else [published_command(args.name)]
+    for place, command in enumerate(commands):
+        if place:
+            print()
+        describe(command, added, args.dry_run)
+    if args.all:
+        print()
+        print(total(commands))
+    return 0
+
+
+def list_commands():
+    """A line per command."""
+    commands = published_commands().values()
+    for command in commands:
+        ours = SCRIPTS[command.script][0] if command.today else "not in this kit"
+        print(f"{command.name:<30} {command.script:<23} {ours:<17} {command.log and 'log' or 'no log'}")
+    print(total(commands))
+    return 0
+
+
+def total(commands):
+    """How many commands this kit's scripts take, and which it does not."""
+    without = Counter(command.script for command in commands if not command.today)
+    missing = sum(without.values())
+    which = ", ".join(f"{script} {count}" for script, count in sorted(without.items()))
+    return (f"{len(commands)} published commands: {len(commands) - missing} for this kit's scripts, "
+            f"{missing} for scripts it does not have ({which})")
+
+
+def describe(command, added, with_plan):
+    """Print a command as published and as of today, what is odd about its log, and perhaps its plan."""
+    print(f"# {command.name}: {command.file}")
+    print(wrapped(command.words))
+    for note in command.notes:
+        print(f"# note: {note}")
+    if not command.today:
+        print(f"# today: this kit has no {command.script}")
+        return
+    words = [*command.today, *added]
+    print(f"# today:\n{wrapped(['python', *words])}")
+    if with_plan:
+        script = script_module(words[0])
+        script.plan.show(script.plan_of(script.parse_args(words[1:])))
+
+
+def run(command, added):
+    """Print today's command and start it; its exit code."""
+    if not command.today:
+        raise UserError(f"{command.name}: this kit has no {command.script}; it cannot be run")
+    script, *flags = command.today
+    words = [sys.executable, str(ROOT / script), *flags, *added]
+    print(shlex.join(words), flush=True)
+    with passing_on_signals() as started, subprocess.Popen(words) as process:
+        started.append(process)
+        code = process.wait()
+    return code if code >= 0 else 128 - code               # as a shell says that a signal ended it
+
+
+@contextlib.contextmanager
+def passing_on_signals():
+    """Leave Ctrl-C, which the terminal sends to both processes, to the script, and pass on SIGTERM: it saves and ends."""
+    started = []
+    handlers = {signal.SIGINT: lambda *_: None, signal.SIGTERM: lambda *_: [process.terminate() for process in started]}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        yield started
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def script_module(file_name):
+    """A training script as a module."""
+    if str(ROOT) not in sys.path:
+        sys.path.insert(0, str(ROOT))
+    return importlib.import_module(Path(file_name).stem)
+
+
+# --- flags --------------------------------------------------------------------------------------------------------
+
+def parse_args(argv):
+    """The arguments, and the words after `--`."""
+    place = argv.index("--") if "--" in argv else len(argv)
+    own, added = argv[:place], argv[place + 1:]
+    parser = argparse.ArgumentParser(prog="python -m gluon_tricks replay", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", nargs="?", metavar="NAME", help="a published command, as resnet50_v1d-mixup")
+    parser.add_argument("--list", action="store_true", help="the names, a line each")
+    parser.add_argument("--all", action="store_true", help="every command")
+    parser.add_argument("--dry-run", action="store_true", help="also print what the run would do; needs no data and no GPU")
+    parser.add_argument("--run", action="store_true", help="run today's command")
+    args = parser.parse_args(own)
+    if bool(args.name) + args.list + args.all != 1:
+        raise UserError("give one of NAME, --list and --all (--help has examples)")
+    if args.run and (args.all or args.list or args.dry_run):
+        raise UserError("--run: goes with a NAME only, without --dry-run")
+    return args, added
+
+
+if __name__ == "__main__":
+    run_main(main, prog="replay")
