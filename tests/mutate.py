@@ -137,7 +137,6 @@ MUTANTS = [
            "off_value=eta / (classes - 1)", TARGETS),
     mutant("the true class without its share", f"{TRICKS}/label_smoothing.py", "on_value=1 - eta + eta / classes",
            "on_value=1 - eta", TARGETS),
-
     mutant("the paper's smoothing over all classes", f"{TRICKS}/label_smoothing.py", "eta / (classes - 1)", "eta / classes",
            "tests/tricks/test_label_smoothing.py::test_the_papers_rule_spreads_over_the_other_classes"),
 
