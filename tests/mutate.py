@@ -33,6 +33,7 @@ METRICS = "tests/parity/test_metric_parity.py"
 NAG = "tests/parity/test_nag_parity.py"
 START = "tests/parity/test_initialisation_parity.py"
 CIFAR = "tests/parity/test_cifar_augment_parity.py"
+PRECISION = "tests/tricks/test_low_precision.py"
 IMAGENET = "tests/parity/test_imagenet_augment_parity.py"
 
 
@@ -84,16 +85,22 @@ MUTANTS = [
     mutant("CIFAR mean 0.4941", f"{DATA}/augment.py", "0.4914", "0.4941", f"{CIFAR}::test_validation_images_are_bit_equal"),
 
     # §2.1: start and optimizer
-    mutant("Xavier on ImageNet", "train_imagenet.py", "mx.init.MSRAPrelu()", "mx.init.Xavier()",
+    mutant("the paper's Xavier with half the variance", "gluon_tricks/models/initializers.py", "math.sqrt(6 /",
+           "math.sqrt(3 /", "tests/models/test_initializers.py::test_the_papers_bound_knows_no_kernel"),
+    mutant("Xavier on ImageNet", "gluon_tricks/models/initializers.py", "else mx.init.MSRAPrelu()", "else mx.init.Xavier()",
            f"{START}::test_weights_have_gluoncvs_law_and_the_rest_its_values[resnet18_v1]"),
     mutant("MSRAPrelu on CIFAR", "train_cifar.py", "mx.init.Xavier()", "mx.init.MSRAPrelu()",
            f"{START}::test_weights_have_gluoncvs_law_and_the_rest_its_values[cifar_resnet20_v2]"),
     mutant("momentum's sign", "train_imagenet.py", "momentum=args.momentum", "momentum=-args.momentum",
            f"{NAG}::test_float32_steps", f"{LOOPS}[baseline]"),
     mutant("gradient divided by a device's share", "gluon_tricks/training.py",
-           "trainer.step(train_data.batch_size * engine.world_size)",
-           "trainer.step(train_data.batch_size // len(engine.ctx))",
-           f"{TWO_DEVICES}[baseline]"),
+           "samples = train_data.batch_size * engine.world_size", "samples = train_data.batch_size // len(engine.ctx)",
+           f"{TWO_DEVICES}[real-baseline]"),
+    mutant("gradients of emulated devices not summed", "gluon_tricks/training.py", 'param.grad_req = "add"',
+           'param.grad_req = "write"', f"{TWO_DEVICES}[emulated-baseline]"),
+    mutant("gradients of emulated devices kept", "gluon_tricks/training.py",
+           "if engine.parts_per_device > 1:\n            for", "if engine.parts_per_device > 2:\n            for",
+           f"{TWO_DEVICES}[emulated-baseline]"),
     mutant("rate of the next update", "gluon_tricks/training.py", "schedule(progress.num_update)",
            "schedule(progress.num_update + 1)", f"{LOOPS}[warm-up]"),
     mutant("step decay one update late", "gluon_tricks/optim/lr_schedule.py", 'num_update + (formula == "head")',
@@ -115,6 +122,11 @@ MUTANTS = [
            f"{LOOPS}[no bias decay]"),
     mutant("no float32 masters", "train_imagenet.py", 'multi_precision=args.dtype == "float16"', "multi_precision=False",
            f"{NAG}::test_float16_weights_follow_their_float32_masters"),
+    mutant("loss scale not divided out", "gluon_tricks/training.py", "trainer.update(samples * scale)",
+           "trainer.update(samples)", f"{PRECISION}::test_a_power_of_two_as_scale_changes_no_bit"),
+    mutant("updates applied though they overflow", f"{TRICKS}/low_precision.py",
+           "self.skipped += 1\n            return False", "self.skipped += 1\n            return True",
+           f"{PRECISION}::test_updates_that_overflow_are_left_out_until_the_scale_fits"),
 
     # §5.1 and §5.2
     mutant("cosine reaches 0 late", f"{TRICKS}/cosine_decay.py", '"head": (n + 1, length - 1)', '"head": (n + 1, length)',
@@ -125,6 +137,8 @@ MUTANTS = [
            "off_value=eta / (classes - 1)", TARGETS),
     mutant("the true class without its share", f"{TRICKS}/label_smoothing.py", "on_value=1 - eta + eta / classes",
            "on_value=1 - eta", TARGETS),
+    mutant("the paper's smoothing over all classes", f"{TRICKS}/label_smoothing.py", "eta / (classes - 1)", "eta / classes",
+           "tests/tricks/test_label_smoothing.py::test_the_papers_rule_spreads_over_the_other_classes"),
 
     # §5.3
     mutant("T instead of T^2", f"{TRICKS}/distillation.py", "t * t * soft", "t * soft", LOSSES),
@@ -135,10 +149,10 @@ MUTANTS = [
            f"{LOOPS}[distillation]"),
 
     # §5.4
-    mutant("lam for labels only", f"{TRICKS}/mixup.py", "return lam * data + (1 - lam) * data[::-1],", "return data,",
+    mutant("lam for labels only", f"{TRICKS}/mixup.py", "return lam * data + (1 - lam) * other_data,", "return data,",
            TARGETS),
-    mutant("labels of other partners", f"{TRICKS}/mixup.py", "(1 - lam) * targets[::-1]",
-           "(1 - lam) * targets[list(range(1, len(targets))) + [0]]", TARGETS),
+    mutant("labels of other partners", f"{TRICKS}/mixup.py", "= data[::-1], targets[::-1]", "= data[::-1], targets",
+           TARGETS),
     mutant("mixup one epoch too long", "train_imagenet.py", "epoch < args.num_epochs - args.mixup_off_epoch",
            "epoch <= args.num_epochs - args.mixup_off_epoch", f"{LOOPS}[mixup off at the end]"),
     mutant("mixup on CIFAR one epoch too long", "train_cifar.py", "epoch < args.num_epochs - args.mixup_off_epoch",

@@ -252,7 +252,7 @@ def test_gluons_saturation_is_not_reproduced_for_it_takes_a_ninth_of_blue_for_gr
 def test_jitter_comes_in_every_order(monkeypatch):
     """What the order changes is little: it is counted where it is drawn."""
     seen = []
-    monkeypatch.setattr(imagenet_augment, "jitter_color", lambda image, order, factors: seen.append(tuple(order)) or image)
+    monkeypatch.setattr(imagenet_augment, "jitter_color", lambda image, order, *rest: seen.append(tuple(order)) or image)
     draw_ours(two_tones(), 8, 600)
     assert len(set(seen)) == 6 and stats.chisquare([seen.count(order) for order in set(seen)]).pvalue > LEAST_P
 

@@ -62,11 +62,14 @@ def write_teacher(args, folder):
     return teacher
 
 
-def both(flags, tmp_path, monkeypatch, devices=1, change=None):
-    """(ours, GluonCV's) after two epochs of ten updates; `change` alters our arguments only."""
+def both(flags, tmp_path, monkeypatch, devices=1, emulated=False, change=None):
+    """(ours, GluonCV's) after two epochs of ten updates.
+
+    Emulated devices are ours only: one that computes as several. `change` alters our arguments only.
+    """
     smooth_activations(monkeypatch)
     ctx = [mx.cpu(i) for i in range(devices)]
-    engine = SingleProcess(ctx)
+    engine = SingleProcess([mx.cpu()], devices) if emulated else SingleProcess(ctx)
     args = parse(flags, 16 // devices, tmp_path)
     monkeypatch.setattr(train_imagenet, "global_batch_size", lambda args: 16)
     teacher = None
@@ -109,15 +112,16 @@ def test_twenty_updates_equal_gluoncvs(recipe, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("recipe", ["baseline", "mixup"])
-def test_they_do_on_two_devices(recipe, tmp_path, monkeypatch):
-    got, expected = both(RECIPES[recipe], tmp_path, monkeypatch, devices=2)
+@pytest.mark.parametrize("emulated", [False, True], ids=["real", "emulated"])
+def test_they_do_on_two_devices(recipe, emulated, tmp_path, monkeypatch):
+    got, expected = both(RECIPES[recipe], tmp_path, monkeypatch, devices=2, emulated=emulated)
     for side in (got, expected):
         side.first, side.arrays = without_statistics(side.first), without_statistics(side.arrays)
     assert_same_training(got, expected)
 
 
 LEFT_OUT = {
-    "baseline": {"momentum": 0.89}, "linear scaling": {"auto_lr": False},
+    "baseline": {"momentum": 0.89}, "linear scaling": {"lr": 0.0065},
     "warm-up": {"warmup_epochs": 0}, "no bias decay": {"wd": 0.009}, "cosine": {"lr_mode": "linear"},
     "label smoothing": {"label_smoothing_eps": 0.09}, "distillation": {"temperature": 19.0},
     "mixup": {"mixup_off_epoch": 1},
