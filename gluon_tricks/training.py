@@ -182,9 +182,8 @@ def evaluate(net, val_data, engine, dtype="float32", keep_going=lambda: True, to
     list of float, one per entry of `top`
     """
     correct, total, pending = np.zeros(len(top)), 0, []
-    for batch in val_data.epoch(0):
-        for data, label in zip(engine.split(batch.data), engine.split(batch.label)):
-            output = net(data.astype("float16") if dtype == "float16" else data)
+    for parts in predict(net, val_data, engine, dtype):
+        for output, label in parts:
             pending.append(nd.concat(*[_among_top(output, label, k) for k in top], dim=0))
             total += label.shape[0]
         while len(pending) > len(engine.ctx):          # one batch behind, as in training
@@ -194,6 +193,19 @@ def evaluate(net, val_data, engine, dtype="float32", keep_going=lambda: True, to
     correct += sum(value.asnumpy() for value in pending)
     settle_weights(net)
     return (correct / total).tolist()
+
+
+def predict(net, val_data, engine, dtype="float32"):
+    """A net's answers to a pass of `val_data`.
+
+    Yields
+    ------
+    list of (output, label), one pair per device, in the data's order
+        NDArrays of shape (n, classes) and (n,), still being computed.
+    """
+    for batch in val_data.epoch(0):
+        parts = zip(engine.split(batch.data), engine.split(batch.label))
+        yield [(net(data.astype("float16") if dtype == "float16" else data), label) for data, label in parts]
 
 
 def _among_top(output, label, k):

@@ -1,0 +1,128 @@
+"""A net with saved parameters: where `evaluate` and `export` start."""
+
+from functools import partial
+from pathlib import Path
+
+import mxnet as mx
+from mxnet import nd
+
+from gluon_tricks.errors import UserError
+from gluon_tricks.models import GroupNorm, get_model
+from gluon_tricks.models_command import natural_size
+from gluon_tricks.script import load_params, make_ready
+
+
+def add_model_flags(parser):
+    """The flags that say which net; `check_model_flags` completes them."""
+    group = parser.add_argument_group("Model")
+    group.add_argument("--model", help="a name of this kit or of GluonCV's zoo, as resnet50_v1d")
+    group.add_argument("--params-file", metavar="FILE", help="its parameters (default: --pretrained)")
+    group.add_argument("--pretrained", action="store_true", help="GluonCV's published weights (downloaded)")
+    group.add_argument("--classes", type=int, help="width of the classifier (default: as in the parameter file)")
+    group.add_argument("--use-gn", action="store_true", help="GroupNorm instead of BatchNorm")
+    group.add_argument("--input-size", type=int, help="side of the images in pixels (default: the net's; 224 for most)")
+    return group
+
+
+def check_model_flags(args):
+    """What can be wrong with these flags by themselves; fills in the image size."""
+    if not args.model:
+        raise UserError("--model: name the net; python -m gluon_tricks models lists this kit's own")
+    if args.pretrained and args.params_file:
+        raise UserError("--params-file and --pretrained: give one")
+    for name in ("classes", "input_size"):
+        if getattr(args, name) is not None and getattr(args, name) < 1:
+            raise UserError(f"--{name.replace('_', '-')} {getattr(args, name)}: must be at least 1")
+    if args.input_size is None:
+        args.input_size = natural_size(args.model.lower())
+
+
+def open_net(args, engine, dtype="float32", data_classes=None):
+    """The net that the flags name, with its parameters, compiled.
+
+    Parameters
+    ----------
+    args : Namespace
+        As `check_model_flags` leaves it.
+    data_classes : int, optional
+        How many classes the data have.
+
+    Returns
+    -------
+    net : HybridBlock
+    classes : int
+
+    Raises
+    ------
+    UserError
+        If the file is of another net, or flags, file, data and net disagree about the number of classes.
+    """
+    if args.classes and data_classes and args.classes != data_classes:
+        raise UserError(f"--classes {args.classes}: the data have {data_classes}")
+    model = partial(get_model, args.model, **({"norm_layer": GroupNorm} if args.use_gn else {}))
+    if args.params_file:
+        net = model(classes=_agreed_classes(args, model, data_classes))
+        load_params(net, "--params-file", args.params_file, engine)
+    else:
+        net = model(pretrained=True)
+        net.collect_params().reset_ctx(engine.ctx)
+    if dtype == "float16":
+        net.cast("float16")
+    classes = run_once(net, args, dtype, engine)
+    for said, source in _said(args, data_classes):
+        if said != classes:
+            raise UserError(f"--model {args.model}: has {classes} outputs, {source} {said}")
+    return net, classes
+
+
+def run_once(net, args, dtype, engine):
+    """Compile the net for images of the given size; how many outputs it has."""
+    try:
+        make_ready(net, args.input_size, dtype, "hybrid", engine)
+        _, shapes, _ = net(mx.sym.Variable("data")).infer_shape(data=(1, 3, args.input_size, args.input_size))
+    except mx.MXNetError as error:
+        reason = str(error).strip().rpartition("Check failed: ")[2].splitlines()[0]
+        raise UserError(f"--input-size {args.input_size}: model {args.model} takes no such images ({reason})") from error
+    return shapes[0][1]
+
+
+def _agreed_classes(args, model, data_classes):
+    """The number of classes in the file, which flags and data must not contradict; None for the net's own."""
+    saved = classes_in(args.params_file, model)
+    for said, source in _said(args, data_classes):
+        if saved and said != saved:
+            raise UserError(f"--params-file {args.params_file}: its classifier has {saved} classes, {source} {said}")
+    return saved or args.classes
+
+
+def _said(args, data_classes):
+    """`(number of classes, who says so)`, where it is said."""
+    return [(said, source) for said, source in ((args.classes, "--classes says"), (data_classes, "the data have")) if said]
+
+
+def classes_in(path, model):
+    """How many classes the classifier in a `.params` file has; None if that does not show.
+
+    The classifier is what differs between a net of 7 classes and one of 8.
+
+    Parameters
+    ----------
+    path : path
+    model : callable, (classes=) -> HybridBlock
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read.
+    """
+    try:
+        saved = nd.load(str(Path(path).expanduser()))
+    except (mx.MXNetError, ValueError, OSError) as error:
+        raise UserError(f"--params-file {path}: cannot be read ({str(error).splitlines()[0]})") from error
+    try:
+        seven, eight = (model(classes=classes)._collect_params_with_prefix() for classes in (7, 8))
+    except UserError:                      # a net of GluonCV's that takes no classes
+        return None
+    widths = {saved[key].shape[0] for key in seven
+              if isinstance(saved, dict) and key in saved and seven[key].shape != eight[key].shape}
+    return widths.pop() if len(widths) == 1 else None
