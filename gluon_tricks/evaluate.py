@@ -40,6 +40,7 @@ from gluon_tricks.script import at_least, rgb_triple, start_precision
 from gluon_tricks.tally import ROUNDING, TOP, Tally
 from gluon_tricks.training import predict
 
+
 class Validation(NamedTuple):
     """What the net is shown."""
     loader: object
