@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from mxnet import gluon
 from tqdm import tqdm
 
 from gluon_tricks.data.cifar import open_cifar_test
@@ -33,9 +32,8 @@ from gluon_tricks.data.manifest import classes_sha256, open_split, read_manifest
 from gluon_tricks.engines.single import create_engine
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import atomic_write, make_folder, sha256_of
-from gluon_tricks.models import count_parameters
 from gluon_tricks.run_record import environment, operator_threads
-from gluon_tricks.saved_net import add_model_flags, check_model_flags, open_net, run_once
+from gluon_tricks.saved_net import add_model_flags, check_model_flags, import_symbol, open_net, run_once
 from gluon_tricks.script import at_least, rgb_triple, start_precision
 from gluon_tricks.tally import ROUNDING, TOP, Tally
 from gluon_tricks.training import predict
@@ -115,11 +113,7 @@ def saved_net(args, engine, data):
         if not args.params_file and classes == 1000:
             check_synsets(data)
         return net, classes
-    symbol, params = (Path(f"{args.model_prefix}{end}").expanduser() for end in ("-symbol.json", "-0000.params"))
-    for path in (symbol, params):
-        if not path.is_file():
-            raise UserError(f"--model-prefix {args.model_prefix}: {path} does not exist")
-    net = gluon.SymbolBlock.imports(str(symbol), ["data"], str(params), ctx=engine.ctx)
+    net = import_symbol(args.model_prefix, engine.ctx)
     classes = run_once(net, args, args.dtype, engine)
     if known not in (None, classes) or args.classes not in (None, classes):
         raise UserError(f"--model-prefix {args.model_prefix}: has {classes} outputs, "
@@ -187,7 +181,8 @@ def report(args, net, data, tally, speed):
     """The lines to print; the errors in GluonCV's words."""
     name, params = args.model or args.model_prefix, params_path(args)
     source = f"{params} (SHA-256 {sha256_of(params)[:16]}...)" if params else "GluonCV's published weights"
-    yield f"{name}: {count_parameters(net)[1]:,} parameters with statistics, from {source}"
+    parameters = sum(parameter.list_data()[0].size for parameter in net.collect_params().values())
+    yield f"{name}: {parameters:,} parameters with statistics, from {source}"
     vouched = f"root hash {data.root_hash[:16]}..." if data.root_hash else "without a manifest, so nothing vouches for them"
     times = "each counted once" if data.protocol == "exact" else "MXNet's window over them, some counted twice"
     yield f"{data.loader.records} images of {data.path}, {vouched}; {times}"

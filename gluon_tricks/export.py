@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import mxnet as mx
 import numpy as np
-from mxnet import gluon, nd
+from mxnet import nd
 from mxnet.gluon import nn
 
 from gluon_tricks.data.augment import CIFAR_MEAN, CIFAR_STD
@@ -30,7 +30,7 @@ from gluon_tricks.engines.single import create_engine
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import atomic_write, make_folder, sha256_of
 from gluon_tricks.onnx_model import OPSET, REMEDY, import_onnx, to_onnx
-from gluon_tricks.saved_net import add_model_flags, check_model_flags, open_net
+from gluon_tricks.saved_net import add_model_flags, check_model_flags, import_symbol, open_net
 from gluon_tricks.script import rgb_triple
 
 
@@ -108,9 +108,9 @@ def symbol_files(args, net, classes):
     with tempfile.TemporaryDirectory() as folder:
         net(nd.zeros((1, 3, args.input_size, args.input_size)))           # MXNet exports what has been computed
         net.export(f"{folder}/net")
-        symbol, params = Path(folder, "net-symbol.json"), Path(folder, "net-0000.params")
-        block = gluon.SymbolBlock.imports(str(symbol), ["data"], str(params))
-        files = {Path(f"{args.out}-0000.params"): params.read_bytes(), Path(f"{args.out}-symbol.json"): symbol.read_bytes()}
+        block = import_symbol(f"{folder}/net")
+        files = {Path(f"{args.out}{end}"): Path(f"{folder}/net{end}").read_bytes()
+                 for end in ("-0000.params", "-symbol.json")}
     return files, lambda images: block(nd.array(images)).asnumpy(), f"MXNet {mx.__version__} (SymbolBlock)"
 
 

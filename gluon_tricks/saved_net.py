@@ -1,10 +1,11 @@
 """A net with saved parameters: where `evaluate` and `export` start."""
 
+import warnings
 from functools import partial
 from pathlib import Path
 
 import mxnet as mx
-from mxnet import nd
+from mxnet import gluon, nd
 
 from gluon_tricks.errors import UserError
 from gluon_tricks.models import GroupNorm, get_model
@@ -61,7 +62,9 @@ def open_net(args, engine, dtype="float32", data_classes=None):
         raise UserError(f"--classes {args.classes}: the data have {data_classes}")
     model = partial(get_model, args.model, **({"norm_layer": GroupNorm} if args.use_gn else {}))
     if args.params_file:
-        net = model(classes=_agreed_classes(args, model, data_classes))
+        saved = read_shapes(args.params_file)
+        net = model(classes=_agreed_classes(args, model, saved, data_classes))
+        _check_names(args, net, saved)
         load_params(net, "--params-file", args.params_file, engine)
     else:
         net = model(pretrained=True)
@@ -75,24 +78,71 @@ def open_net(args, engine, dtype="float32", data_classes=None):
     return net, classes
 
 
+def import_symbol(prefix, ctx=None):
+    """The net in MXNet's PREFIX-symbol.json and PREFIX-0000.params, as `export --format symbol` writes them."""
+    symbol, params = (Path(f"{prefix}{end}").expanduser() for end in ("-symbol.json", "-0000.params"))
+    for path in (symbol, params):
+        if not path.is_file():
+            raise UserError(f"--model-prefix {prefix}: {path} does not exist")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Cannot decide type")    # of the images; it is float32
+        try:
+            return gluon.SymbolBlock.imports(str(symbol), ["data"], str(params), ctx=ctx)
+        except (AssertionError, ValueError, RuntimeError, mx.MXNetError) as error:
+            raise UserError(f"--model-prefix {prefix}: cannot be read ({_reason(error)})") from error
+
+
 def run_once(net, args, dtype, engine):
     """Compile the net for images of the given size; how many outputs it has."""
     try:
         make_ready(net, args.input_size, dtype, "hybrid", engine)
         _, shapes, _ = net(mx.sym.Variable("data")).infer_shape(data=(1, 3, args.input_size, args.input_size))
     except mx.MXNetError as error:
-        reason = str(error).strip().rpartition("Check failed: ")[2].splitlines()[0]
-        raise UserError(f"--input-size {args.input_size}: model {args.model} takes no such images ({reason})") from error
+        raise UserError(f"--input-size {args.input_size}: model {args.model} takes no such images "
+                        f"({_reason(error)})") from error
     return shapes[0][1]
 
 
-def _agreed_classes(args, model, data_classes):
+def read_shapes(path):
+    """{name: shape} of the arrays in a `.params` file."""
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise UserError(f"--params-file {path}: does not exist")
+    try:
+        saved = nd.load(str(path))
+    except (mx.MXNetError, ValueError) as error:
+        raise UserError(f"--params-file {path}: is no parameter file, or a damaged one ({_reason(error)})") from error
+    if not isinstance(saved, dict) or not saved:
+        raise UserError(f"--params-file {path}: holds arrays without names, so no net's parameters")
+    return {name: array.shape for name, array in saved.items()}
+
+
+def classes_in(saved, model):
+    """How many classes the classifier in a file has; None if that does not show.
+
+    The classifier is what differs between a net of 7 classes and one of 8.
+
+    Parameters
+    ----------
+    saved : dict of tuple
+        As from `read_shapes`.
+    model : callable, (classes=) -> HybridBlock
+    """
+    try:
+        seven, eight = (model(classes=classes)._collect_params_with_prefix() for classes in (7, 8))
+    except UserError:                      # a net of GluonCV's that takes no classes
+        return None
+    widths = {saved[name][0] for name in seven if name in saved and seven[name].shape != eight[name].shape}
+    return widths.pop() if len(widths) == 1 else None
+
+
+def _agreed_classes(args, model, saved, data_classes):
     """The number of classes in the file, which flags and data must not contradict; None for the net's own."""
-    saved = classes_in(args.params_file, model)
+    found = classes_in(saved, model)
     for said, source in _said(args, data_classes):
-        if saved and said != saved:
-            raise UserError(f"--params-file {args.params_file}: its classifier has {saved} classes, {source} {said}")
-    return saved or args.classes
+        if found and said != found:
+            raise UserError(f"--params-file {args.params_file}: its classifier has {found} classes, {source} {said}")
+    return found or args.classes
 
 
 def _said(args, data_classes):
@@ -100,29 +150,16 @@ def _said(args, data_classes):
     return [(said, source) for said, source in ((args.classes, "--classes says"), (data_classes, "the data have")) if said]
 
 
-def classes_in(path, model):
-    """How many classes the classifier in a `.params` file has; None if that does not show.
+def _check_names(args, net, saved):
+    """Refuse another net's file; files with Gluon names, as old scripts wrote them, are left to MXNet to judge."""
+    names = net._collect_params_with_prefix()
+    missing, more = ([name for name in one if name not in other] for one, other in ((names, saved), (saved, names)))
+    if (missing or more) and any("." in name for name in saved):
+        raise UserError(f"--params-file {args.params_file}: is of another net than --model {args.model}: "
+                        + (f"{missing[0]} and {len(missing) - 1} more of {len(names)} parameters are not in it" if missing
+                           else f"it also has {more[0]} and {len(more) - 1} more"))
 
-    The classifier is what differs between a net of 7 classes and one of 8.
 
-    Parameters
-    ----------
-    path : path
-    model : callable, (classes=) -> HybridBlock
-
-    Raises
-    ------
-    UserError
-        If the file cannot be read.
-    """
-    try:
-        saved = nd.load(str(Path(path).expanduser()))
-    except (mx.MXNetError, ValueError, OSError) as error:
-        raise UserError(f"--params-file {path}: cannot be read ({str(error).splitlines()[0]})") from error
-    try:
-        seven, eight = (model(classes=classes)._collect_params_with_prefix() for classes in (7, 8))
-    except UserError:                      # a net of GluonCV's that takes no classes
-        return None
-    widths = {saved[key].shape[0] for key in seven
-              if isinstance(saved, dict) and key in saved and seven[key].shape != eight[key].shape}
-    return widths.pop() if len(widths) == 1 else None
+def _reason(error):
+    """What went wrong, without MXNet's traceback."""
+    return str(error).strip().splitlines()[-1].rpartition("Check failed: ")[2].rpartition("Error: ")[2]
