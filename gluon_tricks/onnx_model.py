@@ -51,7 +51,7 @@ def to_onnx(net, size, output="logits", metadata=None):
     symbol = net(mx.sym.Variable("data"))
     parameters = {parameter.name: parameter.data().as_in_context(mx.cpu()) for parameter in net.collect_params().values()}
     fix_gammas(symbol, parameters)
-    graph = translate(onnx, symbol, parameters, size)
+    graph = translate(onnx, symbol, parameters, (3, size, size))
     weights = {weight.name for weight in graph.initializer}
     inputs = [given for given in graph.input if given.name not in weights]
     del graph.input[:]
@@ -76,19 +76,18 @@ def import_onnx():
     return onnx
 
 
-def translate(onnx, symbol, parameters, size):
+def translate(onnx, symbol, parameters, image_shape):
     """MXNet's translation of a symbol as an `onnx.GraphProto`, its batch size left open."""
     from mxnet.onnx.mx2onnx._export_onnx import MXNetGraph
 
-    shape = (1, 3, size, size)
     try:
         with checked_as(onnx, OPSET):
             return MXNetGraph().create_onnx_graph_proto(
-                symbol, parameters, [shape], [onnx.TensorProto.FLOAT], opset_version=OPSET, dynamic=True,
-                dynamic_input_shapes=[("batch", *shape[1:])])
+                symbol, parameters, [(1, *image_shape)], [onnx.TensorProto.FLOAT], opset_version=OPSET, dynamic=True,
+                dynamic_input_shapes=[("batch", *image_shape)])
     except (AttributeError, NotImplementedError, AssertionError) as error:   # what MXNet's translations refuse with
-        raise UserError(f"--format onnx: MXNet 1.9.1 cannot translate this net ({error}); --format symbol can export "
-                        f"it") from error
+        raise UserError(f"--format onnx: MXNet 1.9.1 cannot translate this net ({', '.join(map(str, error.args))}); "
+                        f"--format symbol can export it") from error
 
 
 @contextmanager

@@ -63,7 +63,9 @@ def open_net(args, engine, dtype="float32", data_classes=None):
     model = partial(get_model, args.model, **({"norm_layer": GroupNorm} if args.use_gn else {}))
     if args.params_file:
         saved = read_shapes(args.params_file)
-        net = model(classes=_agreed_classes(args, model, saved, data_classes))
+        classes = _agreed_classes(args, model, saved, data_classes)
+        with mx.name.NameManager():        # Gluon numbers its blocks anew, so that equal nets have equal names
+            net = model(classes=classes)
         _check_names(args, net, saved)
         load_params(net, "--params-file", args.params_file, engine)
     else:
@@ -96,11 +98,15 @@ def run_once(net, args, dtype, engine):
     """Compile the net for images of the given size; how many outputs it has."""
     try:
         make_ready(net, args.input_size, dtype, "hybrid", engine)
-        _, shapes, _ = net(mx.sym.Variable("data")).infer_shape(data=(1, 3, args.input_size, args.input_size))
+        output = net(mx.sym.Variable("data"))
+        if isinstance(output, (list, tuple)):
+            raise UserError(f"--model {args.model}: has {len(output)} outputs beside each other; only nets with one are for "
+                            f"this")
+        _, [(_, classes)], _ = output.infer_shape(data=(1, 3, args.input_size, args.input_size))
     except mx.MXNetError as error:
         raise UserError(f"--input-size {args.input_size}: model {args.model} takes no such images "
                         f"({_reason(error)})") from error
-    return shapes[0][1]
+    return classes
 
 
 def read_shapes(path):

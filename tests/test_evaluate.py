@@ -1,4 +1,4 @@
-"""`python -m gluon_tricks evaluate`: counts that numpy finds too, the same for every batch size, and every way to go wrong."""
+"""`python -m gluon_tricks evaluate`: counts that numpy finds too, whatever the batch size, and what is refused."""
 
 import hashlib
 import json
@@ -97,7 +97,7 @@ def test_outputs_that_cannot_be_counted_are_refused(output, label, says):
 
 @pytest.fixture(scope="module")
 def cifar_params(tmp_path_factory):
-    """cifar_resnet20_v1 after twelve updates on the excerpt's test images, about 25 % right."""
+    """cifar_resnet20_v1 after twelve updates on the excerpt's test images."""
     images = open_cifar_test("cifar10-excerpt", None, 64, 0).val
     mx.random.seed(0)
     net = get_model("cifar_resnet20_v1")
