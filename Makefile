@@ -58,7 +58,7 @@ if_unusable = $(if $(wildcard $(1)/.installed),$(shell \
     has=$$($(1)/bin/python -V 2>&1) && [ "$$has" = "$$($(or $(PYTHON),$(1)/bin/python) -V 2>&1)" ] || echo FORCE))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint doctor horovod gpu matrix clean FORCE
+.PHONY: help demo test lint doctor onnx horovod gpu matrix clean FORCE
 
 help: ## show this list
 	@echo 'make TARGET [PYTHON=python3.11] [VENV=.venv] [ARGS="more flags"]'
@@ -75,6 +75,9 @@ lint: $(VENV)/.installed-dev ## check the style
 
 doctor: $(VENV)/.installed ## what works on this machine, what does not, and the remedy
 	$(VENV)/bin/python -m gluon_tricks doctor $(ARGS)
+
+onnx: $(VENV)/.installed-onnx ## add ONNX and its runtime to .venv, for python -m gluon_tricks export
+	$(VENV)/bin/python -m gluon_tricks export --help
 
 # (--check-build shows PyTorch whether or not it is there.)
 horovod: $(VENV)/.installed-horovod ## compile Horovod for MXNet into .venv and try it with two processes
@@ -99,7 +102,12 @@ $(VENV)/.installed: requirements.txt requirements-common.txt $(call if_unusable,
 $(GPU_VENV)/.installed: requirements-gpu.txt requirements-common.txt $(call if_unusable,$(GPU_VENV))
 	$(call make_environment,$(GPU_VENV),requirements-gpu.txt,2 GB to download)
 
-$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
+$(VENV)/.installed-onnx: $(VENV)/.installed requirements-onnx.txt
+	@echo 'Installing ONNX and ONNX Runtime (requirements-onnx.txt) ...'
+	@$(VENV)/$(PIP) --only-binary :all: -r requirements-onnx.txt
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt requirements-onnx.txt
 	@echo 'Installing the test tools of requirements-dev.txt ...'
 	@$(VENV)/$(PIP) --only-binary :all: -r requirements-dev.txt
 	@touch $@

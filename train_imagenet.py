@@ -51,6 +51,7 @@ from gluon_tricks.script import (
     finish,
     load_params,
     make_ready,
+    rgb_triple,
     start_precision,
 )
 from gluon_tricks.trainer_states import load_states
@@ -507,13 +508,7 @@ def check_args(args):
     if args.classes is not None:
         at_least(args, {"classes": 2})
     for flag in ("rgb_mean", "rgb_std"):
-        try:
-            values = tuple(float(value) for value in getattr(args, flag).split(","))
-            if len(values) != 3:
-                raise ValueError
-        except ValueError:
-            raise UserError(f"--{flag.replace('_', '-')} {getattr(args, flag)}: give three numbers with commas") from None
-        setattr(args, flag, values)
+        setattr(args, flag, rgb_triple(f"--{flag.replace('_', '-')}", getattr(args, flag)))
     if args.crop_ratio <= 0:               # as GluonCV's script falls back
         args.crop_ratio = 0.875
     if args.data_backend.startswith("dali") and not args.num_gpus:

@@ -45,6 +45,17 @@ def decay_epochs(args):
         raise UserError(f"--lr-decay-epoch {args.lr_decay_epoch}: give epochs with commas between, as 100,150") from None
 
 
+def rgb_triple(flag, text):
+    """Three numbers with commas between, as --rgb-mean and --rgb-std have them."""
+    try:
+        values = tuple(float(value) for value in text.split(","))
+        if len(values) != 3:
+            raise ValueError
+    except ValueError:
+        raise UserError(f"{flag} {text}: give three numbers with commas") from None
+    return values
+
+
 def start_precision(dtype):
     """To be called before the model is made: bfloat16 patches MXNet's operators."""
     if dtype == "bfloat16":

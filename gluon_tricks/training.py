@@ -234,9 +234,8 @@ def hits(net, val_data, engine, dtype="float32", keep_going=lambda: True, top=(1
     bool array, shape (images, len(top)), in the order of the data
     """
     right, pending = [], []
-    for batch in val_data.epoch(0):
-        for data, label in zip(engine.split(batch.data), engine.split(batch.label)):
-            output = net(data.astype("float16") if dtype == "float16" else data)
+    for parts in predict(net, val_data, engine, dtype):
+        for output, label in parts:
             pending.append(nd.stack(*[_among_top(output, label, k) for k in top], axis=1))
         while len(pending) > len(engine.ctx):          # one batch behind, as in training
             right.append(pending.pop(0).asnumpy())
@@ -245,6 +244,19 @@ def hits(net, val_data, engine, dtype="float32", keep_going=lambda: True, top=(1
     right += [value.asnumpy() for value in pending]
     settle_weights(net)
     return np.concatenate(right) > 0
+
+
+def predict(net, val_data, engine, dtype="float32"):
+    """A net's answers to a pass of `val_data`.
+
+    Yields
+    ------
+    list of (output, label), one pair per device, in the data's order
+        NDArrays of shape (n, classes) and (n,), still being computed.
+    """
+    for batch in val_data.epoch(0):
+        parts = zip(engine.split(batch.data), engine.split(batch.label))
+        yield [(net(data.astype("float16") if dtype == "float16" else data), label) for data, label in parts]
 
 
 def _among_top(output, label, k):

@@ -102,7 +102,7 @@ def pretend_installed(checkout, venv=".venv"):
     bin_directory.mkdir(parents=True)
     (bin_directory / "python").symlink_to(sys.executable)
     (checkout / venv / "pyvenv.cfg").touch()
-    for stamp, seconds in ((".installed", 40), (".installed-dev", 20), (".installed-horovod", 20)):
+    for stamp, seconds in ((".installed", 40), (".installed-dev", 20), (".installed-horovod", 20), (".installed-onnx", 20)):
         (checkout / venv / stamp).touch()
         age(checkout / venv / stamp, seconds)
 
@@ -125,6 +125,7 @@ def test_what_is_installed_is_not_installed_again(checkout):
     assert make(checkout, "-n", "test").stdout.strip() == ".venv/bin/python -m pytest"
     assert make(checkout, "-n", "lint").stdout.strip() == ".venv/bin/python -m ruff check"
     assert make(checkout, "-n", "horovod").stdout.strip() == ".venv/bin/horovodrun --check-build"
+    assert make(checkout, "-n", "onnx").stdout.strip() == ".venv/bin/python -m gluon_tricks export --help"
 
 
 def test_changed_pins_make_the_environment_anew(checkout):
@@ -138,6 +139,14 @@ def test_changed_test_tools_leave_the_environment(checkout):
     (checkout / "requirements-dev.txt").touch()
     plan = make(checkout, "-n", "test").stdout
     assert "-r requirements-dev.txt" in plan and "--clear" not in plan
+
+
+def test_changed_onnx_pins_install_them_alone(checkout):
+    pretend_installed(checkout)
+    (checkout / "requirements-onnx.txt").touch()
+    plan = make(checkout, "-n", "onnx").stdout
+    assert "-r requirements-onnx.txt" in plan and "--clear" not in plan
+    assert "-r requirements-dev.txt" in make(checkout, "-n", "test").stdout          # which includes them
 
 
 def test_another_python_makes_the_environment_anew(checkout):
@@ -188,7 +197,7 @@ def test_without_a_python_the_commands_that_install_one_are_named(checkout):
 
 def test_help_is_what_make_alone_prints_and_lists_every_target(checkout):
     printed = make(checkout).stdout
-    for target in ("demo", "test", "lint", "doctor", "horovod", "gpu", "matrix", "clean", "help"):
+    for target in ("demo", "test", "lint", "doctor", "onnx", "horovod", "gpu", "matrix", "clean", "help"):
         assert re.search(rf"^  {target} +\S", printed, re.MULTILINE), target
 
 

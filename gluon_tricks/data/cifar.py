@@ -1,6 +1,7 @@
 """Training and validation batches of a prepared CIFAR data set."""
 
 import sys
+from pathlib import Path
 from typing import NamedTuple
 
 from gluon_tricks.data.augment import CifarTestTransform, CifarTrainTransform
@@ -37,13 +38,7 @@ def open_cifar(dataset, folder, backend, batch_size, seed, num_workers):
     UserError
         If data are missing, damaged, not the ones named, or fewer than a batch.
     """
-    if folder is None:
-        folder = default_record_dir(dataset)
-        if not (folder / "manifest.json").exists() and dataset != "cifar10-excerpt":
-            _prepare(dataset)
-    manifest = read_manifest(folder)
-    if manifest.dataset != dataset.split("-")[0]:
-        raise UserError(f"--data-dir {folder}: holds {manifest.dataset}, not --dataset {dataset}")
+    folder, manifest = _find(dataset, folder)
     readers = {name: open_split(folder, name, manifest) for name in ("train", "test")}
     records = len(readers["train"][0])
     if batch_size > records:
@@ -56,6 +51,35 @@ def open_cifar(dataset, folder, backend, batch_size, seed, num_workers):
         train = RecordLoader(images["train"], CifarTrainTransform(seed, records), batch_size, seed, "discard", num_workers)
         val = RecordLoader(images["test"], CifarTestTransform(), batch_size, None, "keep", num_workers)
     return CifarData(train, val, manifest.classes, manifest.root_hash, manifest.subset)
+
+
+class CifarTestData(NamedTuple):
+    val: RecordLoader
+    path: Path
+    classes: list
+    root_hash: str
+    subset: str
+
+
+def open_cifar_test(dataset, folder, batch_size, num_workers):
+    """Open and check the test images alone; parameters and errors as in `open_cifar`."""
+    folder, manifest = _find(dataset, folder)
+    reader, labels = open_split(folder, "test", manifest)
+    images = ImagesInMemory(reader, labels, num_workers=num_workers)
+    return CifarTestData(RecordLoader(images, CifarTestTransform(), batch_size, None, "keep", num_workers), reader.path,
+                         manifest.classes, manifest.root_hash, manifest.subset)
+
+
+def _find(dataset, folder):
+    """The folder of a prepared data set and its manifest; `folder` None means the default place."""
+    if folder is None:
+        folder = default_record_dir(dataset)
+        if not (folder / "manifest.json").exists() and dataset != "cifar10-excerpt":
+            _prepare(dataset)
+    manifest = read_manifest(folder)
+    if manifest.dataset != dataset.split("-")[0]:
+        raise UserError(f"--data-dir {folder}: holds {manifest.dataset}, not --dataset {dataset}")
+    return folder, manifest
 
 
 def _prepare(dataset):

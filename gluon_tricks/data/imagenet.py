@@ -20,6 +20,9 @@ from gluon_tricks.errors import UserError
 FOLDER_MEAN, FOLDER_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png", ".bmp")
 
+# What stands for an image that does not decode where no other may take its place; no count includes that label
+BLACK, LEFT_OUT = np.zeros((1, 1, 3), np.uint8), -1
+
 
 class ImagenetData(NamedTuple):
     train: object
@@ -35,13 +38,15 @@ class RecordImages:
     Parameters
     ----------
     rec_path : path
-    on_bad_record : "fail" or "skip"
-        What a record that does not decode does: end the run with a sentence, or be named, counted and replaced by the next
-        one that does.
+    on_bad_record : "fail", "skip" or "leave out"
+        What a record that does not decode does: end the run with a sentence, or be named, counted, and either replaced by
+        the next one that does or by a black image labelled `LEFT_OUT`.
+    expected : int array, shape (records,), optional
+        Labels as the manifest has them; a record that says otherwise ends the run.
     """
 
-    def __init__(self, rec_path, on_bad_record="fail"):
-        self.reader, self.on_bad_record = RecordReader(rec_path), on_bad_record
+    def __init__(self, rec_path, on_bad_record="fail", expected=None):
+        self.reader, self.on_bad_record, self.expected = RecordReader(rec_path), on_bad_record, expected
         self.bad = {}
 
     def __len__(self):
@@ -55,17 +60,35 @@ class RecordImages:
     def _one(self, position):
         for step in range(len(self)):
             here = (position + step) % len(self)
-            label, encoded, _, _ = self.reader.read_image(here)
-            image = decode_rgb(encoded)
+            image, label, what = self._decode(here)
             if image is not None:
-                return image, int(label)
-            what = f"{self.reader.describe(here)}: the image does not decode"
+                return image, label
             if self.on_bad_record == "fail":
                 raise UserError(f"{what}; prepare the data again, or give --on-bad-record skip")
             if here not in self.bad:
                 self.bad[here] = what
                 logging.warning(f"{what}; skipped ({len(self.bad)} so far)")
+            if self.on_bad_record == "leave out":
+                return BLACK, LEFT_OUT
         raise UserError(f"{self.reader.path}: no record decodes")
+
+    def _decode(self, position):
+        """`(image, label, "")`, or `(None, None, what is wrong)` with a record that no image can be had from."""
+        try:
+            label, encoded, _, _ = self.reader.read_image(position)
+        except UserError as damage:
+            if self.on_bad_record == "fail":
+                raise
+            return None, None, str(damage)
+        if np.ndim(label) or not label >= 0 or label != int(label):
+            raise UserError(f"{self.reader.describe(position)}: label {label} is no class index")
+        if self.expected is not None and label != self.expected[position]:
+            raise UserError(f"{self.reader.describe(position)}: label {label:g}, manifest {self.expected[position]}; "
+                            f"prepare the data again")
+        image = decode_rgb(encoded)
+        if image is None:
+            return None, None, f"{self.reader.describe(position)}: the image does not decode"
+        return image, int(label), ""
 
     def labels(self):
         """Labels of all records, read from their headers."""
@@ -74,10 +97,19 @@ class RecordImages:
 
 
 class FolderImages:
-    """Images in class folders; labels are the folders' places in alphabetical order, as everywhere in GluonCV."""
+    """Images in class folders; labels are the folders' places in alphabetical order, as everywhere in GluonCV.
 
-    def __init__(self, folder, flag="--data-dir"):
-        folder = Path(folder).expanduser()
+    Parameters
+    ----------
+    folder : path
+    flag : str
+        What an error names.
+    on_bad_record : "fail" or "leave out"
+        As in `RecordImages`.
+    """
+
+    def __init__(self, folder, flag="--data-dir", on_bad_record="fail"):
+        folder, self.on_bad_record, self.bad = Path(folder).expanduser(), on_bad_record, {}
         self.classes = sorted(p.name for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
         self.files = [(path, label) for label, name in enumerate(self.classes)
                       for path in sorted((folder / name).iterdir()) if path.suffix.lower() in IMAGE_SUFFIXES]
@@ -88,14 +120,22 @@ class FolderImages:
         return len(self.files)
 
     def read(self, positions):
-        images, labels = [], []
-        for path, label in (self.files[position] for position in positions):
-            image = decode_rgb(path.read_bytes())
-            if image is None:
-                raise UserError(f"{path}: the image does not decode")
-            images.append(image)
-            labels.append(label)
-        return images, np.array(labels, np.int64)
+        """List of uint8 RGB images of their own sizes, and labels, shape (N,)."""
+        images, labels = zip(*(self._one(int(position)) for position in positions))
+        return list(images), np.array(labels, np.int64)
+
+    def _one(self, position):
+        path, label = self.files[position]
+        image = decode_rgb(path.read_bytes())
+        if image is not None:
+            return image, label
+        what = f"{path}: the image does not decode"
+        if self.on_bad_record == "fail":
+            raise UserError(what)
+        if position not in self.bad:
+            self.bad[position] = what
+            logging.warning(f"{what}; skipped ({len(self.bad)} so far)")
+        return BLACK, LEFT_OUT
 
 
 class SyntheticLoader:
