@@ -216,7 +216,8 @@ class Preparation:
             process = self.start(out, "--on-error", on_error)
             assert process.wait() == 0, process.stderr.read()
             split = read_manifest(out).splits["train"]
-            print(f"--on-error {on_error}: {split.records} records, {len(split.repaired)} repaired{reasons(split.repaired)}, "
+            print(f"--on-error {on_error}: {split.records} records, "
+                  f"{len(split.repaired)} repaired{reasons(split.repaired)}, "
                   f"{len(split.left_out)} left out{reasons(split.left_out)}", flush=True)
             as_asked &= (split.records, len(split.repaired), len(split.left_out)) == \
                 (self.good + mended, mended, len(FAULTS) - mended)

@@ -5,7 +5,7 @@
     python benchmarks/prepare_imagenet.py --modes pass-through --rounds 9 --im2rec ~/incubator-mxnet/tools/im2rec.py
 
 Both read the same class folders and write one .rec file in the same order, as commands of their own, in turn, --rounds
-times; ratios are taken round by round. What a command needs before its first image (interpreter, imports, an empty output)
+times; ratios are taken round by round. Time of CPUs is that of all threads and processes of a command. What a command needs before its first image (interpreter, imports, an empty output)
 is measured in the same round, on a single image, and taken off, for beside 1.3 million images it does not count. Ours
 includes listing the folders, hashing every record and syncing the files to disk, none of which im2rec does here (its list
 is made beforehand). All images are in the page cache.
@@ -19,6 +19,7 @@ import argparse
 import filecmp
 import importlib.util
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -56,9 +57,9 @@ def main(argv=None):
         write_folders(many, images)
         write_folders(one, {wnid: dict(list(images[wnid].items())[:1])})
         for folder in (many, one):
-            run(im2rec(args, folder, ["--list", "--recursive", "--no-shuffle"]))
-        print(f"{len(sizes)} images of {sum(sizes) / len(sizes) / 1e3:.0f} kB, {args.num_thread} threads, "
-              f"{environment()['processor']}; images/s, median of {args.rounds} rounds (least to most)", flush=True)
+            run(im2rec(args, folder, ["--list", "--recursive", "--no-shuffle"])[0])
+        print(f"{environment()['processor']}, {args.num_thread} threads, {len(sizes)} images of "
+              f"{sum(sizes) / len(sizes) / 1e3:.0f} kB; median of {args.rounds} rounds (least to most)", flush=True)
         equal = [compare(mode, args, many, one, len(sizes)) for mode in args.modes]
     return 0 if all(equal) else 1
 
@@ -70,61 +71,71 @@ def compare(mode, args, many, one, number):
     for flags in our_flags:
         sides[f"ours {' '.join(flags)}"] = lambda folder, flags=flags: ours(args, folder, flags)
     theirs, same_file = list(sides)[:2]
-    rates, startups, equal = {name: [] for name in sides}, {name: [] for name in sides}, True
+    (rates, cpu_ms, startups), equal = ({name: [] for name in sides} for _ in range(3)), True
     with tqdm(total=args.rounds * len(sides), desc=mode, unit="runs", disable=None) as bar:
         for _ in range(args.rounds):
             for name, command in sides.items():
-                startup, whole = timed(command, one), timed(command, many)
-                startups[name].append(startup)
+                (startup, startup_cpu), (whole, whole_cpu) = timed(*command(one)), timed(*command(many))
                 rates[name].append((number - 1) / (whole - startup))
+                cpu_ms[name].append(1e3 * (whole_cpu - startup_cpu) / (number - 1))
+                startups[name].append(startup)
                 if name == same_file:
-                    equal &= filecmp.cmp(their_record_file(many), our_folder(many) / "train.rec", shallow=False)
+                    equal &= filecmp.cmp(sides[theirs](many)[1], command(many)[1], shallow=False)
                 bar.update()
     for name, values in rates.items():
         ratios = [mine / other for mine, other in zip(values, rates[theirs])]
-        beside = "" if name == theirs else f"; ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
-        print(f"{name:33} {statistics.median(values):6.0f} ({min(values):.0f} to {max(values):.0f}), "
-              f"start {statistics.median(startups[name]):.1f} s{beside}", flush=True)
-    print(f"{mode}: files of im2rec and {same_file!r} {'equal' if equal else 'DIFFERENT'} in every round", flush=True)
+        print(f"{name:33} {spread(values, '.0f')} images/s, {spread(cpu_ms[name], '.2f')} ms of CPU each, "
+              f"start {statistics.median(startups[name]):.1f} s"
+              + (f", ratio {spread(ratios, '.2f')}" if name != theirs else ""), flush=True)
+    print(f"files of {same_file!r} and im2rec: {'equal in every round' if equal else 'DIFFERENT'}", flush=True)
     return equal
+
+
+def spread(values, digits):
+    return f"{statistics.median(values):{digits}} ({min(values):{digits}} to {max(values):{digits}})"
 
 
 # --- the two commands ---------------------------------------------------------------------------------------------
 
 def im2rec(args, folder, flags):
+    """The command, and the file it writes."""
+    prefix = folder.with_suffix(".im2rec")
     return [sys.executable, "-c", RUN_IM2REC, str(args.im2rec), *flags, "--num-thread", str(args.num_thread),
-            str(folder), str(folder)]
+            str(prefix), str(folder)], Path(f"{prefix}.rec")
 
 
 def ours(args, folder, flags):
-    return [sys.executable, "data_prep/imagenet.py", "--train-dir", str(folder), "--subset", "--no-shuffle",
-            "--num-thread", str(args.num_thread), *flags, "--out", str(our_folder(folder))]
+    """The command, and the file it writes."""
+    out = folder.with_suffix(".ours")
+    return [sys.executable, "data_prep/imagenet.py", "--train-dir", str(folder), "--subset", "--classes", "found",
+            "--no-shuffle", "--num-thread", str(args.num_thread), *flags, "--out", str(out)], out / "train.rec"
 
 
-def their_record_file(folder):
-    return folder.with_suffix(".rec")
-
-
-def our_folder(folder):
-    return folder.with_suffix(".ours")
-
-
-def timed(command, folder):
-    """Seconds of a command; what came before it is on disk by then, and its output not there yet."""
-    if command(folder)[1] == "-c":
-        their_record_file(folder).unlink(missing_ok=True)
-    else:
-        shutil.rmtree(our_folder(folder), ignore_errors=True)
+def timed(command, written):
+    """Seconds of a command, by the clock and of CPUs. What was written before is on disk, its own earlier output gone."""
+    if written.parent.suffix == ".ours":
+        shutil.rmtree(written.parent, ignore_errors=True)
+    written.unlink(missing_ok=True)
     os.sync()
-    start = time.monotonic()
-    run(command(folder))
-    return time.monotonic() - start
+    start, start_cpu = time.monotonic(), cpu_seconds()
+    said = run(command)
+    seconds = time.monotonic() - start, cpu_seconds() - start_cpu
+    if not written.exists():                       # im2rec ends with 0 whatever happens
+        raise UserError(f"{' '.join(command)}: wrote no {written.name}: {said[-2000:]}")
+    return seconds
+
+
+def cpu_seconds():
+    """Of all commands that have ended, and what they started."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def run(command):
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode:
-        raise UserError(f"{' '.join(command[:3])} ... ended with exit code {done.returncode}: {done.stderr.strip()[-2000:]}")
+        raise UserError(f"{' '.join(command)}: exit code {done.returncode}: {done.stdout[-2000:]}")
+    return done.stdout
 
 
 def parse_args(argv):
