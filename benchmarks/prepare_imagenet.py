@@ -5,10 +5,10 @@
     python benchmarks/prepare_imagenet.py --modes pass-through --rounds 9 --im2rec ~/incubator-mxnet/tools/im2rec.py
 
 Both read the same class folders and write one .rec file in the same order, as commands of their own, in turn, --rounds
-times; ratios are taken round by round. Time of CPUs is that of all threads and processes of a command. What a command needs before its first image (interpreter, imports, an empty output)
+times; ratios are taken round by round. What a command needs before its first image (interpreter, imports, an empty output)
 is measured in the same round, on a single image, and taken off, for beside 1.3 million images it does not count. Ours
 includes listing the folders, hashing every record and syncing the files to disk, none of which im2rec does here (its list
-is made beforehand). All images are in the page cache.
+is made beforehand). All images are in the page cache. Time of CPUs is that of all threads and processes of a command.
 
 pass-through: images keep their bytes. im2rec looks at none of them, like ours with --verify none; the default, --verify
 full, decodes each to see that it can be. resize: shorter edge 480, JPEG quality 95. Where ours looks for nothing more than
