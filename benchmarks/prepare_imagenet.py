@@ -6,9 +6,10 @@
 
 Both read the same class folders and write one .rec file in the same order, as commands of their own, in turn, --rounds
 times; ratios are taken round by round. What a command needs before its first image (interpreter, imports, an empty output)
-is measured in the same round, on a single image, and taken off, for beside 1.3 million images it does not count. Ours
+is measured on a single image in each round, and the median taken off: beside 1.3 million images it does not count. Ours
 includes listing the folders, hashing every record and syncing the files to disk, none of which im2rec does here (its list
-is made beforehand). All images are in the page cache. Time of CPUs is that of all threads and processes of a command.
+is made beforehand). All images are in the page cache. CPU time is that of all threads and processes of a command; where
+other programs run it is the better measure, for more processes get a larger share of the machine.
 
 pass-through: images keep their bytes. im2rec looks at none of them, like ours with --verify none; the default, --verify
 full, decodes each to see that it can be. resize: shorter edge 480, JPEG quality 95. Where ours looks for nothing more than
@@ -71,22 +72,23 @@ def compare(mode, args, many, one, number):
     for flags in our_flags:
         sides[f"ours {' '.join(flags)}"] = lambda folder, flags=flags: ours(args, folder, flags)
     theirs, same_file = list(sides)[:2]
-    (rates, cpu_ms, startups), equal = ({name: [] for name in sides} for _ in range(3)), True
+    many_runs, one_runs, equal = {name: [] for name in sides}, {name: [] for name in sides}, True
     with tqdm(total=args.rounds * len(sides), desc=mode, unit="runs", disable=None) as bar:
         for _ in range(args.rounds):
             for name, command in sides.items():
-                (startup, startup_cpu), (whole, whole_cpu) = timed(*command(one)), timed(*command(many))
-                rates[name].append((number - 1) / (whole - startup))
-                cpu_ms[name].append(1e3 * (whole_cpu - startup_cpu) / (number - 1))
-                startups[name].append(startup)
+                one_runs[name].append(timed(*command(one)))
+                many_runs[name].append(timed(*command(many)))
                 if name == same_file:
                     equal &= filecmp.cmp(sides[theirs](many)[1], command(many)[1], shallow=False)
                 bar.update()
-    for name, values in rates.items():
-        ratios = [mine / other for mine, other in zip(values, rates[theirs])]
-        print(f"{name:33} {spread(values, '.0f')} images/s, {spread(cpu_ms[name], '.2f')} ms of CPU each, "
-              f"start {statistics.median(startups[name]):.1f} s"
-              + (f", ratio {spread(ratios, '.2f')}" if name != theirs else ""), flush=True)
+    rates = {}
+    for name, runs in many_runs.items():
+        start, start_cpu = (statistics.median(column) for column in zip(*one_runs[name]))
+        rates[name] = [(number - 1) / (seconds - start) for seconds, _ in runs]
+        cpu_ms = [1e3 * (cpu - start_cpu) / (number - 1) for _, cpu in runs]
+        ratios = [mine / other for mine, other in zip(rates[name], rates[theirs])]
+        print(f"{name:33} {spread(rates[name], '.0f')} images/s, {spread(cpu_ms, '.2f')} ms of CPU each, "
+              f"after a start of {start:.1f} s" + (f", ratio {spread(ratios, '.2f')}" if name != theirs else ""), flush=True)
     print(f"files of {same_file!r} and im2rec: {'equal in every round' if equal else 'DIFFERENT'}", flush=True)
     return equal
 
