@@ -1,7 +1,7 @@
 """A make-believe ILSVRC2012 in the publisher's layout, for tests and benchmarks of its preparation.
 
     python benchmarks/make_believe_imagenet.py --out /tmp/fake --copies 20                        # generated images
-    python benchmarks/make_believe_imagenet.py --out /tmp/fake --photographs imagenet-sample.tar  # a tar of n01440764/*.JPEG
+    python benchmarks/make_believe_imagenet.py --out /tmp/fake --photographs imagenet-sample.tar  # n01440764/*.JPEG
 
 Writes ILSVRC2012_img_train.tar (a tar of class tars), ILSVRC2012_img_val.tar and the training images again as class folders.
 With --faults the first class also holds a CMYK JPEG, a PNG named .JPEG, a truncated and an empty file.
@@ -30,7 +30,7 @@ FAULTS = ("CMYK JPEG", "PNG under a JPEG's name", "truncated JPEG", "empty")
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", required=True, type=Path)
-    parser.add_argument("--photographs", help="tar of class folders; default: 160 generated images")
+    parser.add_argument("--photographs", metavar="TAR_OR_DIR", help="class folders; default: 160 generated images")
     parser.add_argument("--copies", type=int, default=1, help="of each image, under names of their own")
     parser.add_argument("--faults", action="store_true")
     args = parser.parse_args()
@@ -65,7 +65,12 @@ def generated(classes, per_class, size=(64, 48), seed=0):
 
 
 def photographs(path):
-    images = {}
+    """Those of a tar of class folders, or of a folder of them."""
+    images, path = {}, Path(path)
+    if path.is_dir():
+        for file in sorted(path.glob("*/*.*")):
+            images.setdefault(file.parent.name, {})[file.name] = file.read_bytes()
+        return images
     with tarfile.open(path) as tar:
         for member in tar:
             if member.isfile():

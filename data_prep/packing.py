@@ -1,9 +1,10 @@
 """Packs images in a fixed order with any number of threads, so that a kill costs seconds.
 
 Threads make the records, one appends them in order to a part file, `.NAME.rec.part`. Every few seconds it is synced, and
-the number of records, their bytes and the hash of their rows go into the journal, `.prepare.json`. After a kill the next
-run of the same request reads the part file through to that point, which also gives back the index and the table of
-records, compares the hash, cuts off what lies behind, and goes on. So the bytes depend neither on threads nor on kills.
+the number of records, their bytes and the hash of their rows go into the journal, `.prepare.json`; meanwhile the work goes
+on. After a kill the next run of the same request reads the part file through to that point, which also gives back the index
+and the table of records, compares the hash, cuts off what lies behind, and goes on. So the bytes depend neither on threads
+nor on kills.
 """
 
 import collections
@@ -31,6 +32,7 @@ JOURNAL = ".prepare.json"
 NOTHING_YET = {"records": 0, "bytes": 0, "rows_sha256": hashlib.sha256().hexdigest(), "done": 0, "repaired": (),
                "left_out": ()}
 BATCH_BYTES, BATCH_IMAGES = 1 << 20, 16       # of source images: what a thread takes at a time, and so the memory in use
+SYNC_BYTES = 1 << 26                          # written since the last sync: time for the next, so that none takes long
 
 
 class Made(NamedTuple):
@@ -81,12 +83,14 @@ def pack_split(journal, name, order, sizes, make, accept, num_threads, journal_s
                     accept(made)
                 except UserError:
                     writer.checkpoint()
+                    writer.settle()
                     raise
                 writer.add(made)
             bar.update(len(batch))
-            if time.monotonic() - writer.noted_at >= journal_seconds:
+            if writer.is_due(journal_seconds):
                 writer.checkpoint()
         writer.checkpoint()
+        writer.settle()
     return writer
 
 
@@ -218,7 +222,8 @@ class SplitWriter:
         self.path.touch()
         self._stream = open(self.path, "r+b", buffering=1 << 16)  # noqa: SIM115  closed by `close`
         self._take_up(journal.progress.get(name, NOTHING_YET))
-        self.noted_at = time.monotonic()
+        self._background, self._syncing = ThreadPoolExecutor(1), None
+        self._synced_at, self._synced_bytes = time.monotonic(), self._stream.tell()
 
     def _take_up(self, noted):
         """Go on where the journal stands, if the part file holds the records that it notes."""
@@ -252,16 +257,33 @@ class SplitWriter:
             self._stream.write(made.record)
         self.done += 1
 
+    def is_due(self, journal_seconds):
+        """Whether it is time for a checkpoint, for the seconds or for the bytes; with 0 seconds it always is."""
+        if journal_seconds and self._syncing and not self._syncing.done():
+            return False
+        return time.monotonic() - self._synced_at >= journal_seconds or \
+            self._stream.tell() - self._synced_bytes >= SYNC_BYTES
+
     def checkpoint(self):
-        """Make everything so far outlive a kill, or a power cut."""
+        """Make everything so far outlive a kill, or a power cut: in the background, once the last checkpoint is through."""
+        self.settle()
         self._stream.flush()
-        os.fsync(self._stream.fileno())
-        self.journal.progress[self.name] = {**self._state(), "done": self.done, "repaired": tuple(self.repaired),
-                                            "left_out": tuple(self.left_out)}
+        state = {**self._state(), "done": self.done, "repaired": tuple(self.repaired), "left_out": tuple(self.left_out)}
+        self._synced_at, self._synced_bytes = time.monotonic(), state["bytes"]
+        self._syncing = self._background.submit(self._sync, state)
+
+    def _sync(self, state):
+        os.fsync(self._stream.fileno())                  # of more than `state` says, perhaps; of no less
+        self.journal.progress[self.name] = state
         self.journal.save()
-        self.noted_at = time.monotonic()
+
+    def settle(self):
+        """Wait for the last checkpoint; raises what went wrong with it."""
+        if self._syncing:
+            self._syncing.result()
 
     def close(self):
+        self._background.shutdown()
         self._stream.close()
 
     def finish(self, classes, **described):
