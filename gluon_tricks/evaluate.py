@@ -267,6 +267,8 @@ def check_args(args):
         args.model = args.model or Path(args.model_prefix).name
         if args.dtype == "float16":
             raise UserError("--deploy --dtype float16: exported nets compute in float32 here; leave one out")
+    if args.dataset != "imagenet" and args.input_size is None:
+        args.input_size = 32
     check_model_flags(args)
     if args.dtype == "float16" and not args.num_gpus:
         raise UserError("--dtype float16: MXNet 1.9.1 has no float16 convolution on CPUs; use --num-gpus, or bfloat16")
@@ -303,8 +305,7 @@ def check_data_flags(args):
         raise UserError("--on-bad-record skip: needs --data-backend ours" if args.rec_val else
                         f"--on-bad-record skip: the images of {args.dataset} are checked as a whole")
     if args.dataset != "imagenet" and args.input_size != 32:
-        raise UserError(f"--input-size {args.input_size}: images of {args.dataset} have 32 x 32 pixels; choose a "
-                        f"cifar_* model or give --input-size 32")
+        raise UserError(f"--input-size {args.input_size}: images of {args.dataset} have 32 x 32 pixels; leave it out")
 
 
 if __name__ == "__main__":

@@ -182,6 +182,13 @@ def test_equal_parameters_give_equal_files(cifar, tmp_path):
     assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
 
 
+def test_a_net_with_group_norm_by_flag(tmp_path):
+    net = spread_net("resnet18_v1b", 32, classes=3, norm_layer=GroupNorm)
+    export.main(["--model", "resnet18_v1b", "--use-gn", "--params-file", saved(net, tmp_path), "--input-size", "32",
+                 "--out", str(tmp_path / "net.onnx")])
+    assert_agrees(tmp_path / "net.onnx", net, photographs(32))
+
+
 def test_softmax_gives_probabilities(cifar, tmp_path):
     net, params = cifar
     export.main(cifar_flags(params, tmp_path / "net.onnx", "--softmax"))
@@ -247,7 +254,7 @@ def test_symbol_files_are_equal_and_can_be_evaluated(cifar, tmp_path, capsys, so
     expected = net(images)
     np.testing.assert_array_equal(block(images).asnumpy(), (nd.softmax(expected) if softmax else expected).asnumpy())
     capsys.readouterr()
-    data = ["--dataset", "cifar10-excerpt", "--batch-size", "100", "--input-size", "32"]
+    data = ["--dataset", "cifar10-excerpt", "--batch-size", "100"]
     evaluate.main([*data, "--deploy", "--model-prefix", f"{tmp_path}/net"])
     evaluate.main([*data, "--model", "cifar_resnet20_v1", "--params-file", params])
     deployed_1, deployed_5, top1, top5 = re.findall(r"correct (\d+) of 500", capsys.readouterr().out)
