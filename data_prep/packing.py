@@ -23,10 +23,10 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from gluon_tricks.data.manifest import RECORD, Split, describe_split, read_manifest, record_row
+from gluon_tricks.data.manifest import HASH_WHOLE_FILES_BELOW, RECORD, Split, describe_split, read_manifest, record_row
 from gluon_tricks.data.recordio import frame, image_payload, key_and_label, read_frames
 from gluon_tricks.errors import UserError
-from gluon_tricks.files import atomic_path, atomic_write
+from gluon_tricks.files import atomic_path, atomic_write, digest_of
 
 JOURNAL = ".prepare.json"
 NOTHING_YET = {"records": 0, "bytes": 0, "rows_sha256": hashlib.sha256().hexdigest(), "done": 0, "repaired": (),
@@ -239,6 +239,8 @@ class SplitWriter:
             self.rows, self.offsets, self.rows_digest = bytearray(), array("Q"), hashlib.sha256()
             self._stream.seek(0)
         self._stream.truncate()
+        small = self._stream.tell() < HASH_WHOLE_FILES_BELOW
+        self._rec_digest = digest_of(self.path) if small else hashlib.sha256()       # grows with the file, see `add`
 
     def _note(self, row, offset):
         row = np.array(row, RECORD).tobytes()
@@ -255,6 +257,8 @@ class SplitWriter:
         if made.record:
             self._note(made.row, self._stream.tell())
             self._stream.write(made.record)
+            if self._stream.tell() < HASH_WHOLE_FILES_BELOW:
+                self._rec_digest.update(made.record)       # while the threads work, not in the end
         self.done += 1
 
     def is_due(self, journal_seconds):
@@ -292,7 +296,8 @@ class SplitWriter:
         with atomic_path(folder / f"{self.name}.idx") as part, open(part, "w") as index:
             index.writelines(f"{key}\t{offset}\n" for key, offset in zip(rows["key"].tolist(), self.offsets))
         os.replace(self.path, folder / f"{self.name}.rec")
-        split = describe_split(folder, self.name, classes, rows, repaired=self.repaired, left_out=self.left_out, **described)
+        split = describe_split(folder, self.name, classes, rows, self._rec_digest.hexdigest(), repaired=self.repaired,
+                               left_out=self.left_out, **described)
         self.journal.splits[self.name] = vars(split)
         del self.journal.progress[self.name]
         self.journal.save()

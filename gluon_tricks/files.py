@@ -98,8 +98,13 @@ def _lock(handle, folder):
 
 def sha256_of(path, chunk_bytes=1 << 20):
     """SHA-256 of a file's bytes, as hexadecimal digits."""
+    return digest_of(path, chunk_bytes).hexdigest()
+
+
+def digest_of(path, chunk_bytes=1 << 20):
+    """SHA-256 of a file's bytes, as a `hashlib` object that can be updated with what is appended."""
     digest = hashlib.sha256()
     with open(path, "rb") as stream:
         while chunk := stream.read(chunk_bytes):
             digest.update(chunk)
-    return digest.hexdigest()
+    return digest

@@ -77,17 +77,20 @@ def record_row(key, label, payload):
     return key, label, len(payload), hashlib.sha256(payload).digest()
 
 
-def describe_split(folder, name, classes, rows, **more):
-    """Write `NAME.records.npy` and return the `Split` of the finished `.rec` and `.idx` in `folder`."""
+def describe_split(folder, name, classes, rows, rec_sha256=None, **more):
+    """Write `NAME.records.npy` and return the `Split` of the finished `.rec` and `.idx` in `folder`.
+
+    `rec_sha256` is that of the `.rec`, from a writer that hashed what it wrote; otherwise the file is read.
+    """
     folder = Path(folder)
     rows = np.array(rows, RECORD)
     with atomic_path(folder / f"{name}.records.npy") as part:
         np.save(part, rows, allow_pickle=False)
     rec = folder / f"{name}.rec"
     rec_bytes = rec.stat().st_size
+    rec_sha256 = (rec_sha256 or sha256_of(rec)) if rec_bytes < HASH_WHOLE_FILES_BELOW else ""
     return Split(records=len(rows), per_class=np.bincount(rows["label"], minlength=len(classes)).tolist(),
-                 rec_bytes=rec_bytes, rec_sha256=sha256_of(rec) if rec_bytes < HASH_WHOLE_FILES_BELOW else "",
-                 idx_sha256=sha256_of(rec.with_suffix(".idx")),
+                 rec_bytes=rec_bytes, rec_sha256=rec_sha256, idx_sha256=sha256_of(rec.with_suffix(".idx")),
                  records_sha256=hashlib.sha256(rows.tobytes()).hexdigest(), **more)
 
 
