@@ -14,7 +14,9 @@ import math
 from dataclasses import dataclass
 from statistics import median
 
-from gluon_tricks.bands import points
+import numpy as np
+
+from gluon_tricks.bands import points, scatter
 from gluon_tricks.published import CLASSES, VAL_IMAGES, curve, dataset_of, global_batch_size
 from gluon_tricks.tricks.linear_scaling import linear_scaled_lr
 
@@ -105,10 +107,11 @@ def unscaled_rate(run, reference, comparisons):
 
 
 def _below(comparisons):
-    """The worst epoch of a training curve outside its band, in words; "" if none is."""
+    """The first epoch of a training curve that is worse than its band, in words; "" if none is."""
     for found in comparisons:
-        if found.witness == "train" and not found.inside.all():
-            i = abs(found.difference / found.limits[1]).argmax()
+        worse = (found.difference > 0) == (found.metric == "rmse")
+        if found.witness == "train" and (worse & ~found.inside).any():
+            i = (worse & ~found.inside).argmax()
             return (f"train {found.metric} in epoch {found.epochs[i]} is {found.ours[i]:.2f}, published "
                     f"{found.published[i]:.2f}")
     return ""
@@ -128,18 +131,17 @@ def lost_momentum(run):
     dataset = dataset_of(run)
     resumed = {*run.resumed_at, *([run.args["resume_epoch"]] if run.args.get("resume_epoch") else [])}
     sign = -1 if run.epochs[-1].train_metric_name == "rmse" else 1
-    gains = {after.epoch: sign * (points(after, "train", dataset) - points(before, "train", dataset))
-             for before, after in zip(run.epochs, run.epochs[1:]) if before.train_metric_name == after.train_metric_name}
-    for epoch in sorted(resumed & set(gains)):
-        before = [gains[e] for e in range(epoch - 10, epoch) if e in gains]
-        if len(before) < 3:
+    figures = {record.epoch: sign * points(record, "train", dataset) for record in run.epochs}
+    for epoch in sorted(resumed & set(figures)):
+        before = np.array([figures[e] for e in range(epoch - 11, epoch) if e in figures])
+        if len(before) < 4:
             continue
-        usual = median(before)
-        scatter = 1.4826 * median(abs(gain - usual) for gain in before)
-        limit = max(DROP_SCATTERS * scatter, DROP_POINTS * (0.1 if sign < 0 else 1))
-        if gains[epoch] < min(0, usual) - limit and gains[epoch] < min(before):
+        gains, noise = np.diff(before), scatter(before, np.zeros(len(before)))[-1]
+        limit = max(DROP_SCATTERS * noise, DROP_POINTS * (0.1 if sign < 0 else 1))
+        gain, usual = figures[epoch] - before[-1], np.median(gains)
+        if gain < min(0, gains.min()) - limit:
             return Finding("lost momentum", f"the run was resumed at epoch {epoch}, and its training metric is "
-                           f"{-gains[epoch]:.2f} points worse than in the epoch before (epochs before: {usual:+.2f} each)",
+                           f"{-gain:.2f} points worse than in the epoch before (usual change: {usual:+.2f})",
                            "parameters alone do not continue a run: give --resume auto, or --resume-states beside "
                            "--resume-params and --resume-epoch")
     return None
