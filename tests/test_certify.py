@@ -73,12 +73,12 @@ def test_what_cannot_be_known_is_refused(run, change, says):
 
 
 def imagenet_run(folder, row, **args):
-    """A finished run of a row of the paper, as train_imagenet.py would leave it: two epochs are written, the end is."""
+    """A finished run of a row of the paper, as train_imagenet.py would leave it; the figures of its log are made up."""
     args = {**row.flags, "seed": 0, "data_backend": "mxnet", "num_training_samples": 1281167, **args}
     args = {key: value for key, value in args.items() if value is not None}
     facts = {"command": row.command, "versions": {"python": "3.11"}, "processor": "a CPU", "cpus": 96, "seed": 0,
-             "args": args, "global_batch_size": 1024, "data_root_hash": "f" * 64, "model": args["model"], "classes": 1000, "threads": "4",
-             "commit": "c" * 40 + "+", "gpus": ["Tesla V100"] * 8}
+             "args": args, "global_batch_size": 1024, "data_root_hash": "f" * 64, "model": args["model"], "classes": 1000,
+             "threads": "4", "commit": "c" * 40 + "+", "gpus": ["Tesla V100"] * 8}
     folder.mkdir()
     (folder / "run.json").write_text(json.dumps(facts))
     last = args["num_epochs"] - 1
