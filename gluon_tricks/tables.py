@@ -17,6 +17,7 @@ CIFAR-10 or of the records given.
 import argparse
 import csv
 import io
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -28,7 +29,6 @@ from gluon_tricks.published import catalogue
 from gluon_tricks.recipes import TABLES, numbers
 from gluon_tricks.recipes.profiles import PROFILES, find_records, plan
 from gluon_tricks.recipes.readme import readme_block
-from gluon_tricks.run_record import command as own_command
 
 COLUMNS = ("number", "row", "paper", "log", "zoo", "here")
 NOT_RUN = "not run"
@@ -36,6 +36,7 @@ NOT_RUN = "not run"
 
 def main(argv=None):
     argv = sys.argv[1:] if argv is None else argv
+    command = shlex.join(["python", "-m", "gluon_tricks", "tables", *argv])
     argv, more = split_at_dashes(argv)
     args = parse_args(argv)
     if args.readme:
@@ -46,7 +47,7 @@ def main(argv=None):
         return 0
     rows = published_rows() if args.table == "published" else paper_rows(TABLES[int(args.table)], args.preset)
     if args.run:
-        return run_table(args, more)
+        return run_table(args, more, command)
     if more:
         raise UserError(f"-- {' '.join(more)}: goes to the rows of --run; give --run, or leave it out")
     rows = chosen(args.rows, rows)
@@ -115,7 +116,8 @@ def here(ours):
     if ours is None:
         return NOT_RUN
     which = "" if ours.is_finished else f", epochs {ours.epochs}"
-    return f"{ours.figures}{which}, {ours.verdict.outcome} the band ({ours.folder.name})"
+    outcome = "no verdict" if ours.verdict.outcome == "none" else f"{ours.verdict.outcome} the band"
+    return f"{ours.figures}{which}, {outcome} ({ours.folder.name})"
 
 
 def _with(figures, extra):
@@ -176,7 +178,7 @@ def csv_text(head, rows):
 
 # --- Running --------------------------------------------------------------------------------------------------------
 
-def run_table(args, more):
+def run_table(args, more, command):
     """--run: train what is unfinished, then write the report; the exit code."""
     from gluon_tricks.recipes.report import write_report
     from gluon_tricks.recipes.runner import Interrupted, run_rows
@@ -202,7 +204,7 @@ def run_table(args, more):
         failed = run_rows(runs, out, more)
     except Interrupted as stopped:
         raise UserError(f"stopped in {stopped}; the same command goes on from there") from None
-    report = write_report(table, profile, runs, left_out, failed, out, own_command(), time.time() - start)
+    report = write_report(table, profile, runs, left_out, failed, out, command, time.time() - start)
     print(f"report: {report}")
     return 1 if failed else 0
 

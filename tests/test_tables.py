@@ -30,7 +30,8 @@ def printed(capsys, *argv):
 
 def test_the_readme_holds_the_table_as_it_is_made_now():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert text[text.index(BEGIN):text.index(END) + len(END) + 1] == readme_block()
+    assert text[text.index(BEGIN):text.index(END) + len(END) + 1] == readme_block(), (
+        "put the output of `python -m gluon_tricks tables --readme` into README.md")
 
 
 def test_without_a_table_there_is_a_list(capsys):

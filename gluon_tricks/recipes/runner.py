@@ -108,6 +108,8 @@ def only_process(folder):
         except BlockingIOError:
             raise UserError(f"{folder}: another process trains this row; wait for it or end it, then give the same "
                             f"command again") from None
+        except OSError:                    # a file system that cannot lock folders
+            pass
         yield handle
     finally:
         os.close(handle)
