@@ -6,7 +6,8 @@
 
 Reads the logs of this kit and of GluonCV's own scripts, also of a run that is still going. The reference is found from
 the run's own arguments (model, mixup, data set); where the run departs from its recipe, that is said. Each epoch is
-held against a band around the published curve (see gluon_tricks/bands.py), and the last line is the verdict.
+held against a band around the published curve (see gluon_tricks/bands.py), and the last line is the verdict. Known
+mistakes that the log shows the signs of (gluon_tricks/diagnosis.py) are named before it.
 
 Exit code: 0 inside the band, 1 outside, 2 no answer (the file is unusable, or there is no published log of such a run).
 """
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gluon_tricks.bands import WITNESSES, band_of, compare_with, metric_of, series
+from gluon_tricks.diagnosis import diagnose
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import atomic_path
 from gluon_tricks.log_lines import RunLog, read_log
@@ -30,6 +32,8 @@ def main(argv=None):
     verdict = judge(args.log, args.ref)
     if verdict.comparisons:
         print("\n".join([*opening(verdict), "", *table(verdict.comparisons), ""]))
+    for finding in diagnose(verdict):
+        print(f"diagnosis: {finding.name}: {finding.says}\n           {finding.remedy}")
     if args.plot:
         plot(verdict, args.plot)
         print(f"plot: {args.plot}")

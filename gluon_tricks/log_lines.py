@@ -364,6 +364,8 @@ class RunLog:
         Lines of each kind, of noise, 'unmatched' and 'half' (the end of a log that is still being written).
     unmatched : list of (line number, text)
         The first lines that nothing knows.
+    resumed_at : list of int
+        Epochs that were begun, or gone on with, under a later header than the epoch before.
     """
 
     path: Path
@@ -373,6 +375,7 @@ class RunLog:
     epochs: list
     counts: dict
     unmatched: list = field(default_factory=list)
+    resumed_at: list = field(default_factory=list)
 
 
 def read_log(path):
@@ -413,7 +416,7 @@ def read_log(path):
     if not records:
         raise UserError(f"{path}: no finished epoch in this file ({sum(counts.values())} lines); give the log of a run "
                         "of train_cifar.py or train_imagenet.py that has ended its first epoch")
-    return RunLog(path, style, args, counts["namespace"], records, dict(counts), unmatched)
+    return RunLog(path, style, args, counts["namespace"], records, dict(counts), unmatched, epochs.resumed_at())
 
 
 def _lines(path):
@@ -458,6 +461,11 @@ class _Epochs:
             self._records = {epoch: known for epoch, known in self._records.items() if epoch < line.epoch}
             record = EpochRecord(line.epoch, cifar_train_metric(args))
         self._records[line.epoch] = self.attempt, record._replace(**line.facts())
+
+    def resumed_at(self):
+        """Epochs whose attempt is not that of the epoch before."""
+        attempts = [(epoch, attempt) for epoch, (attempt, _) in sorted(self._records.items())]
+        return [epoch for (_, before), (epoch, attempt) in zip(attempts, attempts[1:]) if attempt != before]
 
     def records(self):
         """The finished epochs, in order."""

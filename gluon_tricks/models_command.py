@@ -18,6 +18,7 @@ import mxnet as mx
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.models import count_multiply_adds, count_parameters, get_model, list_models
 from gluon_tricks.models.sizes import layer_sizes
+from gluon_tricks.recipes import TABLES
 
 
 class PaperRow(NamedTuple):
@@ -29,12 +30,7 @@ class PaperRow(NamedTuple):
     top1_pct: str
 
 
-TABLE_5 = {
-    "resnet50_v1": PaperRow("ResNet-50", "25 M", "3.8 G", "76.21"),
-    "resnet50_v1b": PaperRow("ResNet-50-B", "25 M", "4.1 G", "76.66"),
-    "resnet50_v1c": PaperRow("ResNet-50-C", "25 M", "4.3 G", "76.87"),
-    "resnet50_v1d": PaperRow("ResNet-50-D", "25 M", "4.3 G", "77.16"),
-}
+TABLE_5 = {row.flags["model"]: PaperRow(row.name, *row.extra.split(", "), row.paper.top1) for row in TABLES[5].rows}
 
 
 def main(argv=None):

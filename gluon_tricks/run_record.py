@@ -111,8 +111,8 @@ def environment():
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return {"versions": versions, "commit": _commit(), "processor": processor(), "cpus": len(os.sched_getaffinity(0)),
-            "threads": operator_threads(), "platform": platform.platform()}
+    return {"versions": versions, "commit": _commit(), "processor": processor(), "gpus": gpus(),
+            "cpus": len(os.sched_getaffinity(0)), "threads": operator_threads(), "platform": platform.platform()}
 
 
 def operator_threads():
@@ -127,6 +127,16 @@ def processor():
     except OSError:
         return platform.processor()
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor())
+
+
+def gpus():
+    """The names of this machine's GPUs, as nvidia-smi has them; empty without."""
+    try:
+        found = subprocess.run(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True,
+                               timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return found.stdout.split("\n")[:-1] if found.returncode == 0 else []
 
 
 def _commit():

@@ -7,6 +7,8 @@ Equal when eps = eta (K - 1) / K; for K = 10, eta = 0.1 that is eps = 0.09. Mixu
 this function; eta = 0 gives plain one-hot rows.
 """
 
+import math
+
 
 def smooth_one_hot(labels, classes, eta=0.1, rule="gluoncv"):
     """Smoothed training targets.
@@ -35,3 +37,15 @@ def smooth_one_hot(labels, classes, eta=0.1, rule="gluoncv"):
     if rule == "paper":
         return labels.one_hot(classes, on_value=1 - eta, off_value=eta / (classes - 1))
     return labels.one_hot(classes, on_value=1 - eta + eta / classes, off_value=eta / classes)
+
+
+def optimal_gap(eta, classes, rule="gluoncv"):
+    """How far the true class's output is from the others where the loss is least (Eq. 5): log(q_true / q_other).
+
+    paper:    log((K - 1)(1 - eps) / eps)            9.104 for K = 1000, eps = 0.1
+    GluonCV:  log((1 - eta) K / eta + 1)             9.105
+    """
+    if not 0.0 < eta < 1.0:
+        raise ValueError(f"eta must be in (0, 1), got {eta}")
+    other = eta / (classes - 1) if rule == "paper" else eta / classes
+    return math.log((1 - eta if rule == "paper" else 1 - eta + other) / other)

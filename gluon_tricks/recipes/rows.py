@@ -1,0 +1,125 @@
+"""A row of a table: the paper's words, the flags it stands for, the paper's figures.
+
+Flags are a dict of names as in the script's arguments. `stack` builds a table whose rows are each the difference from
+the row above; `words` turns flags into the words of a command line, in the order of GluonCV's published commands.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple, Optional
+
+# The order of the published commands; a flag that is not here is an error, so that none can be lost.
+ORDER = ("model", "mode", "input_size", "lr", "lr_mode", "lr_decay_epoch", "num_epochs", "batch_size", "num_gpus",
+         "num_workers", "use_rec", "rec_train", "rec_train_idx", "rec_val", "rec_val_idx", "data_backend", "classes",
+         "num_training_samples", "dtype", "warmup_epochs", "last_gamma", "no_wd", "label_smoothing", "mixup", "teacher")
+SPELLED = {"num_workers": "-j"}
+
+
+class Figures(NamedTuple):
+    """Accuracies in percent, as text exactly as printed; "" where none is given."""
+
+    top1: str = ""
+    top5: str = ""
+
+    def __str__(self):
+        return " / ".join(filter(None, self)) or "none"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A cell of a table with its recipe.
+
+    Attributes
+    ----------
+    number : int
+        Counted over the whole table, columns of a row together, from 1.
+    name, column : str
+        The paper's words; `column` is "" where the table has one.
+    flags : dict or None
+        None where the paper quotes somebody else's number.
+    paper : Figures
+    extra : str
+        What else the paper prints in that cell.
+    """
+
+    number: int
+    name: str
+    column: str
+    flags: Optional[dict]
+    paper: Figures
+    extra: str = ""
+
+    @property
+    def title(self):
+        return f"{self.name}, {self.column}" if self.column else self.name
+
+    @property
+    def command(self):
+        """The row's command line; "" where there is none."""
+        return " ".join(["python", "train_imagenet.py", *words(self.flags)]) if self.flags else ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the paper; `notes` are sentences a reader of its commands should know."""
+
+    number: int
+    title: str
+    section: str
+    rows: tuple
+    notes: tuple = ()
+
+
+def words(flags):
+    """Flags as words of a command line; those that are None or False are left out.
+
+    Raises
+    ------
+    KeyError
+        If a flag is not in `ORDER`.
+    """
+    unknown = set(flags) - set(ORDER)
+    if unknown:
+        raise KeyError(f"no place in ORDER for {', '.join(sorted(unknown))}")
+    found = []
+    for name in ORDER:
+        value = flags.get(name)
+        if value is None or value is False:
+            continue
+        found.append(SPELLED.get(name, f"--{name.replace('_', '-')}"))
+        if value is not True:
+            found.append(str(value))
+    return found
+
+
+def figures(text):
+    """`"76.21 92.97"` as Figures."""
+    return Figures(*text.split())
+
+
+def stack(number, title, section, columns, steps, notes=()):
+    """A table whose rows add up.
+
+    Parameters
+    ----------
+    columns : dict
+        Name of a column -> flags of its first row.
+    steps : list of (name, change, figures of the first column, of the second, ...)
+        `change` is what the row does otherwise than the row above, in every column.
+
+    Returns
+    -------
+    Table
+    """
+    rows, now = [], {column: dict(flags) for column, flags in columns.items()}
+    for name, change, *printed in steps:
+        for column, text in zip(now, printed):
+            now[column].update(change)
+            rows.append(Row(len(rows) + 1, name, column, dict(now[column]), figures(text)))
+    return Table(number, title, section, tuple(rows), tuple(notes))
+
+
+def listed(number, title, section, entries, notes=()):
+    """A table whose rows stand side by side: `entries` are (name, column, flags, figures[, extra])."""
+    rows = tuple(Row(i, name, column, flags, figures(text), *extra)
+                 for i, (name, column, flags, text, *extra) in enumerate(entries, start=1))
+    return Table(number, title, section, rows, tuple(notes))

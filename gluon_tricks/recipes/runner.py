@@ -1,0 +1,176 @@
+"""Run the rows of a table one after another, each as a process of train_imagenet.py.
+
+Every row has a folder with its log, metrics.jsonl, run.json and params. A finished row is not run again; an unfinished
+one goes on where it stopped (`--resume auto`), so the same command can be given until all are done.
+"""
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+from tqdm import tqdm
+
+from gluon_tricks.errors import UserError
+from gluon_tricks.files import atomic_write
+from gluon_tricks.log_lines import read_log
+from gluon_tricks.recipes.rows import words
+
+SCRIPT = Path(__file__).resolve().parents[2] / "train_imagenet.py"
+
+
+class Interrupted(Exception):
+    """The user stopped the table; the row has saved where it stands."""
+
+
+def run_rows(runs, out, more=()):
+    """Run what is not finished yet.
+
+    Parameters
+    ----------
+    runs : list of Planned
+    out : Path
+    more : sequence of str
+        Further words of every command.
+
+    Returns
+    -------
+    dict
+        slug -> the last line that a row which failed has said.
+
+    Raises
+    ------
+    UserError
+        If `out` holds a row that was run with other flags, or another process is at work on one.
+    Interrupted
+    """
+    agree(runs, out, more)
+    failed, bar = {}, tqdm(total=sum(updates(run) for run in runs), unit="update", disable=None, dynamic_ncols=True)
+    with bar, signals_as_interrupts():
+        for i, run in enumerate(runs, start=1):
+            bar.set_description_str(f"{i} of {len(runs)}: {run.title}")
+            base = bar.n
+            if not is_finished(run, out):
+                code = train(run, out, more, lambda done, base=base: bar.update(base + done - bar.n))
+                if not is_finished(run, out):
+                    failed[run.slug] = last_words(out / run.slug / "console.txt", code)
+            bar.update(base + updates(run) - bar.n)
+            bar.write(summary(run, out, failed.get(run.slug), f"{i} of {len(runs)}"), file=sys.stdout)
+    return failed
+
+
+def summary(run, out, failure, place):
+    """A line on a row that has been dealt with."""
+    if failure:
+        return f"{place}: {run.title}: failed: {failure}"
+    log = read_log(out / run.slug / "train.log")
+    return f"{place}: {run.title}: validation top-1 {100 * (1 - log.epochs[-1].val_err_top1):.2f} %"
+
+
+def command(run, out, more=()):
+    """The words after `python` of a row's process."""
+    folder = out / run.slug
+    return [str(SCRIPT), *words(run.flags), "--save-dir", str(folder / "params"), "--logging-file",
+            str(folder / "train.log"), "--json-log", str(folder / "metrics.jsonl"), *more, "--resume", "auto"]
+
+
+def train(run, out, more, report):
+    """Run a row's process to its end; `report` is told the updates done. Returns the exit code."""
+    folder = out / run.slug
+    folder.mkdir(parents=True, exist_ok=True)
+    with only_process(folder) as lock, open(folder / "console.txt", "a", encoding="utf-8") as console:
+        # a session of its own: Ctrl-C reaches this process alone, which then ends the row in an orderly way
+        process = subprocess.Popen([sys.executable, *command(run, out, more)], stdout=console, stderr=console,
+                                   stdin=subprocess.DEVNULL, start_new_session=True, pass_fds=[lock])
+        try:
+            while True:
+                try:
+                    return process.wait(timeout=1)
+                except subprocess.TimeoutExpired:
+                    report(updates_done(folder / "metrics.jsonl"))
+        except KeyboardInterrupt:
+            process.terminate()
+            process.wait()
+            raise Interrupted(run.title) from None
+
+
+@contextmanager
+def only_process(folder):
+    """A lock on a row's folder, as a file descriptor; who inherits it keeps the lock, also when we are killed."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"{folder}: another process trains this row; wait for it or end it, then give the same "
+                            f"command again") from None
+        except OSError:                    # a file system that cannot lock folders
+            pass
+        yield handle
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def signals_as_interrupts():
+    """SIGTERM and a lost terminal stop the table as Ctrl-C does; what nohup ignores stays ignored."""
+    def interrupt(number, frame):
+        raise KeyboardInterrupt
+
+    earlier = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)
+               if signal.getsignal(number) != signal.SIG_IGN}
+    try:
+        yield
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
+
+
+# --- What there is already ------------------------------------------------------------------------------------------
+
+def agree(runs, out, more):
+    """Note the flags of each row in `rows.json`; refuse a folder whose rows were run with others."""
+    path = out / "rows.json"
+    noted = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    for run in runs:
+        flags = " ".join([*words(run.flags), *more])
+        if noted.setdefault(run.slug, flags) != flags:
+            raise UserError(f"--out {out}: row {run.slug} was run there as {noted[run.slug]!r}, and is {flags!r} now; "
+                            f"give another --out, or remove {out / run.slug} and its line in {path}")
+    atomic_write(path, json.dumps(noted, indent=1) + "\n")
+
+
+def is_finished(run, out):
+    """Whether a row's log has its last epoch and its parameters are there."""
+    folder = out / run.slug
+    if not (folder / "params" / run.params).exists():
+        return False
+    try:
+        last = read_log(folder / "train.log").epochs[-1]
+    except UserError:
+        return False
+    return last.epoch + 1 == run.flags["num_epochs"] and last.val_err_top1 is not None
+
+
+def updates(run):
+    """Updates of a row, as the schedule counts them."""
+    return run.flags["num_epochs"] * (run.flags.get("num_training_samples", 1281167) // run.batch)
+
+
+def updates_done(metrics):
+    """The newest `num_update` of a metrics file; 0 if there is none yet."""
+    try:
+        lines = Path(metrics).read_text(encoding="utf-8").splitlines()
+        return json.loads(lines[-1])["num_update"]
+    except (OSError, ValueError, IndexError, KeyError):
+        return 0
+
+
+def last_words(console, code):
+    """The last line of a row's output that is not empty, else its exit code."""
+    lines = [line for line in console.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    return lines[-1] if lines else f"exit code {code}"

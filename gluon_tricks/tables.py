@@ -1,0 +1,255 @@
+"""The paper's tables as commands: each row with the paper's figures, GluonCV's, and ours.
+
+    python -m gluon_tricks tables                              what tables there are
+    python -m gluon_tricks tables 4                            its rows: figures and commands
+    python -m gluon_tricks tables 6 --as paper --csv           commands with the paper's choices, for a program
+    python -m gluon_tricks tables published                    GluonCV's 73 published runs
+    python -m gluon_tricks tables 4 --run --profile smoke      run them all, minutes, on the embedded images
+    python -m gluon_tricks tables 6 --run --profile full --rows 7,13 -- --rec-train ~/rec/train.rec ...
+
+`paper` is what the paper prints, `log` the last epoch of the published log of exactly that recipe, `zoo` what GluonCV's
+documentation says of the weights made by it, `here` a run of this kit under logs/ours. Accuracies are top-1 / top-5 in
+percent. With --run, the same command given again goes on with what is unfinished; words after -- go to every
+train_imagenet.py. Smaller profiles: smoke is 4 epochs of 2,000 images at 32 px with small nets, small is 30 epochs of
+CIFAR-10 or of the records given.
+"""
+
+import argparse
+import csv
+import io
+import shlex
+import sys
+import time
+from pathlib import Path
+
+from gluon_tricks.errors import UserError, run_main
+from gluon_tricks.files import make_folder
+from gluon_tricks.presets import PRESETS
+from gluon_tricks.published import catalogue
+from gluon_tricks.recipes import TABLES, numbers
+from gluon_tricks.recipes.profiles import PROFILES, find_records, plan
+from gluon_tricks.recipes.readme import readme_block
+
+COLUMNS = ("number", "row", "paper", "log", "zoo", "here")
+NOT_RUN = "not run"
+
+
+def main(argv=None):
+    argv = sys.argv[1:] if argv is None else argv
+    command = shlex.join(["python", "-m", "gluon_tricks", "tables", *argv])
+    argv, more = split_at_dashes(argv)
+    args = parse_args(argv)
+    if args.readme:
+        print(readme_block(), end="")
+        return 0
+    if args.table is None:
+        print("\n".join(contents()))
+        return 0
+    rows = published_rows() if args.table == "published" else paper_rows(TABLES[int(args.table)], args.preset)
+    if args.run:
+        return run_table(args, more, command)
+    if more:
+        raise UserError(f"-- {' '.join(more)}: goes to the rows of --run; give --run, or leave it out")
+    rows = chosen(args.rows, rows)
+    show = csv_text if args.csv else markdown if args.markdown else text
+    print(show(heading(args.table), rows), end="")
+    return 0
+
+
+# --- Rows -----------------------------------------------------------------------------------------------------------
+
+def contents():
+    """What tables there are."""
+    for table in TABLES.values():
+        commands = sum(row.flags is not None for row in table.rows)
+        yield f"  {table.number:<10} {table.title} ({table.section}), {len(table.rows)} rows, {commands} with a command"
+    yield f"  {'published':<10} GluonCV's published runs, {len(catalogue())}"
+    yield ""
+    yield "Its rows:  python -m gluon_tricks tables 4"
+
+
+def heading(name):
+    """`(title, notes)` of a table."""
+    if name == "published":
+        return "GluonCV's published runs", (
+            "GluonCV's documentation gives the best epoch for CIFAR-10 and an evaluation of the saved weights for ImageNet; "
+            "log is the last epoch.",
+            "A log that is no measurement of its row has the flag that says why: see logs/published/README.md.")
+    table = TABLES[int(name)]
+    return f"Table {table.number}: {table.title} ({table.section})", table.notes
+
+
+def paper_rows(table, preset=None):
+    """A dict of `COLUMNS` and `command` for each row of a table of the paper."""
+    runs = numbers.our_runs()
+    found = []
+    for row in table.rows:
+        log = row.flags and numbers.published_log(row.flags)
+        zoo, ours = numbers.zoo_of_row(table, row), row.flags and numbers.our_run(row.flags, "imagenet", runs)
+        command = row.command + (f" --as {preset}" if preset and row.command else "")
+        found.append({"number": row.number, "row": row.title, "paper": _with(row.paper, row.extra),
+                      "log": f"{numbers.log_figures(log.final)} ({log.name})" if log else "none",
+                      "zoo": f"{zoo.figures} ({zoo.hashtag})" if zoo else "none",
+                      "here": here(ours) if row.flags else "none", "command": command})
+    return found
+
+
+def published_rows():
+    """The same for GluonCV's published runs."""
+    runs = numbers.our_runs()
+    found = []
+    for i, run in enumerate(catalogue().values(), start=1):
+        zoo, ours = numbers.zoo_of_log(run.name), numbers.our_run(run.args, run.dataset, runs)
+        papers = numbers.paper_rows(run.args, run.dataset) if run.val_is_usable else []
+        table, row = papers[0] if papers else (None, None)
+        bad = [flag for flag in ("copy", "synthetic-validation", "other-model") if flag in run.flags]
+        found.append({"number": i, "row": run.name,
+                      "paper": f"{row.paper} (Table {table.number}, {row.title})" if row else "none",
+                      "log": f"none ({bad[0]})" if bad else str(numbers.log_figures(run.final)),
+                      "zoo": str(zoo.figures) if zoo else "none", "here": NOT_RUN if bad else here(ours),
+                      "command": run.command})
+    return found
+
+
+def here(ours):
+    """A run of this kit in a cell: figures, epochs, verdict."""
+    if ours is None:
+        return NOT_RUN
+    which = "" if ours.is_finished else f", epochs {ours.epochs}"
+    outcome = "no verdict" if ours.verdict.outcome == "none" else f"{ours.verdict.outcome} the band"
+    return f"{ours.figures}{which}, {outcome} ({ours.folder.name})"
+
+
+def _with(figures, extra):
+    return f"{figures}, {extra}" if extra else str(figures)
+
+
+def chosen(numbers_given, rows, number=lambda row: row["number"]):
+    """The rows of --rows, all without it."""
+    if not numbers_given:
+        return rows
+    try:
+        wanted = [int(word) for word in numbers_given.split(",")]
+    except ValueError:
+        raise UserError(f"--rows {numbers_given}: give numbers with commas, as 1,3") from None
+    known = {number(row): row for row in rows}
+    for each in wanted:
+        if each not in known:
+            raise UserError(f"--rows {each}: the table has rows {min(known)} to {max(known)}")
+    return [known[each] for each in wanted]
+
+
+# --- Printing -------------------------------------------------------------------------------------------------------
+
+def text(head, rows):
+    """Aligned columns, then the commands."""
+    title, notes = head
+    widths = [max(len(str(row[name])) for row in [*rows, dict(zip(COLUMNS, COLUMNS))]) for name in COLUMNS]
+    lines = [title, "", _aligned(["", *COLUMNS[1:]], widths)]
+    lines += [_aligned([str(row[name]) for name in COLUMNS], widths) for row in rows]
+    lines += ["", *(f"{row['number']:>3}  {row['command']}" for row in rows if row["command"])]
+    lines += ["", *(f"* {note}" for note in notes)] if notes else []
+    return "\n".join(lines) + "\n"
+
+
+def _aligned(cells, widths):
+    right, *left = [cell.rjust(width) if i == 0 else cell.ljust(width) for i, (cell, width) in enumerate(zip(cells, widths))]
+    return "  ".join([right, *left]).rstrip()
+
+
+def markdown(head, rows):
+    """A Markdown table and the commands as a code block."""
+    title, notes = head
+    lines = [f"### {title}", "", f"| {' | '.join(('#', *COLUMNS[1:]))} |", "| --- " * len(COLUMNS) + "|"]
+    lines += [f"| {' | '.join(str(row[name]).replace('|', chr(92) + '|') for name in COLUMNS)} |" for row in rows]
+    lines += ["", "```", *(f"# {row['number']}: {row['row']}\n{row['command']}" for row in rows if row["command"]), "```"]
+    lines += ["", *(f"- {note}" for note in notes)] if notes else []
+    return "\n".join(lines) + "\n"
+
+
+def csv_text(head, rows):
+    """Comma-separated values with a header."""
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, [*COLUMNS, "command"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return stream.getvalue()
+
+
+# --- Running --------------------------------------------------------------------------------------------------------
+
+def run_table(args, more, command):
+    """--run: train what is unfinished, then write the report; the exit code."""
+    from gluon_tricks.recipes.report import write_report
+    from gluon_tricks.recipes.runner import Interrupted, run_rows
+
+    if args.table == "published":
+        raise UserError("--run: is for the paper's tables 1 to 6; a published run is one command, printed without --run")
+    table, profile = TABLES[int(args.table)], PROFILES[args.profile]
+    rows = chosen(args.rows, [row for row in table.rows if args.rows or row.flags], lambda row: row.number)
+    without = [str(row.number) for row in rows if row.flags is None]
+    if without:
+        raise UserError(f"--rows {','.join(without)}: quoted by the paper from elsewhere, no command is known")
+    records = find_records(profile, args.rec_train, args.rec_val, args.classes)
+    out = make_folder("--out", args.out or Path("tables") / f"table{table.number}-{profile.name}").resolve()
+    runs, left_out = plan(table, profile, rows, records, args.num_gpus, args.num_workers, out)
+    more = [*(["--as", args.preset] if args.preset else []), "--log-interval", str(profile.log_interval), *more]
+    for sentence in left_out:
+        print(f"left out: {sentence}")
+    if not runs:
+        raise UserError(f"--rows {args.rows}: none of these can be run with --profile {profile.name}")
+    print(f"{len(runs)} runs; results go to {out}", flush=True)
+    start = time.time()
+    try:
+        failed = run_rows(runs, out, more)
+    except Interrupted as stopped:
+        raise UserError(f"stopped in {stopped}; the same command goes on from there") from None
+    report = write_report(table, profile, runs, left_out, failed, out, command, time.time() - start)
+    print(f"report: {report}")
+    return 1 if failed else 0
+
+
+# --- Flags ----------------------------------------------------------------------------------------------------------
+
+def split_at_dashes(argv):
+    """The words before `--` and those after it."""
+    if "--" in argv:
+        at = argv.index("--")
+        return argv[:at], argv[at + 1:]
+    return argv, []
+
+
+def parse_args(argv):
+    parser = argparse.ArgumentParser(prog="python -m gluon_tricks tables", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("table", nargs="?", choices=[*map(str, TABLES), "published"], metavar="TABLE",
+                        help="1 to 6, or published; without it, a list of them")
+    parser.add_argument("--rows", metavar="N,M", help="only these rows, by their number in the list")
+    parser.add_argument("--as", dest="preset", choices=tuple(PRESETS), help="add this preset to every command")
+    parser.add_argument("--markdown", action="store_true", help="print a Markdown table")
+    parser.add_argument("--csv", action="store_true", help="print comma-separated values")
+    parser.add_argument("--readme", action="store_true", help="print the README's table of results")
+    run = parser.add_argument_group("Running")
+    run.add_argument("--run", action="store_true", help="train the rows one after another")
+    run.add_argument("--profile", choices=tuple(PROFILES), default="smoke", help="how much of it (default smoke)")
+    run.add_argument("--out", metavar="DIR", type=Path, help="folder for logs, parameters and report "
+                     "(default tables/tableN-PROFILE)")
+    run.add_argument("--rec-train", metavar="FILE", help="training records for smoke and small, .idx beside it")
+    run.add_argument("--rec-val", metavar="FILE", help="validation records")
+    run.add_argument("--classes", type=int, help="of records without a manifest")
+    run.add_argument("--num-gpus", type=int, default=0, help="GPUs; 0 is the CPU, with --profile full the eight of the "
+                     "paper (default 0)")
+    run.add_argument("-j", "--num-data-workers", dest="num_workers", type=int,
+                     help="decoding threads (default 2, with --profile full the 60 of GluonCV's commands)")
+    args = parser.parse_args(argv)
+    if args.markdown and args.csv:
+        raise UserError("--markdown and --csv: give one")
+    if args.num_gpus < 0 or (args.num_workers or 0) < 0:
+        raise UserError("--num-gpus, --num-data-workers: must not be negative")
+    if args.preset and args.table == "published":
+        raise UserError(f"--as {args.preset}: is for the paper's tables; the published commands are GluonCV's")
+    return args
+
+
+if __name__ == "__main__":
+    run_main(main, prog="tables")
