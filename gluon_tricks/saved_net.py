@@ -168,4 +168,5 @@ def _check_names(args, net, saved):
 
 def _reason(error):
     """What went wrong, without MXNet's traceback."""
-    return (str(error).strip() or type(error).__name__).splitlines()[-1].rpartition("Check failed: ")[2].rpartition("Error: ")[2]
+    last = (str(error).strip() or type(error).__name__).splitlines()[-1]
+    return last.rpartition("Check failed: ")[2].rpartition("Error: ")[2]
