@@ -5,12 +5,13 @@
     python -m gluon_tricks tables 6 --as paper --csv           commands with the paper's choices, for a program
     python -m gluon_tricks tables published                    GluonCV's 73 published runs
     python -m gluon_tricks tables 4 --run --profile smoke      run them all, minutes, on the embedded images
-    python -m gluon_tricks tables 6 --run --profile full --rows 7,13 -- --rec-train ~/rec/train.rec ...
+    python -m gluon_tricks tables 6 --run --profile full --rows 7,13 --rec-train rec/train.rec --rec-val rec/val.rec
+    python -m gluon_tricks tables 4 --run --rows 1,2 -- --seed 1 --num-epochs 2
 
 `paper` is what the paper prints, `log` the last epoch of the published log of exactly that recipe, `zoo` what GluonCV's
 documentation says of the weights made by it, `here` a run of this kit under logs/ours. Accuracies are top-1 / top-5 in
 percent. With --run, the same command given again goes on with what is unfinished; words after -- go to every
-train_imagenet.py. Smaller profiles: smoke is 4 epochs of 2,000 images at 32 px with small nets, small is 30 epochs of
+train_imagenet.py. Smaller profiles: smoke is 6 epochs of 2,000 images at 32 px with small nets, small is 30 epochs of
 CIFAR-10 or of the records given.
 """
 
@@ -180,7 +181,7 @@ def csv_text(head, rows):
 
 def run_table(args, more, command):
     """--run: train what is unfinished, then write the report; the exit code."""
-    from gluon_tricks.recipes.report import write_report
+    from gluon_tricks.recipes.report import left_out_words, write_report
     from gluon_tricks.recipes.runner import Interrupted, run_rows
 
     if args.table == "published":
@@ -194,8 +195,8 @@ def run_table(args, more, command):
     out = make_folder("--out", args.out or Path("tables") / f"table{table.number}-{profile.name}").resolve()
     runs, left_out = plan(table, profile, rows, records, args.num_gpus, args.num_workers, out)
     more = [*(["--as", args.preset] if args.preset else []), "--log-interval", str(profile.log_interval), *more]
-    for sentence in left_out:
-        print(f"left out: {sentence}")
+    if left_out:
+        print(f"left out: {left_out_words(left_out)}")
     if not runs:
         raise UserError(f"--rows {args.rows}: none of these can be run with --profile {profile.name}")
     print(f"{len(runs)} runs; results go to {out}", flush=True)
@@ -234,7 +235,8 @@ def parse_args(argv):
     run.add_argument("--profile", choices=tuple(PROFILES), default="smoke", help="how much of it (default smoke)")
     run.add_argument("--out", metavar="DIR", type=Path, help="folder for logs, parameters and report "
                      "(default tables/tableN-PROFILE)")
-    run.add_argument("--rec-train", metavar="FILE", help="training records for smoke and small, .idx beside it")
+    run.add_argument("--rec-train", metavar="FILE", help="training records, .idx beside it (default: smoke the embedded "
+                     "ones, small prepared CIFAR-10, full where GluonCV looks)")
     run.add_argument("--rec-val", metavar="FILE", help="validation records")
     run.add_argument("--classes", type=int, help="of records without a manifest")
     run.add_argument("--num-gpus", type=int, default=0, help="GPUs; 0 is the CPU, with --profile full the eight of the "

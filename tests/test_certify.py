@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gluon_tricks import certify
+from gluon_tricks import certify, run_record
 from gluon_tricks.errors import UserError
 from gluon_tricks.log_lines import ImagenetTrain, ImagenetValidation, namespace_line
 from gluon_tricks.recipes import TABLES
@@ -113,3 +113,14 @@ def test_a_recipe_of_its_own_gets_none(tmp_path):
 def test_zoo_figures_are_in_the_package():
     with open(ROOT / "gluon_tricks" / "recipes" / "zoo.csv", encoding="utf-8") as stream:
         assert len(list(csv.DictReader(stream))) == 99
+
+
+def test_run_json_names_the_gpus_as_nvidia_smi_does(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert run_record.gpus() == []
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\necho 'Tesla V100-SXM2-16GB'\necho 'Tesla V100-SXM2-16GB'\n")
+    tool.chmod(0o755)
+    assert run_record.gpus() == ["Tesla V100-SXM2-16GB"] * 2
+    tool.write_text("#!/bin/sh\nexit 9\n")
+    assert run_record.gpus() == []

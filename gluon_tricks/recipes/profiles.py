@@ -1,6 +1,6 @@
 """What a table's rows become on less than eight GPUs: three profiles, from minutes on a laptop to the real command.
 
-    smoke   the embedded 2,000 images of CIFAR-10 at 32 px: batches and rates of the paper / 16, 120 epochs become 4
+    smoke   the embedded 2,000 images of CIFAR-10 at 32 px: batches and rates of the paper / 8, 120 epochs become 6
     small   complete CIFAR-10, or any record file given: batches and rates / 4, 120 epochs become 30
     full    the row's own command
 
@@ -37,7 +37,7 @@ class Profile:
     log_interval: int
 
 
-PROFILES = {profile.name: profile for profile in (Profile("smoke", 16, 4, 5), Profile("small", 4, 30, 20),
+PROFILES = {profile.name: profile for profile in (Profile("smoke", 8, 6, 5), Profile("small", 4, 30, 20),
                                                   Profile("full", 1, PAPER_EPOCHS, 50))}
 
 
@@ -91,8 +91,8 @@ def plan(table, profile, rows, records, num_gpus=0, num_workers=None, out=Path()
     Returns
     -------
     runs : list of Planned
-    left_out : list of str
-        A sentence for each row that cannot be run in this profile.
+    left_out : list of Row
+        Those that cannot be run in this profile: their net takes larger images and has no small relative.
     """
     if profile.name == "full":
         given = {**(records.flags if records else {}), **({"num_gpus": num_gpus} if num_gpus else {}),
@@ -103,7 +103,7 @@ def plan(table, profile, rows, records, num_gpus=0, num_workers=None, out=Path()
         model = row.flags["model"]
         stand_in = model if table.number in KEEPS_MODELS else STAND_INS.get(model, model)
         if stand_in is None:
-            left_out.append(f"{row.title}: {model} has no small relative; it needs images of 299 px")
+            left_out.append(row)
             continue
         flags, stands = _smaller(row.flags, stand_in, profile, records, num_gpus, num_workers)
         if row.flags.get("teacher"):
@@ -137,8 +137,8 @@ def _teacher(profile, records, num_gpus, num_workers):
     from gluon_tricks.recipes.paper import TABLE_6
 
     smoothed = next(row for row in TABLE_6.rows if row.name == "+ label smoothing")
-    flags, stands = _smaller(smoothed.flags, STAND_INS["resnet152_v1d"], profile, records, num_gpus, num_workers)
-    return Planned(None, "teacher", "teacher", flags, tuple(stands))
+    flags, _ = _smaller(smoothed.flags, STAND_INS["resnet152_v1d"], profile, records, num_gpus, num_workers)
+    return Planned(None, "teacher", "teacher", flags)
 
 
 def fewer(epochs, profile):

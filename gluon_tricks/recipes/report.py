@@ -12,7 +12,7 @@ from gluon_tricks.recipes.runner import is_finished
 
 MEANING = {
     "smoke": "It shows that every command runs to its end and that each trick acts. It says nothing about the paper's "
-             "figures: 2,000 images of 32 px for 4 epochs cannot rank training heuristics.",
+             "figures: 2,000 images of 32 px for 6 epochs cannot rank training heuristics.",
     "small": "Batches, rates and epochs are the paper's, divided; the figures are of other data and can be compared with "
              "each other, not with the paper's.",
     "full": "These are the paper's commands.",
@@ -28,13 +28,11 @@ def write_report(table, profile, runs, left_out, failed, out, command, seconds):
              *result_table(runs, failed, out), ""]
     lines += ["![curves](curves.png)", ""] if plotted else []
     lines += ["## What each row did", "", *acts_table(done, out), ""]
-    lines += [f"- Left out: {sentence}." for sentence in left_out]
-    lines += [f"- {sentence}" for sentence in dict.fromkeys(f"{stand[0].upper()}{stand[1:]}." for run in runs
-                                                            for stand in run.stands)]
+    lines += [f"- Left out: {left_out_words(left_out)}."] if left_out else []
+    lines += [f"- Stands in: {stand}." for stand in dict.fromkeys(stand for run in runs for stand in run.stands)]
     lines += [f"- {note}" for note in table.notes]
-    if done:
-        lines += ["", "## Commands", "", *(f"    python train_imagenet.py {' '.join(words(run.flags))}" for run in runs), "",
-                  made_on(out / done[-1].slug, seconds)]
+    lines += ["", "## Commands", "", *commands(runs)]
+    lines += ["", made_on(out / done[-1].slug, seconds)] if done else []
     atomic_write(out / "report.md", "\n".join(lines) + "\n")
     return out / "report.md"
 
@@ -69,6 +67,21 @@ def acts_table(runs, out):
                    if run.flags.get(key)]
         yield (f"| {run.title} | {run.batch} | {shown} | {gammas} | {decayed} | "
                f"{run.flags.get('dtype', 'float32')} | {', '.join(targets) or 'labels'} |")
+
+
+def left_out_words(rows):
+    """`rows 2, 5 (inceptionv3), ...`: whose nets have no small relative."""
+    models = ", ".join(dict.fromkeys(row.flags["model"] for row in rows))
+    return f"rows {', '.join(str(row.number) for row in rows)}: {models} needs larger images and has no small relative"
+
+
+def commands(runs):
+    """Lines for a shell: what all rows have in common once, then each row."""
+    same = {key: value for key, value in runs[0].flags.items() if all(run.flags.get(key) == value for run in runs)}
+    yield f"    COMMON=\"{' '.join(words(same))}\""
+    for run in runs:
+        own = {key: value for key, value in run.flags.items() if key not in same}
+        yield f"    python train_imagenet.py $COMMON {' '.join(words(own))}"
 
 
 def rates(folder):
