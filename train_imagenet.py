@@ -15,6 +15,8 @@ published commands, but for the paths of the record files. `python -m gluon_tric
 
 import argparse
 import functools
+import os
+import sys
 from pathlib import Path
 
 import gluon_tricks  # noqa: F401  before mxnet: prepares the process
@@ -28,10 +30,17 @@ from gluon_tricks.data.dali import DaliLoader
 from gluon_tricks.data.imagenet import ImagenetData, ImageNetRecordIter, SyntheticLoader, folder_loaders, record_loaders
 from gluon_tricks.data.manifest import open_split, read_manifest
 from gluon_tricks.data.val_window import val_window
-from gluon_tricks.dialects import ImagenetDialect
-from gluon_tricks.engines import add_engine_flags, create_engine, devices_per_process, launched_processes
+from gluon_tricks.dialects import HorovodDialect, ImagenetDialect
+from gluon_tricks.engines import (
+    add_engine_flags,
+    create_engine,
+    devices_per_process,
+    kvstore_of_launcher,
+    launched_processes,
+)
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import make_folder
+from gluon_tricks.horovod_flags import cosine_schedule, is_asked_for, translate
 from gluon_tricks.models import GroupNorm, get_model
 from gluon_tricks.models.initializers import imagenet_initializer
 from gluon_tricks.optim.lr_schedule import MODES, lr_schedule
@@ -79,7 +88,7 @@ def main(argv=None):
     loss_scale, average = create_loss_scale(args.loss_scale), ParameterAverage(net, args.ema) if args.ema else None
     if args.resume_epoch and not run.resumed:
         go_on_from_gluoncv(args, run, trainer, data)
-    run.open(net, trainer, header(args, engine), opening_lines(args, data, net, engine), ImagenetDialect,
+    run.open(net, trainer, header(args, engine), opening_lines(args, data, net, engine), dialect_of(args),
              args.num_epochs, data.train.batches_per_epoch, average, checkpoint_period=args.checkpoint_period,
              save_period=args.save_frequency, log_interval=args.log_interval, max_updates=args.max_updates,
              check_sync=args.check_sync, resumes_anywhere=data.train.resumes_anywhere)
@@ -227,6 +236,9 @@ def build_teacher(args, engine):
 
 def learning_rate(args):
     """num_update -> rate, by --num-training-samples as GluonCV counts."""
+    if args.flags == "horovod":
+        return cosine_schedule(args.lr, args.warmup_lr, args.num_epochs, args.warmup_epochs, args.num_training_samples,
+                               local_batch_size(args), launched_processes(args.kvstore))
     updates = args.num_training_samples // global_batch_size(args)
     epochs = (range(args.lr_decay_period, args.num_epochs, args.lr_decay_period) if args.lr_decay_period
               else decay_epochs(args))
@@ -238,6 +250,11 @@ def nag(args):
     """MXNet's NAG; with float16 it keeps float32 masters."""
     return mx.optimizer.NAG(learning_rate=args.lr, momentum=args.momentum, wd=args.wd,
                             multi_precision=args.dtype == "float16", clip_gradient=args.clip_gradient or None)
+
+
+def dialect_of(args):
+    """Whose log lines are written."""
+    return HorovodDialect(args.eval_frequency, args.num_epochs) if args.flags == "horovod" else ImagenetDialect
 
 
 def training_targets(args, engine):
@@ -341,7 +358,7 @@ def opening_lines(args, data, net, engine):
     if args.last_gamma and not zero:
         yield f"warning: --last-gamma has no effect on {args.model}"
     yield f"seed {args.seed}; {operator_threads()} operator threads, {args.num_workers} loader threads"
-    if args.warmup_lr:
+    if args.warmup_lr and args.flags != "horovod":
         yield "warning: --warmup-lr has no effect, here as in GluonCV's script; warm-up starts from 0"
     if args.data_backend == "mxnet" and args.use_rec:
         yield (f"validation protocol {data.val.protocol}"
@@ -418,6 +435,11 @@ def parse_args(argv):
     ours.add_argument("--seed", type=int, default=0, help="decides initialisation, order, augmentation, mixup (default 0)")
     ours.add_argument("--as", dest="preset", choices=tuple(PRESETS), default="gluoncv",
                       help="where paper and GluonCV differ; the flags of the next group (default gluoncv)")
+    ours.add_argument("--flags", choices=("imagenet", "horovod"), default="imagenet",
+                      help="horovod: the other flags are those of GluonCV's train_horovod.py (rate per worker, schedule, "
+                           "initialisation, defaults and log lines are its own)")
+    ours.add_argument("--eval-frequency", type=int, default=0,
+                      help="with --flags horovod: print validation every so many epochs (default 0: after the last)")
     ours.add_argument("--auto-lr", action="store_true", help="linear scaling from 0.1 at 256 instead of --lr")
     ours.add_argument("--fix-use-se", action="store_true", help="--use_se makes resnext* the se_resnext* of the same size")
     ours.add_argument("--label-smoothing-eps", type=float, default=0.1, help="(default 0.1)")
@@ -442,7 +464,8 @@ def parse_args(argv):
     choices = parser.add_argument_group("Paper or GluonCV (set by --as, with --data-backend and --hard-weight)")
     choices.add_argument("--lr-formula", choices=FORMULAS, help="of warm-up and decay")
     choices.add_argument("--val-protocol", choices=("gluoncv", "exact"), help="MXNet's sliding window, or every image once")
-    choices.add_argument("--init", choices=("gluoncv", "paper"), help="MSRAPrelu, or Xavier by channels")
+    choices.add_argument("--init", choices=("gluoncv", "horovod", "paper"),
+                         help="MSRAPrelu; Xavier by incoming weights, as train_horovod.py; or Xavier by channels")
     choices.add_argument("--crop-law", choices=("rec", "folder", "paper"),
                          help="how random crops are drawn (default of gluoncv: as GluonCV's record files or folders)")
     choices.add_argument("--colors", choices=("gluoncv", "paper"), help="jitter of contrast, or of hue")
@@ -451,6 +474,9 @@ def parse_args(argv):
     choices.add_argument("--label-smoothing-rule", choices=("gluoncv", "paper"), help="eta / K, or eps / (K - 1)")
     choices.add_argument("--soft-weight", type=float, help="weight of the teacher; GluonCV: 1 - hard-weight; paper: both 1")
     choices.add_argument("--mixup-partners", choices=("reversed", "random"), help="who is mixed with whom")
+    argv = sys.argv[1:] if argv is None else argv
+    if is_asked_for(argv) and not {"-h", "--help"} & set(argv):
+        argv = translate(argv, launched_processes(kvstore_of_launcher(os.environ) or "device"))
     args = parse_with_preset(parser, argv)
     check_args(args)
     return args

@@ -253,7 +253,7 @@ class Run:
                 with self.average.applied():
                     checkpoint.save_params(self.net, paths.save_dir / paths.averaged.format(epoch=epoch))
         time_s = self._watch.seconds()
-        numbers = {"epoch": epoch, "lr": lr, "loss": loss, metric: progress.train_metric,
+        numbers = {"epoch": epoch, "batch": progress.batch, "lr": lr, "loss": loss, metric: progress.train_metric,
                    **{f"err_top{k}": 1 - accuracy for k, accuracy in zip((1, 5), accuracies)},
                    **{f"ema_err_top{k}": 1 - accuracy for k, accuracy in zip((1, 5), of_average or ())},
                    **{f"loss_scale_{name}": value for name, value in progress.loss_scale.items() if name != "good_updates"},
