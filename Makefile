@@ -57,6 +57,11 @@ endef
 if_unusable = $(if $(wildcard $(1)/.installed),$(shell \
     has=$$($(1)/bin/python -V 2>&1) && [ "$$has" = "$$($(or $(PYTHON),$(1)/bin/python) -V 2>&1)" ] || echo FORCE))
 
+# $(call if_compilable,TARGET): TARGET where there is a C++ compiler and a Python whose NumPy Horovod's build can import.
+if_compilable = $(if $(shell command -v c++ >/dev/null && { python=$(VENV)/bin/python; [ -x "$$python" ] || \
+                    { $(find_python); }; } 2>/dev/null && \
+                    "$$python" -c 'import sys; sys.exit(sys.version_info >= (3, 12))' 2>/dev/null && echo yes),$(1))
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint doctor onnx horovod gpu matrix clean FORCE
 
@@ -67,7 +72,7 @@ help: ## show this list
 demo: $(VENV)/.installed ## train a small network on the CPU: log, checkpoints and plot in demo/
 	$(VENV)/bin/python train_cifar.py $(DEMO_FLAGS) $(ARGS)
 
-test: $(VENV)/.installed-dev ## run the tests; a part of them: ARGS="tests/test_doctor.py -k remedy"
+test: $(VENV)/.installed-dev $(call if_compilable,$(VENV)/.installed-horovod) ## run the tests; a part of them: ARGS="tests/test_doctor.py -k remedy"
 	$(VENV)/bin/python -m pytest $(ARGS)
 
 lint: $(VENV)/.installed-dev ## check the style

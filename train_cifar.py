@@ -23,10 +23,9 @@ from gluon_tricks import plan
 from gluon_tricks.data.cifar import SIZES, open_cifar
 from gluon_tricks.data.loaders import CIFAR_BACKENDS
 from gluon_tricks.dialects import CifarDialect
-from gluon_tricks.engines.single import create_engine
+from gluon_tricks.engines import add_engine_flags, create_engine
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import make_folder
-from gluon_tricks.log_lines import namespace_line
 from gluon_tricks.models import get_model
 from gluon_tricks.optim.lr_schedule import MODES, epoch_steps, lr_schedule
 from gluon_tricks.randomness import MIXUP, generator, net_seed
@@ -34,11 +33,15 @@ from gluon_tricks.run import Run, RunPaths
 from gluon_tricks.run_record import operator_threads
 from gluon_tricks.script import (
     at_least,
+    batch_line,
     check_common,
     compute_dtype,
     decay_epochs,
     finish,
+    global_batch_size,
+    header,
     load_params,
+    local_batch_size,
     make_ready,
     start_precision,
 )
@@ -51,22 +54,23 @@ def main(argv=None):
     args = parse_args(argv)
     if args.dry_run:
         return plan.show(plan_of(args))
-    engine = create_engine(args.num_gpus)                                            # who computes
-    data = open_cifar(args.dataset, args.data_dir, args.data_backend, batch_size_of(args), args.seed, args.num_workers)
-    run = Run(run_paths(args), facts(args, data, engine), args.resume, args.overwrite)
+    engine = create_engine(args.num_gpus, 1, args.num_cpus, args.kvstore, args.timeout)  # who computes
+    data = open_cifar(args.dataset, args.data_dir, args.data_backend, local_batch_size(args), args.seed, args.num_workers,
+                      engine.rank, engine.world_size)                                # what it sees
+    run = Run(run_paths(args), facts(args, data, engine), engine, args.resume, args.overwrite)
     net = build_net(args, data.classes, engine)                                      # what learns
     schedule = learning_rate(args, data.train.batches_per_epoch)                     # how fast
     trainer = engine.trainer(net, nag(args))                                         # what moves it
     targets, loss, metric = training_targets(args, data.classes)                     # what it is told    (§5.2, §5.4)
-    header = namespace_line({**vars(args), "num_training_samples": data.train.records})
-    run.open(net, trainer, header, opening_lines(args, data, engine), CifarDialect, args.num_epochs,
-             data.train.batches_per_epoch, checkpoint_period=args.checkpoint_period, save_period=args.save_period,
-             log_interval=args.log_interval, max_updates=args.max_updates, resumes_anywhere=data.train.resumes_anywhere)
+    run.open(net, trainer, header(args, engine, num_training_samples=data.train.records), opening_lines(args, data, engine),
+             CifarDialect, args.num_epochs, data.train.batches_per_epoch, checkpoint_period=args.checkpoint_period,
+             save_period=args.save_period, log_interval=args.log_interval, max_updates=args.max_updates,
+             check_sync=args.check_sync, resumes_anywhere=data.train.resumes_anywhere)
     with run.sitting():
         while run.progress.epoch < args.num_epochs:
             run.begin_epoch()
             train_epoch(net, data.train, targets, loss, metric, trainer, schedule, engine, run.progress,
-                        run.after_update, reseed_from=args.seed if args.drop_rate else None)
+                        run.after_update, reseed_from=args.seed if args.drop_rate else None, keep_going=run.keep_going)
             run.end_training()
             run.end_epoch(evaluate(net, data.val, engine, args.dtype, run.keep_going))
     return finish(run)
@@ -129,10 +133,6 @@ def training_targets(args, classes):
     return targets, loss, rmse if args.mixup else accuracy
 
 
-def batch_size_of(args):
-    return args.batch_size * max(1, args.num_gpus)
-
-
 def run_paths(args):
     """GluonCV's names; the mixup script's carry `_mixup` in the model part."""
     name = args.model + ("_mixup" if args.mixup else "")
@@ -153,17 +153,16 @@ def facts(args, data, engine):
     """What run.json and the resume file say of this run."""
     return {"model": args.model, "dataset": args.dataset, "classes": len(data.classes), "seed": args.seed,
             "dtype": args.dtype, "mixup": args.mixup, "data_root_hash": data.root_hash, "devices": len(engine.ctx),
-            "data_backend": args.data_backend, "global_batch_size": batch_size_of(args) * engine.world_size,
+            "world_size": engine.world_size, "data_backend": args.data_backend, "global_batch_size": global_batch_size(args),
             "threads": operator_threads(), "title": args.model + (" with mixup" if args.mixup else ""),
             "train_metric": "rmse" if args.mixup else "accuracy", "args": vars(args)}
 
 
 def opening_lines(args, data, engine):
     """The sums done: batch, rate, updates, data."""
-    n = len(engine.ctx)
-    left_out = data.train.records - data.train.batches_per_epoch * batch_size_of(args)
-    yield (f"global batch {batch_size_of(args)} = {args.batch_size} per device x {n} device{'s' * (n > 1)} x 1 process; "
-           f"lr {args.lr:g}; {data.train.batches_per_epoch} updates/epoch, {left_out} images left out of each")
+    left_out = data.train.records - data.train.batches_per_epoch * global_batch_size(args)
+    yield (f"{batch_line(args, engine)}; lr {args.lr:g}; {data.train.batches_per_epoch} updates/epoch, {left_out} images "
+           f"left out of each")
     yield (f"data {args.dataset}: {data.train.records} training and {data.val.records} validation images, "
            f"root hash {data.root_hash}")
     yield f"seed {args.seed}; {operator_threads()} operator threads, {args.num_workers} loader threads"
@@ -179,7 +178,7 @@ def opening_lines(args, data, engine):
 def plan_of(args):
     """The rows that --dry-run prints, made by the builders above without data or GPUs."""
     images, classes = SIZES[args.dataset]
-    batch, updates = batch_size_of(args), images // batch_size_of(args)
+    batch, updates = global_batch_size(args), images // global_batch_size(args)
     if not updates:
         raise UserError(f"--batch-size: {batch} images over all devices, but the training set has {images}")
     net = new_net(args, classes)
@@ -249,6 +248,7 @@ def parse_args(argv):
     ours.add_argument("--json-log", metavar="FILE",
                       help="metrics.jsonl, run.json beside it (default LOGGING_DIR/train_DATASET_MODEL/metrics.jsonl)")
     ours.add_argument("--tensorboard", metavar="DIR", help="also write TensorBoard scalars there")
+    add_engine_flags(parser.add_argument_group("Several devices and processes (not in GluonCV)"))
     args = parser.parse_args(argv)
     check_args(args)
     return args

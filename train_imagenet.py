@@ -15,6 +15,8 @@ published commands, but for the paths of the record files. `python -m gluon_tric
 
 import argparse
 import functools
+import os
+import sys
 from pathlib import Path
 
 import gluon_tricks  # noqa: F401  before mxnet: prepares the process
@@ -29,11 +31,17 @@ from gluon_tricks.data.dali import DaliLoader
 from gluon_tricks.data.imagenet import ImagenetData, ImageNetRecordIter, SyntheticLoader, folder_loaders, record_loaders
 from gluon_tricks.data.manifest import open_split, read_manifest
 from gluon_tricks.data.val_window import sample_counts, val_window
-from gluon_tricks.dialects import ImagenetDialect
-from gluon_tricks.engines.single import create_engine
+from gluon_tricks.dialects import HorovodDialect, ImagenetDialect
+from gluon_tricks.engines import (
+    add_engine_flags,
+    create_engine,
+    devices_per_process,
+    kvstore_of_launcher,
+    launched_processes,
+)
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import make_folder
-from gluon_tricks.log_lines import namespace_line
+from gluon_tricks.horovod_flags import cosine_schedule, is_asked_for, translate
 from gluon_tricks.models import GroupNorm, get_model
 from gluon_tricks.models.initializers import imagenet_initializer
 from gluon_tricks.optim.lr_schedule import MODES, lr_schedule
@@ -45,11 +53,15 @@ from gluon_tricks.run import Run, RunPaths
 from gluon_tricks.run_record import operator_threads
 from gluon_tricks.script import (
     at_least,
+    batch_line,
     check_common,
     compute_dtype,
     decay_epochs,
     finish,
+    global_batch_size,
+    header,
     load_params,
+    local_batch_size,
     make_ready,
     rgb_triple,
     start_precision,
@@ -70,9 +82,9 @@ def main(argv=None):
     args = parse_args(argv)
     if args.dry_run:
         return plan.show(plan_of(args))
-    engine = create_engine(args.num_gpus, parts_per_device(args))                    # who computes
-    data = open_data(args)                                                           # what it sees     (§2.1)
-    run = Run(run_paths(args), facts(args, data, engine), args.resume, args.overwrite)
+    engine = create_engine(args.num_gpus, parts_per_device(args), args.num_cpus, args.kvstore, args.timeout)  # who computes
+    data = open_data(args, engine.rank, engine.world_size)                           # what it sees     (§2.1)
+    run = Run(run_paths(args), facts(args, data, engine), engine, args.resume, args.overwrite)
     net = build_net(args, engine)                                                    # what learns      (§4.2, §3.1)
     schedule = learning_rate(args)                                                   # how fast         (§3.1, §5.1)
     trainer = engine.trainer(net, nag(args))                                         # what moves it    (§3.1, §3.2)
@@ -80,15 +92,15 @@ def main(argv=None):
     loss_scale, average = create_loss_scale(args.loss_scale), ParameterAverage(net, args.ema) if args.ema else None
     if args.resume_epoch and not run.resumed:
         go_on_from_gluoncv(args, run, trainer, data)
-    run.open(net, trainer, namespace_line(vars(args)), opening_lines(args, data, net, engine), ImagenetDialect,
+    run.open(net, trainer, header(args, engine), opening_lines(args, data, net, engine), dialect_of(args),
              args.num_epochs, data.train.batches_per_epoch, average, checkpoint_period=args.checkpoint_period,
              save_period=args.save_frequency, log_interval=args.log_interval, max_updates=args.max_updates,
-             resumes_anywhere=data.train.resumes_anywhere)
+             check_sync=args.check_sync, resumes_anywhere=data.train.resumes_anywhere)
     with run.sitting():
         while run.progress.epoch < args.num_epochs:
             run.begin_epoch()
             train_epoch(net, data.train, targets, loss, metric, trainer, schedule, engine, run.progress,
-                        run.after_update, args.seed, loss_scale)
+                        run.after_update, args.seed, loss_scale, run.keep_going)
             run.end_training()
             accuracies = evaluate(net, data.val, engine, args.dtype, run.keep_going, top=(1, 5))
             run.end_epoch(accuracies, average and evaluate_average(args, average, data, engine, run))
@@ -98,17 +110,17 @@ def main(argv=None):
 
 # --- builders -----------------------------------------------------------------------------------------------------
 
-def open_data(args):
-    """Loaders for --synthetic, --use-rec (MXNet's iterator, ours, or DALI) or class folders."""
-    batch, size = global_batch_size(args), args.input_size
+def open_data(args, rank=0, world_size=1):
+    """Loaders for --synthetic, --use-rec (MXNet's iterator, ours, or DALI) or class folders: one process's share."""
+    batch, size, share = local_batch_size(args), args.input_size, {"rank": rank, "world_size": world_size}
     if args.synthetic:
         args.classes = args.classes or 1000
-        train = SyntheticLoader(args.num_training_samples, batch, size, args.classes)
-        val = SyntheticLoader(batch, batch, size, args.classes, 1)
+        train = SyntheticLoader(args.num_training_samples, batch, size, args.classes, **share)
+        val = SyntheticLoader(batch * world_size, batch, size, args.classes, 1, **share)
         return ImagenetData(train, val, args.classes, "synthetic", lambda: val)
     if not (args.use_rec or args.data_backend.startswith("dali")):
         train, val, classes = folder_loaders(args.data_dir, batch, args.seed, size, args.crop_ratio, args.num_workers,
-                                             args.crop_law or "folder", args.colors)
+                                             args.crop_law or "folder", args.colors, **share)
         return checked(args, ImagenetData(train, val, classes, "", lambda: val))
     manifest = manifest_of(args)
     described = (len(manifest.classes), manifest.root_hash) if manifest else (None, "")
@@ -116,16 +128,16 @@ def open_data(args):
         if not rec_path(args, flag).is_file():
             raise UserError(f"--{flag.replace('_', '-')} {getattr(args, flag)}: does not exist; make it with "
                             f"data_prep/imagenet.py")
-    train, val, exact = record_backend(args, batch, size)
+    train, val, exact = record_backend(args, batch, size, share)
     return checked(args, ImagenetData(train, val, *described, exact))
 
 
-def record_backend(args, batch, size):
+def record_backend(args, batch, size, share):
     """Training and validation loaders over record files, and what makes the exact validation loader."""
     pixels = size, args.crop_ratio, args.rgb_mean, args.rgb_std
     if args.data_backend == "ours":
         train, val = record_loaders(rec_path(args, "rec_train"), rec_path(args, "rec_val"), batch, args.seed, *pixels,
-                                    args.num_workers, args.on_bad_record, args.crop_law or "rec", args.colors)
+                                    args.num_workers, args.on_bad_record, args.crop_law or "rec", args.colors, **share)
         return train, val, lambda: val
     if args.data_backend.startswith("dali"):
         make = functools.partial(DaliLoader, batch_size=batch, decode_on=args.data_backend[-3:], num_gpus=args.num_gpus,
@@ -139,10 +151,10 @@ def record_backend(args, batch, size):
 
     def record_iter(part, protocol):
         return ImageNetRecordIter(rec_path(args, f"rec_{part}"), rec_path(args, f"rec_{part}_idx"), batch,
-                                  part == "train", *pixels, args.num_workers, protocol)
+                                  part == "train", *pixels, args.num_workers, protocol, **share)
 
     val = record_iter("val", args.val_protocol)
-    exact = (lambda: val) if args.val_protocol == "exact" else functools.cache(lambda: record_iter("val", "exact"))
+    exact = (lambda: val) if val.protocol == "exact" else functools.cache(lambda: record_iter("val", "exact"))
     return record_iter("train", args.val_protocol), val, exact
 
 
@@ -228,6 +240,9 @@ def build_teacher(args, engine):
 
 def learning_rate(args):
     """num_update -> rate, by --num-training-samples as GluonCV counts."""
+    if args.flags == "horovod":
+        return cosine_schedule(args.lr, args.warmup_lr, args.num_epochs, args.warmup_epochs, args.num_training_samples,
+                               local_batch_size(args), launched_processes(args.kvstore))
     updates = args.num_training_samples // global_batch_size(args)
     return lr_schedule(args.lr_mode, args.lr, args.num_epochs, updates, args.warmup_epochs, args.lr_decay, step_epochs(args),
                        formula=args.lr_formula)
@@ -244,6 +259,11 @@ def nag(args):
     """MXNet's NAG; with float16 it keeps float32 masters."""
     return mx.optimizer.NAG(learning_rate=args.lr, momentum=args.momentum, wd=args.wd,
                             multi_precision=args.dtype == "float16", clip_gradient=args.clip_gradient or None)
+
+
+def dialect_of(args):
+    """Whose log lines are written."""
+    return HorovodDialect(args.eval_frequency, args.num_epochs) if args.flags == "horovod" else ImagenetDialect
 
 
 def training_targets(args, engine):
@@ -302,10 +322,6 @@ def parts_per_device(args):
     return max(1, args.emulate_gpus) * args.accumulate
 
 
-def global_batch_size(args):
-    return args.batch_size * max(1, args.num_gpus, args.emulate_gpus) * args.accumulate
-
-
 def run_paths(args):
     """GluonCV's names for parameters and states."""
     save_dir = make_folder("--save-dir", args.save_dir)
@@ -325,7 +341,7 @@ def facts(args, data, engine):
     """What run.json and the resume file say of this run."""
     return {"model": args.model, "dataset": "imagenet", "classes": args.classes, "seed": args.seed, "dtype": args.dtype,
             "mixup": args.mixup, "data_root_hash": data.root_hash, "devices": len(engine.ctx),
-            "data_backend": args.data_backend, "global_batch_size": global_batch_size(args),
+            "world_size": engine.world_size, "data_backend": args.data_backend, "global_batch_size": global_batch_size(args),
             "threads": operator_threads(), "title": args.model,
             "train_metric": "rmse" if args.mixup else "accuracy", "args": vars(args)}
 
@@ -333,17 +349,13 @@ def facts(args, data, engine):
 def opening_lines(args, data, net, engine):
     """The sums done: batch, rate, updates; and where the run departs from the linear rule."""
     batch, rule = global_batch_size(args), linear_scaled_lr(global_batch_size(args))
-    emulated = f", as {args.emulate_gpus} devices would compute them," if args.emulate_gpus else ""
-    n = max(len(engine.ctx), args.emulate_gpus)
-    accumulated = f" x {args.accumulate} accumulated" if args.accumulate > 1 else ""
-    yield (f"global batch {batch} = {args.batch_size} per device x {n} device{'s' * (n > 1)}{emulated}{accumulated} "
-           f"x 1 process; "
+    yield (f"{batch_line(args, engine, args.emulate_gpus)}; "
            f"peak lr {args.lr:g}; {args.num_training_samples // batch} updates/epoch in the schedule, "
            f"{data.train.batches_per_epoch} in the data")
     if abs(args.lr - rule) > 1e-9:
-        yield (f"warning: global batch {batch} ({args.batch_size} x {n}) with --lr {args.lr:g}; the linear rule "
-               f"0.1 x {batch}/256 gives {rule:g}")
-    match = reference_of(vars(args), "imagenet")
+        yield (f"warning: global batch {batch} ({args.batch_size} x {batch // args.batch_size}) with --lr {args.lr:g}; "
+               f"the linear rule 0.1 x {batch}/256 gives {rule:g}")
+    match = reference_of({**vars(args), "world_size": engine.world_size}, "imagenet")
     if match.departures:
         yield f"warning: departs from the published run {match.reference.name} in {', '.join(match.departures)}"
     beside = f"; overrides: {', '.join(overrides(args))}" if overrides(args) else ""
@@ -355,10 +367,10 @@ def opening_lines(args, data, net, engine):
     if args.last_gamma and not zero:
         yield f"warning: --last-gamma has no effect on {args.model}"
     yield f"seed {args.seed}; {operator_threads()} operator threads, {args.num_workers} loader threads"
-    if args.warmup_lr:
+    if args.warmup_lr and args.flags != "horovod":
         yield "warning: --warmup-lr has no effect, here as in GluonCV's script; warm-up starts from 0"
     if args.data_backend == "mxnet" and args.use_rec:
-        yield (f"validation protocol {args.val_protocol}" + ("" if args.val_protocol == "exact" else (
+        yield (f"validation protocol {data.val.protocol}" + ("" if data.val.protocol == "exact" else (
             f": MXNet's sliding window, as in the published logs, of "
             f"{' or '.join(map(str, sample_counts(data.val.records, batch)))} samples")))
 
@@ -462,6 +474,11 @@ def parse_args(argv):
     ours.add_argument("--seed", type=int, default=0, help="decides initialisation, order, augmentation, mixup (default 0)")
     ours.add_argument("--as", dest="preset", choices=tuple(PRESETS), default="gluoncv",
                       help="where paper and GluonCV differ; the flags of the next group (default gluoncv)")
+    ours.add_argument("--flags", choices=("imagenet", "horovod"), default="imagenet",
+                      help="horovod: the other flags are those of GluonCV's train_horovod.py (rate per worker, schedule, "
+                           "initialisation, defaults and log lines are its own)")
+    ours.add_argument("--eval-frequency", type=int, default=0,
+                      help="with --flags horovod: print validation every so many epochs (default 0: after the last)")
     ours.add_argument("--auto-lr", action="store_true", help="linear scaling from 0.1 at 256 instead of --lr")
     ours.add_argument("--fix-use-se", action="store_true", help="--use_se makes resnext* the se_resnext* of the same size")
     ours.add_argument("--label-smoothing-eps", type=float, default=0.1, help="(default 0.1)")
@@ -483,10 +500,12 @@ def parse_args(argv):
     ours.add_argument("--max-updates", type=int, default=0, help="stop after so many updates in all")
     ours.add_argument("--json-log", metavar="FILE", help="metrics.jsonl (default: in a folder named after the log)")
     ours.add_argument("--tensorboard", metavar="DIR", help="also write TensorBoard scalars there")
+    add_engine_flags(parser.add_argument_group("Several devices and processes (not in GluonCV)"))
     choices = parser.add_argument_group("Paper or GluonCV (set by --as, with --data-backend and --hard-weight)")
     choices.add_argument("--lr-formula", choices=FORMULAS, help="of warm-up and decay")
     choices.add_argument("--val-protocol", choices=("gluoncv", "exact"), help="MXNet's sliding window, or every image once")
-    choices.add_argument("--init", choices=("gluoncv", "paper"), help="MSRAPrelu, or Xavier by channels")
+    choices.add_argument("--init", choices=("gluoncv", "horovod", "paper"),
+                         help="MSRAPrelu; Xavier by incoming weights, as train_horovod.py; or Xavier by channels")
     choices.add_argument("--crop-law", choices=("rec", "folder", "paper"),
                          help="how random crops are drawn (default of gluoncv: as GluonCV's record files or folders)")
     choices.add_argument("--colors", choices=("gluoncv", "paper"), help="jitter of contrast, or of hue")
@@ -495,6 +514,9 @@ def parse_args(argv):
     choices.add_argument("--label-smoothing-rule", choices=("gluoncv", "paper"), help="eta / K, or eps / (K - 1)")
     choices.add_argument("--soft-weight", type=float, help="weight of the teacher; GluonCV: 1 - hard-weight; paper: both 1")
     choices.add_argument("--mixup-partners", choices=("reversed", "random"), help="who is mixed with whom")
+    argv = sys.argv[1:] if argv is None else argv
+    if is_asked_for(argv) and not {"-h", "--help"} & set(argv):
+        argv = translate(argv, launched_processes(kvstore_of_launcher(os.environ) or "device"))
     args = parse_with_preset(parser, argv)
     check_args(args)
     return args
@@ -535,8 +557,10 @@ def check_args(args):
     if args.lr_mode == "step" and not args.lr_decay_period and inside:
         raise UserError(f"--lr-decay-epoch {args.lr_decay_epoch}: epoch {inside[0]} lies inside the warm-up of "
                         f"{args.warmup_epochs} epochs")
-    if args.emulate_gpus and args.num_gpus > 1:
-        raise UserError("--emulate-gpus: on one device only; give --num-gpus 1 or 0")
+    if args.emulate_gpus and devices_per_process(args) > 1:
+        raise UserError("--emulate-gpus: on one device only; give --num-gpus 1 or 0, and no --num-cpus")
+    if args.data_backend.startswith("dali") and launched_processes(args.kvstore) > 1:
+        raise UserError(f"--data-backend {args.data_backend}: for one process with several GPUs; use mxnet or ours")
     if not args.hard_weight >= 0 or args.temperature <= 0:
         raise UserError(f"--hard-weight {args.hard_weight}, --temperature {args.temperature}: must not be negative, and "
                         f"positive")

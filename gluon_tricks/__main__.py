@@ -15,6 +15,7 @@ PROG = "python -m gluon_tricks"
 
 SUBCOMMANDS = {
     "doctor": "what works on this machine, what does not, and the remedy",
+    "launch": "a training over several processes or machines, supervised",
     "compare": "a run's log beside GluonCV's published one",
     "models": "the nets: parameters and multiply-adds, layer by layer, beside the paper's",
     "replay": "GluonCV's published commands, what each would do, and the same run with this kit",

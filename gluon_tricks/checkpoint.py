@@ -27,7 +27,8 @@ from gluon_tricks.training import Diverged, Progress
 
 FORMAT = 1
 MUST_AGREE = {"model": "--model", "classes": "--dataset", "dataset": "--dataset", "data_root_hash": "--data-dir",
-              "seed": "--seed", "dtype": "--dtype", "devices": "--num-gpus", "mixup": "--mixup"}
+              "seed": "--seed", "dtype": "--dtype", "mixup": "--mixup",
+              "global_batch_size": "--batch-size, --num-gpus, --num-cpus and number of processes"}
 
 
 def save_params(net, path):
@@ -42,8 +43,8 @@ def save_states(trainer, path):
         trainer.save_states(str(part))
 
 
-def save_resume(path, net, trainer, progress, facts, average=None):
-    """Write a resume file.
+def save_resume(path, net, trainer, progress, facts, average=None, is_writer=True):
+    """Write a resume file; of several processes that have the same arrays only the writer does, but all of them check.
 
     Parameters
     ----------
@@ -71,6 +72,8 @@ def save_resume(path, net, trainer, progress, facts, average=None):
     for name, value in arrays.items():
         if not np.isfinite(value).all():
             raise Diverged(progress.epoch, progress.num_update, f"{name.split('/')[-1]} is not finite")
+    if not is_writer:
+        return
     meta = {"format": FORMAT, "facts": facts, "progress": asdict(progress)}
     arrays["meta"] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
     with atomic_path(path) as part, open(part, "wb") as stream:
@@ -101,7 +104,7 @@ def check_facts(path, saved, current):
     Raises
     ------
     UserError
-        If model, data, seed, type or device count differ.
+        If model, data, seed, type or global batch differ.
     """
     for key, flag in MUST_AGREE.items():
         if saved.get(key) != current.get(key):
@@ -112,6 +115,10 @@ def check_facts(path, saved, current):
         if name not in NOT_NUMERIC and name in saved["args"] and saved["args"][name] != value:
             notes.append(f"--{name.replace('_', '-')} was {saved['args'][name]!r} and is now {value!r}: "
                          f"the run will not be the uninterrupted one")
+    if any(saved.get(key, 1) != current.get(key, 1) for key in ("world_size", "devices")):
+        was, now = (f"{facts.get('world_size', 1)} x {facts.get('devices', 1)}" for facts in (saved, current))
+        notes.append(f"processes x devices were {was} and are now {now}: BatchNorm sees other parts of the batch and sums "
+                     f"are added in another order, so the run will not be the uninterrupted one")
     if saved.get("threads") != current.get("threads"):
         notes.append(f"OMP_NUM_THREADS was {saved.get('threads')} and is now {current.get('threads')}: sums are added in "
                      f"another order, so the last bits will differ from the uninterrupted run's")
@@ -119,7 +126,8 @@ def check_facts(path, saved, current):
 
 
 NOT_NUMERIC = {"num_workers", "save_dir", "save_period", "save_plot_dir", "logging_dir", "resume", "overwrite", "json_log",
-               "tensorboard", "log_interval", "max_updates", "checkpoint_period", "data_dir", "mode"}
+               "tensorboard", "log_interval", "max_updates", "checkpoint_period", "data_dir", "mode", "timeout",
+               "check_sync", "batch_size", "num_gpus", "num_cpus"}       # of the last three the global batch is compared
 
 
 def load_resume(path, net, trainer, average=None):

@@ -155,7 +155,7 @@ def setting(row, value):
 @functools.cache
 def first_update(words, folder):
     """`(loss, rate, change of the weights)` of a run's first update, by the script's own pieces."""
-    from gluon_tricks.engines.single import create_engine
+    from gluon_tricks.engines import create_engine
     from gluon_tricks.training import Progress, train_epoch
     from gluon_tricks.tricks.low_precision import create_loss_scale
 

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import traceback
 
 
 class UserError(ValueError):
@@ -31,4 +32,18 @@ def run_main(main, prog=None):
         code = 2
     except BrokenPipeError:            # the reader of our output (head, less) is gone; what is left to say goes nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Exception:
+        if not is_worker(os.environ):
+            raise
+        traceback.print_exc()
+        code = 1
+    if code and is_worker(os.environ):     # an orderly exit of one process would wait for the others in MXNet's destructors
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
     sys.exit(code)
+
+
+def is_worker(environ):
+    """Whether a launcher started this process as one of several."""
+    return environ.get("DMLC_ROLE") == "worker" or "HOROVOD_RANK" in environ or "OMPI_COMM_WORLD_RANK" in environ

@@ -29,14 +29,14 @@ from gluon_tricks.data.imagenet import FOLDER_MEAN, FOLDER_STD, FolderImages, Im
 from gluon_tricks.data.imagenet_augment import RGB_MEAN, RGB_STD, ImagenetTestTransform
 from gluon_tricks.data.loaders import RecordLoader
 from gluon_tricks.data.manifest import classes_sha256, open_split, read_manifest
-from gluon_tricks.engines.single import create_engine
+from gluon_tricks.engines import create_engine
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import atomic_write, make_folder, sha256_of
 from gluon_tricks.run_record import environment, operator_threads
 from gluon_tricks.saved_net import add_model_flags, check_model_flags, import_symbol, open_net, run_once
 from gluon_tricks.script import at_least, rgb_triple, start_precision
 from gluon_tricks.tally import ROUNDING, TOP, Tally
-from gluon_tricks.training import predict
+from gluon_tricks.training import answers
 
 
 class Validation(NamedTuple):
@@ -159,8 +159,8 @@ def evaluate(net, data, engine, dtype, classes):
             start, first = time.perf_counter(), tally.images
 
     with tqdm(total=data.loader.records, unit="image", disable=None, dynamic_ncols=True) as bar:
-        for parts in predict(net, data.loader, engine, dtype):
-            pending.append(parts)
+        for batch in data.loader.epoch(0):
+            pending.append(answers(net, batch, engine, dtype))
             if len(pending) > 1:           # one batch behind, so that the next one is computed meanwhile
                 read()
         while pending:

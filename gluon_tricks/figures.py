@@ -121,7 +121,7 @@ def measured_gaps(args):
     from gluon_tricks.data.imagenet import RecordImages
     from gluon_tricks.data.imagenet_augment import ImagenetTestTransform
     from gluon_tricks.data.loaders import RecordLoader
-    from gluon_tricks.engines.single import create_engine
+    from gluon_tricks.engines import create_engine
     from gluon_tricks.models import get_model
     from gluon_tricks.script import load_params, make_ready
 

@@ -172,11 +172,11 @@ def recipe(args, dataset):
 
 
 def global_batch_size(args):
-    """Images per update, over all devices of a process, real or emulated; None if the header does not tell."""
+    """Images per update, over all devices, real or emulated, of all processes; None if the header does not tell."""
     if "batch_size" not in args:
         return None
-    devices = max(1, args.get("num_gpus", 1), args.get("emulate_gpus", 0))
-    return args["batch_size"] * devices * args.get("accumulate", 1)
+    devices = max(1, args.get("num_gpus", 1), args.get("num_cpus", 1)) * max(1, args.get("emulate_gpus", 0))
+    return args["batch_size"] * devices * args.get("accumulate", 1) * args.get("world_size", 1)
 
 
 def _decay_epochs(values, cifar):

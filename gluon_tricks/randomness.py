@@ -46,6 +46,6 @@ def sample_draws(seed, epoch, records, draws):
     return table
 
 
-def net_seed(seed, num_update):
-    """The seed for MXNet's generator before update `num_update` (initialisation: -1)."""
-    return int(generator(seed, NET, num_update + 1).integers(1 << 31))
+def net_seed(seed, num_update, rank=0):
+    """The seed for MXNet's generator before update `num_update` (initialisation: -1), another on each process."""
+    return int(generator(seed, NET, num_update + 1, *([rank] if rank else [])).integers(1 << 31))

@@ -10,9 +10,10 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from gluon_tricks import checkpoint
+from gluon_tricks.engines.sync_check import OutOfSync, check_in_sync
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import remove_leftovers
-from gluon_tricks.run_record import Metrics, command, open_log, plot_history, write_run_json
+from gluon_tricks.run_record import Metrics, NoMetrics, command, open_log, plot_history, quiet_log, write_run_json
 from gluon_tricks.training import Diverged, Progress, Stop, Stopwatch
 
 
@@ -38,19 +39,22 @@ class RunPaths:
 class Run:
     """Carries a training from its first update, or from where it was stopped, to its end.
 
+    Of several processes one writes; the others make the same calls and keep silent.
+
     Parameters
     ----------
     paths : RunPaths
     facts : dict
         Goes into run.json and the resume file; see `checkpoint.MUST_AGREE`.
+    engine : SingleProcess or one of its kind
     resume : str
         "" (start anew), "auto" (go on if there is a resume file) or the path of a resume file.
     overwrite : bool
         Replace an earlier run's resume file, log and metrics.
     """
 
-    def __init__(self, paths, facts, resume="", overwrite=False):
-        self.paths, self.facts, self.overwrite = paths, facts, overwrite
+    def __init__(self, paths, facts, engine, resume="", overwrite=False):
+        self.paths, self.facts, self.engine, self.overwrite = paths, facts, engine, overwrite
         self.progress, self.notes, self._resume_path = Progress(), [], None
         self._signal = None
         if resume:
@@ -82,17 +86,33 @@ class Run:
             GluonCV's lines for each log interval and epoch; `numbers` are those of metrics.jsonl.
         average : ParameterAverage, optional
             Kept up with every update, saved beside the parameters.
-        options : checkpoint_period, save_period, log_interval, max_updates, resumes_anywhere
+        options : checkpoint_period, save_period, log_interval, max_updates, check_sync, resumes_anywhere
             The last says whether the loader can go on in the middle of an epoch.
+
+        Raises
+        ------
+        UserError
+            If processes do not see the same resume file.
         """
         self.net, self.trainer, self.num_epochs, self.options = net, trainer, num_epochs, options
         self.batches_per_epoch, self.dialect, self.average = batches_per_epoch, dialect, average
-        remove_leftovers(self.paths.save_dir)
+        begins = self.engine.gather([self.progress.num_update])        # also waits until all have looked at the files
+        if len(set(begins[:, 0])) > 1:
+            raise UserError(f"--save-dir {self.paths.save_dir}: processes begin at updates "
+                            f"{begins[:, 0].astype(int).tolist()}; all of them must see the same folder")
         if self._resume_path:
             checkpoint.load_resume(self._resume_path, net, trainer, average)
-        elif self.overwrite:
+        self.engine.barrier()
+        if self.engine.is_writer:
+            self._open_files(header, lines)
+        else:
+            self.log, self.metrics = quiet_log(), NoMetrics()
+
+    def _open_files(self, header, lines):
+        remove_leftovers(self.paths.save_dir)
+        if self.overwrite and not self.resumed:
             self.paths.resume.unlink(missing_ok=True)
-        self.log = open_log(self.paths.log, dialect.prefix, overwrite=self.overwrite and not self.resumed)
+        self.log = open_log(self.paths.log, self.dialect.prefix, overwrite=self.overwrite and not self.resumed)
         self.metrics = Metrics(self.paths.metrics, self.progress if self.resumed else None,
                                self.overwrite and not self.resumed, self.paths.tensorboard)
         write_run_json(self.paths.run_json, self.facts)
@@ -101,7 +121,7 @@ class Run:
         if self.resumed:
             self.log.info(f"resumed at epoch {self.progress.epoch}, batch {self.progress.batch}, "
                           f"update {self.progress.num_update}, from {self._resume_path}")
-            if not options["resumes_anywhere"]:
+            if not self.options["resumes_anywhere"]:
                 self.log.info("warning: MXNet's iterator starts its random streams anew: the run goes on, but its images "
                               "are not those of the uninterrupted run")
 
@@ -111,16 +131,21 @@ class Run:
         self.exit_code = 0
         earlier = {number: signal.signal(number, self._note_signal) for number in (signal.SIGTERM, signal.SIGINT)}
         self._bar = tqdm(total=self.num_epochs * self.batches_per_epoch, initial=self.progress.num_update,
-                         unit="update", disable=None, dynamic_ncols=True)
+                         unit="update", disable=None if self.engine.is_writer else True, dynamic_ncols=True)
         try:
             with logging_redirect_tqdm():
                 try:
+                    check_in_sync(self.net, self.engine, self.progress.num_update)
                     yield self
                 except Stop:
                     self._stop()
+            self.engine.close()
         except Diverged as error:
             self._say_diverged(error)
             self.exit_code = 2
+        except OutOfSync as error:
+            self.log.info(f"error: {error}")
+            self.exit_code = 1
         finally:
             self._bar.close()
             self.metrics.close()
@@ -129,8 +154,9 @@ class Run:
 
     def _stop(self):
         progress, why = self.progress, f"--max-updates {self.options['max_updates']}"
-        if self._signal:
-            why = signal.Signals(self._signal).name
+        signals = [signal.Signals(int(number)).name for number in self.engine.gather([self._signal or 0])[:, 0] if number]
+        if signals:
+            why = signals[0]
         kept = ""
         if self.options["resumes_anywhere"] or progress.batch in (0, self.batches_per_epoch):
             self.save_resume()
@@ -155,6 +181,10 @@ class Run:
         """False once a signal to stop has come."""
         return self._signal is None
 
+    def _asked_to_stop(self, meter):
+        """Whether a signal has come, to any process; all processes answer alike at the same update."""
+        return not self.keep_going() if self.engine.world_size == 1 else meter.stop
+
     def begin_epoch(self):
         self._watch = Stopwatch(self.progress.epoch_s)
         self._interval = time.time(), self.progress.num_update
@@ -169,9 +199,11 @@ class Run:
             meter.drain()
             self._write_interval()
         wanted = options["max_updates"] and progress.num_update >= options["max_updates"]
-        if self._signal or wanted:
+        if self._asked_to_stop(meter) or wanted:
             meter.drain()
             raise Stop
+        if options["check_sync"] and progress.num_update % options["check_sync"] == 0:
+            check_in_sync(self.net, self.engine, progress.num_update)
         if (options["checkpoint_period"] and progress.num_update % options["checkpoint_period"] == 0
                 and options["resumes_anywhere"]):
             meter.drain()                  # a state whose loss is not finite must not be kept
@@ -192,6 +224,7 @@ class Run:
     def end_training(self):
         """Take note of the seconds that the epoch's training took; validation comes next."""
         self._train_s = self._watch.seconds()
+        self.engine.average_statistics(self.net, self.average)
 
     def end_epoch(self, accuracies, of_average=None):
         """Save and write everything that an epoch's end calls for.
@@ -208,18 +241,19 @@ class Run:
         metric, loss, lr = self.facts["train_metric"], progress.loss_sum / samples, self.trainer.learning_rate
         progress.history.append({"epoch": epoch, "train": progress.train_metric, "train_metric": metric, "val": val,
                                  "loss": loss, "lr": lr})
-        plot_history(paths.plot, progress.history, self.facts["title"])
+        if self.engine.is_writer:
+            plot_history(paths.plot, progress.history, self.facts["title"])
         if val > progress.best_val:
             progress.best_val = val
             self._save_params(paths.best.format(val=val, err=1 - val, epoch=epoch))
         last = epoch + 1 == self.num_epochs
         if last or self.options["save_period"] and (epoch + 1) % self.options["save_period"] == 0:
             self._save_params(paths.periodic.format(epoch=epoch))
-            if self.average:
+            if self.average and self.engine.is_writer:
                 with self.average.applied():
                     checkpoint.save_params(self.net, paths.save_dir / paths.averaged.format(epoch=epoch))
         time_s = self._watch.seconds()
-        numbers = {"epoch": epoch, "lr": lr, "loss": loss, metric: progress.train_metric,
+        numbers = {"epoch": epoch, "batch": progress.batch, "lr": lr, "loss": loss, metric: progress.train_metric,
                    **{f"err_top{k}": 1 - accuracy for k, accuracy in zip((1, 5), accuracies)},
                    **{f"ema_err_top{k}": 1 - accuracy for k, accuracy in zip((1, 5), of_average or ())},
                    **{f"loss_scale_{name}": value for name, value in progress.loss_scale.items() if name != "good_updates"},
@@ -237,15 +271,20 @@ class Run:
         self.save_resume()
 
     def _save_params(self, name):
+        if not self.engine.is_writer:
+            return
         checkpoint.save_params(self.net, self.paths.save_dir / name)
         if self.paths.states:
             checkpoint.save_states(self.trainer, (self.paths.save_dir / name).with_suffix(".states"))
 
     def save_resume(self):
         """Write the resume file; the meter has been drained."""
+        self.engine.beat("saving", self.progress.num_update)
         if self.progress.batch:
             self.progress.epoch_s = self._watch.seconds()
-        checkpoint.save_resume(self.paths.resume, self.net, self.trainer, self.progress, self.facts, self.average)
+        self.engine.average_statistics(self.net, self.average)
+        checkpoint.save_resume(self.paths.resume, self.net, self.trainer, self.progress, self.facts, self.average,
+                               self.engine.is_writer)
 
 
 def _resume_command():

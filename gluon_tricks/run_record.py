@@ -37,6 +37,23 @@ def open_log(path, prefix="%(levelname)s:%(name)s:", overwrite=False):
     return logger
 
 
+def quiet_log():
+    """The root logger of a process that does not write: warnings and errors on stderr, nothing else."""
+    logger = logging.getLogger()
+    logger.setLevel(logging.WARNING)
+    return logger
+
+
+class NoMetrics:
+    """What a process that does not write has instead of `Metrics`."""
+
+    def write(self, kind, num_update, **numbers):
+        pass
+
+    def close(self):
+        pass
+
+
 class Metrics:
     """`metrics.jsonl`: a JSON object per log interval (`"kind": "interval"`) and per epoch (`"kind": "epoch"`).
 

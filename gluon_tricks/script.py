@@ -6,7 +6,9 @@ import mxnet as mx
 from mxnet import nd
 
 from gluon_tricks.compare import judge
+from gluon_tricks.engines import check_engine_flags, devices_per_process, launched_processes
 from gluon_tricks.errors import UserError
+from gluon_tricks.log_lines import namespace_line
 from gluon_tricks.mxnet_cpu import settle_weights
 
 
@@ -35,6 +37,34 @@ def check_common(args):
     if args.dtype == "bfloat16" and args.num_gpus:
         raise UserError("--dtype bfloat16: MXNet 1.9.1 computes it on CPUs only; use float16 on GPUs")
     decay_epochs(args)
+    check_engine_flags(args)
+
+
+def local_batch_size(args):
+    """Images per update on one process."""
+    parts = getattr(args, "accumulate", 1) * max(1, getattr(args, "emulate_gpus", 0))
+    return args.batch_size * max(1, devices_per_process(args)) * parts
+
+
+def global_batch_size(args):
+    """Images per update on all devices of all processes: the paper's batch size."""
+    return local_batch_size(args) * launched_processes(args.kvstore)
+
+
+def batch_line(args, engine, emulated=0):
+    """The sum done: `global batch 1024 = 128 per device x 8 devices x 1 process`."""
+    n = max(len(engine.ctx), emulated)
+    return (f"global batch {global_batch_size(args)} = {args.batch_size} per device x {n} device{'s' * (n > 1)}"
+            + (f", as {emulated} devices would compute them," if emulated else "")
+            + (f" x {args.accumulate} accumulated" if getattr(args, "accumulate", 1) > 1 else "")
+            + f" x {engine.world_size} process{'es' * (engine.world_size > 1)}"
+            + (f" ({args.kvstore})" if engine.world_size > 1 else ""))
+
+
+def header(args, engine, **more):
+    """GluonCV's first line, the namespace; with several processes it says how many, for `compare` to know the batch."""
+    processes = {"world_size": engine.world_size} if engine.world_size > 1 else {}
+    return namespace_line({**vars(args), **more, **processes})
 
 
 def decay_epochs(args):
@@ -77,9 +107,13 @@ def load_params(net, flag, path, engine):
 
 
 def make_ready(net, size, dtype, mode, engine):
-    """Run an initialised net once, so that every shape is known, and compile it where `mode` says hybrid."""
+    """Run an initialised net once, so that every shape is known, and compile it where `mode` says hybrid.
+
+    All processes then have the parameters of rank 0.
+    """
     for ctx in engine.ctx:
         net(nd.zeros((1, 3, size, size), ctx=ctx, dtype=compute_dtype(dtype)))
+    engine.broadcast_parameters(net)
     settle_weights(net)
     if mode == "hybrid":
         net.hybridize(static_alloc=True, static_shape=True)
@@ -87,6 +121,8 @@ def make_ready(net, size, dtype, mode, engine):
 
 def finish(run):
     """Say where the results are and how they compare; the exit code."""
+    if not run.engine.is_writer:
+        return run.exit_code
     print(f"log: {run.paths.log}")
     if run.progress.history:
         print(f"plot: {run.paths.plot}\n"

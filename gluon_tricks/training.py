@@ -54,14 +54,22 @@ class Stop(Exception):
 
 
 class Meter:
-    """Adds each update's loss and metric to a `Progress`, one update late.
+    """Adds each update's loss and metric, summed over processes, to a `Progress`, one update late.
 
     Reading a value waits for the computation behind it. Reading the *previous* update's values leaves the current one
     running while the next batch is prepared.
+
+    Parameters
+    ----------
+    engine : optional
+        Sums over its processes; without one there is one process.
+    keep_going : callable
+        Asked at each reading. `stop` is true once it was false on any process: all processes learn of it at one update.
     """
 
-    def __init__(self, progress):
-        self.progress, self._pending = progress, None
+    def __init__(self, progress, engine=None, keep_going=lambda: True):
+        self.progress, self.engine, self.keep_going = progress, engine, keep_going
+        self.stop, self._pending = False, None
 
     def add(self, epoch, num_update, values, count):
         """Take note of an update's `[(loss sum, metric sum)]`, one pair of scalar NDArrays per device."""
@@ -74,22 +82,27 @@ class Meter:
         Raises
         ------
         Diverged
-            If the loss is nan or infinite.
+            If the loss is nan or infinite; on every process alike.
         """
         if self._pending is None:
             return
         epoch, num_update, values, count = self._pending
         self._pending = None
         loss = sum(float(loss_sum.asscalar()) for loss_sum, _ in values)
+        metric = sum(float(metric_sum.asscalar()) for _, metric_sum in values)
+        if self.engine and self.engine.world_size > 1:
+            self.engine.beat("waiting", num_update)
+            loss, metric, count, stop = self.engine.sum([loss, metric, count, not self.keep_going()]).tolist()
+            count, self.stop = int(count), stop > 0
         if not math.isfinite(loss):
             raise Diverged(epoch, num_update, f"loss is {loss}")
         self.progress.loss_sum += loss
-        self.progress.metric_sum += sum(float(metric_sum.asscalar()) for _, metric_sum in values)
+        self.progress.metric_sum += metric
         self.progress.metric_count += count
 
 
 def train_epoch(net, train_data, targets, loss, metric, trainer, schedule, engine, progress, after_update,
-                reseed_from=None, loss_scale=None):
+                reseed_from=None, loss_scale=None, keep_going=lambda: True):
     """Train from `progress.batch` to the end of `progress.epoch`.
 
     Parameters
@@ -109,12 +122,14 @@ def train_epoch(net, train_data, targets, loss, metric, trainer, schedule, engin
         Seed for MXNet's generator, set anew before each update; only nets with dropout need it.
     loss_scale : StaticLossScale or DynamicLossScale, optional
         Multiplies the loss before the gradients are computed; an update whose gradients overflow is left out.
+    keep_going : callable
+        False once this process is to stop; `meter.stop` then is true on all of them.
 
     Raises
     ------
     Diverged, Stop
     """
-    meter = Meter(progress)
+    meter = Meter(progress, engine, keep_going)
     image_gradients = normalises_images(net)
     trained = [param for param in net.collect_params().values() if param.grad_req != "null"]
     if engine.parts_per_device > 1:        # gradients of the passes are summed
@@ -123,10 +138,12 @@ def train_epoch(net, train_data, targets, loss, metric, trainer, schedule, engin
             param.zero_grad()
     if loss_scale and progress.loss_scale:
         loss_scale.restore(progress.loss_scale)
+    engine.beat("loading", progress.num_update)
     for batch in train_data.epoch(progress.epoch, progress.batch):
+        engine.beat("computing", progress.num_update)
         trainer.set_learning_rate(schedule(progress.num_update))
         if reseed_from is not None:
-            mx.random.seed(net_seed(reseed_from, progress.num_update))
+            mx.random.seed(net_seed(reseed_from, progress.num_update, engine.rank))
         values, counted = [], []
         for shares in engine.passes(batch):
             # One part per device; mixup finds its partners inside a part
@@ -141,8 +158,8 @@ def train_epoch(net, train_data, targets, loss, metric, trainer, schedule, engin
             autograd.backward(scaled)
             values += [(one.sum(), metric.of(output, part[2])) for one, output, part in zip(losses, outputs, parts)]
             counted += [part[2] for part in parts]
-        # Gradients are sums over samples; the step divides by the samples of all devices and processes
-        samples = train_data.batch_size * engine.world_size
+        # Gradients are sums over samples; step and engine together divide by the samples of all devices and processes
+        samples = engine.step_size(train_data.batch_size)
         if loss_scale:
             scaled_update(trainer, trained, samples, loss_scale, progress)
         else:
@@ -154,6 +171,7 @@ def train_epoch(net, train_data, targets, loss, metric, trainer, schedule, engin
         progress.num_update += 1
         meter.add(progress.epoch, progress.num_update, values, metric.count(counted))
         after_update(meter)
+        engine.beat("loading", progress.num_update)
     meter.drain()
 
 
@@ -208,7 +226,7 @@ class rmse:
 
 
 def evaluate(net, val_data, engine, dtype="float32", keep_going=lambda: True, top=(1,)):
-    """Accuracies over what a pass of `val_data` yields: every image once, but for MXNet's sliding window.
+    """Accuracies over what the processes' passes of `val_data` yield: every image once, but for MXNet's sliding window.
 
     Parameters and errors are those of `hits`.
 
@@ -216,7 +234,9 @@ def evaluate(net, val_data, engine, dtype="float32", keep_going=lambda: True, to
     -------
     list of float, one per entry of `top`
     """
-    return hits(net, val_data, engine, dtype, keep_going, top).mean(axis=0).tolist()
+    right, _ = _local_hits(net, val_data, engine, dtype, keep_going, top)
+    *correct, count = engine.sum([*right.sum(axis=0), len(right)]).tolist()
+    return [number / count for number in correct]
 
 
 def hits(net, val_data, engine, dtype="float32", keep_going=lambda: True, top=(1,)):
@@ -227,36 +247,54 @@ def hits(net, val_data, engine, dtype="float32", keep_going=lambda: True, top=(1
     top : sequence of int
         An answer counts if the label is among so many of the highest outputs.
     keep_going : callable
-        Asked after each batch; evaluation is left with `Stop` when it returns False.
+        Asked after each batch; evaluation is left with `Stop` when it returns False on any process.
 
     Returns
     -------
-    bool array, shape (images, len(top)), in the order of the data
+    bool array, shape (images, len(top)), in the order of the data, on every process
     """
-    right, pending = [], []
-    for parts in predict(net, val_data, engine, dtype):
-        for output, label in parts:
-            pending.append(nd.stack(*[_among_top(output, label, k) for k in top], axis=1))
+    right, positions = _local_hits(net, val_data, engine, dtype, keep_going, top)
+    if engine.world_size == 1:
+        return right
+    whole = np.zeros((val_data.records, len(top)))
+    whole[positions] = right
+    return engine.sum(whole) > 0
+
+
+def _local_hits(net, val_data, engine, dtype, keep_going, top):
+    """What this process's share of the images gives: `hits`' array, and the images' positions in the data."""
+    right, positions, pending, batches = [], [], [], val_data.epoch(0)
+    busy = True
+    while busy:                                      # until no process has a batch left
+        engine.beat("computing")
+        batch = next(batches, None)
+        if batch is not None:
+            positions.append(batch.positions)
+            for output, label in answers(net, batch, engine, dtype):
+                pending.append(nd.stack(*[_among_top(output, label, k) for k in top], axis=1))
         while len(pending) > len(engine.ctx):          # one batch behind, as in training
             right.append(pending.pop(0).asnumpy())
-        if not keep_going():
+        engine.beat("waiting")
+        busy, stop = engine.sum([batch is not None, not keep_going()])
+        if stop:
             raise Stop
     right += [value.asnumpy() for value in pending]
     settle_weights(net)
-    return np.concatenate(right) > 0
+    known = positions and all(part is not None for part in positions)
+    return (np.concatenate(right) > 0 if right else np.zeros((0, len(top)), bool),
+            np.concatenate(positions) if known else np.arange(0))
 
 
-def predict(net, val_data, engine, dtype="float32"):
-    """A net's answers to a pass of `val_data`.
+def answers(net, batch, engine, dtype="float32"):
+    """A net's outputs for a batch.
 
-    Yields
-    ------
+    Returns
+    -------
     list of (output, label), one pair per device, in the data's order
         NDArrays of shape (n, classes) and (n,), still being computed.
     """
-    for batch in val_data.epoch(0):
-        parts = zip(engine.split(batch.data), engine.split(batch.label))
-        yield [(net(data.astype("float16") if dtype == "float16" else data), label) for data, label in parts]
+    parts = zip(engine.split(batch.data), engine.split(batch.label))
+    return [(net(data.astype("float16") if dtype == "float16" else data), label) for data, label in parts]
 
 
 def _among_top(output, label, k):

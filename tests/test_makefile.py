@@ -120,6 +120,26 @@ def test_a_first_test_run_makes_the_environment_then_the_tools_then_runs(checkou
     assert positions == sorted(positions)
 
 
+@pytest.mark.parametrize("compiler, python, compiled", [(True, "3.11", True), (False, "3.11", False), (True, "3.12", False)])
+def test_horovod_is_compiled_for_the_tests_where_it_can_be(checkout, compiler, python, compiled):
+    tools = checkout / "tools"
+    tools.mkdir()
+    for name in ("sh", "make", "awk", "cmp", "rm", "touch", "env"):
+        (tools / name).symlink_to(shutil.which(name))
+    if compiler:
+        (tools / "c++").symlink_to(shutil.which("true"))
+    pretend_installed(checkout)
+    (checkout / ".venv" / ".installed-horovod").unlink()
+    fake = checkout / ".venv" / "bin" / "python"       # answers what the Makefile asks: -V, and whether it is 3.12 or later
+    fake.unlink()
+    fake.write_text(f"#!/bin/sh\n[ \"$1\" = -V ] && echo Python {python}.0 && exit 0\n"
+                    f"case \"$2\" in *'>= (3, 12)'*) exit {int(python == '3.12')};; esac\nexit 0\n")
+    fake.chmod(0o755)
+    plan = make(checkout, "-n", "test", PATH=str(tools)).stdout
+    assert ("requirements-horovod.txt" in plan) == compiled, plan
+    assert ".venv/bin/python -m pytest" in plan
+
+
 def test_what_is_installed_is_not_installed_again(checkout):
     pretend_installed(checkout)
     assert make(checkout, "-n", "test").stdout.strip() == ".venv/bin/python -m pytest"

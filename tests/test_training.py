@@ -8,7 +8,8 @@ import pytest
 from mxnet import gluon, nd
 
 from gluon_tricks.data.loaders import RecordLoader
-from gluon_tricks.engines.single import SingleProcess, create_engine
+from gluon_tricks.engines import create_engine
+from gluon_tricks.engines.single import SingleProcess
 from gluon_tricks.errors import UserError
 from gluon_tricks.models import get_model
 from gluon_tricks.mxnet_cpu import settle_weights

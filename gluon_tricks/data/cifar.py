@@ -21,7 +21,7 @@ class CifarData(NamedTuple):
     subset: str              # what the manifest says was left out; "" for the complete data set
 
 
-def open_cifar(dataset, folder, backend, batch_size, seed, num_workers):
+def open_cifar(dataset, folder, backend, batch_size, seed, num_workers, rank=0, world_size=1):
     """Open and check a prepared data set.
 
     Parameters
@@ -32,6 +32,8 @@ def open_cifar(dataset, folder, backend, batch_size, seed, num_workers):
     backend : "ours" or "mxnet"
     batch_size : int
         Images per batch over all devices of this process.
+    rank, world_size : int
+        Which process this is, of how many.
 
     Raises
     ------
@@ -41,15 +43,17 @@ def open_cifar(dataset, folder, backend, batch_size, seed, num_workers):
     folder, manifest = _find(dataset, folder)
     readers = {name: open_split(folder, name, manifest) for name in ("train", "test")}
     records = len(readers["train"][0])
-    if batch_size > records:
-        raise UserError(f"--batch-size: {batch_size} images over all devices, but the training set has {records}")
+    images = batch_size * world_size
+    if images > records:
+        raise UserError(f"--batch-size: {images} images over all devices, but the training set has {records}")
+    share = {"num_workers": num_workers, "rank": rank, "world_size": world_size}
     if backend == "mxnet":
         train, val = (MXNetLoader(readers[name][0].path, len(readers[name][0]), batch_size, name == "train", seed,
-                                  num_workers) for name in ("train", "test"))
+                                  **share) for name in ("train", "test"))
     else:
         images = {name: ImagesInMemory(*readers[name], num_workers=num_workers) for name in ("train", "test")}
-        train = RecordLoader(images["train"], CifarTrainTransform(seed, records), batch_size, seed, "discard", num_workers)
-        val = RecordLoader(images["test"], CifarTestTransform(), batch_size, None, "keep", num_workers)
+        train = RecordLoader(images["train"], CifarTrainTransform(seed, records), batch_size, seed, **share)
+        val = RecordLoader(images["test"], CifarTestTransform(), batch_size, None, "keep", **share)
     return CifarData(train, val, manifest.classes, manifest.root_hash, manifest.subset)
 
 

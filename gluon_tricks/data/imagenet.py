@@ -11,7 +11,7 @@ import numpy as np
 from mxnet import nd
 
 from gluon_tricks.data.imagenet_augment import JITTER, PCA_STD, ImagenetTestTransform, ImagenetTrainTransform
-from gluon_tricks.data.loaders import Batch, RecordLoader
+from gluon_tricks.data.loaders import Batch, RecordLoader, Shard, next_around
 from gluon_tricks.data.recordio import RecordReader, read_index
 from gluon_tricks.data.val_window import samples_in_pass
 from gluon_tricks.errors import UserError
@@ -139,16 +139,16 @@ class FolderImages:
 
 
 class SyntheticLoader:
-    """The same random batch again and again: what the net does when data cost nothing."""
+    """The same random batch again and again, another on each process: what the net does when data cost nothing."""
 
     resumes_anywhere = True
 
-    def __init__(self, records, batch_size, size, classes, batches_per_epoch=None):
+    def __init__(self, records, batch_size, size, classes, batches_per_epoch=None, rank=0, world_size=1):
         self.records, self.batch_size = records, batch_size
-        self.batches_per_epoch = batches_per_epoch or records // batch_size
-        rng = np.random.default_rng(0)
+        self.batches_per_epoch = batches_per_epoch or records // (batch_size * world_size)
+        rng = np.random.default_rng(rank)
         self._batch = Batch(nd.array(rng.normal(size=(batch_size, 3, size, size))),
-                            nd.array(rng.integers(0, classes, batch_size)), None)
+                            nd.array(rng.integers(0, classes, batch_size)), rank * batch_size + np.arange(batch_size))
 
     def epoch(self, epoch, start=0):
         for _ in range(start, self.batches_per_epoch):
@@ -160,23 +160,27 @@ class ImageNetRecordIter:
 
     The iterator is not rewound after a pass that ended in a filled-up batch, so passes over N images in batches of B
     differ by one in length, and validation sees a sliding window (`data/val_window.py`). `protocol="exact"` counts
-    every image once instead.
+    every image once instead; it is the only one for several processes, each of which has a `Shard`. Every process draws
+    the same crops and colours one after the other, for MXNet seeds those by decoding thread.
     """
 
     resumes_anywhere = False
 
     def __init__(self, rec, idx, batch_size, train, size=224, crop_ratio=0.875, mean=None, std=None, num_workers=4,
-                 protocol="gluoncv"):
+                 protocol="gluoncv", rank=0, world_size=1):
         self.records = len(read_index(idx)[0])
+        self.shard = Shard(self.records, rank, world_size)
+        if not train and world_size > 1:
+            protocol, batch_size = "exact", min(batch_size, len(self.shard))
         self.batch_size, self.train, self.protocol = batch_size, train, protocol
-        whole, rest = divmod(self.records, batch_size)
-        self.batches_per_epoch = whole if train else whole + (rest > 0)
+        self.batches_per_epoch = self.shard.batches_per_epoch(batch_size, train)
         if not train and protocol == "gluoncv" and self.records < batch_size:
             raise UserError(f"{rec}: {self.records} validation images, less than a batch of {batch_size}: under "
                             f"--val-protocol gluoncv some passes would be empty; give --val-protocol exact")
         self._started, self._passes = False, 0         # complete passes
         common = {"path_imgrec": str(rec), "path_imgidx": str(idx), "preprocess_threads": max(1, num_workers),
                   "batch_size": batch_size, "data_shape": (3, size, size), "verbose": False, "device_id": -1,
+                  "num_parts": world_size, "part_index": rank,
                   **dict(zip(("mean_r", "mean_g", "mean_b"), mean)), **dict(zip(("std_r", "std_g", "std_b"), std))}
         if train:
             common.update(shuffle=True, rand_mirror=True, random_resized_crop=True, max_aspect_ratio=4 / 3,
@@ -201,7 +205,7 @@ class ImageNetRecordIter:
         self._started, seen = True, 0
         while not self.train or seen < self.batches_per_epoch * self.batch_size:
             try:
-                batch = self._iter.next()
+                batch = next_around(self._iter) if self.train else self._iter.next()
             except StopIteration:
                 self._end_pass(seen)
                 return
@@ -209,13 +213,14 @@ class ImageNetRecordIter:
                 raise UserError(f"MXNet's iterator met a record that does not decode "
                                 f"({str(error).splitlines()[-1]}); find it with python -m data_prep.verify, or use "
                                 f"--data-backend ours --on-bad-record skip") from error
-            valid = self.batch_size
+            valid, positions = self.batch_size, None
             if self.protocol == "exact" and not self.train:
-                valid = min(valid, self.records - seen)
-            if valid <= 0:
+                positions = self.shard.positions(seen, seen + valid)
+                valid = len(positions)
+            if not valid:
                 return
             seen += valid
-            yield Batch(batch.data[0][:valid].copy(), batch.label[0][:valid].copy(), None)
+            yield Batch(batch.data[0][:valid].copy(), batch.label[0][:valid].copy(), positions)
 
     def _end_pass(self, seen):
         """Warn if MXNet's window is not the one that the published errors were counted over."""
@@ -232,22 +237,23 @@ def decode_rgb(encoded):
 
 
 def record_loaders(train_rec, val_rec, batch_size, seed, size, crop_ratio, mean, std, num_workers, on_bad_record="fail",
-                   law="rec", colors="gluoncv"):
+                   law="rec", colors="gluoncv", rank=0, world_size=1):
     """This kit's own loaders over two record files."""
     train, val = RecordImages(train_rec, on_bad_record), RecordImages(val_rec, on_bad_record)
-    return (RecordLoader(train, ImagenetTrainTransform(seed, size, mean, std, law, colors), batch_size, seed, "discard",
-                         num_workers),
-            RecordLoader(val, ImagenetTestTransform(size, crop_ratio, mean, std), batch_size, None, "keep", num_workers))
+    share = {"num_workers": num_workers, "rank": rank, "world_size": world_size}
+    return (RecordLoader(train, ImagenetTrainTransform(seed, size, mean, std, law, colors), batch_size, seed, **share),
+            RecordLoader(val, ImagenetTestTransform(size, crop_ratio, mean, std), batch_size, None, "keep", **share))
 
 
-def folder_loaders(data_dir, batch_size, seed, size, crop_ratio, num_workers, law="folder", colors="gluoncv"):
+def folder_loaders(data_dir, batch_size, seed, size, crop_ratio, num_workers, law="folder", colors="gluoncv", rank=0,
+                   world_size=1):
     """This kit's loaders over `train/` and `val/` class folders, with GluonCV's folder law and normalisation."""
     train, val = (FolderImages(Path(data_dir).expanduser() / part) for part in ("train", "val"))
     if train.classes != val.classes:
         odd = sorted(set(train.classes).symmetric_difference(val.classes))[0]
         raise UserError(f"--data-dir {data_dir}: class {odd} is in only one of train/ and val/")
     mean, std = FOLDER_MEAN, FOLDER_STD
-    return (RecordLoader(train, ImagenetTrainTransform(seed, size, mean, std, law, colors), batch_size, seed, "discard",
-                         num_workers),
-            RecordLoader(val, ImagenetTestTransform(size, crop_ratio, mean, std), batch_size, None, "keep", num_workers),
+    share = {"num_workers": num_workers, "rank": rank, "world_size": world_size}
+    return (RecordLoader(train, ImagenetTrainTransform(seed, size, mean, std, law, colors), batch_size, seed, **share),
+            RecordLoader(val, ImagenetTestTransform(size, crop_ratio, mean, std), batch_size, None, "keep", **share),
             len(train.classes))

@@ -1,9 +1,10 @@
-"""One process with one CPU or several GPUs."""
+"""One process with one or several devices; the engines of several processes build on it."""
 
 import mxnet as mx
+import numpy as np
 from mxnet import gluon
 
-from gluon_tricks.errors import UserError
+from gluon_tricks.checkpoint import named_parameters
 
 
 class SingleProcess:
@@ -17,16 +18,26 @@ class SingleProcess:
         Each device computes its part in so many pieces, one after another: BatchNorm and mixup see a piece, gradients are
         summed over all. With `--emulate-gpus` each piece stands for a device of its own, with `--accumulate` for a batch
         that fits into memory.
+    kvstore : "device", "local" or "nccl"
+        MXNet's way of summing over the devices.
     """
 
     rank, local_rank, world_size, is_writer = 0, 0, 1, True
+    watchdog = None
 
-    def __init__(self, ctx, parts_per_device=1):
-        self.ctx, self.parts_per_device = ctx, parts_per_device
+    def __init__(self, ctx, parts_per_device=1, kvstore="device"):
+        self.ctx, self.parts_per_device, self.kvstore = ctx, parts_per_device, kvstore
 
     def trainer(self, net, optimizer):
-        """A Trainer that updates on the devices, not in the kvstore, so that the optimizer's state can be saved."""
-        return gluon.Trainer(net.collect_params(), optimizer, kvstore="device", update_on_kvstore=False)
+        """A Trainer that updates on the devices, not in the kvstore.
+
+        Updates in the store would lose multipliers of rate and decay (so "no bias decay"), and its state cannot be saved.
+        """
+        return gluon.Trainer(net.collect_params(), optimizer, kvstore=self.kvstore, update_on_kvstore=False)
+
+    def step_size(self, local_batch):
+        """What `trainer.step` gets, for `local_batch` images on each process."""
+        return local_batch * self.world_size
 
     def split(self, array):
         """The parts of the array, in order, each on its device; a batch smaller than their number stays whole.
@@ -41,7 +52,6 @@ class SingleProcess:
             return [array.as_in_context(self.ctx[0])]
         return gluon.utils.split_and_load(array, devices, even_split=False)
 
-
     def passes(self, batch):
         """The batch as a sequence of passes: lists of (data, label), one for each device."""
         parts = list(zip(self.split(batch.data), self.split(batch.label)))
@@ -49,19 +59,60 @@ class SingleProcess:
             if shares := parts[number::self.parts_per_device]:
                 yield shares
 
+    # --- what processes say to each other: every process must make these calls, in the same order ---------------------
 
-def create_engine(num_gpus, parts_per_device=1):
-    """The engine for `--num-gpus`, where 0 means the CPU.
+    def sum(self, array):
+        """The numpy array summed over processes: float64, same shape, on every process."""
+        return np.asarray(array, np.float64)
 
-    Raises
-    ------
-    UserError
-        If MXNet sees fewer GPUs.
-    """
-    if num_gpus < 0:
-        raise UserError(f"--num-gpus {num_gpus}: must be 0 (CPU) or more")
-    seen = mx.context.num_gpus()
-    if num_gpus > seen:
-        raise UserError(f"--num-gpus {num_gpus}: MXNet sees {seen} GPUs; give --num-gpus {seen}"
-                        + ("" if seen else " to train on the CPU (python -m gluon_tricks doctor says why)"))
-    return SingleProcess([mx.gpu(i) for i in range(num_gpus)] or [mx.cpu()], parts_per_device)
+    def gather(self, row):
+        """One row of numbers of each process: float64, shape (world_size, len(row)), on every process."""
+        table = np.zeros((self.world_size, len(row)))
+        table[self.rank] = row
+        return self.sum(table)
+
+    def barrier(self):
+        """Wait until every process is here."""
+        self.sum([0])
+
+    def broadcast_parameters(self, net):
+        """Give every process the parameters of rank 0; all shapes must be known."""
+        for param in named_parameters(net).values() if self.world_size > 1 else ():
+            value = param.list_data()[0].asnumpy()
+            value = self.sum(value if self.rank == 0 else np.zeros_like(value))    # adding zeros changes no bit
+            for target in param.list_data():
+                target[:] = mx.nd.array(value, dtype=target.dtype)
+
+    def average_statistics(self, net, average=None):
+        """Give every process the mean of the processes' BatchNorm statistics, before evaluation and saving.
+
+        During training they are local. Each is a moving average, so the mean over processes is the moving average of the
+        processes' means: how often this is called changes rounding only. (GluonCV's Horovod script evaluates each rank
+        with its own and saves whichever rank wrote last.)
+
+        Parameters
+        ----------
+        average : ParameterAverage, optional
+            Its averages of the statistics are treated likewise.
+        """
+        if self.world_size == 1:
+            return
+        params = named_parameters(net)
+        names = [name for name, param in params.items() if param.grad_req == "null"]
+        arrays = [array for name in names for array in params[name].list_data()]
+        arrays += [average.arrays[name] for name in names] if average else []
+        if not arrays:
+            return
+        flat = np.concatenate([array.asnumpy().ravel() for array in arrays])
+        flat, start = self.sum(flat) / self.world_size, 0
+        for array in arrays:
+            array[:] = mx.nd.array(flat[start:start + array.size].reshape(array.shape), dtype=array.dtype)
+            start += array.size
+
+    def beat(self, stage, num_update=None):
+        """Tell the watchdog, where there is one, that the run comes along."""
+        if self.watchdog:
+            self.watchdog.beat(stage, num_update)
+
+    def close(self):
+        """End in order with the other processes."""

@@ -2,7 +2,8 @@
 
     paper     uniform in [-a, a], a = sqrt(6 / (d_in + d_out)), d the numbers of input and output channels
     GluonCV   train_imagenet.py: MSRAPrelu(), normal, variance 1.882 / mean(fan_in, fan_out); a fan is channels times
-              kernel area. CIFAR scripts: Xavier(), the paper's formula with the kernel area in it.
+              kernel area. train_horovod.py: normal, variance 2 / fan_in. CIFAR scripts: Xavier(), the paper's formula with
+              the kernel area in it.
 
 Biases start at 0, gammas at 1, betas at 0 in all of them.
 """
@@ -22,5 +23,7 @@ class ChannelXavier(mx.init.Initializer):
 
 
 def imagenet_initializer(name):
-    """The initializer for `--init`: "gluoncv" or "paper"."""
+    """The initializer for `--init`: "gluoncv", "horovod" or "paper"."""
+    if name == "horovod":
+        return mx.init.Xavier(rnd_type="gaussian", factor_type="in", magnitude=2)
     return ChannelXavier() if name == "paper" else mx.init.MSRAPrelu()

@@ -1,0 +1,67 @@
+"""Several processes with Horovod, one device each."""
+
+import mxnet as mx
+import numpy as np
+
+from gluon_tricks.engines.single import SingleProcess
+from gluon_tricks.errors import UserError
+
+
+class Horovod(SingleProcess):
+    """Gradients arrive *summed* over processes and Horovod's trainer divides by their number; `trainer.step` therefore gets
+    the batch size of one process.
+
+    (With NCCL 2.10 or later Horovod averages in the sum itself; what `trainer.step` gets is the same.)
+
+    Parameters
+    ----------
+    expected : int or None
+        Number of processes that the launcher speaks of.
+
+    Raises
+    ------
+    UserError
+        If Horovod is not installed for MXNet, or sees another number of processes.
+    """
+
+    def __init__(self, make_ctx, parts_per_device=1, expected=None):
+        self._hvd = hvd = import_horovod()
+        hvd.init()
+        super().__init__(make_ctx(hvd.local_rank()), parts_per_device, None)
+        self.rank, self.local_rank, self.world_size = hvd.rank(), hvd.local_rank(), hvd.size()
+        self.is_writer = self.rank == 0
+        if expected is not None and expected != self.world_size:
+            raise UserError(f"--kvstore horovod: the launcher started {expected} processes, Horovod sees {self.world_size}; "
+                            f"under mpirun it must have been compiled with MPI: use python -m gluon_tricks launch")
+
+    def trainer(self, net, optimizer):
+        return self._hvd.DistributedTrainer(net.collect_params(), optimizer)
+
+    def step_size(self, local_batch):
+        return local_batch
+
+    def sum(self, array):
+        array = np.asarray(array, np.float64)
+        sent = mx.nd.array(array.ravel(), dtype="float64")
+        return self._hvd.allreduce(sent, average=False, name=f"sum of {array.size}").asnumpy().reshape(array.shape)
+
+    def close(self):
+        mx.nd.waitall()
+        self.barrier()                 # who leaves early breaks what the others still wait for
+        self._hvd.shutdown()
+
+
+def import_horovod():
+    """`horovod.mxnet`.
+
+    Raises
+    ------
+    UserError
+        If it is not there, or was compiled for another MXNet.
+    """
+    try:
+        import horovod.mxnet as hvd
+    except (ImportError, OSError) as error:
+        raise UserError(f"--kvstore horovod: Horovod for MXNet does not import ({str(error).splitlines()[0]}); make horovod "
+                        f"compiles it, or use --kvstore dist_sync") from error
+    return hvd

@@ -1,0 +1,223 @@
+"""Start a training in several processes, watch over them, and leave none behind.
+
+    python -m gluon_tricks launch -n 2 -- train_cifar.py --dataset cifar10-excerpt --model cifar_resnet20_v1 \\
+        --batch-size 32 --mode hybrid --num-epochs 3
+    python -m gluon_tricks launch -n 8 --engine horovod -- train_imagenet.py --num-gpus 1 --batch-size 128 ...
+    python -m gluon_tricks launch -n 16 --engine dist_sync --servers 2 -H node1:8,node2:8 -- train_imagenet.py ...
+
+`--batch-size` is per device: the first command trains with a global batch of 64. SIGTERM and Ctrl-C are passed on: the
+training saves its state and ends with 0. When a process dies, hangs or freezes, the others are ended, the guilty one is
+named, and the exit code is not 0; with --restarts the training goes on from its last resume file. Over several machines
+(-H) processes are started by ssh, in the same folder, which all must see; that has not been tried.
+"""
+
+import argparse
+import contextlib
+import importlib.util
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from gluon_tricks.engines.watchdog import STAGES
+from gluon_tricks.errors import UserError
+from gluon_tricks.launch_process import Process
+from gluon_tricks.launch_roles import parse_hosts, roles
+
+TICK_S = 0.1
+GRACE_S = 3.0            # for the others to say what they noticed, when one has failed
+SERVERS_S = 10.0         # for servers and scheduler to end after the last worker
+START_S = 120.0          # until the first heartbeat, while others have theirs: the time MXNet's import may take
+
+
+def main(argv):
+    args = parse_args(argv)
+    hosts = parse_hosts(args.hosts, args.num_workers)
+    servers = args.servers or len(hosts)
+    command = worker_command(args.command)
+    with passed_on_signals() as signals:
+        for attempt in range(args.restarts + 1):
+            with tempfile.TemporaryDirectory(prefix="gluon_tricks-") as heartbeats, \
+                    roles(args.engine, command, args.num_workers, servers, hosts, args.timeout, heartbeats,
+                          args.interface) as made:
+                job = Job(made, args.timeout, heartbeats, signals)
+                code = job.run()
+            if code in (0, 2) or signals or attempt == args.restarts:     # 2: what a flag or the data are at fault for
+                return code
+            if job.has_trained:        # else nothing of this run is saved yet, and an older one must not be gone on with
+                command = resuming(command)
+            say(f"restart {attempt + 1} of {args.restarts}" + (", with --resume auto" if job.has_trained else ""))
+    return code
+
+
+class Job:
+    """All processes of one attempt.
+
+    Parameters
+    ----------
+    made : list of Role
+    timeout_s : float
+    heartbeats : path
+    signals : list
+        Grows with each signal that the launcher gets.
+    """
+
+    def __init__(self, made, timeout_s, heartbeats, signals):
+        self.made, self.timeout_s, self.heartbeats, self.signals = made, timeout_s, Path(heartbeats), signals
+        self.processes, self._passed_on, self.has_trained = [], 0, False
+        self._seen, self._silent_s = {}, {}            # per rank: last heartbeat, seconds since it changed
+        self._clock = time.monotonic()
+
+    def run(self):
+        """Start, watch, end; the job's exit code."""
+        try:
+            for role in self.made:
+                self.processes.append(Process(role))
+            return self._watch()
+        finally:
+            for process in self.processes:
+                process.kill()
+
+    def _watch(self):
+        failed = []
+        while not failed:
+            self._tick()
+            workers = [process for process in self.processes if process.role.is_worker]
+            if all(process.exit_code == 0 for process in workers):
+                self._wait_for(SERVERS_S, lambda: all(process.exit_code is not None for process in self.processes))
+                return 0
+            if len(self.signals) > 1:
+                say("second signal: all processes are killed")
+                return 128 + self.signals[-1]
+            failed = self._failed()
+        self._wait_for(GRACE_S, lambda: all(process.exit_code is not None for process in workers))
+        return self._explain(failed[0])
+
+    def _tick(self):
+        time.sleep(TICK_S)
+        now = time.monotonic()
+        passed, self._clock = min(now - self._clock, 5 * TICK_S), now    # our own pauses are nobody's silence
+        for process in self.processes:
+            rank = process.role.rank
+            if rank is None or not process.role.is_local:
+                continue
+            beat = self._heartbeat(rank)
+            self._silent_s[rank] = 0.0 if beat != self._seen.get(rank) else self._silent_s.get(rank, 0.0) + passed
+            self._seen[rank] = beat
+            self.has_trained |= beat.get("stage", "starting") != "starting"
+        if len(self.signals) > self._passed_on:
+            self._passed_on = len(self.signals)
+            for process in self.processes:
+                if process.role.is_worker:
+                    process.ask_to_stop()
+
+    def _heartbeat(self, rank):
+        try:
+            return json.loads((self.heartbeats / f"{rank}.json").read_text())
+        except (OSError, ValueError):
+            return {}
+
+    def _failed(self):
+        """Processes that ended badly, or whose heartbeat has stopped; servers and scheduler end well after the workers."""
+        frozen = [process for process in self.processes if process.exit_code is None and self._is_frozen(process, 1.0)]
+        return [process for process in self.processes if process.exit_code] or frozen
+
+    def _is_frozen(self, process, timeouts):
+        rank = process.role.rank
+        if not any(self._seen.values()):       # no script of this kit, or none has come so far
+            return False
+        limit = timeouts * self.timeout_s if self._seen.get(rank) else START_S + self.timeout_s
+        return rank is not None and self._silent_s.get(rank, 0.0) > limit
+
+    def _wait_for(self, seconds, condition):
+        while seconds > 0 and not condition():
+            self._tick()
+            seconds -= TICK_S
+
+    def _explain(self, first):
+        """Name the process that is at fault, in one sentence; returns the exit code."""
+        died = [p for p in self.processes if p.exit_code is not None and p.exit_code < 0]
+        stopped = [p for p in self.processes if p.exit_code is None and (p.is_stopped or self._is_frozen(p, 0.5))]
+        beats = {p.role.rank: self._seen.get(p.role.rank, {}) for p in self.processes if p.role.is_worker}
+        timed_out = any(beat.get("quiet_s", 0) > self.timeout_s for beat in beats.values())
+        hung = [p for p in self.processes if timed_out and p.role.is_worker and beats[p.role.rank].get("stage") != "waiting"]
+        guilty = (died or stopped or hung or [first])[0]
+        if died:
+            what = f"was killed by {signal.Signals(-guilty.exit_code).name}"
+        elif stopped:
+            what = "is frozen: its process is stopped, or gets no time" if guilty.is_stopped else "is frozen"
+        elif hung:
+            what = f"hangs, while others wait for it for {self.timeout_s:g} s"
+        else:
+            what = f"ended with exit code {guilty.exit_code}" if guilty.exit_code is not None else "sends no heartbeat"
+        beat = beats.get(guilty.role.rank)
+        where = f" {STAGES[beat['stage']]}, after update {beat['num_update']}" if beat else ""
+        words = f'; its last words: "{guilty.last_words}"' if guilty.last_words else ""
+        say(f"{guilty.role.name} {what}{where}{words}; all processes are ended")
+        return guilty.exit_code if guilty.exit_code and guilty.exit_code > 0 else 1
+
+
+@contextlib.contextmanager
+def passed_on_signals():
+    """Within the block, SIGTERM and SIGINT are noted in the list that it gives."""
+    noted = []
+    earlier = {number: signal.signal(number, lambda number, frame: noted.append(number))
+               for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    try:
+        yield noted
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
+
+
+def worker_command(words):
+    """What each worker runs: a script runs with this Python."""
+    words = words[1:] if words[:1] == ["--"] else words
+    if not words:
+        raise UserError("no script: python -m gluon_tricks launch -n 2 -- train_cifar.py ...")
+    if words[0].endswith(".py"):
+        if not os.path.isfile(words[0]):
+            raise UserError(f"{words[0]}: does not exist")
+        return [sys.executable, *words]
+    return words
+
+
+def resuming(command):
+    """The command with --resume auto instead of how it was to begin."""
+    words, skip = [], False
+    for word in command:
+        if not (skip or word == "--overwrite" or word == "--resume" or word.startswith("--resume=")):
+            words.append(word)
+        skip = word == "--resume"
+    return [*words, "--resume", "auto"]
+
+
+def say(sentence):
+    print(f"launch: {sentence}", file=sys.stderr, flush=True)
+
+
+def parse_args(argv):
+    parser = argparse.ArgumentParser(prog="python -m gluon_tricks launch", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    has_horovod = importlib.util.find_spec("horovod") is not None
+    parser.add_argument("-n", "--num-workers", type=int, required=True, help="processes that train")
+    parser.add_argument("--engine", choices=("horovod", "dist_sync"), default="horovod" if has_horovod else "dist_sync",
+                        help="who adds up gradients: Horovod, or MXNet's parameter server (default: horovod if installed)")
+    parser.add_argument("--servers", type=int, default=0, help="of the parameter server (default: one per machine)")
+    parser.add_argument("-H", "--hosts", metavar="HOST:SLOTS,...", help="machines (default: this one)")
+    parser.add_argument("--interface", help="network interface between machines, as eth0")
+    parser.add_argument("--timeout", type=float, default=120, metavar="S",
+                        help="without progress for so many seconds a process counts as hung (default 120)")
+    parser.add_argument("--restarts", type=int, default=0, metavar="R",
+                        help="after a failure go on with --resume auto, so many times (default 0)")
+    parser.add_argument("command", nargs=argparse.REMAINDER, help="-- SCRIPT and its flags")
+    args = parser.parse_args(argv)
+    for flag, least in (("num_workers", 1), ("servers", 0), ("restarts", 0)):
+        if getattr(args, flag) < least:
+            raise UserError(f"--{flag.replace('_', '-')} {getattr(args, flag)}: must be at least {least}")
+    if not args.timeout > 0:
+        raise UserError(f"--timeout {args.timeout}: must be positive")
+    return args

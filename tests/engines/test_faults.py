@@ -1,0 +1,81 @@
+"""What becomes of a job when a process dies, freezes, hangs or fails: it ends, says who, and can be gone on with."""
+
+import signal
+import time
+
+import psutil
+import pytest
+from jobs import ENGINES, LIMIT_S, NEEDS_HOROVOD, alive, arrays_of, finish, members_of, start, wait_until, worker
+
+SCRIPT = ["train_cifar.py"]
+FAULTY = ["tests/engines/faulty.py"]
+
+
+def flags(folder, *more):
+    return ["--dataset", "cifar10-excerpt", "--model", "cifar_resnet20_v1", "--mode", "hybrid", "--batch-size", "10",
+            "-j", "1", "--num-epochs", "2", "--lr-decay-epoch", "1", "--checkpoint-period", "10", "--log-interval", "1",
+            "--save-dir", folder, "--logging-dir", folder, "--save-plot-dir", folder, *more]
+
+
+def resume_file(folder):
+    return folder / "cifar10-cifar_resnet20_v1.resume.npz"
+
+
+def log(folder):
+    return (folder / "train_cifar10_cifar_resnet20_v1.log").read_text()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_killed_worker_is_named_and_a_restart_ends_with_the_same_parameters(engine, tmp_path):
+    finish(start(engine, 2, SCRIPT + flags(tmp_path / "whole", "--max-updates", "40")))
+    job = start(engine, 2, SCRIPT + flags(tmp_path / "killed", "--max-updates", "40"), "--restarts", "1")
+    wait_until(resume_file(tmp_path / "killed").exists, job)
+    worker(job, 1).kill()
+    said = finish(job)
+    assert "launch: rank 1 was killed by SIGKILL" in said and "launch: restart 1 of 1, with --resume auto" in said
+    assert "resumed at epoch 0, batch" in log(tmp_path / "killed")
+    whole, killed = (arrays_of(resume_file(tmp_path / name)) for name in ("whole", "killed"))
+    # BatchNorm's statistics are averaged at each checkpoint and written back, so they too are the same bits
+    assert set(whole) == set(killed) and all((whole[name] == killed[name]).all() for name in whole)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_frozen_worker_is_named(engine, tmp_path):
+    job = start(engine, 2, SCRIPT + flags(tmp_path), "--timeout", "5")
+    wait_until(resume_file(tmp_path).exists, job)
+    worker(job, 0).suspend()
+    assert "launch: rank 0 is frozen" in finish(job, check=None)
+
+
+@pytest.mark.parametrize("fault, engine, check, says", [
+    pytest.param("raise", "horovod", 1, "RuntimeError: a bug in a worker", marks=NEEDS_HOROVOD),
+    ("user error", "dist_sync", 2, "error: --data-dir: is not on this machine"),
+    ("hang", "dist_sync", 1, "launch: rank 1 hangs"),
+    ("differ", "dist_sync", 1, "parameters differ from the other ranks' after update 4"),
+])
+def test_what_goes_wrong_on_one_rank_ends_the_job(fault, engine, check, says, tmp_path):
+    said = finish(start(engine, 2, FAULTY + flags(tmp_path, "--check-sync", "2"), "--timeout", "5", FAULT=fault,
+                        FAULT_RANK="1", FAULT_AT="3"), check)
+    assert says in said and ("rank 1" in said)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_the_launcher_saves_and_ends_with_0(number, tmp_path):
+    job = start("dist_sync", 2, SCRIPT + flags(tmp_path))
+    wait_until(resume_file(tmp_path).exists, job)
+    job.send_signal(number)
+    finish(job)
+    assert "stopped by SIGTERM at epoch 0" in log(tmp_path)
+
+
+def test_a_killed_launcher_leaves_no_process(tmp_path):
+    job = start("dist_sync", 2, SCRIPT + flags(tmp_path))
+    wait_until(resume_file(tmp_path).exists, job)
+    members = members_of(job)
+    assert len(members) == 4
+    job.kill()
+    job.wait()
+    end = time.time() + LIMIT_S
+    while any(alive(process) for process in members):
+        assert time.time() < end, [psutil.Process(process.pid).cmdline() for process in members if alive(process)]
+        time.sleep(0.1)
