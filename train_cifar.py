@@ -63,7 +63,7 @@ def main(argv=None):
     trainer = engine.trainer(net, nag(args))                                         # what moves it
     targets, loss, metric = training_targets(args, data.classes)                     # what it is told    (§5.2, §5.4)
     run.open(net, trainer, header(args, engine, num_training_samples=data.train.records), opening_lines(args, data, engine),
-             CifarDialect, args.num_epochs, data.train.batches_per_epoch, checkpoint_period=args.checkpoint_period,
+             CifarDialect, args.num_epochs, data.train.batches_in, checkpoint_period=args.checkpoint_period,
              save_period=args.save_period, log_interval=args.log_interval, max_updates=args.max_updates,
              check_sync=args.check_sync, resumes_anywhere=data.train.resumes_anywhere)
     with run.sitting():

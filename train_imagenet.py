@@ -93,7 +93,7 @@ def main(argv=None):
     if args.resume_epoch and not run.resumed:
         go_on_from_gluoncv(args, run, trainer, data)
     run.open(net, trainer, header(args, engine), opening_lines(args, data, net, engine), dialect_of(args),
-             args.num_epochs, data.train.batches_per_epoch, average, checkpoint_period=args.checkpoint_period,
+             args.num_epochs, data.train.batches_in, average, checkpoint_period=args.checkpoint_period,
              save_period=args.save_frequency, log_interval=args.log_interval, max_updates=args.max_updates,
              check_sync=args.check_sync, resumes_anywhere=data.train.resumes_anywhere)
     with run.sitting():
@@ -297,7 +297,7 @@ def training_targets(args, engine):
 def go_on_from_gluoncv(args, run, trainer, data):
     """Start at --resume-epoch with the momentum of --resume-states; --resume-params has been loaded."""
     run.progress.epoch = args.resume_epoch
-    run.progress.num_update = args.resume_epoch * data.train.batches_per_epoch
+    run.progress.num_update = sum(map(data.train.batches_in, range(args.resume_epoch)))
     connect(trainer)
     load_states(Path(args.resume_states).expanduser(), trainer)
 
@@ -349,9 +349,10 @@ def facts(args, data, engine):
 def opening_lines(args, data, net, engine):
     """The sums done: batch, rate, updates; and where the run departs from the linear rule."""
     batch, rule = global_batch_size(args), linear_scaled_lr(global_batch_size(args))
+    lengths = sorted(set(map(data.train.batches_in, range(args.num_epochs))))
     yield (f"{batch_line(args, engine, args.emulate_gpus)}; "
            f"peak lr {args.lr:g}; {args.num_training_samples // batch} updates/epoch in the schedule, "
-           f"{data.train.batches_per_epoch} in the data")
+           f"{' or '.join(map(str, lengths))} in the data")
     if abs(args.lr - rule) > 1e-9:
         yield (f"warning: global batch {batch} ({args.batch_size} x {batch // args.batch_size}) with --lr {args.lr:g}; "
                f"the linear rule 0.1 x {batch}/256 gives {rule:g}")

@@ -73,7 +73,7 @@ class Run:
     def resumed(self):
         return self._resume_path is not None
 
-    def open(self, net, trainer, header, lines, dialect, num_epochs, batches_per_epoch, average=None, **options):
+    def open(self, net, trainer, header, lines, dialect, num_epochs, batches_in, average=None, **options):
         """Load the resume file if there is one, open log and metrics, and write the opening lines.
 
         Parameters
@@ -84,6 +84,8 @@ class Run:
             What else to say at the start.
         dialect : object with `prefix`, `interval_lines(numbers)` and `epoch_lines(numbers)`
             GluonCV's lines for each log interval and epoch; `numbers` are those of metrics.jsonl.
+        batches_in : callable
+            `(epoch) -> batches` of the training data.
         average : ParameterAverage, optional
             Kept up with every update, saved beside the parameters.
         options : checkpoint_period, save_period, log_interval, max_updates, check_sync, resumes_anywhere
@@ -95,7 +97,7 @@ class Run:
             If processes do not see the same resume file.
         """
         self.net, self.trainer, self.num_epochs, self.options = net, trainer, num_epochs, options
-        self.batches_per_epoch, self.dialect, self.average = batches_per_epoch, dialect, average
+        self.batches_in, self.dialect, self.average = batches_in, dialect, average
         begins = self.engine.gather([self.progress.num_update])        # also waits until all have looked at the files
         if len(set(begins[:, 0])) > 1:
             raise UserError(f"--save-dir {self.paths.save_dir}: processes begin at updates "
@@ -130,7 +132,8 @@ class Run:
         """Signals are noted, the bar is shown, and whatever ends the run is said; sets `exit_code`."""
         self.exit_code = 0
         earlier = {number: signal.signal(number, self._note_signal) for number in (signal.SIGTERM, signal.SIGINT)}
-        self._bar = tqdm(total=self.num_epochs * self.batches_per_epoch, initial=self.progress.num_update,
+        total = sum(map(self.batches_in, range(self.num_epochs)))
+        self._bar = tqdm(total=total, initial=self.progress.num_update,
                          unit="update", disable=None if self.engine.is_writer else True, dynamic_ncols=True)
         try:
             with logging_redirect_tqdm():
@@ -158,7 +161,7 @@ class Run:
         if signals:
             why = signals[0]
         kept = ""
-        if self.options["resumes_anywhere"] or progress.batch in (0, self.batches_per_epoch):
+        if self.options["resumes_anywhere"] or progress.batch in (0, self.batches_in(progress.epoch)):
             self.save_resume()
         else:
             kept = "; this loader resumes at an epoch's start only, so the epoch will be done again"

@@ -254,6 +254,17 @@ def test_the_sliding_window_of_the_published_logs(records):
     assert [sum(1 for _ in val.epoch(0)) for _ in range(4)] == [3, 2, 3, 2]
 
 
+def test_training_epochs_go_on_where_the_one_before_ended(records):
+    """Epoch e of 24 images in batches of 7 has ceil(24 (e + 1) / 7) - ceil(24 e / 7) batches; a resumed run counts anew."""
+    for first in (0, 5):
+        train = ImageNetRecordIter(records / "train.rec", records / "train.idx", 7, True, 32, mean=(0, 0, 0), std=(1, 1, 1))
+        lengths = [sum(1 for _ in train.epoch(first + e)) for e in range(5)]
+        assert lengths == [4, 3, 4, 3, 4] == [train.batches_in(first + e) for e in range(5)]
+    assert list(train.epoch(10, start=3)) == []            # all done: resumed between training and validation
+    with pytest.raises(UserError, match="cannot go on at batch 2"):
+        next(train.epoch(10, start=2))
+
+
 def test_the_exact_protocol_counts_every_image_once(records):
     val = ImageNetRecordIter(records / "val.rec", records / "val.idx", 4, False, 32, mean=(0, 0, 0), std=(1, 1, 1),
                              protocol="exact")

@@ -7,14 +7,14 @@ runs had. DALI's wheels are on NVIDIA's index, not on PyPI; 1.30 is among those 
 import math
 
 from gluon_tricks.data.imagenet_augment import AREA, RATIO, TRIES
-from gluon_tricks.data.loaders import Batch
+from gluon_tricks.data.loaders import Batch, EqualEpochs
 from gluon_tricks.data.recordio import read_index
 from gluon_tricks.errors import UserError
 
 INSTALL = "pip install --extra-index-url https://developer.download.nvidia.com/compute/redist nvidia-dali-cuda110"
 
 
-class DaliLoader:
+class DaliLoader(EqualEpochs):
     """One pipeline per GPU, each over its share of the records.
 
     Parameters

@@ -11,9 +11,9 @@ import numpy as np
 from mxnet import nd
 
 from gluon_tricks.data.imagenet_augment import JITTER, PCA_STD, ImagenetTestTransform, ImagenetTrainTransform
-from gluon_tricks.data.loaders import Batch, RecordLoader, Shard, next_around
+from gluon_tricks.data.loaders import Batch, EqualEpochs, RecordLoader, Shard, next_around
 from gluon_tricks.data.recordio import RecordReader, read_index
-from gluon_tricks.data.val_window import samples_in_pass
+from gluon_tricks.data.val_window import batches_before, samples_in_pass
 from gluon_tricks.errors import UserError
 
 # GluonCV normalises images from folders by these, 0.485 ... and 0.229 ... on the 0..1 scale
@@ -138,7 +138,7 @@ class FolderImages:
         return BLACK, LEFT_OUT
 
 
-class SyntheticLoader:
+class SyntheticLoader(EqualEpochs):
     """The same random batch again and again, another on each process: what the net does when data cost nothing."""
 
     resumes_anywhere = True
@@ -159,9 +159,10 @@ class ImageNetRecordIter:
     """MXNet's `ImageRecordIter` with GluonCV's settings: the path that made the published logs, unchanged.
 
     The iterator is not rewound after a pass that ended in a filled-up batch, so passes over N images in batches of B
-    differ by one in length, and validation sees a sliding window (`data/val_window.py`). `protocol="exact"` counts
-    every image once instead; it is the only one for several processes, each of which has a `Shard`. Every process draws
-    the same crops and colours one after the other, for MXNet seeds those by decoding thread.
+    differ by one in length: training epochs do, and validation sees a sliding window (`data/val_window.py`).
+    `protocol="exact"` counts every validation image once instead. Several processes have a `Shard` each, exact validation,
+    and training epochs of equally many batches; every process draws the same crops and colours one after the other, for
+    MXNet seeds those by decoding thread.
     """
 
     resumes_anywhere = False
@@ -169,7 +170,7 @@ class ImageNetRecordIter:
     def __init__(self, rec, idx, batch_size, train, size=224, crop_ratio=0.875, mean=None, std=None, num_workers=4,
                  protocol="gluoncv", rank=0, world_size=1):
         self.records = len(read_index(idx)[0])
-        self.shard = Shard(self.records, rank, world_size)
+        self.shard, self.world_size = Shard(self.records, rank, world_size), world_size
         if not train and world_size > 1:
             protocol, batch_size = "exact", min(batch_size, len(self.shard))
         self.batch_size, self.train, self.protocol = batch_size, train, protocol
@@ -177,7 +178,7 @@ class ImageNetRecordIter:
         if not train and protocol == "gluoncv" and self.records < batch_size:
             raise UserError(f"{rec}: {self.records} validation images, less than a batch of {batch_size}: under "
                             f"--val-protocol gluoncv some passes would be empty; give --val-protocol exact")
-        self._started, self._passes = False, 0         # complete passes
+        self._first_epoch, self._passes = None, 0      # complete passes
         common = {"path_imgrec": str(rec), "path_imgidx": str(idx), "preprocess_threads": max(1, num_workers),
                   "batch_size": batch_size, "data_shape": (3, size, size), "verbose": False, "device_id": -1,
                   "num_parts": world_size, "part_index": rank,
@@ -196,16 +197,31 @@ class ImageNetRecordIter:
             raise UserError(f"{rec}: MXNet's iterator cannot read it ({str(error).splitlines()[-1]}); check it with "
                             f"python -m data_prep.verify") from error
 
+    def batches_in(self, epoch):
+        """Batches of a training epoch; passes are counted from the epoch that this iterator began with."""
+        if not self._wraps:
+            return self.batches_per_epoch
+        done = epoch - (self._first_epoch or 0)
+        return batches_before(done + 1, self.records, self.batch_size) - batches_before(done, self.records, self.batch_size)
+
+    @property
+    def _wraps(self):
+        return self.train and self.world_size == 1
+
     def epoch(self, epoch, start=0):
+        if start >= self.batches_per_epoch:        # resumed between an epoch's training and its validation
+            return
         if start:
             raise UserError(f"--data-backend mxnet: MXNet's iterator cannot go on at batch {start} of an epoch; "
                             f"resume at an epoch's start, or use --data-backend ours")
-        if self._started:              # reading ahead may have overrun the end of few records before a reset at the start
+        if self._first_epoch is None:
+            self._first_epoch = epoch
+        else:                          # not before the first: reading ahead may have overrun the end of few records
             self._iter.reset()
-        self._started, seen = True, 0
-        while not self.train or seen < self.batches_per_epoch * self.batch_size:
+        seen, equal = 0, self.train and not self._wraps
+        while not equal or seen < self.batches_per_epoch * self.batch_size:
             try:
-                batch = next_around(self._iter) if self.train else self._iter.next()
+                batch = next_around(self._iter) if equal else self._iter.next()
             except StopIteration:
                 self._end_pass(seen)
                 return

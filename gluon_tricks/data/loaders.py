@@ -4,7 +4,7 @@
 of an epoch and sees the same images on any number of workers or processes. `MXNetLoader` wraps `ImageRecordIter`, the
 path that made the published ImageNet logs, unchanged, with its unpredictable augmentation.
 
-Both have `records`, `batches_per_epoch`, and `epoch(e, start)` that yields `Batch`es from batch `start` on.
+Both have `records`, `batches_per_epoch`, `batches_in(e)`, and `epoch(e, start)` that yields `Batch`es from batch `start` on.
 """
 
 from collections import deque
@@ -76,7 +76,15 @@ class ImagesInMemory:
         return self.pixels[positions], self.labels[positions]
 
 
-class RecordLoader:
+class EqualEpochs:
+    """A loader whose epochs all have `batches_per_epoch` batches."""
+
+    def batches_in(self, epoch):
+        """Batches of that epoch on this process."""
+        return self.batches_per_epoch
+
+
+class RecordLoader(EqualEpochs):
     """Batches prepared ahead by worker threads, in a fixed order.
 
     Threads, not processes: decoding and numpy's bulk operations release the interpreter lock, nothing has to be copied
@@ -153,7 +161,7 @@ class RecordLoader:
         return Batch(nd.array(data), nd.array(labels), positions)
 
 
-class MXNetLoader:
+class MXNetLoader(EqualEpochs):
     """`ImageRecordIter` as the original recipes use it, for CIFAR-sized records.
 
     Order depends on `seed`; crops and flips come from generators of MXNet's decoding threads that ignore it and start
