@@ -73,7 +73,8 @@ def test_published_logs_are_silent_but_for_the_seven_with_the_old_metric(epochs)
 def test_our_own_logs_are_silent():
     from gluon_tricks.recipes.numbers import our_runs
 
-    assert [names(run.verdict) for run in our_runs()] == [[], []]
+    found = [names(run.verdict) for run in our_runs()]
+    assert len(found) >= 2 and not any(found)
 
 
 # --- chance validation ----------------------------------------------------------------------------------------------
