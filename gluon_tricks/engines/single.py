@@ -32,9 +32,9 @@ class SingleProcess:
         """A Trainer that updates on the devices, not in the kvstore.
 
         Updates in the store would lose multipliers of rate and decay (so "no bias decay"), and its state cannot be saved.
-        The store gets the parameters now, not at the first step as MXNet has it: by then a convolution may have reordered
-        its weights for oneDNN, and what ps-lite sends back is in plain order; several devices would lose the first update's
-        statistics.
+        The store gets the parameters now, not at the first step as MXNet has it: after a forward, in some runs, a worker got
+        wrong weights from ps-lite (probably where a convolution had reordered them for oneDNN), and several devices lost the
+        first update's statistics.
         """
         trainer = gluon.Trainer(net.collect_params(), optimizer, kvstore=self.kvstore, update_on_kvstore=False)
         connect(trainer)
