@@ -57,6 +57,7 @@ def save_resume(path, net, trainer, progress, facts, average=None, is_writer=Tru
     Diverged
         If a parameter is not finite; the previous file stays.
     """
+    mx.nd.waitall()                    # backward writes BatchNorm's statistics behind the engine's back on CPUs
     arrays = {}
     for name, param in named_parameters(net).items():
         for device, value in enumerate(param.list_data()):

@@ -4,7 +4,7 @@ import mxnet as mx
 import numpy as np
 from mxnet import gluon
 
-from gluon_tricks.checkpoint import named_parameters
+from gluon_tricks.checkpoint import connect, named_parameters
 
 
 class SingleProcess:
@@ -32,8 +32,13 @@ class SingleProcess:
         """A Trainer that updates on the devices, not in the kvstore.
 
         Updates in the store would lose multipliers of rate and decay (so "no bias decay"), and its state cannot be saved.
+        The store gets the parameters now, not at the first step as MXNet has it: after a forward, in some runs, a worker got
+        wrong weights from ps-lite (probably where a convolution had reordered them for oneDNN), and several devices lost the
+        first update's statistics.
         """
-        return gluon.Trainer(net.collect_params(), optimizer, kvstore=self.kvstore, update_on_kvstore=False)
+        trainer = gluon.Trainer(net.collect_params(), optimizer, kvstore=self.kvstore, update_on_kvstore=False)
+        connect(trainer)
+        return trainer
 
     def step_size(self, local_batch):
         """What `trainer.step` gets, for `local_batch` images on each process."""
@@ -103,6 +108,7 @@ class SingleProcess:
         arrays += [average.arrays[name] for name in names] if average else []
         if not arrays:
             return
+        mx.nd.waitall()                # backward writes statistics behind the engine's back on CPUs
         flat = np.concatenate([array.asnumpy().ravel() for array in arrays])
         flat, start = self.sum(flat) / self.world_size, 0
         for array in arrays:

@@ -76,8 +76,9 @@ class Net(nn.Dense):
 
 
 def loader(count, batch_size, engine):
+    share = {"num_workers": 0, "rank": engine.rank, "world_size": engine.world_size}
     return RecordLoader(Images(count), lambda images, positions, epoch: images.astype(np.float32), batch_size, None, "keep",
-                        0, engine.rank, engine.world_size)
+                        **share)
 
 
 @pytest.mark.parametrize("world_size, batch_size", [(2, 4), (3, 4), (3, 9)])      # 3 x 9: a rank without any image
