@@ -77,7 +77,7 @@ def statistics(folder):
 
 def logged(folder, pattern):
     """Numbers of all lines of a kind."""
-    return [[float(number) for number in match] for match in re.findall(pattern, (folder / "train.log").read_text())]
+    return [[float(number) for number in match.groups()] for match in re.finditer(pattern, (folder / "train.log").read_text())]
 
 
 RMSE = r"training: rmse=(\S+)"
