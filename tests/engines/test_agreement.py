@@ -77,7 +77,8 @@ def statistics(folder):
 
 def logged(folder, pattern):
     """Numbers of all lines of a kind."""
-    return [[float(number) for number in match] for match in re.findall(pattern, (folder / "train.log").read_text())]
+    text = (folder / "train.log").read_text()
+    return [[float(number) for number in match.groups()] for match in re.finditer(pattern, text)]
 
 
 RMSE = r"training: rmse=(\S+)"
