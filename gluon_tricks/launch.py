@@ -30,6 +30,7 @@ from gluon_tricks.launch_roles import parse_hosts, roles
 TICK_S = 0.1
 GRACE_S = 3.0            # for the others to say what they noticed, when one has failed
 SERVERS_S = 10.0         # for servers and scheduler to end after the last worker
+SIGNS_OF_ANOTHER = ("Horovod has been shut down", "Connection reset by peer", "Connection closed by peer")
 START_S = 120.0          # until the first heartbeat, while others have theirs: the time MXNet's import may take
 
 
@@ -93,8 +94,10 @@ class Job:
                 say("second signal: all processes are killed")
                 return 128 + self.signals[-1]
             failed = self._failed()
+        # who was killed before the others noticed: they may abort over it
+        died = [p for p in failed if p.exit_code is not None and p.exit_code < 0 and p.exit_code != -signal.SIGABRT]
         self._wait_for(GRACE_S, lambda: all(process.exit_code is not None for process in workers))
-        return self._explain(failed[0])
+        return self._explain(failed, died)
 
     def _tick(self):
         time.sleep(TICK_S)
@@ -137,22 +140,26 @@ class Job:
             self._tick()
             seconds -= TICK_S
 
-    def _explain(self, first):
+    def _explain(self, failed, died):
         """Name the process that is at fault, in one sentence; returns the exit code."""
-        died = [p for p in self.processes if p.exit_code is not None and p.exit_code < 0]
         stopped = [p for p in self.processes if p.exit_code is None and (p.is_stopped or self._is_frozen(p, 0.5))]
         beats = {p.role.rank: self._seen.get(p.role.rank, {}) for p in self.processes if p.role.is_worker}
         timed_out = any(beat.get("quiet_s", 0) > self.timeout_s for beat in beats.values())
         hung = [p for p in self.processes if timed_out and p.role.is_worker and beats[p.role.rank].get("stage") != "waiting"]
-        guilty = (died or stopped or hung or [first])[0]
+        bad = failed + [p for p in self.processes if p.exit_code and p not in failed]
+        guilty = (died or stopped or hung or sorted(bad, key=only_noticed))[0]
         if died:
             what = f"was killed by {signal.Signals(-guilty.exit_code).name}"
         elif stopped:
             what = "is frozen: its process is stopped, or gets no time" if guilty.is_stopped else "is frozen"
         elif hung:
             what = f"hangs, while others wait for it for {self.timeout_s:g} s"
+        elif guilty.exit_code is None:
+            what = "sends no heartbeat"
+        elif guilty.exit_code < 0:
+            what = f"was ended by {signal.Signals(-guilty.exit_code).name}"
         else:
-            what = f"ended with exit code {guilty.exit_code}" if guilty.exit_code is not None else "sends no heartbeat"
+            what = f"ended with exit code {guilty.exit_code}"
         beat = beats.get(guilty.role.rank)
         where = f" {STAGES[beat['stage']]}, after update {beat['num_update']}" if beat else ""
         words = f'; its last words: "{guilty.last_words}"' if guilty.last_words else ""
@@ -171,6 +178,11 @@ def passed_on_signals():
     finally:
         for number, handler in earlier.items():
             signal.signal(number, handler)
+
+
+def only_noticed(process):
+    """Whether a process that ended says no more than that another has gone."""
+    return any(sign in process.last_words for sign in SIGNS_OF_ANOTHER)
 
 
 def worker_command(words):

@@ -88,10 +88,11 @@ class Meter:
             return
         epoch, num_update, values, count = self._pending
         self._pending = None
+        if self.engine and self.engine.world_size > 1:         # reading waits for the others' gradients already
+            self.engine.beat("waiting", num_update)
         loss = sum(float(loss_sum.asscalar()) for loss_sum, _ in values)
         metric = sum(float(metric_sum.asscalar()) for _, metric_sum in values)
         if self.engine and self.engine.world_size > 1:
-            self.engine.beat("waiting", num_update)
             loss, metric, count, stop = self.engine.sum([loss, metric, count, not self.keep_going()]).tolist()
             count, self.stop = int(count), stop > 0
         if not math.isfinite(loss):

@@ -21,7 +21,8 @@ def start(engine, processes, words, *flags, **environment):
     """`python -m gluon_tricks launch` with a script's words; a Popen."""
     command = [sys.executable, "-m", "gluon_tricks", "launch", "-n", processes, "--engine", engine, *flags, "--", *words]
     return subprocess.Popen([str(word) for word in command], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                            text=True, env={**psutil.Process().environ(), "PYTHONPATH": str(ROOT), **environment})
+                            text=True, env={**psutil.Process().environ(), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1",
+                                       **environment})
 
 
 def finish(launcher, check=0):
