@@ -97,6 +97,8 @@ class RecordImages:
             if self.on_bad_record == "fail":
                 raise
             raise DamagedRecord(str(damage)) from damage
+        if np.ndim(label) or not label >= 0 or label != int(label):
+            raise UserError(f"{self.reader.describe(position)}: label {label} is no class index")
         if self.expected is not None and label != self.expected[position]:
             raise UserError(f"{self.reader.describe(position)}: label {label:g}, manifest {self.expected[position]}; "
                             f"prepare the data again")
