@@ -115,6 +115,11 @@ def make_ready(net, size, dtype, mode, engine):
         net(nd.zeros((1, 3, size, size), ctx=ctx, dtype=compute_dtype(dtype)))
     engine.broadcast_parameters(net)
     settle_weights(net)
+    hybridize(net, mode)
+
+
+def hybridize(net, mode):
+    """Compile the net, or compile it anew, where `mode` says hybrid."""
     if mode == "hybrid":
         net.hybridize(static_alloc=True, static_shape=True)
 

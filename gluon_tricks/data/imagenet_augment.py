@@ -8,6 +8,8 @@
               saturation in random order, *no hue*; noise with one draw per eigenvector; flip last. In uint8.
               With image folders: ratio log-uniform; flip before jitter; a pixel's grey, about which saturation turns, is
               0.114 x blue, for Gluon's operator loses the rest of the sum.
+              train_horovod.py has the laws of image folders, at 320 pixels and more those of EfficientNet, and can put
+              AutoAugment before them.
     here      each law of the crop and either set of colours, in float32 after the resize. Every saturation turns about
               the true grey.
 
@@ -19,6 +21,8 @@ import math
 import cv2
 import numpy as np
 
+from gluon_tricks.data import efficientnet_crop
+from gluon_tricks.data.auto_augment import auto_augment
 from gluon_tricks.data.photographs import Decoded
 from gluon_tricks.randomness import sample_generator
 
@@ -129,11 +133,14 @@ def pca_noise(alphas):
     return EIGENVECTORS @ (np.asarray(alphas, np.float32) * EIGENVALUES)
 
 
-def normalize(image, mean, std, out):
-    """Image of shape (H, W, 3), 0..255 -> `out`, float32, shape (3, H, W)."""
+def normalize(image, mean=RGB_MEAN, std=RGB_STD, out=None):
+    """Image of shape (H, W, 3), 0..255 -> float32, shape (3, H, W); into `out` if it is given."""
+    if out is None:
+        out = np.empty((3, *image.shape[:2]), np.float32)
     for plane, target, m, s in zip(cv2.split(image), out, np.float32(mean), np.float32(std)):
         np.subtract(plane, m, out=target, dtype=np.float32)
         target /= s
+    return out
 
 
 class ImagenetTrainTransform:
@@ -145,14 +152,16 @@ class ImagenetTrainTransform:
     size : int
         Side of the result in pixels.
     mean, std : three floats, 0..255 scale
-    law : "rec", "folder" or "paper"
+    law : "rec", "folder", "paper" or "efficientnet"
         How the crop is drawn, and what becomes of an image that no crop fits.
     colors : "gluoncv" or "paper"
         Brightness, contrast and saturation are scaled, or brightness, saturation and hue.
+    auto_aug : bool
+        AutoAugment comes first, on the whole image.
     """
 
-    def __init__(self, seed, size=224, mean=RGB_MEAN, std=RGB_STD, law="rec", colors="gluoncv"):
-        self.seed, self.size, self.mean, self.std, self.law = seed, size, mean, std, law
+    def __init__(self, seed, size=224, mean=RGB_MEAN, std=RGB_STD, law="rec", colors="gluoncv", auto_aug=False):
+        self.seed, self.size, self.mean, self.std, self.law, self.auto_aug = seed, size, mean, std, law, auto_aug
         self.kinds = PAPER if colors == "paper" else GLUONCV
 
     def __call__(self, images, positions, epoch):
@@ -161,17 +170,26 @@ class ImagenetTrainTransform:
 
     def fill(self, out, photograph, position, epoch):
         """One `Photograph` into `out`, float32, shape (3, size, size)."""
-        rng = sample_generator(self.seed, epoch, position)
-        image = self.crop(photograph, sample_crop(*photograph.shape, rng, self.law))
+        self.one(photograph, sample_generator(self.seed, epoch, position), out)
+
+    def one(self, photograph, rng, out=None):
+        """The same with the generator of its record and epoch; returns the image."""
+        if self.auto_aug:
+            photograph = Decoded(auto_augment(photograph.pixels(), rng))
+        image = self.crop(photograph, rng)
         order, changes = rng.permutation(3), rng.uniform(-JITTER, JITTER, 3)
         change = color_change(mean_pixel(image), order, 1 + changes, self.kinds)
         change[:, 3] += pca_noise(rng.normal(0, PCA_STD, 3))
         if rng.random() < 0.5:
             image = cv2.flip(image, 1)
-        normalize(change_color(image, change), self.mean, self.std, out)
+        return normalize(change_color(image, change), self.mean, self.std, out)
 
-    def crop(self, photograph, box):
-        """The box of a photograph, or what stands for it if it is None: uint8, shape (size, size, 3)."""
+    def crop(self, photograph, rng):
+        """A random crop, or what stands for it where none fits: uint8, shape (size, size, 3)."""
+        if self.law == "efficientnet":
+            box = efficientnet_crop.random_crop(*photograph.shape, self.size, rng)
+            return efficientnet_crop.crop_and_resize(photograph.rows(box[0] + box[2]), box, self.size)
+        box = sample_crop(*photograph.shape, rng, self.law)
         if box is not None:
             top, left, height, width = box
             part = photograph.rows(top + height)[top:top + height, left:left + width]
@@ -185,11 +203,11 @@ class ImagenetTrainTransform:
 
 
 class ImagenetTestTransform:
-    """Shorter side to ceil(size / crop_ratio), centre crop, normalisation."""
+    """Shorter side to ceil(size / crop_ratio), centre crop, normalisation; with `law` "efficientnet" its centre square."""
 
-    def __init__(self, size=224, crop_ratio=0.875, mean=RGB_MEAN, std=RGB_STD):
+    def __init__(self, size=224, crop_ratio=0.875, mean=RGB_MEAN, std=RGB_STD, law="rec"):
         self.size, self.resize = size, math.ceil(size / crop_ratio)
-        self.mean, self.std = mean, std
+        self.mean, self.std, self.law = mean, std, law
 
     def __call__(self, images, positions, epoch):
         """As in training, without chance."""
@@ -197,7 +215,11 @@ class ImagenetTestTransform:
 
     def fill(self, out, photograph, position, epoch):
         """One `Photograph` into `out`, float32, shape (3, size, size)."""
-        square = center_crop(resize_short(photograph.pixels(), self.resize), self.size)
+        if self.law == "efficientnet":
+            box = efficientnet_crop.center_square(*photograph.shape, self.size)
+            square = efficientnet_crop.crop_and_resize(photograph.rows(box[0] + box[2]), box, self.size)
+        else:
+            square = center_crop(resize_short(photograph.pixels(), self.resize), self.size)
         normalize(square, self.mean, self.std, out)
 
 
