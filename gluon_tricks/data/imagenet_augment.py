@@ -32,6 +32,7 @@ AREA, RATIO, TRIES = (0.08, 1.0), (3 / 4, 4 / 3), 10
 JITTER, PCA_STD = 0.4, 0.1
 GLUONCV, PAPER = ("brightness", "contrast", "saturation"), ("brightness", "hue", "saturation")
 GREY = np.array([0.299, 0.587, 0.114])
+IDENTITY = np.eye(3, 4)                        # as `color_change` has them: a pixel's part, and what is added
 # AlexNet's eigenvalues and eigenvectors of ImageNet's RGB values, 0..255 scale
 EIGENVALUES = np.array([55.46, 4.794, 1.148], np.float32)
 EIGENVECTORS = np.array([[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]], np.float32)
@@ -92,7 +93,7 @@ def color_change(mean, order, factors, kinds=GLUONCV):
     float64, shape (3, 4)
         A pixel (r, g, b) becomes this matrix times (r, g, b, 1).
     """
-    mean, change = np.append(mean, 1.0), np.eye(3, 4)
+    mean, change = np.array((*mean, 1.0)), IDENTITY
     for number in order:
         factor, kind = factors[number], kinds[number]
         if kind == "brightness":

@@ -14,7 +14,8 @@ import numpy as np
 import simplejpeg
 
 BLOCK = 8                                              # pixels; a coded row is one or more blocks high
-BASELINE, APP1, EXIF = 0xC0, 0xE1, b"Exif"
+BASELINE, APP1 = 0xC0, 0xE1
+EXIF, ORIENTATION, UPRIGHT = b"Exif\0\0", 0x0112, 1
 OTHER_FRAMES = {*range(0xC1, 0xD0)} - {0xC4, 0xC8, 0xCC}       # progressive, lossless, arithmetic; the three are tables
 END_OF_IMAGE = b"\xff\xd9"
 
@@ -103,14 +104,16 @@ class Frame(NamedTuple):
 def baseline_frame(encoded):
     """The `Frame` of a baseline JPEG in grey or three colours that ends as it should, or None.
 
-    None also with EXIF data, for they may ask for the image to be turned.
+    None also if EXIF data ask for the image to be turned.
     """
     at, size = 2, len(encoded)
     if encoded[:2] != b"\xff\xd8":
         return None
     while at + 10 <= size and encoded[at] == 0xFF:
         marker, length = encoded[at + 1], encoded[at + 2] << 8 | encoded[at + 3]
-        if marker in OTHER_FRAMES or marker == APP1 and encoded[at + 4:at + 8] == EXIF:
+        if marker in OTHER_FRAMES:
+            return None
+        if marker == APP1 and encoded[at + 4:at + 10] == EXIF and not is_upright(encoded[at + 10:at + 2 + length]):
             return None
         if marker == BASELINE:
             bits, height, width, colours = struct.unpack_from(">BHHB", encoded, at + 4)
@@ -121,6 +124,21 @@ def baseline_frame(encoded):
             return Frame(height, width, BLOCK * blocks, at + 5)
         at += 2 + length
     return None
+
+
+def is_upright(tiff):
+    """Whether EXIF data, a TIFF file's bytes, say so or nothing about it; False also if they cannot be read."""
+    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
+    try:
+        [start] = struct.unpack_from(f"{order}L", tiff, 4)
+        [entries] = struct.unpack_from(f"{order}H", tiff, start)
+        for entry in range(start + 2, start + 2 + 12 * entries, 12):       # tag, type, count, value: 2, 2, 4, 4 bytes
+            tag, value = struct.unpack_from(f"{order}H6xH2x", tiff, entry)
+            if tag == ORIENTATION:
+                return value == UPRIGHT
+    except struct.error:
+        return False
+    return True
 
 
 def decode_rgb(encoded):

@@ -32,6 +32,15 @@ def opencv(encoded):
     return cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
 
 
+def exif(orientation):
+    """EXIF data with a camera's name and perhaps an orientation: 1 is upright, 6 a quarter turn."""
+    data = Image.Exif()
+    data[0x0110] = "a camera"
+    if orientation is not None:
+        data[0x0112] = orientation
+    return data
+
+
 # name -> file, pixels between two coded rows (None: decoded as a whole)
 BASELINE = {
     "4:4:4": (encode(subsampling=0), 8),
@@ -44,13 +53,16 @@ BASELINE = {
     "many restart markers": (encode(restart_marker_blocks=3, subsampling=0), 8),
     "a comment that looks like a header": (encode(comment=b"\xff\xc0\x00\x11\x08\x00\x01\x00\x01\x03\xff\xd9"), 16),
     "bytes after the end": (encode() + bytes(1000), 16),
+    "EXIF, upright": (encode(exif=exif(1)), 16),
+    "EXIF without orientation": (encode(exif=exif(None)), 16),
 }
-TURNED = Image.Exif()
-TURNED[0x0112] = 6                          # a quarter turn
 WHOLE = {
     "progressive": encode(progressive=True),
     "CMYK": encode(mode="CMYK"),
-    "turned by EXIF": encode(exif=TURNED),
+    "turned by EXIF": encode(exif=exif(6)),
+    "mirrored by EXIF": encode(exif=exif(2)),
+    "EXIF that says nonsense": encode(exif=exif(77)),
+    "EXIF that cannot be read": encode(exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff" + bytes(range(200))),
     "PNG": encode("PNG"),
     "BMP": encode("BMP"),
     "PNG with a palette": encode("PNG", mode="P"),
@@ -120,7 +132,7 @@ def test_the_file_is_left_as_it_was():
 
 
 @settings(max_examples=300, deadline=None)
-@given(start=st.sampled_from([b"", b"\xff\xd8", encode()[:200], encode(exif=TURNED)[:200]]), rest=st.binary(max_size=60),
+@given(start=st.sampled_from([b"", b"\xff\xd8", encode()[:200], encode(exif=exif(6))[:200]]), rest=st.binary(max_size=60),
        end=st.sampled_from([b"", b"\xff\xd9"]))
 def test_no_header_confuses_the_reader(start, rest, end):
     frame = baseline_frame(start + rest + end)
