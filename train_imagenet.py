@@ -34,7 +34,6 @@ from gluon_tricks.data.val_window import sample_counts, val_window
 from gluon_tricks.dialects import HorovodDialect, ImagenetDialect
 from gluon_tricks.engines import (
     add_engine_flags,
-    create_engine,
     devices_per_process,
     kvstore_of_launcher,
     launched_processes,
@@ -57,6 +56,7 @@ from gluon_tricks.script import (
     check_common,
     compute_dtype,
     decay_epochs,
+    engine_of,
     finish,
     global_batch_size,
     header,
@@ -84,7 +84,7 @@ def main(argv=None):
     args = parse_args(argv)
     if args.dry_run:
         return plan.show(plan_of(args))
-    engine = create_engine(args.num_gpus, parts_per_device(args), args.num_cpus, args.kvstore, args.timeout)  # who computes
+    engine = engine_of(args, parts_per_device(args))                                 # who computes
     data = open_data(args, engine.rank, engine.world_size)                           # what it sees     (§2.1)
     run = Run(run_paths(args), facts(args, data, engine), engine, args.resume, args.overwrite)
     net = build_net(args, engine)                                                    # what learns      (§4.2, §3.1)

@@ -27,8 +27,9 @@ def log(folder):
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_killed_worker_is_named_and_a_restart_ends_with_the_same_parameters(engine, tmp_path):
-    finish(start(engine, 2, SCRIPT + flags(tmp_path / "whole", "--max-updates", "40")))
-    job = start(engine, 2, SCRIPT + flags(tmp_path / "killed", "--max-updates", "40"), "--restarts", "1")
+    updates = ["--max-updates", "40", "--deterministic"]            # of three, the order of a sum matters
+    finish(start(engine, 3, SCRIPT + flags(tmp_path / "whole", *updates)))
+    job = start(engine, 3, SCRIPT + flags(tmp_path / "killed", *updates), "--restarts", "1")
     wait_until(resume_file(tmp_path / "killed").exists, job)
     worker(job, 1).kill()
     said = finish(job)
