@@ -101,7 +101,7 @@ class Worker:
 
     def __init__(self, name, words, python=sys.executable, env=None):
         environ = {**os.environ, **(env or {})}
-        self.name, self._errors = name, tempfile.TemporaryFile("w+")
+        self.name, self._errors = name, tempfile.TemporaryFile("w+")          # noqa: SIM115  closed with the process
         self._process = subprocess.Popen([str(python), *map(str, words)], cwd=ROOT, text=True, stdin=subprocess.PIPE,
                                          stdout=subprocess.PIPE, stderr=self._errors,
                                          env={key: value for key, value in environ.items() if value is not None})
