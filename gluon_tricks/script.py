@@ -6,6 +6,7 @@ import mxnet as mx
 from mxnet import nd
 
 from gluon_tricks.compare import judge
+from gluon_tricks.compat import request_amx
 from gluon_tricks.cpu_graph import speed_up
 from gluon_tricks.engines import check_engine_flags, devices_per_process, launched_processes
 from gluon_tricks.errors import UserError
@@ -39,6 +40,11 @@ def check_common(args):
         raise UserError("--dtype bfloat16: MXNet 1.9.1 computes it on CPUs only; use float16 on GPUs")
     decay_epochs(args)
     check_engine_flags(args)
+    if args.dtype == "auto" and args.num_gpus:
+        raise UserError("--dtype auto: chooses for CPUs; use float32 or float16 on GPUs")
+    if args.dtype == "auto" and launched_processes(args.kvstore) > 1:
+        raise UserError("--dtype auto: each process would try for itself; run it once without the launcher, and give the "
+                        "type that its log names")
 
 
 def local_batch_size(args):
@@ -87,11 +93,16 @@ def rgb_triple(flag, text):
     return values
 
 
-def start_precision(dtype):
-    """To be called before the model is made: bfloat16 patches MXNet's operators."""
+def start_precision(dtype, amx=True):
+    """To be called before the model is made: bfloat16 patches MXNet's operators, and asks for AMX where it may.
+
+    Parameters, their gradients and BatchNorm's statistics stay in float32.
+    """
     if dtype == "bfloat16":
         from mxnet.contrib import amp
         amp.init("bfloat16")
+        if amx:
+            request_amx()
 
 
 def compute_dtype(dtype):

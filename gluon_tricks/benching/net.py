@@ -16,6 +16,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from gluon_tricks.auto_dtype import without_amx
 from gluon_tricks.benching.paired import (
     LEAST_ROUNDS,
     ROOT,
@@ -26,18 +27,17 @@ from gluon_tricks.benching.paired import (
     table,
     write_report,
 )
-from gluon_tricks.compat import AMX_ISA, permit_amx
+from gluon_tricks.compat import permit_amx
 from gluon_tricks.errors import UserError
 from gluon_tricks.script import at_least
 
-NO_AMX = {"DNNL_MAX_CPU_ISA": "AVX512_CORE_BF16"}
-SIDES = {  # name -> (--side, or None for PyTorch; --dtype; environment)
-    "ours": ("ours", "float32", {}),
-    "gluoncv": ("gluoncv", "float32", {}),
-    "pytorch": (None, "float32", {}),
-    "ours-bf16": ("ours", "bfloat16", NO_AMX),
-    "ours-bf16-amx": ("ours", "bfloat16", {"DNNL_MAX_CPU_ISA": AMX_ISA}),
-    "pytorch-bf16": (None, "bfloat16", {}),
+SIDES = {  # name -> --side, or None for PyTorch; --dtype; whether with AMX
+    "ours": ("ours", "float32", False),
+    "gluoncv": ("gluoncv", "float32", False),
+    "pytorch": (None, "float32", False),
+    "ours-bf16": ("ours", "bfloat16", False),
+    "ours-bf16-amx": ("ours", "bfloat16", True),
+    "pytorch-bf16": (None, "bfloat16", False),
 }
 
 
@@ -80,13 +80,14 @@ def work_of(model, args):
 
 def worker(side, model, work, args):
     """The process of a side."""
-    kind, dtype, env = SIDES[side]
+    kind, dtype, amx = SIDES[side]
     flags = ["--model", model, "--dtype", dtype, *(word for name, value in work.items()
                                                    for word in (f"--{name.replace('_', '-')}", value))]
-    env = {"OMP_NUM_THREADS": str(args.threads) if args.threads else os.environ["OMP_NUM_THREADS"], **env}
+    env = {"OMP_NUM_THREADS": str(args.threads) if args.threads else os.environ["OMP_NUM_THREADS"], **without_amx()}
     if kind is None:
         return Worker(side, ["-m", "gluon_tricks.benching.torch_side", *flags], torch_python(args), env)
-    return Worker(side, ["-m", "gluon_tricks.benching.net_side", "--side", kind, *flags], env=env)
+    flags += ["--side", kind, *(["--amx"] if amx else [])]
+    return Worker(side, ["-m", "gluon_tricks.benching.net_side", *flags], env=env)
 
 
 def check_same_net(model, sides):

@@ -22,7 +22,7 @@ from gluon_tricks.script import make_ready, start_precision
 
 def main():
     args = parse_args()
-    start_precision(args.dtype)            # "ours" alone gets another than float32
+    start_precision(args.dtype, args.amx)            # "ours" alone gets another than float32
     net, trainer = {"ours": ours, "gluoncv": theirs}[args.side](args)
     criterion = gluon.loss.SoftmaxCrossEntropyLoss()
     data = nd.random.uniform(-1, 1, shape=(args.batch_size, 3, args.input_size, args.input_size))
@@ -69,6 +69,7 @@ def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--side", choices=("ours", "gluoncv"), required=True)
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument("--amx", action="store_true", help="in bfloat16")
     parser.add_argument("--model", default="cifar_resnet20_v1")
     parser.add_argument("--classes", type=int, default=10)
     parser.add_argument("--batch-size", type=int, default=128)
