@@ -5,8 +5,9 @@
     python -m gluon_tricks bench net --models resnet50_v1d --updates 2 --torch-python .venv-torch/bin/python
 
 A step is forward, loss, backward and update of one batch. Every side is a process of its own, and they take turns. PyTorch's
-nets have the same layers, channels-last memory and, in bfloat16, autocast; `make torch` installs it. What a side is measured
-with on this machine stands below the table; where there is no AMX or no PyTorch, its sides are `not run`.
+nets have the same layers, channels-last memory and, in bfloat16, autocast; `make torch` installs it. Where there is no AMX
+or no PyTorch, its sides are `not run`. Beside the time on the clock stands that of the processor, of all threads together:
+other programs on the machine hardly change it, least with --threads 1, where no thread waits for another.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from gluon_tricks.auto_dtype import without_amx
 from gluon_tricks.benching.paired import (
     LEAST_ROUNDS,
     ROOT,
+    Measured,
     Worker,
     at_least_rounds,
     machine_line,
@@ -53,9 +55,12 @@ def main(argv):
             check_same_net(model, sides)
             versions.update(("torch", one.facts["version"]) for side, one in sides.items() if SIDES[side][0] is None)
             result = paired(sides, args.rounds)
-        measured[model] = {**work, "images_per_s": result.rates}
-        rows += report_rows(model, work, args.sides, missing, result)
-    header = "model", "batch", "pixels", "side", "images/s (least to greatest)", f"ratio to {args.sides[0]}"
+            cpu_ms = Measured({side: [told["cpu_ms"] for told in one.told[-args.rounds:]] for side, one in sides.items()})
+        measured[model] = {**work, "images_per_s": result.rates, "cpu_ms_per_image": cpu_ms.rates}
+        rows += report_rows(model, work, args.sides, missing, result, cpu_ms)
+    base = args.sides[0]
+    header = ("model", "batch", "pixels", "side", "images/s (least to greatest)", f"{base} / side", "CPU ms/image",
+              f"side / {base}")
     text = [table(header, rows), ""]
     text += [f"{side}: not run, {why}" for side, why in missing.items()]
     text.append(f"{args.rounds} rounds in turn; {machine_line(**versions)}")
@@ -63,11 +68,13 @@ def main(argv):
     return 0
 
 
-def report_rows(model, work, sides, missing, result):
-    """A row per side; ratios are those of the first side over it."""
+def report_rows(model, work, sides, missing, result, cpu_ms):
+    """A row per side; either ratio is above 1 where the first side is the faster one."""
     base = next(iter(result.rates))
     for side in sides:
-        cells = ("not run", "") if side in missing else (result.rate(side).show(1), result.ratio(side, base).show(3))
+        cells = ("not run", "", "", "") if side in missing else (
+            result.rate(side).show(1), result.ratio(base, side).show(2),
+            f"{cpu_ms.rate(side).median:.2f}", cpu_ms.ratio(side, base).show(2))
         yield model, work["batch_size"], work["input_size"], side, *cells
 
 

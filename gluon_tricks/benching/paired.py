@@ -107,7 +107,7 @@ class Worker:
                                          env={key: value for key, value in environ.items() if value is not None})
         self.facts = self._answer()        # what the program told about itself before its first turn
 
-        self.told = []                     # what it told with each rate
+        self.told = []                     # of each turn: rate, cpu_ms (of all threads, per image), and more
 
     def __call__(self):
         try:
@@ -151,10 +151,10 @@ def serve(work, more=dict, **facts):
     """
     print(json.dumps(facts), flush=True)
     for _ in sys.stdin:
-        start = time.perf_counter()
+        start, used = time.perf_counter(), time.process_time()
         images = work()
-        rate = images / (time.perf_counter() - start)
-        print(json.dumps({"rate": rate, **more()}), flush=True)
+        told = {"rate": images / (time.perf_counter() - start), "cpu_ms": 1000 * (time.process_time() - used) / images}
+        print(json.dumps({**told, **more()}), flush=True)
 
 
 def machine_line(**versions):
