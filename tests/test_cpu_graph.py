@@ -17,7 +17,7 @@ from gluon_tricks.models import get_model
 from gluon_tricks.script import make_ready
 
 NETS = [("ours", "cifar_resnet20_v1", 32), ("ours", "cifar_resnet20_v2", 32), ("ours", "resnet50_v1", 64),
-        ("ours", "resnet50_v1d", 64), ("gluoncv", "cifar_resnet20_v1", 32), ("gluoncv", "resnet18_v1d", 70),
+        ("ours", "resnet50_v1d", 64), ("gluoncv", "cifar_resnet20_v1", 32), ("gluoncv", "resnet50_v1d", 70),
         ("gluoncv", "mobilenet1.0", 64)]
 
 
@@ -42,9 +42,9 @@ def make(source, name):
 
 def results(net, data, label):
     """Outputs in evaluation and training, gradients and statistics after one step: arrays by name."""
-    found = {"evaluated": net(data).asnumpy()}
+    found = {"evaluated": net(data).astype("float32").asnumpy()}
     with autograd.record():
-        output = net(data)
+        output = net(data).astype("float32", copy=False)
         loss = gluon.loss.SoftmaxCrossEntropyLoss()(output, label)
     loss.backward()
     mx.nd.waitall()
@@ -91,9 +91,9 @@ def test_what_becomes_of_resnet_d():
     assert ops["Pooling"] == 1 + 3 + 1                       # maximum, averages of stages 2 to 4, that of the global average
 
 
-@pytest.mark.parametrize("size, halved", [(64, True), (70, False)])       # 64: 16, 8, 4;  70: 18, 9, 5
+@pytest.mark.parametrize("size, halved", [(64, True), (70, False)])       # of 16, 8, 4;  of 18, 9, 5
 def test_averages_that_round_up_are_left_alone(size, halved):
-    graph = rewritten(trace(get_model("resnet18_v1d"), size), "data", (1, 3, size, size))
+    graph = rewritten(trace(get_model("resnet50_v1d"), size), "data", (1, 3, size, size))
     kinds = [node["attrs"].get("pooling_convention", "valid") for node in json.loads(graph.tojson())["nodes"]
              if node["op"] == "Pooling" and node["attrs"]["kernel"] == "(2, 2)"]
     assert len(kinds) == 3
@@ -166,7 +166,7 @@ def test_bfloat16_is_rewritten_and_no_further_from_float32_than_before():
     assert done.returncode == 0, done.stderr
     facts = json.loads(done.stdout.splitlines()[-1])
     assert facts["types"] == ["float32"]                     # parameters' gradients and statistics
-    assert facts["ops"]["amp_multicast"] == 0 if "amp_multicast" in facts["ops"] else True
+    assert "amp_multicast" not in facts["ops"]
     # 21 convolutions and the classifier cast weights, it also its bias and input; images; features to float32
     assert facts["ops"]["amp_cast"] == 21 + 2 + 1 + 1 + 1
     assert facts["ops"]["Concat"] == 2                       # images and first weights get channels of zeros
