@@ -24,7 +24,7 @@ from gluon_tricks.auto_dtype import settle_dtype, trial_lines
 from gluon_tricks.data.cifar import SIZES, open_cifar
 from gluon_tricks.data.loaders import CIFAR_BACKENDS
 from gluon_tricks.dialects import CifarDialect
-from gluon_tricks.engines import add_engine_flags, create_engine
+from gluon_tricks.engines import add_engine_flags
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import make_folder
 from gluon_tricks.models import get_model
@@ -38,6 +38,7 @@ from gluon_tricks.script import (
     check_common,
     compute_dtype,
     decay_epochs,
+    engine_of,
     finish,
     global_batch_size,
     header,
@@ -55,7 +56,7 @@ def main(argv=None):
     args = parse_args(argv)
     if args.dry_run:
         return plan.show(plan_of(args))
-    engine = create_engine(args.num_gpus, 1, args.num_cpus, args.kvstore, args.timeout)  # who computes
+    engine = engine_of(args)                                                         # who computes
     data = open_cifar(args.dataset, args.data_dir, args.data_backend, local_batch_size(args), args.seed, args.num_workers,
                       engine.rank, engine.world_size)                                # what it sees
     trial = settle_dtype(args, len(data.classes), 32, run_paths(args).resume)      # in what numbers   (§3.2)

@@ -21,22 +21,31 @@ why (docs/performance.md has the times):
 
 import json
 
-from mxnet import nd, symbol
+from mxnet import symbol
 
 
-def speed_up(net, shape):
-    """Rewrite the graph of a hybridized net; call it again after every `hybridize`.
+def speed_up(net):
+    """From now on, whenever a net is compiled, compile its graph rewritten.
+
+    The graph is traced at the first call after `hybridize`, as ever: a net may ask then whether it is training. Where an
+    average over 2 x 2 had an even size in that call, it must have one in later calls.
 
     Parameters
     ----------
     net : HybridBlock
-        Initialised and hybridized, with one input. Where it is not hybridized, nothing changes.
-    shape : tuple of int
-        Of an input. Other shapes may follow, but an average over 2 x 2 that had an even size must have one then.
+        With one input; hybridized or not yet.
     """
-    if net._active:
-        inputs, graph = net._get_graph(nd.zeros(shape))      # traced once and kept; compiled at the first call
-        net._cached_graph = inputs, rewritten(graph, inputs[0].name, shape)
+    if "_get_graph" in vars(net):          # it does so already
+        return
+    trace = net._get_graph
+
+    def fast_graph(data):
+        if not net._cached_graph:
+            inputs, graph = trace(data)
+            net._cached_graph = inputs, rewritten(graph, inputs[0].name, data.shape)
+        return net._cached_graph
+
+    net._get_graph = fast_graph
 
 
 def rewritten(graph, data, shape):

@@ -8,7 +8,7 @@ from mxnet import nd
 from gluon_tricks.compare import judge
 from gluon_tricks.compat import request_amx
 from gluon_tricks.cpu_graph import speed_up
-from gluon_tricks.engines import check_engine_flags, devices_per_process, launched_processes
+from gluon_tricks.engines import check_engine_flags, create_engine, devices_per_process, launched_processes
 from gluon_tricks.errors import UserError
 from gluon_tricks.log_lines import namespace_line
 from gluon_tricks.mxnet_cpu import settle_weights
@@ -45,6 +45,11 @@ def check_common(args):
     if args.dtype == "auto" and launched_processes(args.kvstore) > 1:
         raise UserError("--dtype auto: each process would try for itself; run it once without the launcher, and give the "
                         "type that its log names")
+
+
+def engine_of(args, parts_per_device=1):
+    """The engine that the flags ask for."""
+    return create_engine(args.num_gpus, parts_per_device, args.num_cpus, args.kvstore, args.timeout, args.deterministic)
 
 
 def local_batch_size(args):
@@ -127,10 +132,15 @@ def make_ready(net, size, dtype, mode, engine):
         net(nd.zeros((1, 3, size, size), ctx=ctx, dtype=compute_dtype(dtype)))
     engine.broadcast_parameters(net)
     settle_weights(net)
+    if all(ctx.device_type == "cpu" for ctx in engine.ctx):
+        speed_up(net)
+    hybridize(net, mode)
+
+
+def hybridize(net, mode):
+    """Compile the net, or compile it anew, where `mode` says hybrid."""
     if mode == "hybrid":
         net.hybridize(static_alloc=True, static_shape=True)
-        if all(ctx.device_type == "cpu" for ctx in engine.ctx):
-            speed_up(net, (1, 3, size, size))
 
 
 def finish(run):

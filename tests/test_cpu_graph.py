@@ -61,9 +61,9 @@ def test_values_gradients_and_statistics_stay(source, name, size):
     plain, fast = make(source, name), make(source, name)
     for net in (plain, fast):
         net.hybridize(static_alloc=True, static_shape=True)
-    speed_up(fast, data.shape)
-    assert operators(fast._cached_graph[1]) != operators(trace(plain, size)), "nothing was rewritten"
+    speed_up(fast)
     expected, got = results(plain, data, label), results(fast, data, label)
+    assert operators(fast._cached_graph[1]) != operators(plain._cached_graph[1]), "nothing was rewritten"
     assert got.keys() == expected.keys()
     largest = max(np.abs(array).max() for key, array in expected.items() if "running" not in key)
     for key, array in expected.items():
@@ -122,9 +122,9 @@ def test_a_relu_whose_norm_is_read_twice_stays():
     net.initialize()
     expected = net(data).asnumpy()
     net.hybridize()
-    speed_up(net, data.shape)
-    assert operators(net._cached_graph[1])["_contrib_BatchNormWithReLU"] == 0
+    speed_up(net)
     np.testing.assert_allclose(net(data).asnumpy(), expected, atol=1e-6)
+    assert operators(net._cached_graph[1])["_contrib_BatchNormWithReLU"] == 0
 
 
 def test_only_a_compiled_net_on_a_cpu_is_rewritten():
@@ -132,8 +132,26 @@ def test_only_a_compiled_net_on_a_cpu_is_rewritten():
         net = get_model("cifar_resnet20_v1")
         net.initialize()
         make_ready(net, 32, "float32", mode, SingleProcess([mx.cpu()]))
-        assert bool(net._cached_graph) == rewrites
         assert net(nd.zeros((2, 3, 32, 32))).shape == (2, 10)
+        assert bool(net._cached_graph) == rewrites
+        if rewrites:
+            assert operators(net._cached_graph[1])["add_n"] == 9
+
+
+def test_a_net_is_traced_at_its_first_call_and_again_after_each_hybridize():
+    """GluonCV's DropBlock asks while it is traced whether the net is training."""
+    class Asks(gluon.HybridBlock):
+        def hybrid_forward(self, F, x):
+            return 2 * x if autograd.is_training() else x
+
+    net = Asks()
+    net.hybridize()
+    speed_up(net)
+    speed_up(net)                          # once is enough
+    with autograd.record():
+        assert net(nd.ones((1, 3, 4, 4))).sum().asscalar() == 2 * 48
+    net.hybridize()
+    assert net(nd.ones((1, 3, 4, 4))).sum().asscalar() == 48
 
 
 BFLOAT16 = """
@@ -150,9 +168,9 @@ start_precision("bfloat16", amx=False)
 plain, fast = make("ours", "cifar_resnet20_v1"), make("ours", "cifar_resnet20_v1")
 for net in (plain, fast):
     net.hybridize(static_alloc=True, static_shape=True)
-speed_up(fast, data.shape)
-graph = fast._cached_graph[1]
+speed_up(fast)
 found = [results(net, data, label) for net in (plain, fast)]
+graph = fast._cached_graph[1]
 def apart(name, one):
     return float(np.linalg.norm(one[name] - expected[name]) / np.linalg.norm(expected[name]))
 names = [name for name in expected if np.abs(expected[name]).max() > 1e-6]
