@@ -20,15 +20,15 @@ import argparse
 import contextlib
 import os
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 
+from gluon_tricks.benching.net import add_torch_python, torch_python
 from gluon_tricks.benching.paired import (
     LEAST_ROUNDS,
-    ROOT,
+    Measured,
     Spread,
     Worker,
     at_least_rounds,
@@ -42,37 +42,40 @@ from gluon_tricks.errors import UserError
 from gluon_tricks.script import at_least
 
 SIDES = ("ours", "mxnet", "pytorch", "decode", "decode-1")
-HEADER = "side", "images/s (least to greatest)", "ours / side", "effective decode threads"
+HEADER = ("side", "images/s (least to greatest)", "ours / side", "effective decode threads", "CPU ms/image",
+          "side / ours")
 
 
 def main(argv):
     args = parse_args(argv)
-    missing = {"pytorch": "no torchvision; give --torch-python"} if "pytorch" in args.sides and not has_torch(args) else {}
+    missing = {"pytorch": "no torchvision; make torch installs it"} if "pytorch" in args.sides and not has_torch(args) else {}
     with contextlib.ExitStack() as stack:
         rec = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "some.rec"
         mean_bytes = copy_records(args.rec_train, rec, args.images)
         sides = {side: stack.enter_context(worker(side, rec, args)) for side in args.sides if side not in missing}
         versions = {side: one.facts["versions"] for side, one in sides.items()}
         result = paired(sides, args.rounds)
-    rows = [report_row(side, result, missing) for side in args.sides]
+        cpu_ms = Measured({side: [told["cpu_ms"] for told in one.told[-args.rounds:]] for side, one in sides.items()})
+    rows = [report_row(side, result, cpu_ms, missing) for side in args.sides]
     text = [table(HEADER, rows), "", *(f"{side}: not run, {why}" for side, why in missing.items()), *sentences(result),
             f"-j {args.num_workers}, batch {args.batch_size}, {args.images} photographs a turn of {mean_bytes / 1e3:.0f} kB "
             f"to {args.input_size} pixels, {args.rounds} rounds in turn; {machine_line(**versions.get('pytorch', {}))}"]
-    write_report(args.out, "input", "\n".join(text), images_per_s=result.rates, rounds=args.rounds, not_run=missing,
-                 num_workers=args.num_workers, batch_size=args.batch_size, images=args.images, input_size=args.input_size,
+    write_report(args.out, "input", "\n".join(text), images_per_s=result.rates, cpu_ms_per_image=cpu_ms.rates,
+                 rounds=args.rounds, not_run=missing, num_workers=args.num_workers, batch_size=args.batch_size, images=args.images, input_size=args.input_size,
                  mean_bytes=mean_bytes, side_versions=versions)
     return 0
 
 
 # --- Words ----------------------------------------------------------------------------------------------------------
 
-def report_row(side, result, missing):
-    """The cells of `HEADER`."""
+def report_row(side, result, cpu_ms, missing):
+    """The cells of `HEADER`; either ratio is above 1 where this kit is the faster one."""
     if side in missing:
-        return side, "not run", "", ""
-    ratio = result.ratio("ours", side).show(2) if "ours" in result.rates else ""
+        return side, "not run", "", "", "", ""
+    ours = "ours" in result.rates
     threads = result.ratio(side, "decode-1").show(2) if "decode-1" in result.rates else ""
-    return side, result.rate(side).show(0), ratio, threads
+    return (side, result.rate(side).show(0), result.ratio("ours", side).show(2) if ours else "", threads,
+            f"{cpu_ms.rate(side).median:.2f}", cpu_ms.ratio(side, "ours").show(2) if ours else "")
 
 
 def sentences(result):
@@ -112,12 +115,6 @@ def has_torch(args):
     return subprocess.run(words, capture_output=True).returncode == 0
 
 
-def torch_python(args):
-    """The interpreter that has PyTorch: --torch-python, what `make torch` made, or this one."""
-    made = ROOT / ".venv-torch" / "bin" / "python"
-    return args.torch_python or (made if made.exists() else sys.executable)
-
-
 def parse_args(argv):
     parser = argparse.ArgumentParser(prog="python -m gluon_tricks bench input", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -130,15 +127,14 @@ def parse_args(argv):
     parser.add_argument("--input-size", type=int, default=224, help="pixels (default 224)")
     parser.add_argument("--images", type=int, default=1280, help="images per turn (default 1280)")
     parser.add_argument("--rounds", type=int, default=LEAST_ROUNDS, help=f"turns of each side (default {LEAST_ROUNDS})")
-    parser.add_argument("--torch-python", type=Path, metavar="FILE",
-                        help="interpreter that has torch and torchvision (default .venv-torch/bin/python, or this one)")
+    add_torch_python(parser)
     parser.add_argument("--out", metavar="DIR", help="folder for input.md and input.json")
     args = parser.parse_args(argv)
     args.rec_train = args.rec_train.expanduser()
     if not args.rec_train.is_file():
         raise UserError(f"--rec-train {args.rec_train}: does not exist; make it with data_prep/imagenet.py")
     if args.torch_python and not args.torch_python.exists():
-        raise UserError(f"--torch-python {args.torch_python}: does not exist; leave the flag out to measure without PyTorch")
+        raise UserError(f"--torch-python {args.torch_python}: does not exist; make torch makes .venv-torch/bin/python")
     at_least(args, {"num_workers": 1, "batch_size": 1, "input_size": 1, "images": args.batch_size})
     at_least_rounds(args.rounds)
     return args

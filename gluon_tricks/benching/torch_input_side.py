@@ -9,6 +9,8 @@ is written out here.
 import argparse
 import io
 import json
+import multiprocessing
+import os
 import sys
 import time
 from pathlib import Path
@@ -56,9 +58,19 @@ def main():
     versions = {"torch": torch.__version__, "torchvision": torchvision.__version__, "pillow": PIL.__version__}
     print(json.dumps({"versions": versions}), flush=True)
     for _ in sys.stdin:                    # as `paired.serve`, which would bring in what this environment need not have
-        start = time.perf_counter()
+        start, used = time.perf_counter(), cpu_seconds()
         images = sum(len(labels) for _, labels in loader)
-        print(json.dumps({"rate": images / (time.perf_counter() - start)}), flush=True)
+        elapsed = time.perf_counter() - start
+        print(json.dumps({"rate": images / elapsed, "cpu_ms": 1000 * (cpu_seconds() - used) / images}), flush=True)
+
+
+def cpu_seconds():
+    """Processor time of this process and the DataLoader's."""
+    ticks = 0
+    for worker in multiprocessing.active_children():
+        fields = Path(f"/proc/{worker.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        ticks += int(fields[11]) + int(fields[12])                      # in user and in kernel mode
+    return time.process_time() + ticks / os.sysconf("SC_CLK_TCK")
 
 
 def parse_args():
