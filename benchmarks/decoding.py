@@ -3,8 +3,8 @@
     python benchmarks/decoding.py --rec-train ~/.mxnet/datasets/imagenet/rec/train.rec
     python benchmarks/decoding.py --rec-train train.rec --images 500 --rounds 5
 
-Crops are drawn by the law of the published runs, one a photograph and round, and resized. Ways of decoding take turns crop by
-crop, in one thread; times are this thread's processor time, so other programs disturb them little:
+Crops are drawn by the law of the published runs, one a photograph and round, and resized. Ways of decoding take turns crop
+by crop, in one thread; times are this thread's processor time, so other programs disturb them little:
 
     opencv    all rows, by OpenCV
     full      all rows, by simplejpeg
@@ -44,7 +44,8 @@ def main():
         for epoch in range(args.rounds):
             spent = dict.fromkeys(WAYS, 0.0)
             for position in positions.tolist():
-                one_crop(reader.read_image(position)[1], sample_generator(0, epoch, position), args.input_size, spent, changes)
+                encoded, rng = reader.read_image(position)[1], sample_generator(0, epoch, position)
+                one_crop(encoded, rng, args.input_size, spent, changes)
                 bar.update()
             for way, seconds in spent.items():
                 times[way].append(1000 * seconds / len(positions))

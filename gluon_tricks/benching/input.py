@@ -61,8 +61,8 @@ def main(argv):
             f"-j {args.num_workers}, batch {args.batch_size}, {args.images} photographs a turn of {mean_bytes / 1e3:.0f} kB "
             f"to {args.input_size} pixels, {args.rounds} rounds in turn; {machine_line(**versions.get('pytorch', {}))}"]
     write_report(args.out, "input", "\n".join(text), images_per_s=result.rates, cpu_ms_per_image=cpu_ms.rates,
-                 rounds=args.rounds, not_run=missing, num_workers=args.num_workers, batch_size=args.batch_size, images=args.images, input_size=args.input_size,
-                 mean_bytes=mean_bytes, side_versions=versions)
+                 rounds=args.rounds, not_run=missing, num_workers=args.num_workers, batch_size=args.batch_size,
+                 images=args.images, input_size=args.input_size, mean_bytes=mean_bytes, side_versions=versions)
     return 0
 
 
