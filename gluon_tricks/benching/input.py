@@ -48,7 +48,8 @@ HEADER = ("side", "images/s (least to greatest)", "ours / side", "effective deco
 
 def main(argv):
     args = parse_args(argv)
-    missing = {"pytorch": "no torchvision; make torch installs it"} if "pytorch" in args.sides and not has_torch(args) else {}
+    missing = {side: "no torchvision; make torch installs it" for side in args.sides
+               if side == "pytorch" and not has_torch(args)}
     with contextlib.ExitStack() as stack:
         rec = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "some.rec"
         mean_bytes = copy_records(args.rec_train, rec, args.images)
