@@ -6,7 +6,7 @@ from argparse import Namespace
 import pytest
 
 import train_cifar
-from gluon_tricks import auto_dtype
+from gluon_tricks import auto_dtype, script
 from gluon_tricks.auto_dtype import CANDIDATES, fastest, trial_lines, try_all, without_amx
 from gluon_tricks.errors import UserError
 
@@ -76,3 +76,14 @@ def test_auto_is_for_one_process_on_a_cpu(tmp_path, monkeypatch):
     monkeypatch.setenv("DMLC_NUM_WORKER", "2")
     with pytest.raises(UserError, match="--dtype auto: each process would try for itself"):
         train_cifar.main(flags(tmp_path, "--kvstore", "dist_sync"))
+
+
+@pytest.mark.parametrize("dtype, amx, asks", [("bfloat16", True, 1), ("bfloat16", False, 0), ("float32", True, 0)])
+def test_amx_is_asked_for_in_bfloat16_unless_it_was_slower(monkeypatch, dtype, amx, asks):
+    from mxnet.contrib import amp
+
+    asked = []
+    monkeypatch.setattr(amp, "init", lambda target: None)              # it would change this process for good
+    monkeypatch.setattr(script, "request_amx", lambda: asked.append(dtype) or False)      # refused: no error
+    script.start_precision(dtype, amx)
+    assert len(asked) == asks
