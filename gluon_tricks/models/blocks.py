@@ -76,6 +76,15 @@ class GroupNorm(HybridBlock):
         return f"GroupNorm(num_groups={self._num_groups}, eps={self._epsilon}, in_channels={self.gamma.shape[0]})"
 
 
+def concat_channels(F, *maps):
+    """Feature maps of shape (N, C_i, H, W) behind each other: (N, sum of C_i, H, W).
+
+    A fifth axis keeps oneDNN's concatenation away. In training it fails ("could not construct a sub-memory") where a
+    map's channels are no multiple of 16 and lie in blocks of 16; of five axes MXNet concatenates itself.
+    """
+    return F.squeeze(F.concat(*(F.expand_dims(each, axis=4) for each in maps), dim=1), axis=4)
+
+
 def image_norm(in_channels=3):
     """BatchNorm of the images themselves, without gamma and beta: (N, in_channels, H, W), in and out.
 

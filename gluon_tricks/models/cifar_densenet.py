@@ -10,7 +10,7 @@ from functools import partial
 from mxnet.gluon import HybridBlock, nn
 
 from gluon_tricks.errors import UserError
-from gluon_tricks.models.blocks import Classifier, GlobalMean, conv1x1, conv3x3
+from gluon_tricks.models.blocks import Classifier, GlobalMean, concat_channels, conv1x1, conv3x3
 from gluon_tricks.models.cifar_preact import activation
 
 
@@ -29,7 +29,7 @@ class DenseLayer(HybridBlock):
             self.new.add(nn.Dropout(drop_rate))
 
     def hybrid_forward(self, F, x):
-        return F.concat(x, self.new(x), dim=1)
+        return concat_channels(F, x, self.new(x))
 
 
 class CIFARDenseNet(Classifier):

@@ -9,7 +9,7 @@ from functools import partial
 
 from mxnet.gluon import HybridBlock, nn
 
-from gluon_tricks.models.blocks import Classifier, GlobalMean, conv1x1, conv3x3
+from gluon_tricks.models.blocks import Classifier, GlobalMean, concat_channels, conv1x1, conv3x3
 from gluon_tricks.models.cifar_preact import EXPANSION, activation
 
 
@@ -38,7 +38,7 @@ class PyramidBlock(HybridBlock):
         out = self.body(x)                                                              # (N, D, H/S, W/S)
         if self.new_channels:        # MXNet pads rows and columns only
             zeros = F.zeros_like(F.slice_axis(out, axis=1, begin=0, end=self.new_channels))
-            shortcut = F.concat(shortcut, zeros, dim=1)                                 # (N, D, H/S, W/S)
+            shortcut = concat_channels(F, shortcut, zeros)                              # (N, D, H/S, W/S)
         return out + shortcut
 
 

@@ -15,7 +15,7 @@ from functools import partial
 from mxnet.gluon import HybridBlock, nn
 
 from gluon_tricks.errors import UserError
-from gluon_tricks.models.blocks import Classifier, GlobalMean, conv1x1, conv3x3
+from gluon_tricks.models.blocks import Classifier, GlobalMean, concat_channels, conv1x1, conv3x3
 from gluon_tricks.models.cifar_preact import activation
 
 MODES = tuple(f"{forward}-{backward}-{level}" for forward in "SE" for backward in "SEK" for level in "IB")
@@ -95,7 +95,7 @@ class ShiftedShortcut(HybridBlock):
         x = F.relu(x)
         moved = F.pad(x, mode="constant", constant_value=0, pad_width=(0, 0, 0, 0, 1, 0, 1, 0))    # (N, C, H + 1, W + 1)
         moved = F.slice_like(moved, x, axes=(2, 3))                                                # (N, C, H, W)
-        return self.bn(F.concat(self.straight(x), self.shifted(moved), dim=1))                     # (N, D, H/S, W/S)
+        return self.bn(concat_channels(F, self.straight(x), self.shifted(moved)))                  # (N, D, H/S, W/S)
 
 
 class CIFARShakeShake(Classifier):
