@@ -59,10 +59,10 @@ def test_grey_images_are_normalised_by_published_figures():
 def test_grey_images_train(tmp_path, source):
     out = tmp_path / "rec"
     mnist.main(["--dataset", "kmnist", "--source", str(source[0]), "--out", str(out), "--subset"])
-    assert train_cifar.main(["--dataset", "kmnist", "--data-dir", str(out), "--model", "cifar_preact20",
-                             "--batch-size", "20", "--cutout", "14", "--random-erasing", "pixels", "--mix", "tile", "--num-epochs", "1", "-j", "0",
-                             "--save-dir", f"{tmp_path}/params", "--logging-dir", str(tmp_path), "--save-plot-dir",
-                             str(tmp_path), "--lr", "0.01"]) == 0
+    words = ["--dataset", "kmnist", "--data-dir", str(out), "--model", "cifar_preact20", "--batch-size", "20", "--cutout=14",
+             "--random-erasing", "pixels", "--mix", "tile", "--num-epochs", "1", "-j", "0", "--lr", "0.01",
+             "--save-dir", f"{tmp_path}/params", "--logging-dir", str(tmp_path), "--save-plot-dir", str(tmp_path)]
+    assert train_cifar.main(words) == 0
     assert (tmp_path / "train_kmnist_cifar_preact20_tile.log").exists()
     facts = json.loads(next(tmp_path.rglob("run.json")).read_text())
     assert facts["dataset"] == "kmnist" and facts["args"]["random_flip"] is False
