@@ -38,8 +38,8 @@ def main(argv=None):
     runs = {(i, seed): run_of(cell, seed, words) for i, cell in enumerate(cells) for seed in args.seeds}
     for run in runs.values():
         check(run)
-    print(f"{len(cells)} cells x {len(args.seeds)} seeds = {len(runs)} runs, {sum(run.updates for run in runs.values()):,} updates",
-          flush=True)
+    updates = sum(run.updates for run in runs.values())
+    print(f"{len(cells)} cells x {len(args.seeds)} seeds = {len(runs)} runs, {updates:,} updates", flush=True)
     if args.dry_run:
         for run in runs.values():
             print(shlex.join(["python", "train_cifar.py", *run.words]))
@@ -57,8 +57,8 @@ def train(args, cells, runs, argv, words):
     except Interrupted as stopped:
         raise UserError(f"stopped in {stopped}; the same command goes on from there") from None
     results = {key: errors_of(run, out) for key, run in runs.items() if run.is_finished(out)}
-    write_csv(out / "runs.csv", (dict(cells[i], seed=seed, last_error_pct=f"{errors[-1]:.2f}", best_error_pct=f"{min(errors):.2f}",
-                                      epochs=len(errors), folder=runs[i, seed].slug)
+    write_csv(out / "runs.csv", (dict(cells[i], seed=seed, last_error_pct=f"{errors[-1]:.2f}",
+                                      best_error_pct=f"{min(errors):.2f}", epochs=len(errors), folder=runs[i, seed].slug)
                                  for (i, seed), errors in results.items()))
     rows = summary(cells, results)
     write_csv(out / "summary.csv", rows)
@@ -118,7 +118,7 @@ def errors_of(run, out):
 
 
 def summary(cells, results):
-    """For each cell with results: its values, the number of seeds, and median, least, greatest and deviation of the errors."""
+    """For each cell with results its values, the number of seeds, and median and spread of the last errors."""
     rows = []
     for i, cell in enumerate(cells):
         last = [errors[-1] for (j, _), errors in results.items() if j == i]

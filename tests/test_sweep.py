@@ -55,8 +55,8 @@ def test_a_grid_is_trained_and_extended(tmp_path):
     second = run("--grid", "lr=0.1,0.001", "--seeds", "0")
     assert second.returncode == 0, second.stderr
     assert log.read_bytes() == before                                          # the finished run is left alone
-    rows = list(csv.DictReader(open(tmp_path / "runs.csv", encoding="utf-8")))
+    rows, cells = (list(csv.DictReader((tmp_path / f"{name}.csv").read_text().splitlines())) for name in ("runs", "summary"))
     assert [(row["lr"], row["seed"], row["epochs"]) for row in rows] == [("0.1", "0", "1"), ("0.001", "0", "1")]
-    assert len(list(csv.DictReader(open(tmp_path / "summary.csv", encoding="utf-8")))) == 2
+    assert [cell["seeds"] for cell in cells] == ["1", "1"]
     assert (tmp_path / "sweep.png").read_bytes()[:4] == b"\x89PNG"
     assert "median_error_pct" in second.stdout

@@ -65,14 +65,15 @@ def test_every_command_is_understood_and_says_what_its_row_says():
 
 def test_each_row_of_table_iii_adds_what_its_name_says():
     rows = STUDIES["follow-up-III"].rows
-    changed = [{key for key in {**a.flags, **b.flags} if a.flags.get(key) != b.flags.get(key)} for a, b in zip(rows, rows[1:])]
+    changed = [{key for key in {**a.flags, **b.flags} if a.flags.get(key) != b.flags.get(key)}
+               for a, b in zip(rows, rows[1:])]
     assert changed == [{"lr_mode", "lr_decay_epoch", "warmup_epochs"}, {"label_smoothing"},
                        {"mix", "mixup_alpha", "num_epochs"}, {"teacher", "temperature"}]
 
 
 @pytest.mark.parametrize("profile", ["smoke", "small", "full"])
 def test_every_row_has_a_command_in_every_profile(tmp_path, profile):
-    for table, row in ROWS:
+    for _, row in ROWS:
         flags, _ = smaller(row.flags, profile, 1)
         args = train_cifar.parse_args(words({key: value for key, value in flags.items() if key != "teacher"}))
         if profile == "smoke":
