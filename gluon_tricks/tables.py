@@ -13,8 +13,8 @@
 `paper` is what the paper prints, `log` the last epoch of the published log of exactly that recipe, `zoo` what GluonCV's
 documentation says of the weights made by it, `here` a run of this kit under logs/ours. Accuracies are top-1 / top-5 in
 percent; the collection prints errors. With --run, the same command given again goes on with what is unfinished; words
-after -- go to every training script. Smaller profiles: smoke is 6 epochs of 2,000 images at 32 px with small nets, small is 30 epochs of
-CIFAR-10 or of the records given. Of studies smoke is 2 epochs of the embedded images, small 15 epochs for 200.
+after -- go to every training script. Smaller profiles: smoke is 6 epochs of 2,000 images at 32 px with small nets, small is
+30 epochs of CIFAR-10 or of the records given. Of studies smoke is 2 epochs of the embedded images, small 15 epochs for 200.
 """
 
 import argparse
