@@ -63,7 +63,7 @@ def test_every_flag_trains_and_makes_a_difference(tmp_path, plain, flags):
             assert word[2:].replace("no-random", "random").replace("-", "_") in args
 
 
-@pytest.mark.parametrize("flags", [["--optimizer", "adam"], ["--optimizer", "nadam"], ["--optimizer", "adabound"],
+@pytest.mark.parametrize("flags", [*(["--optimizer", name] for name in NAMES if name != "nag"),
                                    ["--mix", "ricap", "--dual-cutout", "--random-erasing", "--augment", "follow-up"]],
                          ids=" ".join)
 def test_stopped_and_resumed_is_the_same_to_the_bit(tmp_path, flags):
