@@ -1,5 +1,7 @@
 """What a run of a study leaves: report.md with the printed figures beside ours, and a picture of the curves."""
 
+import json
+
 from gluon_tricks.files import atomic_path, atomic_write
 from gluon_tricks.log_lines import read_log
 from gluon_tricks.recipes.rows import shown
@@ -16,7 +18,7 @@ def write_study_report(table, profile, runs, failed, out, command, seconds):
     """Write `report.md` and `curves.png`; returns the report's path."""
     done = [run for run in runs if run.is_finished(out)]
     lines = [f"# {table.number}: {table.title} ({table.section})", "", f"Profile {profile}. {MEANING[profile]}", "",
-             f"    {command}", "", "| row | printed | here: error, last and best | training | seconds per epoch |",
+             f"    {command}", "", "| row | printed | here, last top-1 / top-5; best top-1 | training | seconds per epoch |",
              "| --- " * 5 + "|"]
     for run in runs:
         printed = shown(run.row) if run.row else "none"
@@ -25,9 +27,11 @@ def write_study_report(table, profile, runs, failed, out, command, seconds):
             lines.append(f"| {run.title} | {printed} | {why} | | |")
             continue
         epochs = read_log(run.log(out)).epochs
-        errors = [100 * epoch.val_err_top1 for epoch in epochs]
-        lines.append(f"| {run.title} | {printed} | {errors[-1]:.2f} %, {min(errors):.2f} % | {epochs[-1].train_metric_name} "
-                     f"{epochs[-1].train_metric:.4f} | {sum(epoch.time_s for epoch in epochs) / len(epochs):.1f} |")
+        top1 = [100 * (1 - epoch.val_err_top1) for epoch in epochs]
+        top5 = top5_pct(out / run.slug / "metrics.jsonl")
+        seconds_each = sum(epoch.time_s for epoch in epochs) / len(epochs)
+        lines.append(f"| {run.title} | {printed} | {top1[-1]:.2f} / {top5:.2f}; {max(top1):.2f} | "
+                     f"{epochs[-1].train_metric_name} {epochs[-1].train_metric:.4f} | {seconds_each:.1f} |")
     if done and plot(table, profile, done, out):
         lines += ["", "![curves](curves.png)"]
     stands = dict.fromkeys(stand for run in runs for stand in run.stands)
@@ -37,6 +41,12 @@ def write_study_report(table, profile, runs, failed, out, command, seconds):
     lines += ["", f"This sitting took {seconds / 60:.1f} minutes."]
     atomic_write(out / "report.md", "\n".join(lines) + "\n")
     return out / "report.md"
+
+
+def top5_pct(metrics):
+    """The last epoch's top-5 accuracy in percent; GluonCV's CIFAR log has no place for it."""
+    records = (json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines())
+    return 100 * (1 - [record["err_top5"] for record in records if record["kind"] == "epoch"][-1])
 
 
 def plot(table, profile, runs, out):
