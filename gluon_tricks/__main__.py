@@ -67,7 +67,7 @@ def module_of(name):
 def usage(names):
     """The text of --help."""
     lines = [f"usage: {PROG} SUBCOMMAND ...", ""]
-    lines += [f"  {name:<12}{SUBCOMMANDS[name]}" for name in names]
+    lines += [f"  {name:<11} {SUBCOMMANDS[name]}" for name in names]
     lines += ["", f"Example:  {PROG} doctor", f"Flags of one of them:  {PROG} {names[0]} --help"]
     return "\n".join(lines)
 
