@@ -13,7 +13,16 @@ from gluon_tricks import checkpoint
 from gluon_tricks.engines.sync_check import OutOfSync, check_in_sync
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import remove_leftovers
-from gluon_tricks.run_record import Metrics, NoMetrics, command, open_log, plot_history, quiet_log, write_run_json
+from gluon_tricks.run_record import (
+    Metrics,
+    NoMetrics,
+    command,
+    open_log,
+    plot_history,
+    quiet_log,
+    resident_memory,
+    write_run_json,
+)
 from gluon_tricks.training import Diverged, Progress, Stop, Stopwatch
 
 
@@ -143,6 +152,7 @@ class Run:
                     yield self
                 except Stop:
                     self._stop()
+                self.log.info(f"highest resident memory of this sitting: {resident_memory()['peak_rss_mib']:.0f} MiB")
             self.engine.close()
         except Diverged as error:
             self._say_diverged(error)
@@ -261,7 +271,7 @@ class Run:
                    **{f"err_top{k}": 1 - accuracy for k, accuracy in zip((1, 5), accuracies)},
                    **{f"ema_err_top{k}": 1 - accuracy for k, accuracy in zip((1, 5), of_average or ())},
                    **{f"loss_scale_{name}": value for name, value in progress.loss_scale.items() if name != "good_updates"},
-                   "time_s": time_s, "train_s": self._train_s, "samples_per_s": samples / self._train_s}
+                   "time_s": time_s, "train_s": self._train_s, "samples_per_s": samples / self._train_s, **resident_memory()}
         for line in self.dialect.epoch_lines(numbers, metric):
             self.log.info(line)
         if of_average:

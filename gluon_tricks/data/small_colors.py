@@ -7,9 +7,10 @@ nothing.
 
 import numpy as np
 
-from gluon_tricks.data.imagenet_augment import JITTER, PAPER, PCA_STD, jitter_color, pca_noise
+from gluon_tricks.data.imagenet_augment import JITTER, PCA_STD, change_color, color_change, pca_noise
 from gluon_tricks.randomness import COLOR, generator
 
+KINDS = ("brightness", "saturation", "hue")
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -19,6 +20,7 @@ def follow_up_colors(images, positions, seed, epoch):
     for i, (image, position) in enumerate(zip(images, positions)):
         rng = generator(seed, COLOR, epoch, int(position))
         factors = 1 + rng.uniform(-JITTER, JITTER, 3)
-        changed = jitter_color(image.astype(np.float32), range(3), factors, (PAPER[0], PAPER[2], PAPER[1]))
-        out[i] = np.clip(changed + pca_noise(rng.normal(0, PCA_STD, 3)), 0, 255).round()
+        change = color_change((0, 0, 0), range(3), factors, KINDS)        # only contrast would ask for the mean pixel
+        change[:, 3] += pca_noise(rng.normal(0, PCA_STD, 3))
+        out[i] = change_color(image, change).round()
     return out
