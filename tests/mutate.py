@@ -212,7 +212,7 @@ def copy_tree(tree):
 def run_tests(tree, guards):
     """(exit code of pytest, what it printed); stops at the first failure."""
     env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}        # a stale .pyc would hide a change of equal length
-    done = subprocess.run([sys.executable, "-m", "pytest", "-x", "-q", *guards], cwd=tree, env=env, text=True,
+    done = subprocess.run([sys.executable, "-m", "pytest", "-n0", "-x", "-q", *guards], cwd=tree, env=env, text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     return done.returncode, done.stdout
 
