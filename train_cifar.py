@@ -84,7 +84,7 @@ def main(argv=None):
 
 def build_net(args, classes, engine):
     """The net, initialised as GluonCV's CIFAR scripts do, or from --resume-from."""
-    start_precision(args.dtype, args.amx)
+    start_precision(args.dtype, args.use_amx)
     net = new_net(args, len(classes))
     if args.dtype == "float16":
         net.cast("float16")
@@ -239,7 +239,7 @@ def parse_args(argv):
     ours.add_argument("--seed", type=int, default=0, help="decides initialisation, order, augmentation, mixup (default 0)")
     ours.add_argument("--dtype", choices=("float32", "float16", "bfloat16", "auto"), default="float32",
                       help="float16 needs a GPU, bfloat16 a CPU; auto: the fastest on this CPU, by trying (default float32)")
-    ours.set_defaults(amx=True)        # where there is AMX; --dtype auto may decide against it
+    ours.set_defaults(use_amx=True)        # where there is AMX; --dtype auto may decide against it
     ours.add_argument("--lr-mode", choices=MODES, default="step", help="shape of the decay (default step)")
     ours.add_argument("--warmup-epochs", type=int, default=0, help="linear warm-up from 0 (default 0)")
     ours.add_argument("--label-smoothing", action="store_true", help="smooth the targets by 0.1")
