@@ -142,6 +142,7 @@ def write_csv(args, curves):
 
 def plot(args, curves):
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(10, 4.2), layout="constrained")
     for axes, key in zip(figure.subplots(1, 2), ("loss", "accuracy")):
@@ -150,6 +151,7 @@ def plot(args, curves):
             axes.plot(values.T, color=color, linewidth=0.8, alpha=0.5)
             axes.plot(values.mean(axis=0), color=color, linewidth=2, label=f"{side}, mean of {args.seeds} seeds")
         axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_ylabel(f"training {key}")
         axes.grid(True, linewidth=0.4, alpha=0.5)
         axes.spines[["top", "right"]].set_visible(False)
