@@ -279,6 +279,8 @@ def check_shape(shape, use_fpn):
     levels = 5 if use_fpn else 1
     if len(shape.strides) != levels:
         raise UserError(f"--strides {text(shape.strides)}: this net has {levels} feature map{'s' * (levels > 1)}")
+    if not use_fpn and shape.strides[0] not in (4, 8, 16):
+        raise UserError(f"--strides {text(shape.strides)}: is 4, 8 or 16, the stride of stage 1, 2 or 3")
     if use_fpn and len(shape.anchor_scales) != levels:
         raise UserError(f"--anchor-scales {text(shape.anchor_scales)}: give one for each of the {levels} feature maps")
     if len(shape.roi_size) != 2 or len(shape.anchor_alloc_size) != 2:

@@ -96,10 +96,11 @@ def faster_rcnn(base, classes, shape, batch_size=1, frozen_norm=True, use_fpn=Fa
 
 
 def one_map(stem, stages, shape):
-    """The parts of a detector that looks at stage 3, and with stage 4 at each region."""
+    """The parts of a detector that looks at the stage of that stride, and with the stages after it at each region."""
+    seen = {4: 1, 8: 2, 16: 3}[shape.strides[0]]
     features, top = nn.HybridSequential(), nn.HybridSequential()
-    features.add(*stem, *stages[:3])
-    top.add(stages[3])
+    features.add(*stem, *stages[:seen])
+    top.add(*stages[seen:])
     return {"features": features, "top_features": top, "strides": shape.strides[0]}
 
 
