@@ -353,20 +353,12 @@ def opening_lines(args, data, net, engine):
     lengths = sorted(set(map(data.train.batches_in, range(args.num_epochs))))
     yield (f"{batch_line(args, engine, args.emulate_gpus)}; "
            f"peak lr {args.lr:g}; {args.num_training_samples // batch} updates/epoch in the schedule, "
-           f"peak lr {args.lr:g}; {args.num_training_samples // batch} updates/epoch in the schedule, "
-           f"{' or '.join(map(str, lengths))} in the data")
            f"{' or '.join(map(str, lengths))} in the data")
     if abs(args.lr - rule) > 1e-9:
-    if abs(args.lr - rule) > 1e-9:
-        yield (f"warning: global batch {batch} ({args.batch_size} x {batch // args.batch_size}) with --lr {args.lr:g}; "
         yield (f"warning: global batch {batch} ({args.batch_size} x {batch // args.batch_size}) with --lr {args.lr:g}; "
                f"the linear rule 0.1 x {batch}/256 gives {rule:g}")
-               f"the linear rule 0.1 x {batch}/256 gives {rule:g}")
-    match = reference_of({**vars(args), "world_size": engine.world_size}, "imagenet")
-    match = reference_of({**vars(args), "world_size": engine.world_size}, "imagenet")
+    match = reference_of({**vars(args), "world_size": engine.world_size}, args.dataset)
     if match.departures:
-    if match.departures:
-        yield f"warning: departs from the published run {match.reference.name} in {', '.join(match.departures)}"
         yield f"warning: departs from the published run {match.reference.name} in {', '.join(match.departures)}"
     beside = f"; overrides: {', '.join(overrides(args))}" if overrides(args) else ""
     yield f"preset {args.preset}{beside}"

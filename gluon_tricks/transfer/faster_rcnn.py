@@ -124,7 +124,7 @@ def pyramid(base, shape, frozen_norm):
             head.add(nn.Conv2D(shape.num_box_head_conv_filters, 3, padding=1, use_bias=False), nn.BatchNorm(),
                      nn.Activation("relu"))
     head.add(nn.Dense(shape.num_box_head_dense_filters, weight_initializer=mx.init.Normal(0.01)), nn.Activation("relu"))
-    features = FPNFeatureExpander(network=base, outputs=[output.name + "_output" for output in outputs],
+    features = FPNFeatureExpander(network=base, outputs=[output.name[len(base.prefix):] for output in outputs],
                                   num_filters=[shape.num_fpn_filters] * 4, use_p6=True, no_bias=not frozen_norm)
     return {"features": features, "top_features": None, "box_features": head, "strides": shape.strides,
             "min_stage": 2, "max_stage": 6}

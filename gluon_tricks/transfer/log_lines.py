@@ -141,32 +141,36 @@ def read_transfer_log(path):
             scores[match["name"]] = float(match["value"])
             continue
         scores = None
-        for pattern in (BATCH, COST, VALIDATION, SEG_TRAIN, SEG_VAL):
-            if match := pattern.fullmatch(bare.strip() if pattern is not VALIDATION else bare):
-                found, number = match.groupdict(), int(match["epoch"])
-                if pattern is BATCH and int(found["batch"]) < 0 or pattern in (SEG_TRAIN, SEG_VAL):
-                    task = task or "segmentation"
-                else:
-                    task = task or "detection"
-                for later in [known for known in epochs if known > number]:
-                    del epochs[later]
-                epoch = epochs.setdefault(number, TransferEpoch(number))
-                if "figures" in found:
-                    epoch.figures = {**epoch.figures, **_pairs(found["figures"])}
-                if "cost" in found:
-                    epoch.cost_s = float(found["cost"])
-                if pattern is VALIDATION:
-                    scores = epoch.scores
-                if pattern is SEG_TRAIN:
-                    epoch.figures["training_loss"] = float(found["loss"])
-                if pattern is SEG_VAL:
-                    epoch.scores = {"pixAcc": float(found["pix_acc"]), "mIoU": float(found["miou"])}
-                break
+        pattern, match = _first_match(bare)
+        if match is None:
+            continue
+        task = task or ("segmentation" if pattern in (SEG_TRAIN, SEG_VAL) else "detection")
+        found, number = match.groupdict(), int(match["epoch"])
+        for later in [known for known in epochs if known > number]:
+            del epochs[later]
+        epoch = epochs.setdefault(number, TransferEpoch(number))
+        if "figures" in found:
+            epoch.figures |= _pairs(found["figures"])
+        if pattern is COST:
+            epoch.cost_s = float(found["cost"])
+        elif pattern is VALIDATION:
+            scores = epoch.scores
+        elif pattern is SEG_TRAIN:
+            epoch.figures["training_loss"] = float(found["loss"])
+        elif pattern is SEG_VAL:
+            epoch.scores = {"pixAcc": float(found["pix_acc"]), "mIoU": float(found["miou"])}
     if task is None:
         return None
     log = TransferLog(Path(path), task, args, [])
     log.epochs = [epoch for _, epoch in sorted(epochs.items()) if log.main in epoch.scores]
     return log
+
+
+def _first_match(text):
+    for pattern in (BATCH, COST, VALIDATION, SEG_TRAIN, SEG_VAL):
+        if match := pattern.fullmatch(text.strip()):
+            return pattern, match
+    return None, None
 
 
 def _pairs(text):

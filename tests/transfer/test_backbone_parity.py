@@ -42,16 +42,19 @@ def close(ours, theirs):
         np.testing.assert_allclose(one, other, atol=1e-5 * max(1.0, np.abs(other).max()), rtol=0)
 
 
-@pytest.mark.parametrize("ours, theirs", [("resnet50", "resnet50"), ("resnet50_v1s", "resnet50")])
+@pytest.mark.parametrize("ours, theirs", [("resnet50_v1s", "resnet50")])
 def test_fcn_equals_gluoncvs_on_the_same_weights(ours, theirs, tmp_path):
     published = gluoncv.model_zoo.FCN(5, backbone=theirs, aux=True, pretrained_base=False, crop_size=64)
     for param in published.collect_params().values():
         if param._data is None:
             param.initialize()
+    published(images(64))
     base = base_network("--backbone", ours, dilated=True)
     start_base(base, ours)
     net = scenes.fcn(base, 5, aux=True)
     scenes.prepare(net, ENGINE, 64)
+    for param in published.collect_params(".*weight").values():      # its own start makes outputs of 0 at this size
+        param.initialize(mx.init.MSRAPrelu(), force_reinit=True)
     give(published, net, tmp_path)
     answers = net(images(64, 2)), published(images(64, 2))
     assert np.abs(answers[1][0].asnumpy()).max() > 0.01
@@ -60,7 +63,7 @@ def test_fcn_equals_gluoncvs_on_the_same_weights(ours, theirs, tmp_path):
     close(net(images(64, 2)), answers[1])
 
 
-@pytest.mark.parametrize("name", ["resnet18_v1b", "resnet34_v1b", "resnet50_v1d", "resnet50_v1c"])
+@pytest.mark.parametrize("name", ["resnet18_v1b", "resnet50_v1d"])
 def test_dilated_stages_equal_gluoncvs(name, tmp_path):
     published = gluoncv.model_zoo.get_model(name, pretrained=False, dilated=True)
     published.initialize(mx.init.MSRAPrelu())
@@ -78,14 +81,14 @@ def test_dilated_stages_equal_gluoncvs(name, tmp_path):
     close(maps[:1], maps[1:])
 
 
-@pytest.mark.parametrize("official, name", [("faster_rcnn_resnet50_v1b_voc", "resnet50_v1b")])
-def test_faster_rcnn_equals_gluoncvs_on_the_same_weights(official, name, tmp_path):
+def test_faster_rcnn_equals_gluoncvs_on_the_same_weights(tmp_path):
     """The published model, but for fewer proposals: boxes, scores, and which parameters learn."""
+    official, name = "faster_rcnn_resnet50_v1b_voc", "resnet50_v1b"
     published = gluoncv.model_zoo.get_model(official, pretrained=False, pretrained_base=False)
     published.rpn._test_post_nms = published._rpn_test_post_nms = 8
     for param in published.collect_params().values():
         if param._data is None:
-            param.initialize(mx.init.MSRAPrelu())
+            param.initialize()
     published(images(64))
     published.target_generator.collect_params()
     base = base_network("--network", name, frozen_norm=True)
@@ -104,7 +107,7 @@ def test_faster_rcnn_equals_gluoncvs_on_the_same_weights(official, name, tmp_pat
     assert learns == {names[key] for key, param in wanted.items() if param.grad_req != "null"}
 
 
-@pytest.mark.parametrize("name", ["resnet18_v1", "resnet18_v1b", "resnet50_v1d"])
+@pytest.mark.parametrize("name", ["resnet18_v1", "resnet50_v1d"])
 def test_losses_equal_gluoncvs_training_task(name):
     from gluoncv.model_zoo.rcnn.faster_rcnn.data_parallel import ForwardBackwardTask
     from mxnet import autograd
