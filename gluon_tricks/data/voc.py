@@ -50,7 +50,7 @@ def parse_annotation(content, where):
         if not name:
             raise UserError(f"{where}: object {number} has no name")
         box = [_number(item, f"bndbox/{side}", where) - 1 for side in ("xmin", "ymin", "xmax", "ymax")]
-        if not (0 <= box[0] < box[2] <= width and 0 <= box[1] < box[3] <= height):
+        if not (0 <= box[0] < box[2] < width and 0 <= box[1] < box[3] < height):
             corners = ", ".join(f"{value + 1:g}" for value in box)
             raise UserError(f"{where}: the box ({corners}) of object {number}, {name}, is not inside the image of {width} x "
                             f"{height} pixels")
