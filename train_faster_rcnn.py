@@ -1,7 +1,8 @@
 """Train Faster R-CNN as GluonCV's train_faster_rcnn.py does, on any ResNet of this kit.
 
-    python train_faster_rcnn.py --network resnet18_v1b --synthetic --gpus '' --batch-size 2 --epochs 1 --no-pretrained-base \\
-        --image-short 128 --rpn-train-post-nms 100 --rpn-test-post-nms 50 --rpn-channel 64 --rcnn-num-samples 16
+    python train_faster_rcnn.py --network resnet18_v1b --synthetic --gpus '' --batch-size 2 --epochs 1 \\
+        --no-pretrained-base --image-short 128 --rpn-train-post-nms 100 --rpn-test-post-nms 50 --rpn-channel 64 \\
+        --rcnn-num-samples 16
     python train_faster_rcnn.py --network resnet50_v1b --gpus 0,1,2,3 --batch-size 4
     python train_faster_rcnn.py --backbone resnet50_v1d --backbone-params params/imagenet-resnet50_v1d-119.params \\
         --gpus 0,1,2,3,4,5,6,7 --batch-size 8 --lr 0.002 --lr-warmup 1000 --epochs 30 --lr-decay-epoch 20,26
@@ -58,8 +59,8 @@ def main(argv=None):
     train_data = training_loader(train_set, net, args.batch_size, engine, args.seed, args.num_workers, mixed_epochs(args))
     if args.start_epoch and not run.resumed:
         run.progress.epoch, run.progress.num_update = args.start_epoch, args.start_epoch * train_data.batches_per_epoch
-    run.open(net, trainer, header(shown(args), engine), [base, *opening(args, train_set, val_set, engine)], DetectionDialect,
-             args.epochs, train_data.batches_in, checkpoint_period=args.checkpoint_period, save_period=args.save_interval,
+    run.open(net, trainer, header(shown(args), engine), [base, *opening(args, train_set, val_set, engine), *trained_names(args, net)],
+             DetectionDialect, args.epochs, train_data.batches_in, checkpoint_period=args.checkpoint_period, save_period=args.save_interval,
              log_interval=args.log_interval, max_updates=args.max_updates, check_sync=args.check_sync, resumes_anywhere=True)
     with run.sitting():
         while run.progress.epoch < args.epochs:
@@ -97,6 +98,13 @@ def build_net(args, classes, engine):
     net = faster_rcnn(base, classes, args.shape, args.batch_size // len(engine.ctx), frozen, args.use_fpn)
     prepare(net, engine)
     return net, start_params(args, net, engine) or said
+
+
+def trained_names(args, net):
+    """With --verbose, a line on which parameters learn."""
+    if args.verbose:
+        yield "trained: " + ", ".join(name for name, param in net._collect_params_with_prefix().items()
+                                      if param.grad_req != "null")
 
 
 def compile_net(args, net):
@@ -175,14 +183,15 @@ def parse_args(argv=None):
     model.add_argument("--disable-hybridization", action="store_true", help="stay imperative")
     model.add_argument("--static-alloc", action="store_true", help="hybridize with static_alloc")
     train = parser.add_argument_group("Training")
-    train.add_argument("--batch-size", type=int, default=1, help="images per update over all devices of a process (default 1)")
+    train.add_argument("--batch-size", type=int, default=1, help="images per update over all devices of a process "
+                       "(default 1)")
     train.add_argument("--gpus", default="0", help="GPU ids with commas; '' is the CPU (default 0)")
     train.add_argument("--epochs", default="", help="passes over the data (default 20)")
     train.add_argument("--lr", default="", help="learning rate (default 0.001)")
     train.add_argument("--lr-decay", type=float, default=0.1, help="factor of one step (default 0.1)")
     train.add_argument("--lr-decay-epoch", default="", help="epochs to step at (default 14,20)")
     train.add_argument("--lr-warmup", default="", help="updates of linear warm-up, in the first epoch (default -1: none)")
-    train.add_argument("--lr-warmup-factor", type=float, default=1 / 3, help="share of the rate it starts from (default 1/3)")
+    train.add_argument("--lr-warmup-factor", type=float, default=1 / 3, help="share of the rate at its start (default 1/3)")
     train.add_argument("--momentum", type=float, default=0.9, help="SGD momentum (default 0.9)")
     train.add_argument("--wd", default="", help="weight decay (default 5e-4)")
     train.add_argument("--mixup", action="store_true", help="mix images half and half, loss times 0.5")
@@ -203,8 +212,8 @@ def parse_args(argv=None):
     files.add_argument("--val-interval", type=int, default=1, help="epochs between validations (default 1)")
     files.add_argument("--seed", type=int, default=233, help="decides everything drawn (default 233)")
     files.add_argument("--verbose", action="store_true", help="log the names of trained parameters")
-    net = parser.add_argument_group("Numbers of the net (GluonCV: after custom-model, which is the FPN; defaults in brackets: "
-                                    "plain, FPN)")
+    net = parser.add_argument_group("Numbers of the net (GluonCV: after custom-model, which is the FPN; in brackets the "
+                                    "defaults: plain, FPN)")
     for name, kind in KINDS.items():
         plain, pyramid = (text(getattr(shape, name)) for shape in (VOC, FPN))
         default = plain if plain == pyramid else f"{plain}, {pyramid}"
@@ -213,10 +222,10 @@ def parse_args(argv=None):
     net.add_argument("--no-pretrained-base", dest="pretrained_base", action="store_false",
                      help="draw the base instead of loading the zoo's weights")
     ours = parser.add_argument_group("Not in GluonCV")
-    ours.add_argument("--backbone-params", metavar="FILE", default="", help="weights of the base: any .params of a classifier")
+    ours.add_argument("--backbone-params", metavar="FILE", default="", help="weights of the base: a classifier's .params")
     ours.add_argument("--init", choices=("gluoncv", "horovod", "paper"), default="gluoncv", help="how a base is drawn")
-    ours.add_argument("--data-dir", default="~/.mxnet/datasets/voc", help="holds VOC2007, VOC2012 (default: GluonCV's folder)")
-    ours.add_argument("--train-splits", default="2007_trainval,2012_trainval", help="(default 2007_trainval,2012_trainval)")
+    ours.add_argument("--data-dir", default="~/.mxnet/datasets/voc", help="with VOC2007, VOC2012 (default: GluonCV's)")
+    ours.add_argument("--train-splits", default="2007_trainval,2012_trainval", help="(default %(default)s)")
     ours.add_argument("--val-splits", default="2007_test", help="(default 2007_test)")
     ours.add_argument("--iou-thresh", type=float, default=0.5, help="overlap that counts as found (default 0.5)")
     ours.add_argument("--clip-gradient", type=float, default=0.0, help="clip each gradient element (default: no)")

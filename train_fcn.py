@@ -193,7 +193,7 @@ def parse_args(argv=None):
     files.add_argument("--model-zoo", help="not done here")
     files.add_argument("--pretrained", action="store_true", help="not done here")
     ours = parser.add_argument_group("Not in GluonCV")
-    ours.add_argument("--backbone-params", metavar="FILE", default="", help="weights of the base: any .params of a classifier")
+    ours.add_argument("--backbone-params", metavar="FILE", default="", help="weights of the base: a classifier's .params")
     ours.add_argument("--no-pretrained-base", dest="pretrained_base", action="store_false",
                       help="draw the base instead of loading the zoo's weights")
     ours.add_argument("--init", choices=("gluoncv", "horovod", "paper"), default="gluoncv", help="how a base is drawn")
@@ -214,11 +214,11 @@ def parse_args(argv=None):
 
 def check_args(args):
     """Everything that can be wrong with a value by itself, before anything is opened."""
-    for flag, ok in (("--model", args.model == "fcn"), ("--model-zoo", not args.model_zoo), ("--pretrained", not args.pretrained),
-                     ("--dtype", args.dtype == "float32")):
-        if not ok:
-            raise UserError(f"{flag} {getattr(args, flag[2:].replace('-', '_'))}: is not done here; train_fcn.py trains an FCN "
-                            f"in float32")
+    for name, done in (("model", args.model == "fcn"), ("model_zoo", not args.model_zoo),
+                       ("pretrained", not args.pretrained), ("dtype", args.dtype == "float32")):
+        if not done:
+            raise UserError(f"--{name.replace('_', '-')} {getattr(args, name)}: is not done here; train_fcn.py trains an FCN in "
+                            f"float32")
     if args.dataset == "folder" and not args.synthetic and (args.classes or 0) < 2:
         raise UserError(f"--classes {args.classes}: --dataset folder needs the number of classes, at least 2")
     check_numbers(args, {"batch_size": 1, "epochs": 1, "workers": 0, "start_epoch": 0, "log_interval": 0, "seed": 0,

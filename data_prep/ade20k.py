@@ -29,8 +29,8 @@ from gluon_tricks.files import atomic_write, make_folder, only_writer
 NAME = "ADEChallengeData2016"
 PUBLISHED_SHA1 = "219e1696abb36c8ba3a3afe7fb2f4b4606a897c7"
 PUBLISHED_COUNTS = {"training": 20210, "validation": 2000}
-LAYOUT = re.compile(rf"(?:{NAME}/)?((?:images/(?:training|validation)/[^/]+\.jpg)|(?:annotations/(?:training|validation)/[^/]+"
-                    r"\.png)|objectInfo150\.txt|sceneCategories\.txt)")
+LAYOUT = re.compile(rf"(?:{NAME}/)?(images/(?:training|validation)/[^/]+\.jpg|annotations/(?:training|validation)/[^/]+\.png"
+                    r"|objectInfo150\.txt|sceneCategories\.txt)")
 
 
 def main(argv=None):
@@ -43,7 +43,8 @@ def main(argv=None):
             check_digest("--archive", archive, PUBLISHED_SHA1, "sha1")
         if not unpack(zip_members("--archive", archive), out / NAME, place_of, archive.name):
             raise UserError(f"--archive {archive}: holds nothing in the layout of {NAME}.zip (images/training/...)")
-        counts = {name: check_split(out / NAME, split, name) for name, split in (("training", "train"), ("validation", "val"))}
+        counts = {name: check_split(out / NAME, split, name)
+                  for name, split in (("training", "train"), ("validation", "val"))}
         check_counts(counts, args.subset)
         paths = [path for path in (out / NAME).rglob("*") if path.is_file()]
         manifest = {"version": gluon_tricks.__version__, "source": archive.name, "splits": counts, "files": len(paths),
@@ -87,7 +88,7 @@ def check_counts(counts, subset):
     for name, found in counts.items():
         if found["images"] != PUBLISHED_COUNTS[name] and not subset:
             raise UserError(f"{name}: {found['images']} images, published {PUBLISHED_COUNTS[name]}; is the download complete? "
-                            f"Give --subset if this is meant")
+                            "Give --subset if this is meant")
 
 
 def parse_args(argv):

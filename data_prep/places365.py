@@ -55,7 +55,8 @@ def main(argv=None):
             return imagenet.already_prepared(out, "places365")
         imagenet.check_space(out, splits, journal, args)
         sources = imagenet.hash_sources(args, splits, journal, PUBLISHED_MD5, {"--file-lists": Path(args.file_lists)})
-        packed = {name: imagenet.pack(name, images, classes, journal, args, PUBLISHED_COUNTS) for name, images in splits.items()}
+        packed = {name: imagenet.pack(name, images, classes, journal, args, PUBLISHED_COUNTS)
+                  for name, images in splits.items()}
         manifest = Manifest("places365", classes, sources, packed, gluon_tricks.__version__,
                             subset="given as a subset, counts not checked" if args.subset else "", options=journal.request)
         write_manifest(out, manifest)

@@ -9,8 +9,8 @@ the run's own arguments (model, mixup, data set); where the run departs from its
 held against a band around the published curve (see gluon_tricks/bands.py), and the last line is the verdict. Known
 mistakes that the log shows the signs of (gluon_tricks/diagnosis.py) are named before it.
 
-Logs of train_faster_rcnn.py are put beside the two that GluonCV published on VOC, epoch by epoch, without a verdict; those of
-train_fcn.py are only listed.
+Logs of train_faster_rcnn.py are put beside the two that GluonCV published on VOC, epoch by epoch, without a verdict; those
+of train_fcn.py are only listed.
 
 Exit code: 0 inside the band, 1 outside, 2 no answer (the file is unusable, or there is no published log of such a run).
 """

@@ -254,7 +254,8 @@ class Run:
             notes.append("validation of the averaged parameters: "
                          + " ".join(f"ema-err-top{k}={1 - accuracy:.6f}" for k, accuracy in zip((1, 5), of_average)))
         if progress.loss_scale:
-            notes.append(f"loss scale {progress.loss_scale['scale']:g}, {progress.loss_scale['skipped']} updates left out so far")
+            notes.append(f"loss scale {progress.loss_scale['scale']:g}, "
+                         f"{progress.loss_scale['skipped']} updates left out so far")
         row = {"train": progress.train_metric, "train_metric": self.facts["train_metric"]}
         self._close_epoch(accuracies[0], scores, row, notes)
 

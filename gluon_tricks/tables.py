@@ -74,7 +74,8 @@ def contents():
         commands = sum(row.flags is not None for row in table.rows)
         yield f"  {table.number:<10} {table.title} ({table.section}), {len(table.rows)} rows, {commands} with a command"
     for table in transfer_tables().values():
-        yield f"  {table.number:<10} {table.title} ({table.section}), {len(table.rows)} rows, {len(table.rows)} with a command"
+        count = len(table.rows)
+        yield f"  {table.number:<10} {table.title} ({table.section}), {count} rows, {count} with a command"
     yield f"  {'published':<10} GluonCV's published runs, {len(catalogue())}"
     yield ""
     yield "Its rows:  python -m gluon_tricks tables 4"

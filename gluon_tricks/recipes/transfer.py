@@ -65,8 +65,8 @@ def transfer_tables():
     table_8 = TransferTable(8, "Faster R-CNN on Pascal VOC with these bases", "§6.1", "mAP", tuple(
         (name, figure, _on_base(flags, "train_faster_rcnn.py", DETECTION))
         for (name, flags), figure in zip(_bases(), detection)),
-        ("log is the last epoch of GluonCV's log with the base ResNet-50-B; that base is the zoo's, trained with cosine decay "
-         "and label smoothing, so it is near the first row and not of it.",
+        ("log is the last epoch of GluonCV's log with the base ResNet-50-B; that base is the zoo's, trained with cosine "
+         "decay and label smoothing, so it is near the first row and not of it.",
          "The paper names a linear warm-up and a long schedule without figures; 1000 updates and 30 epochs are this kit's "
          "choice."))
     scenes = ("78.08, 37.05", "78.88, 38.88", "79.25, 39.33", "78.64, 38.75", "78.97, 38.90", "78.47, 37.99", "78.72, 38.40")

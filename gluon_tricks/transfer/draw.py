@@ -24,7 +24,8 @@ def draw_boxes(path, dataset, found, classes, threshold=0.5, shown=SHOWN, scale=
         image = image.asnumpy()[..., ::-1]
         factor = scale or max(1.0, 400 / max(image.shape[:2]))
         truth = [(row[:4], HARD if row[5] else TRUTH, classes[int(row[4])]) for row in label]
-        answers = [(row[2:6], FOUND, f"{classes[int(row[0])]} {row[1]:.2f}") for row in found[position] if row[1] >= threshold]
+        answers = [(row[2:6], FOUND, f"{classes[int(row[0])]} {row[1]:.2f}")
+                   for row in found[position] if row[1] >= threshold]
         tiles.append(np.hstack([_with_boxes(image, boxes, factor) for boxes in (truth, answers)]))
     write_png(path, stacked(tiles))
 

@@ -22,10 +22,10 @@ NUMBER = r"-?(?:\d+\.\d+(?:e[-+]?\d+)?|inf|nan)"
 
 BATCH = re.compile(rf"\[Epoch (?P<epoch>\d+)\]\[Batch (?P<batch>\d+)\], Speed: (?P<speed>{NUMBER}) samples/sec, "
                    rf"(?P<figures>\w+={NUMBER}(?:,\w+={NUMBER})*)")
-COST = re.compile(rf"\[Epoch (?P<epoch>\d+)\] Training cost: (?P<cost>{NUMBER}), (?P<figures>\w+={NUMBER}(?:,\w+={NUMBER})*)")
+COST = re.compile(rf"\[Epoch (?P<epoch>\d+)\] Training cost: (?P<cost>{NUMBER}), "
+                  rf"(?P<figures>\w+={NUMBER}(?:,\w+={NUMBER})*)")
 VALIDATION = re.compile(r"\[Epoch (?P<epoch>\d+)\] Validation:\s*")
 SCORE = re.compile(rf"(?P<name>[^=\s][^=]*)=(?P<value>{NUMBER})")
-RATE = re.compile(rf"\[Epoch (?P<epoch>\d+)(?: Iteration \d+)?\] Set learning rate to (?P<value>{NUMBER})")
 SEG_TRAIN = re.compile(rf"Epoch (?P<epoch>\d+) iteration (?P<batch>\d+)/\d+: training loss (?P<loss>{NUMBER})")
 SEG_VAL = re.compile(rf"Epoch (?P<epoch>\d+) validation pixAcc: (?P<pix_acc>{NUMBER}), mIoU: (?P<miou>{NUMBER})")
 
@@ -39,8 +39,8 @@ class DetectionDialect:
 
     @staticmethod
     def interval_lines(numbers, metric):
-        yield (f"[Epoch {numbers['epoch']}][Batch {numbers['batch'] - 1}], Speed: {numbers['samples_per_s']:.3f} samples/sec, "
-               + figures_text(numbers))
+        yield (f"[Epoch {numbers['epoch']}][Batch {numbers['batch'] - 1}], Speed: {numbers['samples_per_s']:.3f} "
+               f"samples/sec, " + figures_text(numbers))
 
     @staticmethod
     def epoch_lines(numbers, metric):

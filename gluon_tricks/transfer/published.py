@@ -97,8 +97,8 @@ def side_by_side(log, name=None):
         return lines, f"verdict: none: no epoch in common with {reference['name']}"
     epoch = common[-1]
     apart = 100 * (epoch.scores["mAP"] - curve[epoch.epoch]["mAP"])
-    return lines, (f"verdict: none: {apart:+.2f} points mAP at epoch {epoch.epoch} beside {reference['name']}; one published "
-                   f"run has no band")
+    return lines, (f"verdict: none: {apart:+.2f} points mAP at epoch {epoch.epoch} beside {reference['name']}; one "
+                   f"published run has no band")
 
 
 def _percent(value):

@@ -32,7 +32,8 @@ class TransferRun(Run):
         checked = [row for row in history if row["validated"]]
         names = [name for name in (checked[-1] if checked else {}) if name in LABELS]
         for name in names:
-            scores.plot([row["epoch"] for row in checked], [row.get(name) for row in checked], marker=".", label=LABELS[name])
+            scores.plot([row["epoch"] for row in checked], [row.get(name) for row in checked], marker=".",
+                        label=LABELS[name])
         scores.set(xlabel="epoch", ylabel="validation", ylim=(0, 1), title=title)
         epochs = [row["epoch"] for row in history]
         losses.plot(epochs, [row["loss"] for row in history], color="tab:blue", label="training loss")

@@ -16,7 +16,7 @@ def detection_schedule(lr, factor, decay_epochs, updates_per_epoch, warmup_updat
     def rate(num_update):
         epoch, batch = divmod(num_update, updates_per_epoch)
         now = lr * factor ** sum(epoch >= step for step in decay_epochs)
-        if epoch == 0 and 0 < warmup_updates and batch <= warmup_updates:
+        if epoch == 0 and warmup_updates > 0 and batch <= warmup_updates:
             done = batch / warmup_updates
             now *= warmup_factor * (1 - done) + done
         return now

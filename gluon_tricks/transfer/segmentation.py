@@ -43,7 +43,8 @@ def validation_crop(crop_size):
     """GluonCV's validation: the shorter side to `crop_size`, then the centre."""
     def transform(image, mask):
         width, height = image.size
-        size = (int(width * crop_size / height), crop_size) if width > height else (crop_size, int(height * crop_size / width))
+        wide = width > height
+        size = (int(width * crop_size / height), crop_size) if wide else (crop_size, int(height * crop_size / width))
         image, mask = image.resize(size, Image.BILINEAR), mask.resize(size, Image.NEAREST)
         left, top = (int(round((side - crop_size) / 2)) for side in size)
         box = (left, top, left + crop_size, top + crop_size)

@@ -112,7 +112,8 @@ def test_faults_are_named_and_refused(tmp_path, files, says):
     assert not (tmp_path / "voc" / "manifest.json").exists()
 
 
-@pytest.mark.parametrize("name", ["../evil.xml", "VOCdevkit/../../VOC2007/Annotations/1.xml", "/etc/VOC2007/Annotations/1.xml"])
+@pytest.mark.parametrize("name", ["../evil.xml", "VOCdevkit/../../VOC2007/Annotations/1.xml",
+                                  "/etc/VOC2007/Annotations/1.xml"])
 def test_members_that_lead_out_are_refused(tmp_path, name):
     with pytest.raises(UserError, match="points out of the archive"):
         prepare(tmp_path, {**sound(), name: b"x"})

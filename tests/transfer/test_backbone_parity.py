@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 from mxnet import nd
 
-gluoncv = pytest.importorskip("gluoncv")
-
 from gluon_tricks.engines.single import SingleProcess
 from gluon_tricks.errors import UserError
 from gluon_tricks.transfer import faster_rcnn as detector
 from gluon_tricks.transfer import fcn as scenes
 from gluon_tricks.transfer.backbone import base_network, start_base
+
+gluoncv = pytest.importorskip("gluoncv")
 
 ENGINE = SingleProcess([mx.cpu()])
 SMALL = dict(image_short=64, rpn_channel=16, rpn_train_post_nms=20, rpn_test_post_nms=8, rcnn_num_samples=8,
@@ -124,11 +124,13 @@ def test_losses_equal_gluoncvs_training_task(name):
     mask = np.repeat((cls == 1)[..., None], 4, axis=2)
     batch = [nd.array(a) for a in (images(64, 2).asnumpy(), label, cls, rng.normal(size=(2, anchors, 4)) * mask, mask)]
     losses = {}
-    task = ForwardBackwardTask(net, None, *[getattr(detector.Losses(net), kind) for kind in
-                                            ("rpn_cls", "rpn_box", "rcnn_cls", "rcnn_box")], mix_ratio=0.5, amp_enabled=False)
+    kinds = ("rpn_cls", "rpn_box", "rcnn_cls", "rcnn_box")
+    task = ForwardBackwardTask(net, None, *[getattr(detector.Losses(net), kind) for kind in kinds], mix_ratio=0.5,
+                               amp_enabled=False)
     mx.random.seed(5)
     theirs = task.forward_backward(batch)
-    gradients = {key: param.grad().asnumpy().copy() for key, param in net.collect_params().items() if param.grad_req != "null"}
+    params = net.collect_params()
+    gradients = {key: param.grad().asnumpy().copy() for key, param in params.items() if param.grad_req != "null"}
     mx.random.seed(5)
     with autograd.record():
         loss, losses = detector.Losses(net)(*batch, weight=0.5)
@@ -143,7 +145,7 @@ def test_losses_equal_gluoncvs_training_task(name):
         np.testing.assert_allclose(total.asscalar() / count.asscalar(), metric.get()[1], rtol=1e-5, err_msg=figure)
     assert gradients
     for key, value in gradients.items():
-        np.testing.assert_allclose(net.collect_params()[key].grad().asnumpy(), value, atol=1e-5 * max(1, np.abs(value).max()))
+        np.testing.assert_allclose(params[key].grad().asnumpy(), value, atol=1e-5 * max(1, np.abs(value).max()))
 
 
 def test_feature_pyramid_has_five_maps():

@@ -16,7 +16,6 @@ from gluon_tricks.transfer.loader import EpochLoader, Seeded, parts
 from gluon_tricks.transfer.schedule import detection_schedule, segmentation_schedule
 from gluon_tricks.transfer.segmentation import normalised, shown, training_crop, validation_crop
 
-
 # --- order and randomness -----------------------------------------------------------------------------------------
 
 class Numbers:
@@ -188,4 +187,5 @@ def test_segmentation_rates_are_gluoncvs():
 def test_colours_differ_and_tiles_fit():
     assert len({tuple(color) for color in palette(150)}) == 150
     assert spread(50, 6) == [0, 9, 19, 29, 39, 49] and spread(2, 6) == [0, 1]
-    assert stacked([np.zeros((4, 5, 3), np.uint8), np.zeros((6, 3, 3), np.uint8), np.zeros((2, 2, 3), np.uint8)]).shape == (12, 10, 3)
+    tiles = [np.zeros((*size, 3), np.uint8) for size in ((4, 5), (6, 3), (2, 2))]
+    assert stacked(tiles).shape == (12, 10, 3)

@@ -13,19 +13,19 @@ from gluon_tricks.transfer.published import published_transfer
 
 # Of faster_rcnn_resnet50_v1b_voc_train.log, shortened
 DETECTION = """\
-Namespace(batch_size=4, dataset='voc', epochs=20, gpus='0,1,2,3', log_interval=100, lr=0.001, network='resnet50_v1b', wd=0.0005)
+Namespace(batch_size=4, dataset='voc', epochs=20, gpus='0,1,2,3', lr=0.001, network='resnet50_v1b', wd=0.0005)
 Start training from [Epoch 0]
-[Epoch 0][Batch 99], Speed: 11.735 samples/sec, RPN_Conf=0.655,RPN_SmoothL1=0.050,RCNN_CrossEntropy=0.773,RCNN_SmoothL1=0.345,\
-RPNAcc=0.877,RPNL1Loss=0.392,RCNNAcc=0.845,RCNNL1Loss=2.392
+[Epoch 0][Batch 99], Speed: 11.735 samples/sec, RPN_Conf=0.655,RPN_SmoothL1=0.050,RCNN_CrossEntropy=0.773,\
+RCNN_SmoothL1=0.345,RPNAcc=0.877,RPNL1Loss=0.392,RCNNAcc=0.845,RCNNL1Loss=2.392
 [Epoch 0] Training cost: 1312.133, RPN_Conf=0.139,RPN_SmoothL1=0.047,RCNN_CrossEntropy=0.316,RCNN_SmoothL1=0.359
-[Epoch 0] Validation: 
+[Epoch 0] Validation:\x20
 aeroplane=0.5
 bicycle=nan
 mAP=0.40289797
 [Epoch 0] mAP 0.40289797 higher than current best [0] saving to faster_rcnn_resnet50_v1b_voc_best.params
 [Epoch 1] Set learning rate to 0.0001
 [Epoch 1] Training cost: 1319.984, RPN_Conf=0.094,RPN_SmoothL1=0.042,RCNN_CrossEntropy=0.245,RCNN_SmoothL1=0.288
-[Epoch 1] Validation: 
+[Epoch 1] Validation:\x20
 aeroplane=0.6
 mAP=0.56368908
 """
@@ -68,8 +68,8 @@ def test_other_logs_are_none_of_these(tmp_path):
 def test_lines_that_we_write_are_read_back(tmp_path):
     losses = dict(zip(("RPN_Conf", "RPN_SmoothL1", "RCNN_CrossEntropy", "RCNN_SmoothL1", "RPNAcc", "RPNL1Loss", "RCNNAcc",
                        "RCNNL1Loss"), (0.655, 0.05, 0.773, 0.345, 0.877, 0.392, 0.845, 2.392)))
-    numbers = {"epoch": 0, "batch": 100, "samples_per_s": 11.735, "train_s": 3.5, "map_voc07": 0.25, "classes": {"cell": 0.25},
-               **losses}
+    numbers = {"epoch": 0, "batch": 100, "samples_per_s": 11.735, "train_s": 3.5, "map_voc07": 0.25,
+               "classes": {"cell": 0.25}, **losses}
     lines = [*DetectionDialect.interval_lines(numbers, ""), *DetectionDialect.epoch_lines(numbers, "")]
     assert lines[0] == DETECTION.splitlines()[2]                     # batch 100 is number 99
     log = read(tmp_path, "\n".join(lines) + "\n")
