@@ -59,9 +59,10 @@ def main(argv=None):
     train_data = training_loader(train_set, net, args.batch_size, engine, args.seed, args.num_workers, mixed_epochs(args))
     if args.start_epoch and not run.resumed:
         run.progress.epoch, run.progress.num_update = args.start_epoch, args.start_epoch * train_data.batches_per_epoch
-    run.open(net, trainer, header(shown(args), engine), [base, *opening(args, train_set, val_set, engine), *trained_names(args, net)],
-             DetectionDialect, args.epochs, train_data.batches_in, checkpoint_period=args.checkpoint_period, save_period=args.save_interval,
-             log_interval=args.log_interval, max_updates=args.max_updates, check_sync=args.check_sync, resumes_anywhere=True)
+    lines = [base, *opening(args, train_set, val_set, engine), *trained_names(args, net)]
+    run.open(net, trainer, header(shown(args), engine), lines, DetectionDialect, args.epochs, train_data.batches_in,
+             checkpoint_period=args.checkpoint_period, save_period=args.save_interval, log_interval=args.log_interval,
+             max_updates=args.max_updates, check_sync=args.check_sync, resumes_anywhere=True)
     with run.sitting():
         while run.progress.epoch < args.epochs:
             epoch = run.progress.epoch

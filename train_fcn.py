@@ -217,8 +217,8 @@ def check_args(args):
     for name, done in (("model", args.model == "fcn"), ("model_zoo", not args.model_zoo),
                        ("pretrained", not args.pretrained), ("dtype", args.dtype == "float32")):
         if not done:
-            raise UserError(f"--{name.replace('_', '-')} {getattr(args, name)}: is not done here; train_fcn.py trains an FCN in "
-                            f"float32")
+            raise UserError(f"--{name.replace('_', '-')} {getattr(args, name)}: is not done here; train_fcn.py trains an FCN "
+                            f"in float32")
     if args.dataset == "folder" and not args.synthetic and (args.classes or 0) < 2:
         raise UserError(f"--classes {args.classes}: --dataset folder needs the number of classes, at least 2")
     check_numbers(args, {"batch_size": 1, "epochs": 1, "workers": 0, "start_epoch": 0, "log_interval": 0, "seed": 0,

@@ -87,8 +87,8 @@ def check_counts(counts, subset):
     """As many images as published, unless --subset."""
     for name, found in counts.items():
         if found["images"] != PUBLISHED_COUNTS[name] and not subset:
-            raise UserError(f"{name}: {found['images']} images, published {PUBLISHED_COUNTS[name]}; is the download complete? "
-                            "Give --subset if this is meant")
+            raise UserError(f"{name}: {found['images']} images, published {PUBLISHED_COUNTS[name]}; is the download "
+                            "complete? Give --subset if this is meant")
 
 
 def parse_args(argv):

@@ -15,7 +15,8 @@ from gluon_tricks.transfer.log_lines import read_transfer_log
 
 DETECT = ["--network", "resnet18_v1b", "--synthetic", "--gpus", "", "--batch-size", "2", "--epochs", "1", "-j", "0",
           "--lr", "0.01", "--no-pretrained-base", "--image-short", "96", "--rpn-train-post-nms", "20",
-          "--rpn-test-post-nms", "10", "--rpn-channel", "16", "--rcnn-num-samples", "8", "--roi-size", "4,4", "--log-interval", "1",
+          "--rpn-test-post-nms", "10", "--rpn-channel", "16", "--rcnn-num-samples", "8", "--roi-size", "4,4",
+          "--log-interval", "1",
           "--timeout", "60"]
 SEGMENT = ["--backbone", "resnet18", "--synthetic", "--no-cuda", "--no-pretrained-base", "--aux", "--epochs", "1",
            "--base-size", "40", "--crop-size", "32", "--batch-size", "2", "--workers", "0", "--log-interval", "1",
@@ -88,7 +89,8 @@ def test_several_devices_take_the_same_update(tmp_path):
 # GluonCV's defaults, as its scripts' --help prints them
 DETECTION_DEFAULTS = dict(network="resnet50_v1b", dataset="voc", num_workers=4, batch_size=1, epochs=20, lr=0.001,
                           lr_decay=0.1, lr_warmup=-1, lr_warmup_factor=1 / 3, momentum=0.9, wd=5e-4, log_interval=100,
-                          save_prefix="", save_interval=1, val_interval=1, seed=233, no_mixup_epochs=20, rpn_smoothl1_rho=1 / 9,
+                          save_prefix="", save_interval=1, val_interval=1, seed=233, no_mixup_epochs=20,
+                          rpn_smoothl1_rho=1 / 9,
                           rcnn_smoothl1_rho=1.0, start_epoch=0, resume="")
 SEGMENTATION_DEFAULTS = dict(model="fcn", backbone="resnet50", dataset="pascal", workers=16, base_size=520, crop_size=480,
                              train_split="train", aux=False, aux_weight=0.5, epochs=50, start_epoch=0, batch_size=16,
