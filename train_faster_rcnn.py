@@ -159,7 +159,7 @@ def shown(args):
 
 def facts(args, train_set, engine):
     """What run.json and the resume file say of this run."""
-    return {"model": args.network, "dataset": args.dataset, "classes": len(train_set.classes), "seed": args.seed,
+    return {"network": args.network, "dataset": args.dataset, "classes": len(train_set.classes), "seed": args.seed,
             "dtype": "float32", "mixup": args.mixup, "data_root_hash": train_set.root_hash, "devices": len(engine.ctx),
             "world_size": engine.world_size, "global_batch_size": args.batch_size * engine.world_size,
             "threads": operator_threads(), "title": f"Faster R-CNN, {args.network}", "train_metric": "loss",

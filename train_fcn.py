@@ -140,7 +140,7 @@ def run_paths(args):
 
 def facts(args, train_set, engine):
     """What run.json and the resume file say of this run."""
-    return {"model": args.backbone, "dataset": args.dataset, "classes": train_set.num_class, "seed": args.seed,
+    return {"network": args.backbone, "dataset": args.dataset, "classes": train_set.num_class, "seed": args.seed,
             "dtype": "float32", "mixup": False, "data_root_hash": train_set.root_hash, "devices": len(engine.ctx),
             "world_size": engine.world_size, "global_batch_size": args.batch_size * engine.world_size,
             "threads": operator_threads(), "title": f"FCN, {args.backbone}", "train_metric": "training_loss",
@@ -217,8 +217,8 @@ def check_args(args):
     for name, done in (("model", args.model == "fcn"), ("model_zoo", not args.model_zoo),
                        ("pretrained", not args.pretrained), ("dtype", args.dtype == "float32")):
         if not done:
-            raise UserError(f"--{name.replace('_', '-')} {getattr(args, name)}: is not done here; train_fcn.py trains an FCN "
-                            f"in float32")
+            raise UserError(f"--{name.replace('_', '-')} {getattr(args, name)}: is not done here; train_fcn.py has FCNs in "
+                            "float32")
     if args.dataset == "folder" and not args.synthetic and (args.classes or 0) < 2:
         raise UserError(f"--classes {args.classes}: --dataset folder needs the number of classes, at least 2")
     check_numbers(args, {"batch_size": 1, "epochs": 1, "workers": 0, "start_epoch": 0, "log_interval": 0, "seed": 0,
