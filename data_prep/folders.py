@@ -72,6 +72,8 @@ def unpack(members, out, wanted, what):
     int
         Files written or found there.
     """
+    for leftover in Path(out).rglob(".*.part*"):           # of a killed run; the caller is the only writer
+        leftover.unlink()
     count = 0
     with progress(None, f"unpacking {what}", "files") as bar:
         for name, content in members:

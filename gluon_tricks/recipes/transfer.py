@@ -92,9 +92,9 @@ def transfer_rows(number):
 
 
 def our_figure(number, row, folder=OURS):
-    """The last figure of a run under logs/ours whose run.json says that it is of this row, or None.
+    """The last figure of a run under logs/ours that is of this row, or None.
 
-    Runs on other data than the paper's are of no row.
+    Its run.json has the row's name, `"row": "table8-2"`, put there by hand: on other data than the paper's a run is of none.
     """
     for path in sorted(folder.glob("*/run.json")):
         facts = read_run_json(path.parent)

@@ -25,7 +25,6 @@ def training_loader(dataset, net, batch_size, engine, seed, num_workers, mixed_e
     from gluoncv.data.mixup.detection import MixupDetection
     from gluoncv.data.transforms.presets.rcnn import FasterRCNNDefaultTrainTransform
 
-    net.features.hybridize(False)
     transform = FasterRCNNDefaultTrainTransform(net.short, net.max_size, net, ashape=net.ashape,
                                                 multi_stage=net.num_stages > 1)
     batchify = FasterRCNNTrainBatchify(net, 1)

@@ -82,6 +82,7 @@ def test_the_same_command_goes_on_after_an_interruption(tmp_path):
     first = json.loads((tmp_path / "voc" / "manifest.json").read_text())
     (tmp_path / "voc" / "VOC2007" / "JPEGImages" / "000002.jpg").write_bytes(b"half")
     (tmp_path / "voc" / "VOC2007" / "Annotations" / "000001.xml").unlink()
+    (tmp_path / "voc" / "VOC2007" / "Annotations" / ".000001.xml.77.part.xml").write_bytes(b"killed here")
     prepare(tmp_path, sound())
     assert json.loads((tmp_path / "voc" / "manifest.json").read_text()) == first
 
