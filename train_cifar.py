@@ -23,7 +23,7 @@ from gluon_tricks import plan
 from gluon_tricks.data.cifar import SIZES, open_cifar
 from gluon_tricks.data.loaders import CIFAR_BACKENDS
 from gluon_tricks.dialects import CifarDialect
-from gluon_tricks.engines import add_engine_flags, create_engine
+from gluon_tricks.engines import add_engine_flags
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import make_folder
 from gluon_tricks.models import get_model
@@ -37,6 +37,7 @@ from gluon_tricks.script import (
     check_common,
     compute_dtype,
     decay_epochs,
+    engine_of,
     finish,
     global_batch_size,
     header,
@@ -54,7 +55,7 @@ def main(argv=None):
     args = parse_args(argv)
     if args.dry_run:
         return plan.show(plan_of(args))
-    engine = create_engine(args.num_gpus, 1, args.num_cpus, args.kvstore, args.timeout)  # who computes
+    engine = engine_of(args)                                                         # who computes
     data = open_cifar(args.dataset, args.data_dir, args.data_backend, local_batch_size(args), args.seed, args.num_workers,
                       engine.rank, engine.world_size)                                # what it sees
     run = Run(run_paths(args), facts(args, data, engine), engine, args.resume, args.overwrite)

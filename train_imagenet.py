@@ -35,7 +35,6 @@ from gluon_tricks.data.val_window import sample_counts, val_window
 from gluon_tricks.dialects import HorovodDialect, ImagenetDialect
 from gluon_tricks.engines import (
     add_engine_flags,
-    create_engine,
     devices_per_process,
     kvstore_of_launcher,
     launched_processes,
@@ -58,9 +57,11 @@ from gluon_tricks.script import (
     check_common,
     compute_dtype,
     decay_epochs,
+    engine_of,
     finish,
     global_batch_size,
     header,
+    hybridize,
     load_params,
     local_batch_size,
     make_ready,
@@ -70,6 +71,7 @@ from gluon_tricks.script import (
 from gluon_tricks.trainer_states import load_states
 from gluon_tricks.training import accuracy, evaluate, hits, rmse, train_epoch
 from gluon_tricks.tricks.distillation import DistillationLoss
+from gluon_tricks.tricks.drop_block import DropBlocks, check_drop_block
 from gluon_tricks.tricks.label_smoothing import smooth_one_hot
 from gluon_tricks.tricks.linear_scaling import linear_scaled_lr
 from gluon_tricks.tricks.low_precision import create_loss_scale
@@ -83,7 +85,7 @@ def main(argv=None):
     args = parse_args(argv)
     if args.dry_run:
         return plan.show(plan_of(args))
-    engine = create_engine(args.num_gpus, parts_per_device(args), args.num_cpus, args.kvstore, args.timeout)  # who computes
+    engine = engine_of(args, parts_per_device(args))                                 # who computes
     data = open_data(args, engine.rank, engine.world_size)                           # what it sees     (§2.1)
     run = Run(run_paths(args), facts(args, data, engine), engine, args.resume, args.overwrite)
     net = build_net(args, engine)                                                    # what learns      (§4.2, §3.1)
@@ -91,6 +93,7 @@ def main(argv=None):
     trainer = engine.trainer(net, nag(args))                                         # what moves it    (§3.1, §3.2)
     targets, loss, metric = training_targets(args, engine)                           # what it is told  (§5.2-5.4)
     loss_scale, average = create_loss_scale(args.loss_scale), ParameterAverage(net, args.ema) if args.ema else None
+    drop_blocks = DropBlocks(net, lambda: hybridize(net, args.mode), args.num_epochs if args.flags == "horovod" else None)
     if args.resume_epoch and not run.resumed:
         go_on_from_gluoncv(args, run, trainer, data)
     run.open(net, trainer, header(args, engine), opening_lines(args, data, net, engine), dialect_of(args),
@@ -100,9 +103,11 @@ def main(argv=None):
     with run.sitting():
         while run.progress.epoch < args.num_epochs:
             run.begin_epoch()
+            drop_blocks.train(run.progress.epoch)
             train_epoch(net, data.train, targets, loss, metric, trainer, schedule, engine, run.progress,
                         run.after_update, args.seed, loss_scale, run.keep_going)
             run.end_training()
+            drop_blocks.evaluate()
             accuracies = evaluate(net, data.val, engine, args.dtype, run.keep_going, top=(1, 5))
             run.end_epoch(accuracies, average and evaluate_average(args, average, data, engine, run))
         run.log.info(both_protocols(args, net, data, engine, run.keep_going))
@@ -121,7 +126,7 @@ def open_data(args, rank=0, world_size=1):
         return ImagenetData(train, val, args.classes, "synthetic", lambda: val)
     if not (args.use_rec or args.data_backend.startswith("dali")):
         train, val, classes = folder_loaders(args.data_dir, batch, args.seed, size, args.crop_ratio, args.num_workers,
-                                             args.crop_law or "folder", args.colors, **share)
+                                             args.crop_law or "folder", args.colors, args.auto_aug, **share)
         return checked(args, ImagenetData(train, val, classes, "", lambda: val))
     manifest = manifest_of(args)
     described = (len(manifest.classes), manifest.root_hash) if manifest else (None, "")
@@ -138,7 +143,8 @@ def record_backend(args, batch, size, share):
     pixels = size, args.crop_ratio, args.rgb_mean, args.rgb_std
     if args.data_backend == "ours":
         train, val = record_loaders(rec_path(args, "rec_train"), rec_path(args, "rec_val"), batch, args.seed, *pixels,
-                                    args.num_workers, args.on_bad_record, args.crop_law or "rec", args.colors, **share)
+                                    args.num_workers, args.on_bad_record, args.crop_law or "rec", args.colors,
+                                    args.auto_aug, **share)
         return train, val, lambda: val
     if args.data_backend.startswith("dali"):
         make = functools.partial(DaliLoader, batch_size=batch, decode_on=args.data_backend[-3:], num_gpus=args.num_gpus,
@@ -204,6 +210,8 @@ def model_kwargs(args):
         kwargs["pretrained"] = True
     if args.use_se:
         kwargs["use_se"] = True
+    if args.model.startswith("resnest"):       # the size of what its DropBlock layers drop follows from it
+        kwargs["input_size"] = args.input_size
     return kwargs
 
 
@@ -212,6 +220,7 @@ def build_net(args, engine):
     start_precision(args.dtype)
     net = get_model(args.model, classes=args.classes, fix_last_gamma=args.fix_last_gamma,
                     fix_use_se=args.fix_use_se, **model_kwargs(args))
+    check_drop_block(net, args.input_size)
     net.cast(compute_dtype(args.dtype))
     mx.random.seed(net_seed(args.seed, -1))
     if args.resume_params:
@@ -389,14 +398,15 @@ def plan_of(args):
     yield from plan.net_rows(net, args.model, classes, args.input_size)
     yield from plan.precision_rows(net, args.dtype, args.loss_scale)
     yield from plan.batch_rows(args.batch_size, max(1, args.num_gpus, args.emulate_gpus), args.num_training_samples,
-                               args.num_epochs, args.accumulate)
-    yield from plan.rate_rows(learning_rate(args), f"{args.lr_mode}, formula {args.lr_formula}", args.lr, batch, updates,
+                               args.num_epochs, args.accumulate, launched_processes(args.kvstore))
+    formula = "as train_horovod.py counts" if args.flags == "horovod" else f"formula {args.lr_formula}"
+    yield from plan.rate_rows(learning_rate(args), f"{args.lr_mode}, {formula}", args.lr, batch, updates,
                               args.num_epochs, args.warmup_epochs, step_epochs(args) if args.lr_mode == "step" else ())
     yield from plan.decay_rows(net, args.wd)
     yield from plan.gamma_rows(net, args.last_gamma)
     if not args.synthetic:
         yield from plan.imagenet_image_rows(args.data_backend, args.use_rec, args.crop_law, args.colors, args.input_size,
-                                            args.crop_ratio, args.rgb_mean, args.rgb_std)
+                                            args.crop_ratio, args.rgb_mean, args.rgb_std, args.auto_aug)
     # a teacher would be downloaded; of two images, reversed order always makes a pair
     alone = argparse.Namespace(**{**vars(args), "teacher": None, "mixup_partners": "reversed"})
     yield from plan.target_rows(training_targets(alone, None)[0], classes)
@@ -483,6 +493,8 @@ def parse_args(argv):
                            "initialisation, defaults and log lines are its own)")
     ours.add_argument("--eval-frequency", type=int, default=0,
                       help="with --flags horovod: print validation every so many epochs (default 0: after the last)")
+    ours.add_argument("--auto-aug", "--auto_aug", action="store_true",
+                      help="AutoAugment's ImageNet policy before the crop; it is train_horovod.py's --auto_aug")
     ours.add_argument("--auto-lr", action="store_true", help="linear scaling from 0.1 at 256 instead of --lr")
     ours.add_argument("--fix-use-se", action="store_true", help="--use_se makes resnext* the se_resnext* of the same size")
     ours.add_argument("--label-smoothing-eps", type=float, default=0.1, help="(default 0.1)")
@@ -510,8 +522,8 @@ def parse_args(argv):
     choices.add_argument("--val-protocol", choices=("gluoncv", "exact"), help="MXNet's sliding window, or every image once")
     choices.add_argument("--init", choices=("gluoncv", "horovod", "paper"),
                          help="MSRAPrelu; Xavier by incoming weights, as train_horovod.py; or Xavier by channels")
-    choices.add_argument("--crop-law", choices=("rec", "folder", "paper"),
-                         help="how random crops are drawn (default of gluoncv: as GluonCV's record files or folders)")
+    choices.add_argument("--crop-law", choices=("rec", "folder", "paper", "efficientnet"),
+                         help="how crops are drawn (default of gluoncv: as GluonCV's record files or folders)")
     choices.add_argument("--colors", choices=("gluoncv", "paper"), help="jitter of contrast, or of hue")
     choices.add_argument("--fix-last-gamma", action=argparse.BooleanOptionalAction,
                          help="zero gamma where GluonCV ignores --last-gamma or inverts it")
@@ -563,9 +575,10 @@ def check_args(args):
         args.crop_ratio = 0.875
     if args.data_backend.startswith("dali") and not args.num_gpus:
         raise UserError(f"--data-backend {args.data_backend}: DALI delivers to GPUs; give --num-gpus, or use mxnet or ours")
-    if args.data_backend != "ours" and args.use_rec and (args.colors == "paper" or args.crop_law in ("folder", "paper")):
+    theirs_only = args.colors != "paper" and args.crop_law in (None, "rec") and not args.auto_aug
+    if args.data_backend != "ours" and args.use_rec and not theirs_only:
         raise UserError(f"--data-backend {args.data_backend}: has GluonCV's crops and colours only; give "
-                        f"--data-backend ours, or leave --crop-law and --colors at rec and gluoncv")
+                        f"--data-backend ours, or leave --crop-law and --colors at rec and gluoncv, and --auto-aug out")
     if args.use_se and not args.fix_use_se:
         raise UserError(f"--use_se: has no effect in GluonCV's script; give --fix-use-se too, or the model se_{args.model}")
     if bool(args.resume_epoch) != bool(args.resume_states) or args.resume_states and not args.resume_params:

@@ -90,8 +90,8 @@ def launch(args, engine, workers, folder, *flags):
     command = [sys.executable, "-m", "gluon_tricks", "launch", "-n", workers, "--engine", engine, "--timeout", args.timeout,
                *flags, "--", "train_cifar.py", "--dataset", "cifar10-excerpt", "--model", "cifar_resnet20_v1", "--mode",
                "hybrid", "--batch-size", GLOBAL_BATCH // workers, "-j", "1", "--num-epochs", "2", "--lr-decay-epoch", "1",
-               "--max-updates", UPDATES, "--checkpoint-period", "3", "--log-interval", "1", "--save-dir", folder,
-               "--logging-dir", folder, "--save-plot-dir", folder]
+               "--max-updates", UPDATES, "--deterministic", "--checkpoint-period", "3", "--log-interval", "1",
+               "--save-dir", folder, "--logging-dir", folder, "--save-plot-dir", folder]
     with open(folder / "said.txt", "w") as said:
         return subprocess.Popen([str(word) for word in command], cwd=ROOT, stdout=said, stderr=said)
 

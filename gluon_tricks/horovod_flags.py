@@ -9,6 +9,8 @@ What that script does otherwise than train_imagenet.py, and so does `--flags hor
     schedule        MXNet's CosineScheduler, warm-up from --warmup-lr. It counts ceil(floor(N / workers) / batch) updates an
                     epoch, while the last part of a batch is left out: the rate ends a little above 0
     initialisation  Xavier(gaussian, in, 2): normal, variance 2 / fan_in
+    images          crops, colours and normalisation as in image folders, from 320 pixels on EfficientNet's crops; --auto_aug
+    DropBlock       in nets that have it, the share rises to 0.1 over the epochs
     defaults        batch 128, 90 epochs, 10 of them warm-up, a log line every 40 batches
     log lines       of its own; accuracies instead of errors
 
@@ -23,6 +25,7 @@ from pathlib import Path
 
 from mxnet.lr_scheduler import CosineScheduler
 
+from gluon_tricks.data.imagenet import FOLDER_MEAN, FOLDER_STD
 from gluon_tricks.errors import UserError
 
 # Kept as they are by train_imagenet.py: name -> default here
@@ -30,8 +33,9 @@ SAME = {"batch_size": 128, "dtype": "float32", "num_epochs": 90, "momentum": 0.9
         "warmup_epochs": 10, "mixup_alpha": 0.2, "mixup_off_epoch": 0, "temperature": 20.0, "hard_weight": 0.5,
         "model": "resnet50_v1", "log_interval": 40, "save_frequency": 20, "save_dir": "params", "input_size": 224,
         "crop_ratio": 0.875, "resume_epoch": 0}
-NOT_HERE = {"--dropblock-prob": "DropBlock", "--use_sk": "selective kernels", "--auto_aug": "AutoAugment",
-            "--use_avd": "AVD pooling"}
+# No net of GluonCV 0.10.5 takes these from a flag: its ResNeSts set the first and the last themselves
+NOT_HERE = {"--dropblock-prob": "a share of DropBlock", "--use_sk": "selective kernels", "--use_avd": "AVD pooling"}
+EFFICIENTNET_SIZE = 320
 DATA = Path("~/.mxnet/datasets/imagenet/rec")
 
 
@@ -58,10 +62,12 @@ def translate(argv, workers):
     theirs, ours = _parser().parse_known_args(argv)
     for flag, what in NOT_HERE.items():
         if getattr(theirs, flag.strip("-").replace("-", "_")):
-            raise UserError(f"{flag}: {what} is not in this kit; leave it out")
+            raise UserError(f"{flag}: no model takes {what} from a flag; leave it out")
     # What has the same name is passed on in the one form; switches that train_imagenet.py shares are in `ours` as they stand
     words = [f"--{name.replace('_', '-')}={getattr(theirs, name)}" for name in SAME]
-    words += [f"--lr={theirs.lr * workers:.12g}", "--lr-mode=cosine", "--init=horovod",
+    words += [f"--lr={theirs.lr * workers:.12g}", "--lr-mode=cosine", "--init=horovod", "--mode=hybrid",
+              f"--crop-law={'efficientnet' if theirs.input_size >= EFFICIENTNET_SIZE else 'folder'}",
+              f"--rgb-mean={','.join(map(str, FOLDER_MEAN))}", f"--rgb-std={','.join(map(str, FOLDER_STD))}",
               f"--num-gpus={int(not theirs.no_cuda)}", f"--num-data-workers={theirs.data_nthreads}",
               f"--eval-frequency={theirs.eval_frequency}"]
     if "--synthetic" not in ours:

@@ -29,6 +29,7 @@ from gluon_tricks.launch_roles import parse_hosts, roles
 
 TICK_S = 0.1
 GRACE_S = 3.0            # for the others to say what they noticed, when one has failed
+CULPRIT_S = 20.0         # for the one that failed to say so, when those that failed only noticed it
 SERVERS_S = 10.0         # for servers and scheduler to end after the last worker
 SIGNS_OF_ANOTHER = ("Horovod has been shut down", "Connection reset by peer", "Connection closed by peer")
 START_S = 120.0          # until the first heartbeat, while others have theirs: the time MXNet's import may take
@@ -97,6 +98,10 @@ class Job:
         # who was killed before the others noticed: they may abort over it
         died = [p for p in failed if p.exit_code is not None and p.exit_code < 0 and p.exit_code != -signal.SIGABRT]
         self._wait_for(GRACE_S, lambda: all(process.exit_code is not None for process in workers))
+        ended = [process for process in self.processes if process.exit_code]
+        if not died and ended and all(map(only_noticed, ended)):
+            self._wait_for(CULPRIT_S, lambda: any(process.exit_code and not only_noticed(process) for process in workers)
+                           or all(process.exit_code is not None for process in workers))
         return self._explain(failed, died)
 
     def _tick(self):

@@ -85,6 +85,9 @@ class Process:
     @property
     def last_words(self):
         """Its last line, of any stream."""
+        if self.exit_code is not None:             # what it said at its end may not be read yet
+            for reader in self._readers:
+                reader.join(timeout=0.5)
         return self.last_lines[-1].strip() if self.last_lines else ""
 
 

@@ -155,7 +155,7 @@ def horovod_roles(command, where, servers, hosts, timeout_s, interface):
     interface = interface or ("lo" if local else None)
     common = {"HOROVOD_CONTROLLER": "gloo", "HOROVOD_CPU_OPERATIONS": "gloo",
               "HOROVOD_GLOO_RENDEZVOUS_ADDR": "127.0.0.1" if local else address_of(socket.gethostname()),
-              "HOROVOD_GLOO_RENDEZVOUS_PORT": str(port), "HOROVOD_GLOO_TIMEOUT_SECONDS": str(max(1, round(timeout_s)))}
+              "HOROVOD_GLOO_RENDEZVOUS_PORT": str(port), "HOROVOD_GLOO_TIMEOUT_SECONDS": str(max(30, round(timeout_s)))}
     if interface:
         common.update(HOROVOD_GLOO_IFACE=interface, NCCL_SOCKET_IFNAME=interface)
     try:

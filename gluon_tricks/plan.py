@@ -13,6 +13,8 @@ import numpy as np
 from mxnet import nd
 
 from gluon_tricks.data.augment import CIFAR_MEAN, CIFAR_STD, PAD
+from gluon_tricks.data.auto_augment import POLICY
+from gluon_tricks.data.efficientnet_crop import MARGIN, MIN_AREA
 from gluon_tricks.data.imagenet import FOLDER_MEAN, FOLDER_STD
 from gluon_tricks.data.imagenet_augment import (
     AREA,
@@ -97,12 +99,13 @@ def _counted(counts):
 
 # --- batch and rate -----------------------------------------------------------------------------------------------
 
-def batch_rows(batch_size, devices, images, num_epochs, accumulate=1):
+def batch_rows(batch_size, devices, images, num_epochs, accumulate=1, processes=1):
     """Batch arithmetic. `images` is the number that an epoch counts by, `accumulate` the passes for one update."""
-    batch = batch_size * devices * accumulate
+    batch = batch_size * devices * accumulate * processes
     updates, left = divmod(images, batch)
     yield "batch", (f"{batch} = {batch_size} per device x {devices} device{'s' * (devices > 1)}"
-                    + (f" x {accumulate} accumulated" if accumulate > 1 else "") + " x 1 process")
+                    + (f" x {accumulate} accumulated" if accumulate > 1 else "")
+                    + f" x {processes} process{'es' * (processes > 1)}")
     yield "updates", (f"{updates:,} per epoch of {images:,} images, {left:,} over; "
                       f"{updates * num_epochs:,} in {num_epochs} epochs")
 
@@ -133,7 +136,7 @@ def rate_rows(schedule, what, peak_lr, batch, updates_per_epoch, num_epochs, war
 
 # --- what the net sees and is told --------------------------------------------------------------------------------
 
-def imagenet_image_rows(backend, use_rec, law, colors, size, crop_ratio, rec_mean, rec_std):
+def imagenet_image_rows(backend, use_rec, law, colors, size, crop_ratio, rec_mean, rec_std, auto_aug=False):
     """The steps of `ImagenetTrainTransform`, which are those of MXNet's iterator, or of DALI; and of validation.
 
     Parameters
@@ -141,19 +144,24 @@ def imagenet_image_rows(backend, use_rec, law, colors, size, crop_ratio, rec_mea
     backend : "mxnet", "ours", "dali-gpu" or "dali-cpu"
     use_rec : bool
         Record files, or class folders.
-    law : "rec", "folder", "paper" or None
+    law : "rec", "folder", "paper", "efficientnet" or None
         None: that of GluonCV's record files or folders.
     colors : "gluoncv" or "paper"
-    size, crop_ratio, rec_mean, rec_std
+    size, crop_ratio, rec_mean, rec_std, auto_aug
         As in `record_loaders`; folders have means and deviations of their own.
     """
     dali = backend.startswith("dali")
     rec = use_rec or dali
     law = law or ("rec" if rec else "folder")
     mean, std = (rec_mean, rec_std) if rec else (FOLDER_MEAN, FOLDER_STD)
-    ratio = {"rec": "uniform, sides swapped with probability 1/2", "folder": "log-uniform", "paper": "uniform"}[law]
-    fallback = "the centre of the resized image" if law == "paper" else "the centre, not resized"
-    crop = f"{AREA[0]:.0%} to {AREA[1]:.0%} of the area, width to height {RATIO[0]:.2f} to {RATIO[1]:.2f}"
+    ratio = {"rec": "uniform, sides swapped with probability 1/2", "folder": "log-uniform", "paper": "uniform",
+             "efficientnet": "uniform, then the height"}[law]
+    fallback = {"paper": "the centre of the resized image", "efficientnet": "the centre, as in validation"}.get(
+        law, "the centre, not resized")
+    area = MIN_AREA if law == "efficientnet" else AREA[0]
+    crop = f"{area:.0%} to {AREA[1]:.0%} of the area, width to height {RATIO[0]:.2f} to {RATIO[1]:.2f}"
+    if auto_aug:
+        yield "AutoAugment", f"one of {len(POLICY)} sub-policies of two operations, on the whole image"
     if dali:
         yield "images", f"crop {crop}, resize to {size}x{size}, mirror with probability 1/2; no colours, no noise"
     else:
@@ -163,8 +171,11 @@ def imagenet_image_rows(backend, use_rec, law, colors, size, crop_ratio, rec_mea
                    f"in random order")
         yield "", f"PCA noise, three draws of N(0, {PCA_STD:g}); mirror with probability 1/2"
     yield "", f"normalise: mean {_numbers(mean)}, deviation {_numbers(std)} of 0..255"
-    resize = ImagenetTestTransform(size, crop_ratio).resize
-    yield "validation", f"shorter side to {resize}, centre {size}x{size}, normalise"
+    if law == "efficientnet":
+        yield "validation", f"centre of {size}/{size + MARGIN} of the shorter side, to {size}x{size}, bicubic; normalise"
+    else:
+        resize = ImagenetTestTransform(size, crop_ratio).resize
+        yield "validation", f"shorter side to {resize}, centre {size}x{size}, normalise"
 
 
 def cifar_image_rows():

@@ -6,6 +6,7 @@ detection. Where this kit has the script, today's command has GluonCV's own flag
     --lr-formula logs     where the log was made before 2019-03-12, so that every rate is the printed one
     --crop-ratio          where the script of that time resized validation images to 256 whatever their crop
     --mixup               train_mixup_cifar10.py is train_cifar.py with this flag
+    --flags horovod       train_horovod.py is train_imagenet.py with this flag, in as many processes as were started
 
 Paths of records, which are those of the authors' machines, are left out: the defaults are GluonCV's.
 """
@@ -25,6 +26,7 @@ SCRIPTS = {  # GluonCV's script -> ours, and the flags that make it that one
     "train_imagenet.py": ("train_imagenet.py", []),
     "train_cifar10.py": ("train_cifar.py", []),
     "train_mixup_cifar10.py": ("train_cifar.py", ["--mixup"]),
+    "train_horovod.py": ("train_imagenet.py", ["--flags", "horovod"]),
 }
 RECORD_PATHS = ("--rec-train", "--rec-train-idx", "--rec-val", "--rec-val-idx")
 
@@ -46,6 +48,11 @@ class PublishedCommand:
         return Path(self.before[-1]).name
 
     @property
+    def workers(self):
+        """Processes that horovodrun was to start; 1 where it was not used."""
+        return int(self.before[self.before.index("-np") + 1]) if "-np" in self.before else 1
+
+    @property
     def words(self):
         return [*self.before, *_words(self.flags)]
 
@@ -61,7 +68,7 @@ class PublishedCommand:
             return None
         script, extra = SCRIPTS[self.script]
         flags = {flag: value for flag, value in self.flags.items() if flag not in RECORD_PATHS}
-        if self.lr_formula and self.lr_formula != "head":
+        if self.lr_formula and self.lr_formula != "head" and self.workers == 1:
             flags["--lr-formula"] = self.lr_formula
         if self.log and "validation-resize-256" in catalogue()[self.log].flags:
             flags["--crop-ratio"] = f"{int(flags['--input-size']) / 256:g}"

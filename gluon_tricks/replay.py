@@ -13,6 +13,7 @@ counts. --run starts that command and takes over its exit code. `compare` then j
 import argparse
 import contextlib
 import importlib
+import os
 import shlex
 import signal
 import subprocess
@@ -72,10 +73,31 @@ def describe(command, added, with_plan):
         print(f"# today: this kit has no {command.script}")
         return
     words = [*command.today, *added]
-    print(f"# today:\n{wrapped(['python', *words])}")
+    print(f"# today:\n{wrapped(['python', *launcher(command), *words])}")
+    if "--hostfile" in command.before:
+        print("# over several machines: add -H HOST:SLOTS,... after -n")
     if with_plan:
         script = script_module(words[0])
-        script.plan.show(script.plan_of(script.parse_args(words[1:])))
+        with as_one_of(command.workers):
+            script.plan.show(script.plan_of(script.parse_args(words[1:])))
+
+
+def launcher(command):
+    """What starts a command's processes; nothing where it is one process."""
+    return ["-m", "gluon_tricks", "launch", "-n", str(command.workers), "--engine", "horovod", "--"] * (command.workers > 1)
+
+
+@contextlib.contextmanager
+def as_one_of(workers):
+    """Within the block this process finds in its environment what Horovod's launcher tells each of `workers`."""
+    before = dict(os.environ)
+    if workers > 1:
+        os.environ.update(HOROVOD_RANK="0", HOROVOD_SIZE=str(workers))
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def run(command, added):
@@ -83,9 +105,10 @@ def run(command, added):
     if not command.today:
         raise UserError(f"{command.name}: this kit has no {command.script}; it cannot be run")
     script, *flags = command.today
-    words = [sys.executable, str(ROOT / script), *flags, *added]
+    words = [sys.executable, *launcher(command), str(ROOT / script), *flags, *added]
     print(shlex.join(words), flush=True)
-    with passing_on_signals() as started, subprocess.Popen(words) as process:
+    package = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])    # for the launcher
+    with passing_on_signals() as started, subprocess.Popen(words, env={**os.environ, "PYTHONPATH": package}) as process:
         started.append(process)
         code = process.wait()
     return code if code >= 0 else 128 - code               # as a shell says that a signal ended it

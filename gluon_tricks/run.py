@@ -66,7 +66,8 @@ class Run:
                 self.notes = checkpoint.check_facts(path, saved, facts)
                 self._resume_path = path
         elif not overwrite:
-            for flag, held in (("--save-dir", paths.resume), ("--logging-dir", paths.run_json)):
+            log_flag = "--logging-file" if "logging_file" in facts["args"] else "--logging-dir"
+            for flag, held in (("--save-dir", paths.resume), (log_flag, paths.run_json)):
                 if held.exists():
                     raise UserError(f"{flag}: {held.parent} holds a run of this model already ({held.name}); give --resume "
                                     f"auto to go on, --overwrite to start again, or another {flag}")

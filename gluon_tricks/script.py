@@ -6,7 +6,7 @@ import mxnet as mx
 from mxnet import nd
 
 from gluon_tricks.compare import judge
-from gluon_tricks.engines import check_engine_flags, devices_per_process, launched_processes
+from gluon_tricks.engines import check_engine_flags, create_engine, devices_per_process, launched_processes
 from gluon_tricks.errors import UserError
 from gluon_tricks.log_lines import namespace_line
 from gluon_tricks.mxnet_cpu import settle_weights
@@ -38,6 +38,11 @@ def check_common(args):
         raise UserError("--dtype bfloat16: MXNet 1.9.1 computes it on CPUs only; use float16 on GPUs")
     decay_epochs(args)
     check_engine_flags(args)
+
+
+def engine_of(args, parts_per_device=1):
+    """The engine that the flags ask for."""
+    return create_engine(args.num_gpus, parts_per_device, args.num_cpus, args.kvstore, args.timeout, args.deterministic)
 
 
 def local_batch_size(args):
@@ -115,6 +120,11 @@ def make_ready(net, size, dtype, mode, engine):
         net(nd.zeros((1, 3, size, size), ctx=ctx, dtype=compute_dtype(dtype)))
     engine.broadcast_parameters(net)
     settle_weights(net)
+    hybridize(net, mode)
+
+
+def hybridize(net, mode):
+    """Compile the net, or compile it anew, where `mode` says hybrid."""
     if mode == "hybrid":
         net.hybridize(static_alloc=True, static_shape=True)
 

@@ -95,7 +95,8 @@ class Meter:
         loss = sum(float(loss_sum.asscalar()) for loss_sum, _ in values)
         metric = sum(float(metric_sum.asscalar()) for _, metric_sum in values)
         if self.engine and self.engine.world_size > 1:
-            loss, metric, count, stop = self.engine.sum([loss, metric, count, not self.keep_going()]).tolist()
+            row = [loss, metric, count, not self.keep_going()]
+            loss, metric, count, stop = self.engine.gather(row).sum(axis=0).tolist()
             count, self.stop = int(count), stop > 0
         if not math.isfinite(loss):
             raise Diverged(epoch, num_update, f"loss is {loss}")

@@ -96,10 +96,16 @@ def test_repeats_are_inside_with_a_quarter_of_each_limit_to_spare(reference, oth
     assert not val.because
 
 
-def test_simulated_repeats_are_hardly_ever_outside():
+def test_a_hundred_simulated_repeats_of_every_usable_log_are_inside():
     # NVIDIA's eight seeds of ResNet-50 (77.15 %, deviation 0.07 to 0.10 points) differ by 0.1 sqrt(2) points, which is
     # 0.75 counting errors of 50,000 images.
-    assert all(share < 0.01 for share in bands.false_alarms(offset=0.75, repeats=5).values())
+    assert bands.false_alarms(offset=0.75, repeats=100) == {"train": 0.0, "val": 0.0}
+
+
+def test_simulated_repeats_leave_bands_that_are_too_narrow(monkeypatch):
+    """The test above can fail: half of each limit is not enough."""
+    monkeypatch.setattr(bands, "SCATTERS", {window: factor / 2 for window, factor in bands.SCATTERS.items()})
+    assert max(bands.false_alarms(offset=0.75, repeats=10).values()) > 0.05
 
 
 def test_one_wild_validation_is_forgiven_and_two_are_not(tmp_path):

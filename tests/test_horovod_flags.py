@@ -51,19 +51,25 @@ def test_defaults_are_those_of_train_horovod(monkeypatch):
 def test_the_published_command_is_understood(monkeypatch):
     words = shlex.split(catalogue()["resnest14"].command)
     flags = words[next(i for i, word in enumerate(words) if word.endswith("train_horovod.py")) + 1:]
-    with pytest.raises(UserError, match="AutoAugment is not in this kit"):
-        parse(monkeypatch, *flags)
-    args = parse(monkeypatch, *(word for word in flags if word != "--auto_aug"))
+    args = parse(monkeypatch, *flags)
     published = catalogue()["resnest14"].args
     for key in ("num_epochs", "warmup_epochs", "last_gamma", "mixup", "label_smoothing", "no_wd", "batch_size",
-                "log_interval"):
+                "log_interval", "auto_aug"):
         assert getattr(args, key) == published[key], key
 
 
+@pytest.mark.parametrize("size, law", [(224, "folder"), (319, "folder"), (320, "efficientnet")])
+def test_images_are_seen_as_in_folders_or_by_efficientnets_crops(monkeypatch, size, law):
+    args = parse(monkeypatch, "--input-size", str(size))
+    assert (args.crop_law, args.data_backend, args.mode) == (law, "ours", "hybrid")
+    assert args.rgb_mean == pytest.approx([255 * mean for mean in (0.485, 0.456, 0.406)])
+    assert args.rgb_std == pytest.approx([255 * std for std in (0.229, 0.224, 0.225)])
+
+
 @pytest.mark.parametrize("flag, what", [("--use_sk", "selective kernels"), ("--use_avd", "AVD pooling"),
-                                        ("--dropblock-prob=0.1", "DropBlock")])
-def test_what_this_kit_does_not_have_is_refused(flag, what):
-    with pytest.raises(UserError, match=f"{flag.split('=')[0]}: {what}"):
+                                        ("--dropblock-prob=0.1", "a share of DropBlock")])
+def test_what_no_model_takes_is_refused(flag, what):
+    with pytest.raises(UserError, match=f"{flag.split('=')[0]}: no model takes {what}"):
         translate(["--flags", "horovod", flag], 2)
 
 

@@ -26,7 +26,8 @@ SCRIPTS = {"train_imagenet.py": train_imagenet, "train_cifar.py": train_cifar}
 
 def todays_args(command, *added):
     script, *flags = command.today
-    return SCRIPTS[script].parse_args([*flags, *added])
+    with replay.as_one_of(command.workers):
+        return SCRIPTS[script].parse_args([*flags, *added])
 
 
 # --- the table ----------------------------------------------------------------------------------------------------
@@ -63,11 +64,11 @@ def test_a_wrapped_command_is_the_same_command():
 
 # --- today --------------------------------------------------------------------------------------------------------
 
-def test_72_commands_are_understood_by_this_kits_parsers():
-    assert len(OURS) == 72 and all(todays_args(command) for command in OURS.values())
+def test_all_78_commands_of_classification_are_understood_by_this_kits_parsers():
+    assert len(OURS) == 78 and all(todays_args(command) for command in OURS.values())
 
 
-@pytest.mark.parametrize("name", sorted(OURS))
+@pytest.mark.parametrize("name", sorted(name for name, command in OURS.items() if command.log))
 def test_todays_command_has_the_arguments_of_the_log(name):
     """The header of the log, where it is the published command's."""
     command, run = OURS[name], catalogue()[name]
@@ -75,23 +76,28 @@ def test_todays_command_has_the_arguments_of_the_log(name):
     of_the_machine = {"num_workers", "save_dir", "logging_file", "logging_dir", "save_plot_dir", "data_dir", "rec_train",
                       "rec_train_idx", "rec_val", "rec_val_idx"}
     same = set(args) & set(run.args) - of_the_machine
-    assert {"lr", "wd", "momentum", "model", "num_epochs", "batch_size", "num_gpus", "lr_decay_epoch"} <= same
+    assert {"lr", "wd", "momentum", "model", "num_epochs", "batch_size"} <= same
+    assert command.workers > 1 or {"num_gpus", "lr_decay_epoch"} <= same
     differing = {key for key in same if args[key] != run.args[key]}
+    if command.workers > 1:
+        assert args["lr"] == pytest.approx(run.args["lr"] * command.workers)           # a worker's there, all workers' here
+        differing -= {"lr"}
     assert differing == {"xception": {"label_smoothing"}, "resnet50_v1b_gn": {"mode"}}.get(name, set())   # sh-differs
     assert args["mixup"] == bool(run.tricks["mixup"])
 
 
-def test_todays_commands_give_every_rate_that_train_imagenet_logged():
+def test_todays_commands_give_every_rate_that_was_logged():
     """The whole way: published flags, this kit's parser, the function that training asks."""
     compared, wrong = 0, []
-    for name, command in OURS.items():
-        if command.script == "train_imagenet.py":
-            rates, args = logged_rates()[name], todays_args(command)
-            compared += len(rates)
-            wrong += [(name, *mismatch) for mismatch in mismatches(
-                rates, command.script, catalogue()[name].args, formula=args.lr_formula,
-                schedule=train_imagenet.learning_rate(args))]
-    assert wrong == [] and compared == 333_173
+    for name, rates in logged_rates().items():
+        command = OURS[name]
+        args = todays_args(command)
+        with replay.as_one_of(command.workers):
+            schedule = train_imagenet.learning_rate(args)
+        compared += len(rates)
+        wrong += [(name, *mismatch) for mismatch in mismatches(
+            rates, command.script, catalogue()[name].args, command.workers, args.lr_formula, schedule)]
+    assert wrong == [] and compared == 336_413
 
 
 def test_the_validation_resize_of_old_logs_is_kept():
@@ -115,8 +121,8 @@ def test_all_commands_are_shown_and_planned(capsys):
         if command.today and model in SIZES:
             trained = re.search(r"^parameters +([\d,]+) trained", parts[name], flags=re.M)[1]
             assert int(trained.replace(",", "")) == SIZES[model].trainable
-    assert out.rstrip().endswith("80 published commands: 72 for this kit's scripts, 8 for scripts it does not have "
-                                 "(train_faster_rcnn.py 2, train_horovod.py 6)")
+    assert out.rstrip().endswith("80 published commands: 78 for this kit's scripts, 2 for scripts it does not have "
+                                 "(train_faster_rcnn.py 2)")
 
 
 def test_a_name_shows_both_commands_and_what_is_odd(capsys):
@@ -131,12 +137,19 @@ def test_the_list_has_a_line_per_command(capsys):
     assert replay.main(["--list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[:-1]] == list(published_commands())
-    assert "resnest26                      train_horovod.py        not in this kit   no log" in lines
+    assert "resnest26                      train_horovod.py        train_imagenet.py no log" in lines
 
 
 def test_flags_after_the_dashes_are_added(capsys):
     assert replay.main(["resnet18_v1", "--dry-run", "--", "--num-gpus", "2"]) == 0
     assert "512 = 256 per device x 2 devices" in capsys.readouterr().out
+
+
+def test_a_command_of_several_processes_goes_through_the_launcher(capsys):
+    assert replay.main(["resnest269", "--dry-run"]) == 0
+    out = capsys.readouterr().out
+    assert "launch -n 64 --engine horovod -- train_imagenet.py --flags horovod" in out and "add -H HOST:SLOTS" in out
+    assert "2048 = 32 per device x 1 device x 64 processes" in out and "peak 0.8; the linear rule 0.1 x 2048/256" in out
 
 
 def test_run_starts_what_it_prints():
@@ -174,7 +187,7 @@ def test_a_signal_to_stop_is_left_to_the_script(tmp_path, monkeypatch):
     ([], "give one of NAME, --list and --all"),
     (["resnet18_v1", "--all"], "give one of NAME"),
     (["--all", "--run"], "--run: goes with a NAME only"),
-    (["resnest14", "--run"], "resnest14: this kit has no train_horovod.py"),
+    (["faster_rcnn_resnet50_v1b_voc", "--run"], "faster_rcnn_resnet50_v1b_voc: this kit has no train_faster_rcnn.py"),
     (["resnet50_v1d_mixup"], "no published command is called 'resnet50_v1d_mixup'; there are resnet50_v1d-mixup"),
     (["qqq"], "replay --list shows all"),
     (["resnet18_v1", "--dry-run", "--", "--lr", "-1"], "--lr -1.0"),

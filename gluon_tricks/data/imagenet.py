@@ -253,16 +253,17 @@ def decode_rgb(encoded):
 
 
 def record_loaders(train_rec, val_rec, batch_size, seed, size, crop_ratio, mean, std, num_workers, on_bad_record="fail",
-                   law="rec", colors="gluoncv", rank=0, world_size=1):
+                   law="rec", colors="gluoncv", auto_aug=False, rank=0, world_size=1):
     """This kit's own loaders over two record files."""
     train, val = RecordImages(train_rec, on_bad_record), RecordImages(val_rec, on_bad_record)
     share = {"num_workers": num_workers, "rank": rank, "world_size": world_size}
-    return (RecordLoader(train, ImagenetTrainTransform(seed, size, mean, std, law, colors), batch_size, seed, **share),
-            RecordLoader(val, ImagenetTestTransform(size, crop_ratio, mean, std), batch_size, None, "keep", **share))
+    augment = ImagenetTrainTransform(seed, size, mean, std, law, colors, auto_aug)
+    return (RecordLoader(train, augment, batch_size, seed, **share),
+            RecordLoader(val, ImagenetTestTransform(size, crop_ratio, mean, std, law), batch_size, None, "keep", **share))
 
 
-def folder_loaders(data_dir, batch_size, seed, size, crop_ratio, num_workers, law="folder", colors="gluoncv", rank=0,
-                   world_size=1):
+def folder_loaders(data_dir, batch_size, seed, size, crop_ratio, num_workers, law="folder", colors="gluoncv",
+                   auto_aug=False, rank=0, world_size=1):
     """This kit's loaders over `train/` and `val/` class folders, with GluonCV's folder law and normalisation."""
     train, val = (FolderImages(Path(data_dir).expanduser() / part) for part in ("train", "val"))
     if train.classes != val.classes:
@@ -270,6 +271,7 @@ def folder_loaders(data_dir, batch_size, seed, size, crop_ratio, num_workers, la
         raise UserError(f"--data-dir {data_dir}: class {odd} is in only one of train/ and val/")
     mean, std = FOLDER_MEAN, FOLDER_STD
     share = {"num_workers": num_workers, "rank": rank, "world_size": world_size}
-    return (RecordLoader(train, ImagenetTrainTransform(seed, size, mean, std, law, colors), batch_size, seed, **share),
-            RecordLoader(val, ImagenetTestTransform(size, crop_ratio, mean, std), batch_size, None, "keep", **share),
+    augment = ImagenetTrainTransform(seed, size, mean, std, law, colors, auto_aug)
+    return (RecordLoader(train, augment, batch_size, seed, **share),
+            RecordLoader(val, ImagenetTestTransform(size, crop_ratio, mean, std, law), batch_size, None, "keep", **share),
             len(train.classes))

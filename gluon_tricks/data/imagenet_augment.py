@@ -8,6 +8,8 @@
               saturation in random order, *no hue*; noise with one draw per eigenvector; flip last. In uint8.
               With image folders: ratio log-uniform; flip before jitter; a pixel's grey, about which saturation turns, is
               0.114 x blue, for Gluon's operator loses the rest of the sum.
+              train_horovod.py has the laws of image folders, at 320 pixels and more those of EfficientNet, and can put
+              AutoAugment before them.
     here      each law of the crop and either set of colours, in float32 after the resize. Every saturation turns about
               the true grey.
 
@@ -19,6 +21,8 @@ import math
 import cv2
 import numpy as np
 
+from gluon_tricks.data import efficientnet_crop
+from gluon_tricks.data.auto_augment import auto_augment
 from gluon_tricks.randomness import AUGMENT, generator
 
 RGB_MEAN = (123.68, 116.779, 103.939)          # on the 0..255 scale
@@ -115,14 +119,17 @@ class ImagenetTrainTransform:
     size : int
         Side of the result in pixels.
     mean, std : three floats, 0..255 scale
-    law : "rec", "folder" or "paper"
+    law : "rec", "folder", "paper" or "efficientnet"
         How the crop is drawn, and what becomes of an image that no crop fits.
     colors : "gluoncv" or "paper"
         Brightness, contrast and saturation are scaled, or brightness, saturation and hue.
+    auto_aug : bool
+        AutoAugment comes first, on the whole image.
     """
 
-    def __init__(self, seed, size=224, mean=RGB_MEAN, std=RGB_STD, law="rec", colors="gluoncv"):
+    def __init__(self, seed, size=224, mean=RGB_MEAN, std=RGB_STD, law="rec", colors="gluoncv", auto_aug=False):
         self.seed, self.size, self.mean, self.std, self.law, self.colors = seed, size, mean, std, law, colors
+        self.auto_aug = auto_aug
 
     def __call__(self, images, positions, epoch):
         """List of uint8 RGB images of any size -> float32, shape (N, 3, size, size)."""
@@ -133,6 +140,10 @@ class ImagenetTrainTransform:
 
     def one(self, image, rng):
         """One image with the generator of its record and epoch."""
+        if self.auto_aug:
+            image = auto_augment(image, rng)
+        if self.law == "efficientnet":
+            return self._colors(efficientnet_crop.random_square(image, self.size, rng), rng)
         crop = sample_crop(*image.shape[:2], rng, self.law)
         if crop is None:
             if self.law == "folder":           # of an image smaller than `size`: the largest square, scaled up after
@@ -144,6 +155,9 @@ class ImagenetTrainTransform:
             top, left, height, width = crop
             image = cv2.resize(image[top:top + height, left:left + width], (self.size, self.size),
                                interpolation=cv2.INTER_LINEAR)
+        return self._colors(image, rng)
+
+    def _colors(self, image, rng):
         order, changes = rng.permutation(3), rng.uniform(-JITTER, JITTER, 3)
         image = jitter_color(image.astype(np.float32), order, 1 + changes, PAPER if self.colors == "paper" else GLUONCV)
         image = np.clip(image + pca_noise(rng.normal(0, PCA_STD, 3)), 0, 255)
@@ -153,15 +167,19 @@ class ImagenetTrainTransform:
 
 
 class ImagenetTestTransform:
-    """Shorter side to ceil(size / crop_ratio), centre crop, normalisation."""
+    """Shorter side to ceil(size / crop_ratio), centre crop, normalisation; with `law` "efficientnet" its centre square."""
 
-    def __init__(self, size=224, crop_ratio=0.875, mean=RGB_MEAN, std=RGB_STD):
+    def __init__(self, size=224, crop_ratio=0.875, mean=RGB_MEAN, std=RGB_STD, law="rec"):
         self.size, self.resize = size, math.ceil(size / crop_ratio)
-        self.mean, self.std = mean, std
+        self.mean, self.std, self.law = mean, std, law
 
     def __call__(self, images, positions, epoch):
         out = np.empty((len(images), 3, self.size, self.size), np.float32)
         for i, image in enumerate(images):
-            square = center_crop(resize_short(image, self.resize), self.size)
+            if self.law == "efficientnet":
+                crop = efficientnet_crop.center_square(*image.shape[:2], self.size)
+                square = efficientnet_crop.crop_and_resize(image, crop, self.size)
+            else:
+                square = center_crop(resize_short(image, self.resize), self.size)
             out[i] = normalize(square.astype(np.float32), self.mean, self.std)
         return out

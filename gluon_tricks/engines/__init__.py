@@ -23,6 +23,9 @@ def add_engine_flags(group):
                        help="so many CPU devices in this process, each with --batch-size images (default 1)")
     group.add_argument("--check-sync", type=int, default=1000, metavar="N",
                        help="compare the processes' parameters at the start and every N updates (default 1000; 0: no more)")
+    group.add_argument("--deterministic", action="store_true",
+                       help="three processes and more: the same bits whatever the timing, at the price of a slower exchange "
+                            "(fewer processes give them anyway)")
     group.add_argument("--timeout", type=float, default=os.environ.get(TIMEOUT, 120), metavar="S",
                        help="several processes: end a process that waits so many seconds for progress (default 120)")
 
@@ -69,8 +72,8 @@ def devices_per_process(args):
     return max(args.num_gpus, args.num_cpus)
 
 
-def create_engine(num_gpus, parts_per_device=1, num_cpus=1, kvstore="device", timeout_s=120):
-    """The engine for `--num-gpus`, where 0 means the CPU, `--num-cpus`, `--kvstore` and `--timeout`.
+def create_engine(num_gpus, parts_per_device=1, num_cpus=1, kvstore="device", timeout_s=120, deterministic=False):
+    """The engine for `--num-gpus`, where 0 means the CPU, `--num-cpus`, `--kvstore`, `--timeout` and `--deterministic`.
 
     Raises
     ------
@@ -88,13 +91,13 @@ def create_engine(num_gpus, parts_per_device=1, num_cpus=1, kvstore="device", ti
         watchdog.start()
     if kvstore == "horovod":
         from gluon_tricks.engines.horovod import Horovod
-        engine = Horovod(make_ctx, parts_per_device, launched_processes(kvstore))
+        engine = Horovod(make_ctx, parts_per_device, launched_processes(kvstore), deterministic)
     else:
         from gluon_tricks.engines.kvstore import KVStore
         if os.environ.get("DMLC_ROLE") != "worker":
             raise UserError(f"--kvstore {kvstore}: no launcher has started this process (DMLC_ROLE is not set); "
                             f"python -m gluon_tricks launch -n 2 --engine dist_sync -- {sys.argv[0]} ...")
-        engine = KVStore(kvstore, make_ctx, parts_per_device, rank and int(rank), int(local_rank or 0))
+        engine = KVStore(kvstore, make_ctx, parts_per_device, rank and int(rank), int(local_rank or 0), deterministic)
     if rank is None and engine.world_size > 1:
         watchdog = Watchdog(engine.rank, timeout_s)
         watchdog.start()

@@ -1,5 +1,7 @@
 """Several processes with Horovod, one device each."""
 
+import os
+
 import mxnet as mx
 import numpy as np
 
@@ -17,6 +19,9 @@ class Horovod(SingleProcess):
     ----------
     expected : int or None
         Number of processes that the launcher speaks of.
+    deterministic : bool
+        Gradients are exchanged one by one. Horovod sends those together that happen to be ready, and where a number lies in
+        such a buffer decides in which order three processes and more add it up.
 
     Raises
     ------
@@ -24,8 +29,10 @@ class Horovod(SingleProcess):
         If Horovod is not installed for MXNet, or sees another number of processes.
     """
 
-    def __init__(self, make_ctx, parts_per_device=1, expected=None):
+    def __init__(self, make_ctx, parts_per_device=1, expected=None, deterministic=False):
         self._hvd = hvd = import_horovod()
+        if deterministic:
+            os.environ["HOROVOD_FUSION_THRESHOLD"] = "0"
         hvd.init()
         super().__init__(make_ctx(hvd.local_rank()), parts_per_device, None)
         self.rank, self.local_rank, self.world_size = hvd.rank(), hvd.local_rank(), hvd.size()

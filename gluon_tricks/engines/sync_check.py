@@ -26,7 +26,7 @@ def check_in_sync(net, engine, num_update):
         return
     names, sums = zip(*((name, zlib.crc32(np.ascontiguousarray(param.list_data()[0].asnumpy())))
                         for name, param in named_parameters(net).items() if param.grad_req != "null"))
-    table = engine.gather(sums)                    # CRC-32 values are exact in float64
+    table = engine.gather(sums)
     common = Counter(map(tuple, table)).most_common(1)[0][0]       # of equally common ones, that of the lowest rank
     odd = [rank for rank, row in enumerate(table) if tuple(row) != common]
     if odd:

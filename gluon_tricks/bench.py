@@ -1,0 +1,55 @@
+"""Images per second on this machine, with what it was measured on.
+
+    python -m gluon_tricks bench net                            # training steps of ResNet-20, beside GluonCV's and PyTorch's
+    python -m gluon_tricks bench net --model resnet50_v1d --batch-size 16 --sides ours gluoncv
+    python -m gluon_tricks bench input --rec-dir ~/.mxnet/datasets/imagenet/rec
+    python -m gluon_tricks bench script --images 10000
+    python -m gluon_tricks bench net --help
+
+Sides of a comparison take turns in one run, so that a machine that slows down slows all of them; ratios are taken turn by
+turn. Each mode prints a Markdown table and writes it and all single measurements with --out.
+"""
+
+import importlib
+import importlib.util
+import sys
+
+from gluon_tricks.errors import UserError, run_main
+
+MODES = {
+    "net": "training steps on synthetic images: ours, GluonCV's net, PyTorch's",
+    "input": "images through the input pipeline, without a net",
+    "script": "whole epochs of train_cifar.py beside GluonCV's way, and which part is the bottleneck",
+    "memory": "resident memory over many short epochs",
+    "scaling": "several processes beside one",
+}
+
+
+def main(argv=None):
+    argv = sys.argv[1:] if argv is None else argv
+    if not argv or argv[0] in ("-h", "--help"):
+        print(usage())
+        return 0 if argv else 2
+    if argv[0] not in available():
+        raise UserError(f"bench {argv[0]}: there are {', '.join(available())}")
+    return importlib.import_module(module_of(argv[0])).main(argv[1:])
+
+
+def available():
+    """The modes whose module this copy of the kit has."""
+    return [mode for mode in MODES if importlib.util.find_spec(module_of(mode))]
+
+
+def module_of(mode):
+    """Full name of a mode's module, which has `main(argv) -> exit code`."""
+    return f"gluon_tricks.benching.{mode}"
+
+
+def usage():
+    """The text of --help."""
+    modes = (f"  {mode:<9}{MODES[mode]}" for mode in available())
+    return "\n".join(["usage: python -m gluon_tricks bench MODE ...", "", *modes, "", __doc__.rstrip()])
+
+
+if __name__ == "__main__":
+    run_main(main, prog="bench")
