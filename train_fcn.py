@@ -206,7 +206,8 @@ def parse_args(argv=None):
     ours.add_argument("--overwrite", action="store_true", help="start again over an earlier run's files")
     ours.add_argument("--checkpoint-period", type=int, default=1000, help="updates between resume files (default 1000)")
     ours.add_argument("--max-updates", type=int, default=0, help="stop after so many updates in all")
-    add_engine_flags(parser.add_argument_group("Several devices and processes (--kvstore is GluonCV's, too)"))
+    title = "Several devices and processes (--kvstore is GluonCV's, too; the devices share --batch-size)"
+    add_engine_flags(parser.add_argument_group(title))
     args = parser.parse_args(argv)
     check_args(args)
     return args

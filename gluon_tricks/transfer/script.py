@@ -4,14 +4,14 @@ from pathlib import Path
 
 import mxnet as mx
 
-from gluon_tricks.engines import check_engine_flags, create_engine, launched_processes
+from gluon_tricks import script
+from gluon_tricks.engines import check_engine_flags, launched_processes
 from gluon_tricks.engines.single import SingleProcess
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import make_folder
 from gluon_tricks.mxnet_cpu import settle_weights
 from gluon_tricks.run import RunPaths
 from gluon_tricks.run_record import operator_threads
-from gluon_tricks.script import load_params
 
 
 def check_numbers(args, limits):
@@ -45,7 +45,7 @@ def engine_of(args, gpus):
     """The engine for these GPU ids, or so many GPUs."""
     if isinstance(gpus, list) and gpus and launched_processes(args.kvstore) == 1:
         return SingleProcess([mx.gpu(number) for number in gpus], kvstore=args.kvstore)
-    return create_engine(args.num_gpus, 1, args.num_cpus, args.kvstore, args.timeout)
+    return script.engine_of(args)
 
 
 def paths_beside_log(flag, log, save_dir, **names):
@@ -65,7 +65,7 @@ def start_params(args, net, engine):
     """Load a .params file of the whole net from --resume, as GluonCV's scripts do; a sentence, or "" without."""
     if not (args.resume and args.resume.endswith(".params")):
         return ""
-    load_params(net, "--resume", args.resume, engine)
+    script.load_params(net, "--resume", args.resume, engine)
     settle_weights(net)
     return f"whole net: {args.resume}"
 
