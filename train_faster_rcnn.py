@@ -26,7 +26,7 @@ from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.randomness import net_seed
 from gluon_tricks.run_record import operator_threads
 from gluon_tricks.script import header
-from gluon_tricks.transfer.backbone import base_network, start_base
+from gluon_tricks.transfer.backbone import base_network
 from gluon_tricks.transfer.detection import Synthetic, detections, mean_average_precision, shared, training_loader
 from gluon_tricks.transfer.draw import draw_boxes
 from gluon_tricks.transfer.faster_rcnn import FPN, VOC, Losses, Shape, faster_rcnn, prepare
@@ -39,6 +39,7 @@ from gluon_tricks.transfer.script import (
     check_numbers,
     engine_of,
     finish,
+    first_weights,
     opening,
     paths_beside_log,
     resume_flag,
@@ -52,14 +53,14 @@ def main(argv=None):
     engine = engine_of(args, args.gpu_ids)                                  # who computes
     train_set, val_set = open_data(args)                                    # what it sees
     run = TransferRun(run_paths(args), facts(args, train_set, engine), engine, resume_flag(args), args.overwrite)
-    net, base = build_net(args, train_set.classes, engine)                  # what learns, and from where
+    net, said = build_net(args, train_set.classes, engine, run.resumed)     # what learns, and from where
     schedule = learning_rate(args, len(train_set) // (args.batch_size * engine.world_size))
     trainer = engine.trainer(net, sgd(args))
     losses = Losses(net, args.rpn_smoothl1_rho, args.rcnn_smoothl1_rho)
     train_data = training_loader(train_set, net, args.batch_size, engine, args.seed, args.num_workers, mixed_epochs(args))
     if args.start_epoch and not run.resumed:
         run.progress.epoch, run.progress.num_update = args.start_epoch, args.start_epoch * train_data.batches_per_epoch
-    lines = [base, *opening(args, train_set, val_set, engine), *trained_names(args, net)]
+    lines = [said, *opening(args, train_set, val_set, engine), *trained_names(args, net)]
     run.open(net, trainer, header(shown(args), engine), lines, DetectionDialect, args.epochs, train_data.batches_in,
              checkpoint_period=args.checkpoint_period, save_period=args.save_interval, log_interval=args.log_interval,
              max_updates=args.max_updates, check_sync=args.check_sync, resumes_anywhere=True)
@@ -90,15 +91,16 @@ def open_data(args):
     return train, val
 
 
-def build_net(args, classes, engine):
-    """`(net, sentence)`: the detector as it starts, and where its base has its weights from."""
+def build_net(args, classes, engine, resumed):
+    """`(net, sentence)`: the detector as it starts, and where its weights are from."""
     mx.random.seed(net_seed(args.seed, -1))
     frozen = args.norm_layer is None
     base = base_network("--network", args.network, frozen_norm=frozen)
-    said = start_base(base, args.network, args.init, args.backbone_params, args.pretrained_base)
+    said = first_weights(args, base, args.network, resumed)
     net = faster_rcnn(base, classes, args.shape, args.batch_size // len(engine.ctx), frozen, args.use_fpn)
     prepare(net, engine)
-    return net, start_params(args, net, engine) or said
+    start_params(args, net, engine)
+    return net, said
 
 
 def trained_names(args, net):

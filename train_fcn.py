@@ -24,7 +24,7 @@ from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.randomness import net_seed
 from gluon_tricks.run_record import operator_threads
 from gluon_tricks.script import header
-from gluon_tricks.transfer.backbone import base_network, start_base
+from gluon_tricks.transfer.backbone import base_network
 from gluon_tricks.transfer.draw import draw_masks, palette, spread
 from gluon_tricks.transfer.fcn import Losses, fcn, prepare
 from gluon_tricks.transfer.log_lines import SegmentationDialect
@@ -36,6 +36,7 @@ from gluon_tricks.transfer.script import (
     check_numbers,
     engine_of,
     finish,
+    first_weights,
     opening,
     paths_beside_log,
     resume_flag,
@@ -52,14 +53,14 @@ def main(argv=None):
     if args.eval:
         return evaluate(args, val_set, engine)
     run = TransferRun(run_paths(args), facts(args, train_set, engine), engine, resume_flag(args), args.overwrite)
-    net, base = build_net(args, train_set.num_class, engine)                # what learns, and from where
+    net, said = build_net(args, train_set.num_class, engine, run.resumed)   # what learns, and from where
     train_data = training_loader(train_set, args.base_size, args.crop_size, args.batch_size, engine, args.seed, args.workers)
     schedule = segmentation_schedule(args.lr, args.epochs, train_data.batches_per_epoch, args.warmup_epochs)
     trainer = engine.trainer(net, optimizer(args))
     losses = Losses(net, args.aux_weight)
     if args.start_epoch and not run.resumed:
         run.progress.epoch, run.progress.num_update = args.start_epoch, args.start_epoch * train_data.batches_per_epoch
-    run.open(net, trainer, header(args, engine), [base, *opening(args, train_set, val_set, engine)],
+    run.open(net, trainer, header(args, engine), [said, *opening(args, train_set, val_set, engine)],
              SegmentationDialect(train_data.batches_per_epoch), args.epochs, train_data.batches_in,
              checkpoint_period=args.checkpoint_period, save_period=args.save_period, log_interval=args.log_interval,
              max_updates=args.max_updates, check_sync=args.check_sync, resumes_anywhere=True)
@@ -91,14 +92,14 @@ def open_data(args):
     return train, val
 
 
-def build_net(args, classes, engine):
-    """`(net, sentence)`: the FCN as it starts, and where its base has its weights from."""
+def build_net(args, classes, engine, resumed=False):
+    """`(net, sentence)`: the FCN as it starts, and where its weights are from."""
     mx.random.seed(net_seed(args.seed, -1))
     base = base_network("--backbone", args.backbone, dilated=True)
-    said = start_base(base, args.backbone, args.init, args.backbone_params, args.pretrained_base)
+    said = first_weights(args, base, args.backbone, resumed)
     net = fcn(base, classes, args.aux)
     prepare(net, engine, args.crop_size)
-    said = start_params(args, net, engine) or said
+    start_params(args, net, engine)
     if args.mode == "hybrid":
         net.hybridize(static_alloc=True)
     if args.no_wd:

@@ -12,6 +12,7 @@ from gluon_tricks.files import make_folder
 from gluon_tricks.mxnet_cpu import settle_weights
 from gluon_tricks.run import RunPaths
 from gluon_tricks.run_record import operator_threads
+from gluon_tricks.transfer.backbone import start_base
 
 
 def check_numbers(args, limits):
@@ -56,18 +57,29 @@ def paths_beside_log(flag, log, save_dir, **names):
     return RunPaths(log=log, metrics=folder / "metrics.jsonl", plot=folder / "history.png", save_dir=save_dir, **names)
 
 
+def is_params(args):
+    """Whether --resume names parameters to start from, as in GluonCV's scripts, and is no exact resumption."""
+    return args.resume.endswith(".params")
+
+
 def resume_flag(args):
-    """What of --resume is an exact resumption; a .params file is not."""
-    return "" if args.resume and args.resume.endswith(".params") else args.resume
+    """What of --resume is an exact resumption."""
+    return "" if is_params(args) else args.resume
+
+
+def first_weights(args, base, name, resumed):
+    """Give the base its first weights, unless the whole net is loaded later; a sentence on where they come from."""
+    if resumed or is_params(args):
+        start_base(base, name)
+        return f"weights: {args.resume}" if is_params(args) else "weights: of the resumed run"
+    return start_base(base, name, args.init, args.backbone_params, args.pretrained_base)
 
 
 def start_params(args, net, engine):
-    """Load a .params file of the whole net from --resume, as GluonCV's scripts do; a sentence, or "" without."""
-    if not (args.resume and args.resume.endswith(".params")):
-        return ""
-    script.load_params(net, "--resume", args.resume, engine)
-    settle_weights(net)
-    return f"whole net: {args.resume}"
+    """Load the parameters of the whole net, if --resume names some."""
+    if is_params(args):
+        script.load_params(net, "--resume", args.resume, engine)
+        settle_weights(net)
 
 
 def splits_of(flag, text):

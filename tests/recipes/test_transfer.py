@@ -57,7 +57,7 @@ def test_tables_prints_them(capsys):
     said = capsys.readouterr().out
     assert "Faster R-CNN on Pascal VOC with these bases (§6.1); mAP" in said and "81.33" in said and "not run" in said
     tables.main(["9", "--csv", "--rows", "2"])
-    assert capsys.readouterr().out.splitlines()[1].startswith('2,D-efficient,"78.88, 38.88",none,none,not run,python')
+    assert capsys.readouterr().out.splitlines()[1].startswith('2,D-efficient,"78.88, 38.88",none,none,not run,"python')
     with pytest.raises(UserError, match="--run: is for tables 1 to 6"):
         tables.main(["7", "--run"])
     with pytest.raises(UserError, match="--as paper: is for tables 1 to 6"):

@@ -56,12 +56,12 @@ def test_parts_are_equal():
 
 def reference_average_precision(found, truth, iou=0.5):
     """Eleven-point AP of one class, written from the rules of VOC 2007: highest score first, each object once."""
+    def area(left, top, right, bottom):                               # corners are pixels that belong to the box
+        return max(0.0, right - left + 1) * max(0.0, bottom - top + 1)
+
     def overlap(a, b):
-        width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-        if width <= 0 or height <= 0:
-            return 0.0
-        both = width * height
-        return both / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both)
+        both = area(*np.maximum(a[:2], b[:2]), *np.minimum(a[2:4], b[2:4]))
+        return both / (area(*a[:4]) + area(*b[:4]) - both)
 
     rows = sorted(((row[1], i, row[2:]) for i, rows in enumerate(found) for row in rows), key=lambda row: -row[0])
     hit, taken, counted = [], [set() for _ in truth], sum((label[:, 5] == 0).sum() for label in truth)
