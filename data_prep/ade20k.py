@@ -20,13 +20,14 @@ import numpy as np
 from PIL import Image
 
 import gluon_tricks
-from data_prep.folders import check_digest, tree_hash, unpack, zip_members
+from data_prep.folders import check_digest, download, tree_hash, unpack, zip_members
 from data_prep.packing import progress
 from gluon_tricks.data.scenes import ADE_CLASSES, ade_classes, check_mask, paired, read_mask
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import atomic_write, make_folder, only_writer
 
 NAME = "ADEChallengeData2016"
+URL = f"http://data.csail.mit.edu/places/ADEchallenge/{NAME}.zip"
 PUBLISHED_SHA1 = "219e1696abb36c8ba3a3afe7fb2f4b4606a897c7"
 PUBLISHED_COUNTS = {"training": 20210, "validation": 2000}
 LAYOUT = re.compile(rf"(?:{NAME}/)?(images/(?:training|validation)/[^/]+\.jpg|annotations/(?:training|validation)/[^/]+\.png"
@@ -36,6 +37,8 @@ LAYOUT = re.compile(rf"(?:{NAME}/)?(images/(?:training|validation)/[^/]+\.jpg|an
 def main(argv=None):
     args = parse_args(argv)
     out, archive = make_folder("--out", args.out), Path(args.archive).expanduser()
+    if args.download and not archive.is_file():
+        download(URL, make_folder("--archive", archive.parent) / archive.name)
     if not archive.is_file():
         raise UserError(f"--archive {args.archive}: is no file; {NAME}.zip is meant")
     with only_writer(out):
@@ -95,6 +98,7 @@ def parse_args(argv):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--archive", default=f"~/.mxnet/datasets/ade/downloads/{NAME}.zip", metavar="ZIP",
                         help="the publisher's archive (default %(default)s, where GluonCV keeps it)")
+    parser.add_argument("--download", action="store_true", help="fetch it if it is not there")
     parser.add_argument("--out", default="~/.mxnet/datasets/ade", metavar="DIR", help="default %(default)s")
     parser.add_argument("--subset", action="store_true", help="accept other counts than the published ones, and any archive")
     parser.add_argument("--no-checksum", action="store_true", help="do not check the archive's published SHA-1")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from data_prep.packing import progress
 from gluon_tricks.errors import UserError
-from gluon_tricks.files import atomic_write, digest_of
+from gluon_tricks.files import atomic_path, atomic_write, digest_of
 
 
 def tar_members(flag, path):
@@ -90,6 +90,28 @@ def unpack(members, out, wanted, what):
             count += 1
             bar.update(1)
     return count
+
+
+def download(url, path):
+    """Fetch a file, with a bar; it appears whole or not at all.
+
+    Raises
+    ------
+    UserError
+        If it cannot be fetched or written.
+    """
+    import requests
+
+    try:
+        with requests.get(url, stream=True, timeout=30) as answer, atomic_path(path) as part, open(part, "wb") as stream, \
+                progress(int(answer.headers.get("Content-Length", 0)) or None, f"fetching {path.name}", "B") as bar:
+            answer.raise_for_status()
+            for chunk in answer.iter_content(1 << 20):
+                stream.write(chunk)
+                bar.update(len(chunk))
+    except (requests.RequestException, OSError) as error:
+        raise UserError(f"--download: {url} cannot be fetched ({type(error).__name__}); get it elsewhere, and name "
+                        f"that file") from error
 
 
 def check_digest(flag, path, published, algorithm):

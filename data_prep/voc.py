@@ -21,11 +21,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import cv2
 
 import gluon_tricks
-from data_prep.folders import check_digest, tar_members, tree_hash, unpack
+from data_prep.folders import check_digest, download, tar_members, tree_hash, unpack
 from data_prep.packing import progress
 from gluon_tricks.data.voc import CLASSES, parse_annotation, read_list
 from gluon_tricks.errors import UserError, run_main
-from gluon_tricks.files import atomic_path, atomic_write, make_folder, only_writer
+from gluon_tricks.files import atomic_write, make_folder, only_writer
 
 PUBLISHED_SHA1 = {
     "VOCtrainval_06-Nov-2007.tar": "34ed68851bce2a36e2a223fa52c661d592c66b3c",
@@ -77,22 +77,6 @@ def find_archives(args):
         raise UserError(f"--archives {' '.join(args.archives)}: none of {', '.join(PUBLISHED_SHA1)} is there; --download "
                         f"fetches them")
     return found
-
-
-def download(url, path):
-    """Fetch a file, with a bar."""
-    import requests
-
-    try:
-        with requests.get(url, stream=True, timeout=30) as answer, atomic_path(path) as part, open(part, "wb") as stream, \
-                progress(int(answer.headers.get("Content-Length", 0)) or None, f"fetching {path.name}", "B") as bar:
-            answer.raise_for_status()
-            for chunk in answer.iter_content(1 << 20):
-                stream.write(chunk)
-                bar.update(len(chunk))
-    except (requests.RequestException, OSError) as error:
-        raise UserError(f"--download: {url} cannot be fetched ({type(error).__name__}); get it elsewhere and name it with "
-                        f"--archives") from error
 
 
 def place_of(name):

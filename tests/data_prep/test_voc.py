@@ -161,3 +161,41 @@ def test_other_classes_are_found_and_sorted(tmp_path):
 def test_an_image_without_objects_has_an_empty_label():
     annotation = parse_annotation(xml(), "here")
     assert annotation.boxes.shape == (0, 4)
+
+
+class Answer:
+    """What `requests.get` gives."""
+
+    def __init__(self, content, cut=False):
+        self.headers, self._content, self._cut = {"Content-Length": str(len(content))}, content, cut
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        return False
+
+    def raise_for_status(self):
+        pass
+
+    def iter_content(self, size):
+        import requests
+        yield self._content[:100]
+        if self._cut:
+            raise requests.ConnectionError("gone")
+        yield self._content[100:]
+
+
+def test_archives_are_fetched_whole_or_not_at_all(tmp_path, monkeypatch):
+    content = write_tar(tmp_path / "there.tar", sound()).read_bytes()
+    folder = tmp_path / "downloads"
+    folder.mkdir()
+    words = ["--archives", str(folder), "--download", "--out", str(tmp_path / "voc"), "--subset", "--no-checksum"]
+    monkeypatch.setattr("requests.get", lambda url, **_: Answer(content, cut=True))
+    with pytest.raises(UserError, match="--download: http://host.robots.ox.ac.uk/.*VOCtrainval_06-Nov-2007.tar cannot be"):
+        voc.main(words)
+    assert not list(folder.iterdir())
+    asked = []
+    monkeypatch.setattr("requests.get", lambda url, **_: asked.append(url) or Answer(content))
+    assert voc.main(words) == 0
+    assert len(asked) == 3 and {path.name for path in folder.iterdir()} == set(voc.PUBLISHED_SHA1)
