@@ -7,6 +7,7 @@ Stem and stage 1 stay as they are, and so does every BatchNorm, unless it is tol
 batch of one image has no statistics to speak of.
 """
 
+import functools
 from typing import NamedTuple
 
 import mxnet as mx
@@ -56,6 +57,37 @@ FPN = Shape(image_short=800, image_max_size=1333, nms_thresh=0.5, nms_topk=-1, p
             rpn_min_size=1, rcnn_num_samples=512)                     # those of GluonCV's `custom-model`
 
 
+@functools.cache
+def _net_class():
+    """GluonCV's net, but for one thing; made when asked for, since importing GluonCV takes seconds."""
+    from gluoncv.model_zoo import FasterRCNN
+
+    class Net(FasterRCNN):
+        """On CPUs, too, a region gets the features of its own level of the pyramid.
+
+        GluonCV gives the regions of other levels a negative image number and counts on zeros for them; on CPUs MXNet 1.9.1
+        leaves what was in memory.
+        """
+
+        def _pyramid_roi_feats(self, F, features, rpn_rois, roi_size, strides, roi_mode="align", roi_canonical_scale=224.0,
+                               sampling_ratio=2, eps=1e-6):
+            last = min(self._max_stage, 5)                                   # P6 is for proposals only
+            _, left, top, right, bottom = F.split(rpn_rois, axis=-1, num_outputs=5)
+            side = F.sqrt((right - left + 1) * (bottom - top + 1))
+            level = F.squeeze(F.clip(F.floor(4 + F.log2(side / roi_canonical_scale + eps)), self._min_stage, last))
+            total = 0
+            for feature, stride, stage in zip(features, strides, range(self._min_stage, last + 1)):
+                if roi_mode == "pool":
+                    pooled = F.ROIPooling(feature, rpn_rois, roi_size, 1 / stride)
+                else:
+                    pooled = F.contrib.ROIAlign(feature, rpn_rois, roi_size, 1 / stride, sample_ratio=sampling_ratio)
+                total = total + F.where(level == stage, pooled, F.zeros_like(pooled))
+            return total                                                     # (R, C, *roi_size)
+
+    Net.__name__ = FasterRCNN.__name__                                       # Gluon names children after it
+    return Net
+
+
 def faster_rcnn(base, classes, shape, batch_size=1, frozen_norm=True, use_fpn=False):
     """A Faster R-CNN whose base has its first weights; its heads have not.
 
@@ -75,11 +107,9 @@ def faster_rcnn(base, classes, shape, batch_size=1, frozen_norm=True, use_fpn=Fa
     gluoncv.model_zoo.FasterRCNN
         `net(images)` gives ids, scores and boxes in prediction; see `Losses` for training.
     """
-    from gluoncv.model_zoo import FasterRCNN
-
     stem, stages = parts_of(base)
     parts = pyramid(base, shape, frozen_norm) if use_fpn else one_map(stem, stages, shape)
-    net = FasterRCNN(
+    net = _net_class()(
         **parts, classes=list(classes), short=shape.image_short, max_size=shape.image_max_size,
         nms_thresh=shape.nms_thresh, nms_topk=shape.nms_topk, post_nms=shape.post_nms,
         roi_mode=shape.roi_mode, roi_size=shape.roi_size, clip=shape.clip, rpn_channel=shape.rpn_channel,

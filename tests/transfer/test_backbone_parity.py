@@ -159,6 +159,20 @@ def test_feature_pyramid_has_five_maps():
     assert net(images(64))[2].shape[2] == 4
 
 
+def test_each_region_gets_the_features_of_its_level():
+    base = base_network("--network", "resnet18_v1b", frozen_norm=True)
+    start_base(base, "resnet18_v1b")
+    net = detector.faster_rcnn(base, ["a"], detector.FPN, use_fpn=True)
+    rng = np.random.default_rng(0)
+    maps = [nd.array(rng.normal(size=(2, 3, 512 // stride, 512 // stride))) for stride in (4, 8, 16, 32, 64)]
+    # k = floor(4 + log2(sqrt(w h) / 224)), within 2 to 5 (Lin et al. 2017, equation 1): sides of 40, 113, 225, 500 pixels
+    rois, levels = [[0, 5, 6, 44, 45], [1, 9, 9, 121, 121], [1, 0, 0, 224, 224], [0, 2, 2, 501, 501]], [2, 3, 4, 5]
+    got = net._pyramid_roi_feats(nd, maps, nd.array(rois), (7, 7), (4, 8, 16, 32, 64)).asnumpy()
+    for i, (roi, level) in enumerate(zip(rois, levels)):
+        alone = nd.contrib.ROIAlign(maps[level - 2], nd.array([roi]), (7, 7), 1 / 2 ** level, sample_ratio=2).asnumpy()
+        np.testing.assert_allclose(got[i], alone[0], atol=1e-6)
+
+
 def test_weights_of_a_classifier_become_the_base(tmp_path):
     from gluon_tricks.models import get_model
 
