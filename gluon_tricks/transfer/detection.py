@@ -3,6 +3,7 @@
 import mxnet as mx
 import numpy as np
 
+from gluon_tricks.mxnet_cpu import settle_weights
 from gluon_tricks.randomness import generator
 from gluon_tricks.training import Stop
 from gluon_tricks.transfer.loader import EpochLoader, Seeded, parts
@@ -21,21 +22,27 @@ def training_loader(dataset, net, batch_size, engine, seed, num_workers, mixed_e
     mixed_epochs : int
         So many first epochs have images mixed half and half with another.
     """
-    from gluoncv.data.batchify import FasterRCNNTrainBatchify
     from gluoncv.data.mixup.detection import MixupDetection
     from gluoncv.data.transforms.presets.rcnn import FasterRCNNDefaultTrainTransform
 
     transform = FasterRCNNDefaultTrainTransform(net.short, net.max_size, net, ashape=net.ashape,
                                                 multi_stage=net.num_stages > 1)
-    batchify = FasterRCNNTrainBatchify(net, 1)
-
-    def collate(samples):
-        shares = [batchify(samples[part]) for part in parts(len(samples), len(engine.ctx))]
-        return [(images, labels, *(shards[0] for shards in targets)) for images, labels, *targets in shares]
-
     mixed = MixupDetection(dataset, np.random.uniform, 0.5, 0.5) if mixed_epochs else None
-    return EpochLoader(Seeded(dataset, transform, seed, mixed, mixed_epochs), collate, batch_size, engine.ctx, num_workers,
-                       engine.rank, engine.world_size)
+    return EpochLoader(Seeded(dataset, transform, seed, mixed, mixed_epochs), Collate(net, len(engine.ctx)), batch_size,
+                       engine.ctx, num_workers, engine.rank, engine.world_size)
+
+
+class Collate:
+    """Samples as one tuple of padded arrays for each device; loader processes get it pickled."""
+
+    def __init__(self, net, devices):
+        from gluoncv.data.batchify import FasterRCNNTrainBatchify
+
+        self.devices, self.batchify = devices, FasterRCNNTrainBatchify(net, 1)
+
+    def __call__(self, samples):
+        shares = [self.batchify(samples[part]) for part in parts(len(samples), self.devices)]
+        return [(images, labels, *(shards[0] for shards in targets)) for images, labels, *targets in shares]
 
 
 def detections(net, dataset, engine, keep_going=lambda: True):
@@ -66,6 +73,7 @@ def detections(net, dataset, engine, keep_going=lambda: True):
             yield position, found[ids[:, 0] >= 0]
         if engine.sum([not keep_going()])[0]:
             raise Stop
+    settle_weights(net)
 
 
 def shared(found, images, engine):

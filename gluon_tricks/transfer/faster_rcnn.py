@@ -15,6 +15,7 @@ from mxnet import autograd, gluon, nd
 from mxnet.gluon import nn
 
 from gluon_tricks.errors import UserError
+from gluon_tricks.mxnet_cpu import settle_weights
 from gluon_tricks.transfer.backbone import freeze, parts_of
 
 
@@ -246,3 +247,4 @@ def prepare(net, engine):
         raise UserError(f"--image-short {side}: such an image has fewer anchors than proposals are asked for; lower "
                         f"--rpn-train-post-nms and --rpn-test-post-nms ({str(error).splitlines()[-1].strip()})") from error
     engine.broadcast_parameters(net)
+    settle_weights(net)

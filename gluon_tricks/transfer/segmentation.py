@@ -1,5 +1,6 @@
 """Crops of images and masks for training, whole images or crops for validation."""
 
+import functools
 import random
 
 import mxnet as mx
@@ -7,6 +8,7 @@ import numpy as np
 from mxnet import nd
 from PIL import Image, ImageFilter, ImageOps
 
+from gluon_tricks.mxnet_cpu import settle_weights
 from gluon_tricks.randomness import generator
 from gluon_tricks.training import Stop
 from gluon_tricks.transfer.fcn import Confusion, answers
@@ -64,13 +66,14 @@ def shown(array):
 
 def training_loader(dataset, base_size, crop_size, batch_size, engine, seed, num_workers):
     """Training crops in batches; `batch_size` counts the images of all devices of this process."""
-    devices = len(engine.ctx)
-
-    def collate(samples):
-        return [tuple(nd.array(np.stack(arrays)) for arrays in zip(*samples[part])) for part in parts(len(samples), devices)]
-
+    collate = functools.partial(collated, devices=len(engine.ctx))
     return EpochLoader(Seeded(dataset, training_crop(base_size, crop_size), seed), collate, batch_size, engine.ctx,
                        num_workers, engine.rank, engine.world_size)
+
+
+def collated(samples, devices):
+    """Samples as one tuple of arrays for each device."""
+    return [tuple(nd.array(np.stack(arrays)) for arrays in zip(*samples[part])) for part in parts(len(samples), devices)]
 
 
 def validate(net, dataset, crop_size, engine, keep_going=lambda: True, keep=()):
@@ -103,6 +106,7 @@ def validate(net, dataset, crop_size, engine, keep_going=lambda: True, keep=()):
                 kept[position] = shown(image), truth.astype(np.int32), answer
         if engine.sum([not keep_going()])[0]:
             raise Stop
+    settle_weights(net)
     confusion.counts = engine.sum(confusion.counts).astype(np.int64)
     return confusion.scores(), kept
 
