@@ -87,5 +87,5 @@ def stacked(tiles, columns=2):
 def write_png(path, image):
     """Write a BGR image."""
     with atomic_path(path) as part:
-        if not cv2.imwrite(str(part), image):
+        if not cv2.imwrite(str(part), image, [cv2.IMWRITE_PNG_COMPRESSION, 9]):
             raise OSError(f"{path}: OpenCV cannot write it")
