@@ -8,6 +8,7 @@ DEMO_FLAGS = --dataset cifar10-excerpt --model cifar_resnet20_v1 --mode hybrid -
 
 VENV     = .venv
 GPU_VENV = .venv-gpu
+TORCH_VENV = .venv-torch
 # PYTHON=... is taken at its word; otherwise the first of these that runs, is 3.9 to 3.12 and can make environments.
 PYENV      = $(or $(PYENV_ROOT),$(HOME)/.pyenv)
 CANDIDATES = $(or $(PYTHON),python3.11 $(wildcard $(PYENV)/versions/3.11.*/bin/python3.11) \
@@ -63,7 +64,7 @@ if_compilable = $(if $(shell command -v c++ >/dev/null && { python=$(VENV)/bin/p
                     "$$python" -c 'import sys; sys.exit(sys.version_info >= (3, 12))' 2>/dev/null && echo yes),$(1))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint doctor onnx horovod gpu matrix clean FORCE
+.PHONY: help demo test lint doctor bench onnx torch horovod gpu matrix clean FORCE
 
 help: ## show this list
 	@echo 'make TARGET [PYTHON=python3.11] [VENV=.venv] [ARGS="more flags"]'
@@ -81,6 +82,12 @@ lint: $(VENV)/.installed-dev ## check the style
 doctor: $(VENV)/.installed ## what works on this machine, what does not, and the remedy
 	$(VENV)/bin/python -m gluon_tricks doctor $(ARGS)
 
+bench: $(VENV)/.installed ## training steps per second beside GluonCV's; with PyTorch's after make torch
+	$(VENV)/bin/python -m gluon_tricks bench net $(ARGS)
+
+torch: $(TORCH_VENV)/.installed ## make .venv-torch: PyTorch, for python -m gluon_tricks bench
+	$(TORCH_VENV)/bin/python -c 'import torch; print("PyTorch", torch.__version__)'
+
 onnx: $(VENV)/.installed-onnx ## add ONNX and its runtime to .venv, for python -m gluon_tricks export
 	$(VENV)/bin/python -m gluon_tricks export --help
 
@@ -96,7 +103,7 @@ matrix: ## environment, doctor and smoke training under every Python 3.9 to 3.12
 	@$(find_python); "$$python" benchmarks/matrix.py $(ARGS)
 
 clean: ## remove environments, demo/ and caches
-	rm -rf .venv .venv-gpu .matrix demo .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-gpu .venv-torch .matrix demo .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps. Each is written last and lives in the environment it vouches for: an interrupted installation leaves none,
@@ -106,6 +113,9 @@ $(VENV)/.installed: requirements.txt requirements-common.txt $(call if_unusable,
 
 $(GPU_VENV)/.installed: requirements-gpu.txt requirements-common.txt $(call if_unusable,$(GPU_VENV))
 	$(call make_environment,$(GPU_VENV),requirements-gpu.txt,2 GB to download)
+
+$(TORCH_VENV)/.installed: requirements-torch.txt $(call if_unusable,$(TORCH_VENV))
+	$(call make_environment,$(TORCH_VENV),requirements-torch.txt,5 GB on the disk)
 
 $(VENV)/.installed-onnx: $(VENV)/.installed requirements-onnx.txt
 	@echo 'Installing ONNX and ONNX Runtime (requirements-onnx.txt) ...'

@@ -20,6 +20,7 @@ import mxnet as mx
 from mxnet import gluon
 
 from gluon_tricks import plan
+from gluon_tricks.auto_dtype import settle_dtype, trial_lines
 from gluon_tricks.data.cifar import SIZES, open_cifar
 from gluon_tricks.data.loaders import CIFAR_BACKENDS
 from gluon_tricks.dialects import CifarDialect
@@ -58,13 +59,15 @@ def main(argv=None):
     engine = engine_of(args)                                                         # who computes
     data = open_cifar(args.dataset, args.data_dir, args.data_backend, local_batch_size(args), args.seed, args.num_workers,
                       engine.rank, engine.world_size)                                # what it sees
-    run = Run(run_paths(args), facts(args, data, engine), engine, args.resume, args.overwrite)
+    trial = settle_dtype(args, len(data.classes), 32, run_paths(args).resume)      # in what numbers   (§3.2)
+    run = Run(run_paths(args), {**facts(args, data, engine), "dtype_trial": trial}, engine, args.resume, args.overwrite)
     net = build_net(args, data.classes, engine)                                      # what learns
     schedule = learning_rate(args, data.train.batches_per_epoch)                     # how fast
     trainer = engine.trainer(net, nag(args))                                         # what moves it
     targets, loss, metric = training_targets(args, data.classes)                     # what it is told    (§5.2, §5.4)
-    run.open(net, trainer, header(args, engine, num_training_samples=data.train.records), opening_lines(args, data, engine),
-             CifarDialect, args.num_epochs, data.train.batches_in, checkpoint_period=args.checkpoint_period,
+    run.open(net, trainer, header(args, engine, num_training_samples=data.train.records),
+             [*trial_lines(args, trial), *opening_lines(args, data, engine)], CifarDialect, args.num_epochs,
+             data.train.batches_in, checkpoint_period=args.checkpoint_period,
              save_period=args.save_period, log_interval=args.log_interval, max_updates=args.max_updates,
              check_sync=args.check_sync, resumes_anywhere=data.train.resumes_anywhere)
     with run.sitting():
@@ -81,7 +84,7 @@ def main(argv=None):
 
 def build_net(args, classes, engine):
     """The net, initialised as GluonCV's CIFAR scripts do, or from --resume-from."""
-    start_precision(args.dtype)
+    start_precision(args.dtype, args.amx)
     net = new_net(args, len(classes))
     if args.dtype == "float16":
         net.cast("float16")
@@ -234,8 +237,9 @@ def parse_args(argv):
                       help="ours: exact resume and order; mxnet: ImageRecordIter")
     ours.add_argument("--dry-run", action="store_true", help="print what the run would do; needs no data and no GPU")
     ours.add_argument("--seed", type=int, default=0, help="decides initialisation, order, augmentation, mixup (default 0)")
-    ours.add_argument("--dtype", choices=("float32", "float16", "bfloat16"), default="float32",
-                      help="float16 needs a GPU, bfloat16 a CPU (default float32)")
+    ours.add_argument("--dtype", choices=("float32", "float16", "bfloat16", "auto"), default="float32",
+                      help="float16 needs a GPU, bfloat16 a CPU; auto: the fastest on this CPU, by trying (default float32)")
+    ours.set_defaults(amx=True)        # where there is AMX; --dtype auto may decide against it
     ours.add_argument("--lr-mode", choices=MODES, default="step", help="shape of the decay (default step)")
     ours.add_argument("--warmup-epochs", type=int, default=0, help="linear warm-up from 0 (default 0)")
     ours.add_argument("--label-smoothing", action="store_true", help="smooth the targets by 0.1")

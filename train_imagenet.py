@@ -27,6 +27,7 @@ import mxnet as mx
 from mxnet import gluon
 
 from gluon_tricks import plan
+from gluon_tricks.auto_dtype import settle_dtype, trial_lines
 from gluon_tricks.checkpoint import connect
 from gluon_tricks.data.dali import DaliLoader
 from gluon_tricks.data.imagenet import ImagenetData, ImageNetRecordIter, SyntheticLoader, folder_loaders, record_loaders
@@ -87,7 +88,8 @@ def main(argv=None):
         return plan.show(plan_of(args))
     engine = engine_of(args, parts_per_device(args))                                 # who computes
     data = open_data(args, engine.rank, engine.world_size)                           # what it sees     (§2.1)
-    run = Run(run_paths(args), facts(args, data, engine), engine, args.resume, args.overwrite)
+    trial = settle_dtype(args, args.classes, args.input_size, run_paths(args).resume)  # in what numbers   (§3.2)
+    run = Run(run_paths(args), {**facts(args, data, engine), "dtype_trial": trial}, engine, args.resume, args.overwrite)
     net = build_net(args, engine)                                                    # what learns      (§4.2, §3.1)
     schedule = learning_rate(args)                                                   # how fast         (§3.1, §5.1)
     trainer = engine.trainer(net, nag(args))                                         # what moves it    (§3.1, §3.2)
@@ -96,7 +98,8 @@ def main(argv=None):
     drop_blocks = DropBlocks(net, lambda: hybridize(net, args.mode), args.num_epochs if args.flags == "horovod" else None)
     if args.resume_epoch and not run.resumed:
         go_on_from_gluoncv(args, run, trainer, data)
-    run.open(net, trainer, header(args, engine), opening_lines(args, data, net, engine), dialect_of(args),
+    run.open(net, trainer, header(args, engine),
+             [*trial_lines(args, trial), *opening_lines(args, data, net, engine)], dialect_of(args),
              args.num_epochs, data.train.batches_in, average, checkpoint_period=args.checkpoint_period,
              save_period=args.save_frequency, log_interval=args.log_interval, max_updates=args.max_updates,
              check_sync=args.check_sync, resumes_anywhere=data.train.resumes_anywhere)
@@ -217,7 +220,7 @@ def model_kwargs(args):
 
 def build_net(args, engine):
     """The net as it starts: from --init, or from --resume-params."""
-    start_precision(args.dtype)
+    start_precision(args.dtype, args.amx)
     net = get_model(args.model, classes=args.classes, fix_last_gamma=args.fix_last_gamma,
                     fix_use_se=args.fix_use_se, **model_kwargs(args))
     check_drop_block(net, args.input_size)
@@ -447,7 +450,9 @@ def parse_args(argv):
     train.add_argument("--batch-size", type=int, default=32, help="images per device and update (default 32)")
     train.add_argument("--num-gpus", type=int, default=0, help="GPUs to use; 0 means CPU (default 0)")
     train.add_argument("--num-epochs", type=int, default=3, help="passes over the data (default 3)")
-    train.add_argument("--dtype", choices=("float32", "float16", "bfloat16"), default="float32", help="(default float32)")
+    train.add_argument("--dtype", choices=("float32", "float16", "bfloat16", "auto"), default="float32",
+                       help="auto, not in GluonCV: the fastest on this CPU, by trying (default float32)")
+    train.set_defaults(amx=True)       # where there is AMX; --dtype auto may decide against it
     train.add_argument("--lr", type=float, default=0.1, help="peak rate of the global batch (default 0.1)")
     train.add_argument("--momentum", type=float, default=0.9, help="NAG momentum (default 0.9)")
     train.add_argument("--wd", type=float, default=0.0001, help="weight decay (default 0.0001)")

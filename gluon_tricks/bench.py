@@ -30,9 +30,10 @@ def main(argv=None):
     if not argv or argv[0] in ("-h", "--help"):
         print(usage())
         return 0 if argv else 2
-    if argv[0] not in available():
+    mode = argv[0].removeprefix("--")                  # `bench --scaling` means `bench scaling`
+    if mode not in available():
         raise UserError(f"bench {argv[0]}: there are {', '.join(available())}")
-    return importlib.import_module(module_of(argv[0])).main(argv[1:])
+    return importlib.import_module(module_of(mode)).main(argv[1:])
 
 
 def available():

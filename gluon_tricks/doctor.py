@@ -71,6 +71,7 @@ DEPENDENCIES = (
     Dependency("numpy", "numpy", "everything", needed=True),
     Dependency("mxnet", "mxnet", "everything", needed=True),
     Dependency("cv2", "opencv-python", "reading images", needed=True),
+    Dependency("simplejpeg", "simplejpeg", "reading photographs", needed=True),
     Dependency("PIL", "pillow", "preparing data, GluonCV"),
     Dependency("matplotlib", "matplotlib", "the plot of each run", needed=True),
     Dependency("tqdm", "tqdm", "progress bars", needed=True),

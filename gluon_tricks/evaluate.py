@@ -25,9 +25,15 @@ from tqdm import tqdm
 
 from gluon_tricks.data.cifar import open_cifar_test
 from gluon_tricks.data.classes import imagenet_synsets
-from gluon_tricks.data.imagenet import FOLDER_MEAN, FOLDER_STD, FolderImages, ImageNetRecordIter, RecordImages
+from gluon_tricks.data.imagenet import (
+    FOLDER_MEAN,
+    FOLDER_STD,
+    FolderImages,
+    ImageNetRecordIter,
+    PhotographLoader,
+    RecordImages,
+)
 from gluon_tricks.data.imagenet_augment import RGB_MEAN, RGB_STD, ImagenetTestTransform
-from gluon_tricks.data.loaders import RecordLoader
 from gluon_tricks.data.manifest import classes_sha256, open_split, read_manifest
 from gluon_tricks.engines import create_engine
 from gluon_tricks.errors import UserError, run_main
@@ -78,7 +84,7 @@ def open_data(args):
     images = FolderImages(folder / "val" if (folder / "val").is_dir() else folder, on_bad_record=bad)
     transform = ImagenetTestTransform(args.input_size, args.crop_ratio, args.rgb_mean or FOLDER_MEAN,
                                       args.rgb_std or FOLDER_STD)
-    return Validation(RecordLoader(images, transform, batch, None, "keep", args.num_workers), folder, "exact",
+    return Validation(PhotographLoader(images, transform, batch, None, "keep", args.num_workers), folder, "exact",
                       images.classes, "", images.bad)
 
 
@@ -99,7 +105,7 @@ def open_records(args, batch, bad):
         return Validation(loader, rec, args.val_protocol, classes, root_hash)
     images = RecordImages(rec, bad, labels)
     transform = ImagenetTestTransform(args.input_size, args.crop_ratio, mean, std)
-    return Validation(RecordLoader(images, transform, batch, None, "keep", args.num_workers), rec, "exact", classes,
+    return Validation(PhotographLoader(images, transform, batch, None, "keep", args.num_workers), rec, "exact", classes,
                       root_hash, images.bad)
 
 

@@ -24,8 +24,9 @@ from mxnet import nd
 from mxnet.gluon import nn
 
 from gluon_tricks.data.augment import CIFAR_MEAN, CIFAR_STD
-from gluon_tricks.data.imagenet import IMAGE_SUFFIXES, RecordImages, decode_rgb
+from gluon_tricks.data.imagenet import IMAGE_SUFFIXES, RecordImages
 from gluon_tricks.data.imagenet_augment import RGB_MEAN, RGB_STD, ImagenetTestTransform
+from gluon_tricks.data.photographs import decode_rgb
 from gluon_tricks.engines import create_engine
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import atomic_write, make_folder, sha256_of

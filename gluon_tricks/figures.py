@@ -118,9 +118,8 @@ def measured_gaps(args):
     """Figure 4b: "plain" and "smooth" -> gaps over the validation images."""
     from tqdm import tqdm
 
-    from gluon_tricks.data.imagenet import RecordImages
+    from gluon_tricks.data.imagenet import PhotographLoader, RecordImages
     from gluon_tricks.data.imagenet_augment import ImagenetTestTransform
-    from gluon_tricks.data.loaders import RecordLoader
     from gluon_tricks.engines import create_engine
     from gluon_tricks.models import get_model
     from gluon_tricks.script import load_params, make_ready
@@ -130,8 +129,8 @@ def measured_gaps(args):
     engine, gaps = create_engine(args.num_gpus), {}
     mean, std = (123.68, 116.779, 103.939), (58.393, 57.12, 57.375)
     batch = args.batch_size * max(1, args.num_gpus)
-    loader = RecordLoader(RecordImages(args.rec_val), ImagenetTestTransform(args.input_size, 0.875, mean, std), batch, None,
-                          "keep", args.num_workers)
+    transform = ImagenetTestTransform(args.input_size, 0.875, mean, std)
+    loader = PhotographLoader(RecordImages(args.rec_val), transform, batch, None, "keep", args.num_workers)
     for kind in ("plain", "smooth"):
         net = get_model(args.model, classes=args.classes)
         load_params(net, f"--params-{kind}", getattr(args, f"params_{kind}"), engine)

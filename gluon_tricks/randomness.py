@@ -46,6 +46,20 @@ def sample_draws(seed, epoch, records, draws):
     return table
 
 
+@functools.lru_cache(maxsize=2)
+def _epoch_key(seed, epoch):
+    return np.random.SeedSequence((seed, AUGMENT, epoch)).generate_state(2, np.uint64)
+
+
+def sample_generator(seed, epoch, record):
+    """A numpy generator for what happens to a record in an epoch.
+
+    Philox enciphers a counter. The key is the epoch's and the counter starts at (0, 0, record, 0), so that records have
+    2 ** 128 numbers each; this takes a fifth of the time of a `generator`, which is made of a key of its own.
+    """
+    return np.random.Generator(np.random.Philox(key=_epoch_key(seed, epoch), counter=(0, 0, record, 0)))
+
+
 def net_seed(seed, num_update, rank=0):
     """The seed for MXNet's generator before update `num_update` (initialisation: -1), another on each process."""
     return int(generator(seed, NET, num_update + 1, *([rank] if rank else [])).integers(1 << 31))

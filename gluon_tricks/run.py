@@ -13,7 +13,16 @@ from gluon_tricks import checkpoint
 from gluon_tricks.engines.sync_check import OutOfSync, check_in_sync
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import remove_leftovers
-from gluon_tricks.run_record import Metrics, NoMetrics, command, open_log, plot_history, quiet_log, write_run_json
+from gluon_tricks.run_record import (
+    Metrics,
+    NoMetrics,
+    command,
+    open_log,
+    plot_history,
+    quiet_log,
+    resident_memory,
+    write_run_json,
+)
 from gluon_tricks.training import Diverged, Progress, Stop, Stopwatch
 
 
@@ -145,6 +154,7 @@ class Run:
                     yield self
                 except Stop:
                     self._stop()
+                self.log.info(f"highest resident memory of this sitting: {resident_memory()['peak_rss_mib']:.0f} MiB")
             self.engine.close()
         except Diverged as error:
             self._say_diverged(error)
@@ -290,7 +300,8 @@ class Run:
                 with self.average.applied():
                     checkpoint.save_params(self.net, paths.save_dir / paths.averaged.format(epoch=epoch))
         numbers = {"epoch": epoch, "batch": progress.batch, "lr": lr, "loss": loss, **self.running(), **scores,
-                   "time_s": self._watch.seconds(), "train_s": self._train_s, "samples_per_s": samples / self._train_s}
+                   "time_s": self._watch.seconds(), "train_s": self._train_s, "samples_per_s": samples / self._train_s,
+                   **resident_memory()}
         for line in self.dialect.epoch_lines(numbers, self.facts["train_metric"]):
             self.log.info(line)
         for note in notes:

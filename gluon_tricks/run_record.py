@@ -4,11 +4,14 @@ import json
 import logging
 import os
 import platform
+import resource
 import shlex
 import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
+
+import psutil
 
 from gluon_tricks import __version__
 from gluon_tricks.files import atomic_write
@@ -135,6 +138,13 @@ def environment():
 def operator_threads():
     """What OMP_NUM_THREADS says, as text; `compat` has set it unless the user or a late import stood in the way."""
     return os.environ.get("OMP_NUM_THREADS", "MXNet's own number of")
+
+
+def resident_memory():
+    """This process's memory in MiB, loader threads included: now, and the highest since it started."""
+    unit = 1 if sys.platform == "darwin" else 1024     # bytes
+    highest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return {"rss_mib": psutil.Process().memory_info().rss / 2**20, "peak_rss_mib": highest / 2**20}
 
 
 def processor():

@@ -6,6 +6,8 @@ import mxnet as mx
 from mxnet import nd
 
 from gluon_tricks.compare import judge
+from gluon_tricks.compat import request_amx
+from gluon_tricks.cpu_graph import speed_up
 from gluon_tricks.engines import check_engine_flags, create_engine, devices_per_process, launched_processes
 from gluon_tricks.errors import UserError
 from gluon_tricks.log_lines import namespace_line
@@ -38,6 +40,11 @@ def check_common(args):
         raise UserError("--dtype bfloat16: MXNet 1.9.1 computes it on CPUs only; use float16 on GPUs")
     decay_epochs(args)
     check_engine_flags(args)
+    if args.dtype == "auto" and args.num_gpus:
+        raise UserError("--dtype auto: chooses for CPUs; use float32 or float16 on GPUs")
+    if args.dtype == "auto" and launched_processes(args.kvstore) > 1:
+        raise UserError("--dtype auto: each process would try for itself; run it once without the launcher, and give the "
+                        "type that its log names")
 
 
 def engine_of(args, parts_per_device=1):
@@ -91,11 +98,16 @@ def rgb_triple(flag, text):
     return values
 
 
-def start_precision(dtype):
-    """To be called before the model is made: bfloat16 patches MXNet's operators."""
+def start_precision(dtype, amx=True):
+    """To be called before the model is made: bfloat16 patches MXNet's operators, and asks for AMX where it may.
+
+    Parameters, their gradients and BatchNorm's statistics stay in float32.
+    """
     if dtype == "bfloat16":
         from mxnet.contrib import amp
         amp.init("bfloat16")
+        if amx:
+            request_amx()
 
 
 def compute_dtype(dtype):
@@ -114,12 +126,14 @@ def load_params(net, flag, path, engine):
 def make_ready(net, size, dtype, mode, engine):
     """Run an initialised net once, so that every shape is known, and compile it where `mode` says hybrid.
 
-    All processes then have the parameters of rank 0.
+    All processes then have the parameters of rank 0. On CPUs the compiled graph is made of faster operators.
     """
     for ctx in engine.ctx:
         net(nd.zeros((1, 3, size, size), ctx=ctx, dtype=compute_dtype(dtype)))
     engine.broadcast_parameters(net)
     settle_weights(net)
+    if all(ctx.device_type == "cpu" for ctx in engine.ctx):
+        speed_up(net)
     hybridize(net, mode)
 
 

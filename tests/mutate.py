@@ -68,7 +68,7 @@ MUTANTS = [
            f"{IMAGENET}::test_crops_and_flips_of_records_have_mxnets_law"),
     mutant("jitter 0.35", f"{DATA}/imagenet_augment.py", "JITTER, PCA_STD = 0.4, 0.1", "JITTER, PCA_STD = 0.35, 0.1",
            f"{IMAGENET}::test_brightness_contrast_and_saturation_have_mxnets_law"),
-    mutant("contrast about 128", f"{DATA}/imagenet_augment.py", "(image @ GREY).mean()", "128",
+    mutant("contrast about 128", f"{DATA}/imagenet_augment.py", "grey = GREY @ change @ mean", "grey = 128",
            f"{IMAGENET}::test_brightness_contrast_and_saturation_have_mxnets_law"),
     mutant("PCA noise 0.12", f"{DATA}/imagenet_augment.py", "JITTER, PCA_STD = 0.4, 0.1", "JITTER, PCA_STD = 0.4, 0.12",
            f"{IMAGENET}::test_pca_noise_has_mxnets_law"),

@@ -1,11 +1,23 @@
 """Draws are a function of seed, purpose, epoch and index; of nothing else."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gluon_tricks.randomness import AUGMENT, MIXUP, NET, ORDER, epoch_order, generator, net_seed, sample_draws
+from gluon_tricks.randomness import (
+    AUGMENT,
+    MIXUP,
+    NET,
+    ORDER,
+    epoch_order,
+    generator,
+    net_seed,
+    sample_draws,
+    sample_generator,
+)
 
 seeds = st.integers(0, 2**63)
 epochs = st.integers(0, 1000)
@@ -82,3 +94,17 @@ def test_draws_are_those_of_earlier_runs():
 
 def test_seeds_of_the_net_are_those_of_earlier_runs():
     assert [net_seed(0, -1), net_seed(0, 0), net_seed(1, 0)] == [799549763, 1555898576, 1073705859]
+
+
+def test_a_records_generator_follows_from_seed_epoch_and_record_alone():
+    first = sample_generator(5, 2, 7).random(100)
+    sample_generator(5, 2, 8).random(3)
+    np.testing.assert_array_equal(sample_generator(5, 2, 7).random(100), first)
+    others = [sample_generator(*words).random() for words in itertools.product((5, 6), (2, 3), range(50))]
+    assert len(set(others)) == 200
+
+
+def test_records_do_not_share_a_piece_of_a_stream():
+    """Streams of neighbouring counters would, if the record's number stood where Philox counts."""
+    streams = [sample_generator(0, 0, record).random(5000) for record in (0, 1, 2, 1281166)]
+    assert len(np.unique(np.concatenate(streams))) == 4 * 5000

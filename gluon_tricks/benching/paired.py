@@ -101,22 +101,22 @@ class Worker:
 
     def __init__(self, name, words, python=sys.executable, env=None):
         environ = {**os.environ, **(env or {})}
-        self.name, self._errors = name, tempfile.TemporaryFile("w+")
+        self.name, self._errors = name, tempfile.TemporaryFile("w+")          # noqa: SIM115  closed with the process
         self._process = subprocess.Popen([str(python), *map(str, words)], cwd=ROOT, text=True, stdin=subprocess.PIPE,
                                          stdout=subprocess.PIPE, stderr=self._errors,
                                          env={key: value for key, value in environ.items() if value is not None})
         self.facts = self._answer()        # what the program told about itself before its first turn
 
-    def __call__(self):
-        return self._ask()["rate"]
+        self.told = []                     # of each turn: rate, cpu_ms (of all threads, per image), and more
 
-    def _ask(self):
+    def __call__(self):
         try:
             self._process.stdin.write("go\n")
             self._process.stdin.flush()
         except BrokenPipeError:
             pass                           # _answer says why
-        return self._answer()
+        self.told.append(self._answer())
+        return self.told[-1]["rate"]
 
     def _answer(self):
         for line in self._process.stdout:
@@ -139,19 +139,22 @@ class Worker:
             self._process.wait()
 
 
-def serve(work, **facts):
+def serve(work, more=dict, **facts):
     """The program's end of a `Worker`: tell `facts`, then work whenever a line comes, until there are no more.
 
     Parameters
     ----------
     work : callable () -> number of images
         Returns when they are done.
+    more : callable () -> dict
+        What to tell with the rate.
     """
     print(json.dumps(facts), flush=True)
     for _ in sys.stdin:
-        start = time.perf_counter()
+        start, used = time.perf_counter(), time.process_time()
         images = work()
-        print(json.dumps({"rate": images / (time.perf_counter() - start)}), flush=True)
+        told = {"rate": images / (time.perf_counter() - start), "cpu_ms": 1000 * (time.process_time() - used) / images}
+        print(json.dumps({**told, **more()}), flush=True)
 
 
 def machine_line(**versions):

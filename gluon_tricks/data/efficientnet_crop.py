@@ -43,7 +43,6 @@ def crop_and_resize(image, crop, size):
     return np.asarray(Image.fromarray(part).resize((size, size), Image.BICUBIC))
 
 
-def random_square(image, size, rng):
-    """The image as training sees it, before its colours change."""
-    height, width = image.shape[:2]
-    return crop_and_resize(image, sample_crop(height, width, rng) or center_square(height, width, size), size)
+def random_crop(height, width, size, rng):
+    """The crop of training: `(top, left, height, width)`."""
+    return sample_crop(height, width, rng) or center_square(height, width, size)

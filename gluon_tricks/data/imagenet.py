@@ -12,6 +12,7 @@ from mxnet import nd
 
 from gluon_tricks.data.imagenet_augment import JITTER, PCA_STD, ImagenetTestTransform, ImagenetTrainTransform
 from gluon_tricks.data.loaders import Batch, EqualEpochs, RecordLoader, Shard, next_around
+from gluon_tricks.data.photographs import Decoded, Photograph, Undecodable
 from gluon_tricks.data.recordio import RecordReader, read_index
 from gluon_tricks.data.val_window import batches_before, samples_in_pass
 from gluon_tricks.errors import UserError
@@ -21,7 +22,11 @@ FOLDER_MEAN, FOLDER_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png", ".bmp")
 
 # What stands for an image that does not decode where no other may take its place; no count includes that label
-BLACK, LEFT_OUT = np.zeros((1, 1, 3), np.uint8), -1
+BLACK, LEFT_OUT = Decoded(np.zeros((1, 1, 3), np.uint8)), -1
+
+
+class DamagedRecord(Exception):
+    """A record that cannot be read from its file."""
 
 
 class ImagenetData(NamedTuple):
@@ -30,6 +35,11 @@ class ImagenetData(NamedTuple):
     classes: int             # as the data have it; None where nothing says
     root_hash: str
     exact: object            # makes the validation loader that yields every image once
+
+
+def whole(number, photograph):
+    """What is taken of a photograph where nothing else is said: all its pixels."""
+    return photograph.pixels()
 
 
 class RecordImages:
@@ -52,43 +62,47 @@ class RecordImages:
     def __len__(self):
         return len(self.reader)
 
-    def read(self, positions):
-        """List of uint8 RGB images of their own sizes, and labels, shape (N,)."""
-        images, labels = zip(*(self._one(int(position)) for position in positions))
-        return list(images), np.array(labels, np.int64)
+    def read(self, positions, take=whole):
+        """`take(n, photograph)` of the n-th position's `Photograph`, for each, as a list; and labels, shape (N,).
 
-    def _one(self, position):
+        A photograph decodes as far as `take` asks.
+        """
+        taken, labels = zip(*(self._one(int(position), number, take) for number, position in enumerate(positions)))
+        return list(taken), np.array(labels, np.int64)
+
+    def _one(self, position, number, take):
         for step in range(len(self)):
             here = (position + step) % len(self)
-            image, label, what = self._decode(here)
-            if image is not None:
-                return image, label
+            try:
+                label, encoded = self._record(here)
+                return take(number, Photograph(encoded)), label
+            except Undecodable as damage:
+                what = f"{self.reader.describe(here)}: {damage}"
+            except DamagedRecord as damage:
+                what = str(damage)
             if self.on_bad_record == "fail":
                 raise UserError(f"{what}; prepare the data again, or give --on-bad-record skip")
             if here not in self.bad:
                 self.bad[here] = what
                 logging.warning(f"{what}; skipped ({len(self.bad)} so far)")
             if self.on_bad_record == "leave out":
-                return BLACK, LEFT_OUT
+                return take(number, BLACK), LEFT_OUT
         raise UserError(f"{self.reader.path}: no record decodes")
 
-    def _decode(self, position):
-        """`(image, label, "")`, or `(None, None, what is wrong)` with a record that no image can be had from."""
+    def _record(self, position):
+        """Label and encoded image."""
         try:
             label, encoded, _, _ = self.reader.read_image(position)
         except UserError as damage:
             if self.on_bad_record == "fail":
                 raise
-            return None, None, str(damage)
+            raise DamagedRecord(str(damage)) from damage
         if np.ndim(label) or not label >= 0 or label != int(label):
             raise UserError(f"{self.reader.describe(position)}: label {label} is no class index")
         if self.expected is not None and label != self.expected[position]:
             raise UserError(f"{self.reader.describe(position)}: label {label:g}, manifest {self.expected[position]}; "
                             f"prepare the data again")
-        image = decode_rgb(encoded)
-        if image is None:
-            return None, None, f"{self.reader.describe(position)}: the image does not decode"
-        return image, int(label), ""
+        return int(label), encoded
 
     def labels(self):
         """Labels of all records, read from their headers."""
@@ -119,23 +133,44 @@ class FolderImages:
     def __len__(self):
         return len(self.files)
 
-    def read(self, positions):
-        """List of uint8 RGB images of their own sizes, and labels, shape (N,)."""
-        images, labels = zip(*(self._one(int(position)) for position in positions))
-        return list(images), np.array(labels, np.int64)
+    def read(self, positions, take=whole):
+        """As in `RecordImages`."""
+        taken, labels = zip(*(self._one(int(position), number, take) for number, position in enumerate(positions)))
+        return list(taken), np.array(labels, np.int64)
 
-    def _one(self, position):
+    def _one(self, position, number, take):
         path, label = self.files[position]
-        image = decode_rgb(path.read_bytes())
-        if image is not None:
-            return image, label
-        what = f"{path}: the image does not decode"
+        try:
+            return take(number, Photograph(path.read_bytes())), label
+        except Undecodable as damage:
+            what = f"{path}: {damage}"
         if self.on_bad_record == "fail":
             raise UserError(what)
         if position not in self.bad:
             self.bad[position] = what
             logging.warning(f"{what}; skipped ({len(self.bad)} so far)")
-        return BLACK, LEFT_OUT
+        return take(number, BLACK), LEFT_OUT
+
+
+class PhotographLoader(RecordLoader):
+    """A `RecordLoader` of photographs: each goes from its bytes to its place in the batch in one go.
+
+    `images` is a `RecordImages` or `FolderImages`, `transform` one of `imagenet_augment`.
+    """
+
+    def __init__(self, images, transform, *args, **options):
+        super().__init__(images, transform, *args, **options)
+        cv2.setNumThreads(1)                             # each worker has its own image; OpenCV would start more of them
+
+    def _prepare(self, epoch, batch):
+        positions, size = self.positions(epoch, batch), self.transform.size
+        data = np.empty((len(positions), 3, size, size), np.float32)
+
+        def fill(number, photograph):
+            self.transform.fill(data[number], photograph, int(positions[number]), epoch)
+
+        _, labels = self.images.read(positions, fill)
+        return data, labels, positions
 
 
 class SyntheticLoader(EqualEpochs):
@@ -246,20 +281,15 @@ class ImageNetRecordIter:
             logging.warning(f"validation pass {self._passes} had {seen} samples, MXNet's sliding window has {expected}")
 
 
-def decode_rgb(encoded):
-    """uint8 RGB image, shape (H, W, 3), or None. EXIF orientation is applied, as MXNet's iterator does."""
-    image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR) if encoded else None
-    return None if image is None else image[..., ::-1]
-
-
 def record_loaders(train_rec, val_rec, batch_size, seed, size, crop_ratio, mean, std, num_workers, on_bad_record="fail",
                    law="rec", colors="gluoncv", auto_aug=False, rank=0, world_size=1):
     """This kit's own loaders over two record files."""
     train, val = RecordImages(train_rec, on_bad_record), RecordImages(val_rec, on_bad_record)
     share = {"num_workers": num_workers, "rank": rank, "world_size": world_size}
     augment = ImagenetTrainTransform(seed, size, mean, std, law, colors, auto_aug)
-    return (RecordLoader(train, augment, batch_size, seed, **share),
-            RecordLoader(val, ImagenetTestTransform(size, crop_ratio, mean, std, law), batch_size, None, "keep", **share))
+    central = ImagenetTestTransform(size, crop_ratio, mean, std, law)
+    return (PhotographLoader(train, augment, batch_size, seed, **share),
+            PhotographLoader(val, central, batch_size, None, "keep", **share))
 
 
 def folder_loaders(data_dir, batch_size, seed, size, crop_ratio, num_workers, law="folder", colors="gluoncv",
@@ -272,6 +302,7 @@ def folder_loaders(data_dir, batch_size, seed, size, crop_ratio, num_workers, la
     mean, std = FOLDER_MEAN, FOLDER_STD
     share = {"num_workers": num_workers, "rank": rank, "world_size": world_size}
     augment = ImagenetTrainTransform(seed, size, mean, std, law, colors, auto_aug)
-    return (RecordLoader(train, augment, batch_size, seed, **share),
-            RecordLoader(val, ImagenetTestTransform(size, crop_ratio, mean, std, law), batch_size, None, "keep", **share),
+    central = ImagenetTestTransform(size, crop_ratio, mean, std, law)
+    return (PhotographLoader(train, augment, batch_size, seed, **share),
+            PhotographLoader(val, central, batch_size, None, "keep", **share),
             len(train.classes))

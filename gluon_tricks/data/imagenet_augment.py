@@ -23,14 +23,16 @@ import numpy as np
 
 from gluon_tricks.data import efficientnet_crop
 from gluon_tricks.data.auto_augment import auto_augment
-from gluon_tricks.randomness import AUGMENT, generator
+from gluon_tricks.data.photographs import Decoded
+from gluon_tricks.randomness import sample_generator
 
 RGB_MEAN = (123.68, 116.779, 103.939)          # on the 0..255 scale
 RGB_STD = (58.393, 57.12, 57.375)
 AREA, RATIO, TRIES = (0.08, 1.0), (3 / 4, 4 / 3), 10
 JITTER, PCA_STD = 0.4, 0.1
 GLUONCV, PAPER = ("brightness", "contrast", "saturation"), ("brightness", "hue", "saturation")
-GREY = np.array([0.299, 0.587, 0.114], np.float32)
+GREY = np.array([0.299, 0.587, 0.114])
+IDENTITY = np.eye(3, 4)                        # as `color_change` has them: a pixel's part, and what is added
 # AlexNet's eigenvalues and eigenvectors of ImageNet's RGB values, 0..255 scale
 EIGENVALUES = np.array([55.46, 4.794, 1.148], np.float32)
 EIGENVECTORS = np.array([[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]], np.float32)
@@ -74,30 +76,57 @@ def resize_short(image, short):
     return image if new == (height, width) else cv2.resize(image, new[::-1], interpolation=cv2.INTER_LINEAR)
 
 
-def jitter_color(image, order, factors, kinds=GLUONCV):
-    """Scale three properties of a float32 RGB image, by `factors[0]` to `factors[2]`, in the given order of 0, 1, 2.
+def color_change(mean, order, factors, kinds=GLUONCV):
+    """What scaling three properties by `factors[0]` to `factors[2]`, in the given order of 0, 1, 2, does to a pixel.
 
-    Contrast turns about the image's mean grey, saturation about each pixel's grey.
+    Contrast turns about the image's mean grey, saturation about each pixel's grey. Every step is affine and nothing is
+    clipped between, so that all three are one affine map, and the mean grey before a step is that of the mean pixel.
+
+    Parameters
+    ----------
+    mean : three floats
+        The image's mean pixel, RGB.
+    order, factors, kinds : three each
+
+    Returns
+    -------
+    float64, shape (3, 4)
+        A pixel (r, g, b) becomes this matrix times (r, g, b, 1).
     """
+    mean, change = np.array((*mean, 1.0)), IDENTITY
     for number in order:
         factor, kind = factors[number], kinds[number]
         if kind == "brightness":
-            image = image * factor
+            change = factor * change
         elif kind == "contrast":
-            image = image * factor + (1 - factor) * (image @ GREY).mean()
+            grey = GREY @ change @ mean
+            change = factor * change
+            change[:, 3] += (1 - factor) * grey
         elif kind == "saturation":
-            image = image * factor + (1 - factor) * (image @ GREY)[..., None]
+            change = factor * change + (1 - factor) * (GREY @ change)
         else:
-            image = turn_hue(image, (factor - 1) / 2)
-    return image
+            change = turn_hue((factor - 1) / 2) @ change
+    return change
 
 
-def turn_hue(image, turn):
-    """Turn the hue by `turn` of a full circle (0.1: a tenth), by a rotation of the YIQ plane."""
+def turn_hue(turn):
+    """The matrix that turns the hue by `turn` of a full circle (0.1: a tenth): a rotation of the YIQ plane."""
     cos, sin = math.cos(2 * math.pi * turn), math.sin(2 * math.pi * turn)
-    to_yiq = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.321], [0.211, -0.523, 0.311]], np.float32)
-    rotation = np.array([[1, 0, 0], [0, cos, -sin], [0, sin, cos]], np.float32)
-    return image @ (np.linalg.inv(to_yiq) @ rotation @ to_yiq).T
+    to_yiq = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.321], [0.211, -0.523, 0.311]])
+    rotation = np.array([[1, 0, 0], [0, cos, -sin], [0, sin, cos]])
+    return np.linalg.inv(to_yiq) @ rotation @ to_yiq
+
+
+def change_color(image, change):
+    """uint8 image, shape (H, W, 3), under an affine map of shape (3, 4), clipped to [0, 255]: float32."""
+    image = cv2.transform(image.astype(np.float32), change.astype(np.float32))
+    cv2.threshold(image, 0, 0, cv2.THRESH_TOZERO, dst=image)
+    return cv2.threshold(image, 255, 0, cv2.THRESH_TRUNC, dst=image)[1]
+
+
+def mean_pixel(image):
+    """Mean red, green and blue of a uint8 image, exactly."""
+    return [cv2.sumElems(plane)[0] / plane.size for plane in cv2.split(image)]      # cv2.mean does not vectorise
 
 
 def pca_noise(alphas):
@@ -105,9 +134,14 @@ def pca_noise(alphas):
     return EIGENVECTORS @ (np.asarray(alphas, np.float32) * EIGENVALUES)
 
 
-def normalize(image, mean=RGB_MEAN, std=RGB_STD):
-    """float32 image, shape (H, W, 3), 0..255 -> float32, shape (3, H, W)."""
-    return ((image - np.float32(mean)) / np.float32(std)).transpose(2, 0, 1)
+def normalize(image, mean=RGB_MEAN, std=RGB_STD, out=None):
+    """Image of shape (H, W, 3), 0..255 -> float32, shape (3, H, W); into `out` if it is given."""
+    if out is None:
+        out = np.empty((3, *image.shape[:2]), np.float32)
+    for plane, target, m, s in zip(cv2.split(image), out, np.float32(mean), np.float32(std)):
+        np.subtract(plane, m, out=target, dtype=np.float32)
+        target /= s
+    return out
 
 
 class ImagenetTrainTransform:
@@ -128,42 +162,45 @@ class ImagenetTrainTransform:
     """
 
     def __init__(self, seed, size=224, mean=RGB_MEAN, std=RGB_STD, law="rec", colors="gluoncv", auto_aug=False):
-        self.seed, self.size, self.mean, self.std, self.law, self.colors = seed, size, mean, std, law, colors
-        self.auto_aug = auto_aug
+        self.seed, self.size, self.mean, self.std, self.law, self.auto_aug = seed, size, mean, std, law, auto_aug
+        self.kinds = PAPER if colors == "paper" else GLUONCV
 
     def __call__(self, images, positions, epoch):
         """List of uint8 RGB images of any size -> float32, shape (N, 3, size, size)."""
-        out = np.empty((len(images), 3, self.size, self.size), np.float32)
-        for i, (image, position) in enumerate(zip(images, positions)):
-            out[i] = self.one(image, generator(self.seed, AUGMENT, epoch, int(position)))
-        return out
+        return fill_all(self, images, positions, epoch)
 
-    def one(self, image, rng):
-        """One image with the generator of its record and epoch."""
+    def fill(self, out, photograph, position, epoch):
+        """One `Photograph` into `out`, float32, shape (3, size, size)."""
+        self.one(photograph, sample_generator(self.seed, epoch, position), out)
+
+    def one(self, photograph, rng, out=None):
+        """The same with the generator of its record and epoch; returns the image."""
         if self.auto_aug:
-            image = auto_augment(image, rng)
-        if self.law == "efficientnet":
-            return self._colors(efficientnet_crop.random_square(image, self.size, rng), rng)
-        crop = sample_crop(*image.shape[:2], rng, self.law)
-        if crop is None:
-            if self.law == "folder":           # of an image smaller than `size`: the largest square, scaled up after
-                image = center_crop(image, min(self.size, *image.shape[:2]))
-            elif self.law == "paper":
-                image = resize_short(image, self.size)
-            image = center_crop(image, self.size)
-        else:
-            top, left, height, width = crop
-            image = cv2.resize(image[top:top + height, left:left + width], (self.size, self.size),
-                               interpolation=cv2.INTER_LINEAR)
-        return self._colors(image, rng)
-
-    def _colors(self, image, rng):
+            photograph = Decoded(auto_augment(photograph.pixels(), rng))
+        image = self.crop(photograph, rng)
         order, changes = rng.permutation(3), rng.uniform(-JITTER, JITTER, 3)
-        image = jitter_color(image.astype(np.float32), order, 1 + changes, PAPER if self.colors == "paper" else GLUONCV)
-        image = np.clip(image + pca_noise(rng.normal(0, PCA_STD, 3)), 0, 255)
+        change = color_change(mean_pixel(image), order, 1 + changes, self.kinds)
+        change[:, 3] += pca_noise(rng.normal(0, PCA_STD, 3))
         if rng.random() < 0.5:
-            image = image[:, ::-1]
-        return normalize(image, self.mean, self.std)
+            image = cv2.flip(image, 1)
+        return normalize(change_color(image, change), self.mean, self.std, out)
+
+    def crop(self, photograph, rng):
+        """A random crop, or what stands for it where none fits: uint8, shape (size, size, 3)."""
+        if self.law == "efficientnet":
+            box = efficientnet_crop.random_crop(*photograph.shape, self.size, rng)
+            return efficientnet_crop.crop_and_resize(photograph.rows(box[0] + box[2]), box, self.size)
+        box = sample_crop(*photograph.shape, rng, self.law)
+        if box is not None:
+            top, left, height, width = box
+            part = photograph.rows(top + height)[top:top + height, left:left + width]
+            return cv2.resize(part, (self.size, self.size), interpolation=cv2.INTER_LINEAR)
+        image = photograph.pixels()
+        if self.law == "folder":           # of an image smaller than `size`: the largest square, scaled up after
+            image = center_crop(image, min(self.size, *image.shape[:2]))
+        elif self.law == "paper":
+            image = resize_short(image, self.size)
+        return center_crop(image, self.size)
 
 
 class ImagenetTestTransform:
@@ -174,12 +211,22 @@ class ImagenetTestTransform:
         self.mean, self.std, self.law = mean, std, law
 
     def __call__(self, images, positions, epoch):
-        out = np.empty((len(images), 3, self.size, self.size), np.float32)
-        for i, image in enumerate(images):
-            if self.law == "efficientnet":
-                crop = efficientnet_crop.center_square(*image.shape[:2], self.size)
-                square = efficientnet_crop.crop_and_resize(image, crop, self.size)
-            else:
-                square = center_crop(resize_short(image, self.resize), self.size)
-            out[i] = normalize(square.astype(np.float32), self.mean, self.std)
-        return out
+        """As in training, without chance."""
+        return fill_all(self, images, positions, epoch)
+
+    def fill(self, out, photograph, position, epoch):
+        """One `Photograph` into `out`, float32, shape (3, size, size)."""
+        if self.law == "efficientnet":
+            box = efficientnet_crop.center_square(*photograph.shape, self.size)
+            square = efficientnet_crop.crop_and_resize(photograph.rows(box[0] + box[2]), box, self.size)
+        else:
+            square = center_crop(resize_short(photograph.pixels(), self.resize), self.size)
+        normalize(square, self.mean, self.std, out)
+
+
+def fill_all(transform, images, positions, epoch):
+    """Decoded images under one of these transforms: float32, shape (N, 3, size, size)."""
+    out = np.empty((len(images), 3, transform.size, transform.size), np.float32)
+    for i, image in enumerate(images):
+        transform.fill(out[i], Decoded(image), None if positions is None else int(positions[i]), epoch)
+    return out

@@ -158,7 +158,7 @@ class RecordLoader(EqualEpochs):
 
     @staticmethod
     def _finish(data, labels, positions):        # in the caller's thread: MXNet arrays are made by one thread only
-        return Batch(nd.array(data), nd.array(labels), positions)
+        return Batch(nd.from_numpy(data), nd.array(labels), positions)          # the images change hands without a copy
 
 
 class MXNetLoader(EqualEpochs):

@@ -7,6 +7,7 @@ import pytest
 
 from gluon_tricks.data.auto_augment import OPERATIONS, POLICY, apply_operations, auto_augment, sample_operations
 from gluon_tricks.data.imagenet_augment import ImagenetTrainTransform
+from gluon_tricks.data.photographs import Decoded
 
 # Cubuk et al. 2018, Table 9, a letter and two figures per operation: probability x 10 (A: 1.0), magnitude
 TABLE_9 = """P48 R69|S65 A65|E88 E63|P67 P66|E47 S24|E44 R88|S63 E67|P85 EA2|R23 S68|E68 P46|R88 C40|R49 E62|E07 E88|I64 EA8|
@@ -112,5 +113,5 @@ def test_it_comes_before_the_crop():
     image = picture()
     for seed in range(8):
         rng, other = np.random.default_rng(seed), np.random.default_rng(seed)
-        got = ImagenetTrainTransform(0, 32, auto_aug=True).one(image, rng)
-        assert (got == ImagenetTrainTransform(0, 32).one(auto_augment(image, other), other)).all()
+        got = ImagenetTrainTransform(0, 32, auto_aug=True).one(Decoded(image), rng)
+        assert (got == ImagenetTrainTransform(0, 32).one(Decoded(auto_augment(image, other)), other)).all()

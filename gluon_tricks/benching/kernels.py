@@ -1,0 +1,59 @@
+"""Sums of what oneDNN says of its kernels: time and calls per operation and kernel, the slowest first.
+
+    printf 'go\\ngo\\n' | MKLDNN_VERBOSE=1 python -m gluon_tricks.benching.net_side --side ours --updates 5 \\
+        | python -m gluon_tricks.benching.kernels
+
+Counts the last turn of a side: what comes between its last two answers. `--layouts` tells apart layouts and shapes as well.
+"""
+
+import argparse
+import sys
+from collections import defaultdict
+
+from gluon_tricks.benching.paired import table
+from gluon_tricks.errors import run_main
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--layouts", action="store_true", help="a row per layout and shape")
+    parser.add_argument("--rows", type=int, default=25, help="(default 25)")
+    args = parser.parse_args(argv)
+    sums = kernel_sums(last_turn(sys.stdin), args.layouts)
+    total = sum(ms for ms, _ in sums.values())
+    rows = [(f"{ms:.1f}", calls, *key) for key, (ms, calls) in sorted(sums.items(), key=lambda item: -item[1][0])]
+    names = ("layouts", "shape") if args.layouts else ()
+    print(table(("ms", "calls", "operation", "kernel", "pass", *names), rows[:args.rows]))
+    print(f"{total:.1f} ms in {sum(calls for _, calls in sums.values())} calls")
+
+
+def last_turn(lines):
+    """What a side printed between its last two answers, which are JSON; all of it without answers."""
+    turns = [[]]
+    for line in lines:
+        if line.startswith("{"):
+            turns.append([])
+        else:
+            turns[-1].append(line)
+    return turns[-2] if len(turns) > 2 else turns[0]
+
+
+def kernel_sums(lines, layouts=False):
+    """{(operation, kernel, pass, ...): (ms, calls)} of oneDNN's `exec` lines.
+
+    Their fields are separated by commas: program, exec, engine, operation, kernel, pass, layouts, attributes, more, shape,
+    milliseconds.
+    """
+    sums = defaultdict(lambda: (0.0, 0))
+    for line in lines:
+        fields = line.strip().split(",")
+        if len(fields) < 11 or fields[1] != "exec":
+            continue
+        key = (*fields[3:6], fields[6], fields[-2]) if layouts else tuple(fields[3:6])
+        ms, calls = sums[key]
+        sums[key] = ms + float(fields[-1]), calls + 1
+    return dict(sums)
+
+
+if __name__ == "__main__":
+    run_main(main, prog="kernels")

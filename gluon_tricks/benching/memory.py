@@ -1,0 +1,74 @@
+"""Resident memory of train_cifar.py over many short epochs: it must not grow.
+
+    python -m gluon_tricks bench memory                   # 30 epochs of the embedded excerpt
+    python -m gluon_tricks bench memory --epochs 60 --model cifar_resnet56_v1 --out bench
+
+Reads what the run itself writes: metrics.jsonl has the resident set at each epoch's end and the highest so far. The first
+epochs fill caches and map kernels; what comes after them is fitted with a straight line.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from gluon_tricks.benching.paired import ROOT, machine_line, table, write_report
+from gluon_tricks.errors import UserError
+from gluon_tricks.script import at_least
+
+WARM_UP = 5      # epochs
+FLAT_MIB = 0.5   # of growth per epoch, above which the command fails
+
+
+def main(argv):
+    args = parse_args(argv)
+    epochs = run(args)
+    settled = [record["rss_mib"] for record in epochs[WARM_UP:]]
+    slope = growth(settled)
+    rows = [(record["epoch"], f"{record['rss_mib']:.1f}", f"{record['peak_rss_mib']:.1f}")
+            for record in epochs if record["epoch"] % 5 == 0 or record is epochs[-1]]
+    spread = f"median {statistics.median(settled):.1f}, {min(settled):.1f} to {max(settled):.1f}"
+    text = [table(("epoch", "resident at its end, MiB", "highest so far, MiB"), rows), "",
+            f"growth after epoch {WARM_UP - 1}: {slope:+.3f} MiB per epoch by a fitted line, {spread}",
+            f"{args.model}, {args.dtype}, {len(epochs)} epochs of the excerpt; {machine_line()}"]
+    write_report(args.out, "memory", "\n".join(text), rss_mib=[record["rss_mib"] for record in epochs],
+                 peak_rss_mib=[record["peak_rss_mib"] for record in epochs], growth_mib_per_epoch=slope)
+    return int(slope > FLAT_MIB)
+
+
+def growth(values):
+    """Slope of the straight line through equally spaced values, by least squares."""
+    return float(np.polyfit(np.arange(len(values)), values, 1)[0])
+
+
+def run(args):
+    """The epoch records of a run's metrics.jsonl."""
+    with tempfile.TemporaryDirectory() as folder:
+        words = ["train_cifar.py", "--dataset", "cifar10-excerpt", "--model", args.model, "--mode", "hybrid", "--dtype",
+                 args.dtype, "--batch-size", 100, "-j", 2, "--num-epochs", args.epochs, "--lr", 0.01, "--save-period", 0,
+                 "--save-dir", folder, "--logging-dir", folder, "--save-plot-dir", folder]
+        done = subprocess.run([sys.executable, *map(str, words)], cwd=ROOT, stdout=subprocess.DEVNULL,
+                              stderr=None if sys.stderr.isatty() else subprocess.DEVNULL)      # its bar has the ETA
+        if done.returncode:
+            raise UserError(f"--model {args.model}: the training ended with code {done.returncode}; run it by itself:  "
+                            f"python {' '.join(map(str, words[:9]))}")
+        (metrics,) = Path(folder).rglob("metrics.jsonl")
+        records = map(json.loads, metrics.read_text(encoding="utf-8").splitlines())
+        return [record for record in records if record["kind"] == "epoch"]
+
+
+def parse_args(argv):
+    parser = argparse.ArgumentParser(prog="python -m gluon_tricks bench memory", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="cifar_resnet20_v1", help="(default cifar_resnet20_v1)")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="(default float32)")
+    parser.add_argument("--epochs", type=int, default=30, help="(default 30)")
+    parser.add_argument("--out", metavar="DIR", help="folder for memory.md and memory.json")
+    args = parser.parse_args(argv)
+    at_least(args, {"epochs": WARM_UP + 3})
+    return args

@@ -1,0 +1,82 @@
+"""One side of `bench net` in MXNet: training steps of a net on one synthetic batch, in a process of its own.
+
+    python -m gluon_tricks.benching.net_side --side ours --dtype bfloat16 --model cifar_resnet20_v1 --updates 2 < /dev/null
+
+A step is what the training scripts do with a batch: forward, loss, backward and the update. Side `ours` is built by the
+scripts' own functions; side `gluoncv` has GluonCV's net, hybridized and trained as GluonCV's scripts do it.
+"""
+
+import argparse
+
+import gluon_tricks  # noqa: F401  before mxnet: prepares the process
+
+# isort: split
+import mxnet as mx
+from mxnet import autograd, gluon, nd
+
+from gluon_tricks.benching.paired import serve
+from gluon_tricks.engines.single import SingleProcess
+from gluon_tricks.models import get_model
+from gluon_tricks.script import make_ready, start_precision
+
+
+def main():
+    args = parse_args()
+    start_precision(args.dtype, args.amx)            # "ours" alone gets another than float32
+    net, trainer = {"ours": ours, "gluoncv": theirs}[args.side](args)
+    criterion = gluon.loss.SoftmaxCrossEntropyLoss()
+    data = nd.random.uniform(-1, 1, shape=(args.batch_size, 3, args.input_size, args.input_size))
+    label = nd.floor(nd.random.uniform(0, args.classes, shape=args.batch_size))
+
+    def work():
+        for _ in range(args.updates):
+            with autograd.record():
+                loss = criterion(net(data).astype("float32", copy=False), label)
+            loss.backward()
+            trainer.step(args.batch_size)
+        mx.nd.waitall()
+        return args.updates * args.batch_size
+
+    learned = sum(param.data().size for param in net.collect_params().values() if param.grad_req != "null")
+    serve(work, parameters=learned, version=mx.__version__)
+
+
+def ours(args):
+    """Net and trainer as train_cifar.py and train_imagenet.py make them with --mode hybrid."""
+    engine, net = SingleProcess([mx.cpu()]), get_model(args.model, classes=args.classes)
+    net.initialize(mx.init.Xavier())
+    make_ready(net, args.input_size, args.dtype, "hybrid", engine)
+    return net, engine.trainer(net, nag())
+
+
+def theirs(args):
+    """The same as GluonCV's scripts make them: the CIFAR ones with plain `hybridize()`."""
+    from gluoncv.model_zoo import get_model as gluoncv_model
+
+    net = gluoncv_model(args.model, classes=args.classes)
+    net.initialize(mx.init.Xavier())
+    static = not args.model.startswith("cifar_")
+    net.hybridize(static_alloc=static, static_shape=static)
+    net(nd.zeros((1, 3, args.input_size, args.input_size)))
+    return net, gluon.Trainer(net.collect_params(), nag())
+
+
+def nag():
+    return mx.optimizer.NAG(learning_rate=0.1, momentum=0.9, wd=1e-4)
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--side", choices=("ours", "gluoncv"), required=True)
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument("--amx", action="store_true", help="in bfloat16")
+    parser.add_argument("--model", default="cifar_resnet20_v1")
+    parser.add_argument("--classes", type=int, default=10)
+    parser.add_argument("--batch-size", type=int, default=128)
+    parser.add_argument("--input-size", type=int, default=32)
+    parser.add_argument("--updates", type=int, default=10, help="per turn")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

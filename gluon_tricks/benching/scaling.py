@@ -1,0 +1,128 @@
+"""Several processes beside one on the same processor cores, and what their exchange of gradients costs.
+
+    python -m gluon_tricks bench scaling                         # cifar_resnet20_v1, global batch 128, the embedded excerpt
+    python -m gluon_tricks bench scaling --engines horovod --rounds 7 --out bench
+
+Sides, in turn, each over the same epochs of the same images; the rate is that of the log's last epoch (the first compiles):
+
+    1 process            all cores in one process
+    apart                as many trainings as workers, one core each, that know nothing of each other: no exchange at all
+    horovod, dist_sync   as many workers, one core each
+
+On one machine more processes bring no more cores: `1 process` says what several cost, `apart` how much of that is exchange.
+Then the time of one exchange by its size, from which latency and bandwidth follow by a straight line; docs/scaling.md puts
+them beside larger machines.
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+import numpy as np
+
+from gluon_tricks.benching.paired import ROOT, at_least_rounds, machine_line, paired, table, write_report
+from gluon_tricks.compat import visible_cpus
+from gluon_tricks.errors import UserError
+
+ONE = "1 process"
+SIZES = [4 << shift for shift in range(0, 25, 4)]            # 4 bytes to 64 MB
+REPEATS = 9
+
+
+def main(argv):
+    args = parse_args(argv)
+    sides = {ONE: lambda: rates(args, 1, args.workers, None)[0],
+             "apart": lambda: sum(rates(args, args.workers, 1, None)),
+             **{engine: lambda engine=engine: rates(args, 1, 1, engine)[0] for engine in args.engines}}
+    result = paired(sides, args.rounds, warm_up=0)           # each run warms itself up in its first epoch
+    rows = [(side, result.rate(side).show(1), result.ratio(side, ONE).show(3), result.ratio(side, "apart").show(3))
+            for side in sides]
+    lines = {engine: exchange_line(args.workers, engine) for engine in args.engines}
+    text = [table(("side", "images/s (least to greatest)", f"ratio to {ONE}", "ratio to apart"), rows), "",
+            *(f"{engine}: an exchange takes {1e3 * latency:.2f} ms and {1e9 / bandwidth:.2f} ms per MB"
+              for engine, (latency, bandwidth, _) in lines.items()),
+            f"{args.model}, global batch {args.global_batch}, {args.workers} workers, {args.rounds} rounds in turn; "
+            f"{machine_line()}"]
+    write_report(args.out, "scaling", "\n".join(text), images_per_s=result.rates, rounds=args.rounds,
+                 exchange={engine: {"latency_s": latency, "bytes_per_s": bandwidth, "bytes_and_seconds": measured}
+                           for engine, (latency, bandwidth, measured) in lines.items()})
+    return 0
+
+
+def rates(args, runs, threads, engine):
+    """Images per second in the second epoch of `runs` trainings at a time."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = [None] * runs
+
+        def one(number):
+            found[number] = rate(args, Path(folder, str(number)), runs, threads, engine)
+        together = [threading.Thread(target=one, args=(number,)) for number in range(runs)]
+        for thread in together:
+            thread.start()
+        for thread in together:
+            thread.join()
+    if None in found:
+        raise UserError("bench scaling: a training did not end; its last words are above")
+    return found
+
+
+def rate(args, folder, runs, threads, engine):
+    """Images per second in the last epoch of one training; None if it failed."""
+    workers = args.workers if engine else 1
+    words = ["train_cifar.py", "--dataset", "cifar10-excerpt", "--model", args.model, "--mode", "hybrid", "-j", 1,
+             "--batch-size", args.global_batch // (workers * runs), "--num-epochs", args.epochs, "--lr-decay-epoch", 1,
+             "--checkpoint-period", 0, "--save-period", 0, "--save-dir", folder, "--logging-dir", folder,
+             "--save-plot-dir", folder]
+    launcher = ["-m", "gluon_tricks", "launch", "-n", workers, "--engine", engine, "--"] if engine else []
+    done = subprocess.run([sys.executable, *map(str, [*launcher, *words])], cwd=ROOT, capture_output=True, text=True,
+                          env={**os.environ, "OMP_NUM_THREADS": str(threads)})
+    if done.returncode:
+        print(done.stderr, file=sys.stderr)
+        return None
+    (metrics,) = folder.rglob("metrics.jsonl")
+    epochs = [record for record in map(json.loads, metrics.read_text().splitlines()) if record["kind"] == "epoch"]
+    return epochs[-1]["samples_per_s"]
+
+
+def exchange_line(workers, engine):
+    """`(seconds, bytes per second, [[bytes, seconds]])`: time = seconds + bytes / rate, least squares of relative errors."""
+    words = ["-m", "gluon_tricks", "launch", "-n", workers, "--engine", engine, "--", sys.executable, "-m",
+             "gluon_tricks.benching.exchange_side", "--repeats", REPEATS, "--sizes", *SIZES]
+    done = subprocess.run([sys.executable, *map(str, words)], cwd=ROOT, capture_output=True, text=True,
+                          env={**os.environ, "OMP_NUM_THREADS": "1"})
+    found = re.search(r"\[0\] (\[\[.*\]\])", done.stdout)
+    if done.returncode or not found:
+        raise UserError(f"bench scaling: {engine} does not exchange: {(done.stderr.strip().splitlines() or ['?'])[-1]}")
+    measured = json.loads(found[1])
+    sizes, seconds = np.array(measured).T
+    latency, per_byte = np.linalg.lstsq(np.stack([1 / seconds, sizes / seconds], axis=1), np.ones(len(sizes)), rcond=None)[0]
+    return latency, 1 / per_byte, measured
+
+
+def parse_args(argv):
+    parser = argparse.ArgumentParser(prog="python -m gluon_tricks bench scaling", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    engines = ("horovod", "dist_sync") if importlib.util.find_spec("horovod") else ("dist_sync",)
+    parser.add_argument("--workers", type=int, default=visible_cpus(), help="(default: the processor cores)")
+    parser.add_argument("--engines", nargs="+", default=list(engines), choices=("horovod", "dist_sync"))
+    parser.add_argument("--global-batch", type=int, default=128, help="images per update over all workers (default 128)")
+    parser.add_argument("--epochs", type=int, default=2, help="of each training (default 2)")
+    parser.add_argument("--model", default="cifar_resnet20_v1")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--out", metavar="DIR", help="also write scaling.md and scaling.json there")
+    args = parser.parse_args(argv)
+    at_least_rounds(args.rounds)
+    if args.workers < 2:
+        raise UserError(f"--workers {args.workers}: at least 2")
+    if args.epochs < 2:
+        raise UserError(f"--epochs {args.epochs}: at least 2, for the first one compiles")
+    if args.global_batch % args.workers:
+        raise UserError(f"--global-batch {args.global_batch}: must be a multiple of --workers {args.workers}")
+    return args

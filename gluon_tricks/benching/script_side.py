@@ -1,0 +1,180 @@
+"""One side of `bench script`: an epoch of CIFAR training with its validation per turn, in a process of its own.
+
+    python -m gluon_tricks.benching.script_side --side gluoncv --images 2000 --val-images 500 < /dev/null
+
+Side `ours` is made of train_cifar.py's builders and loop, side `gluoncv` of GluonCV's objects used as its
+train_cifar10.py does: Gluon's DataLoader over the images in memory with worker processes, GluonCV's transforms for each
+image, the metric and the loss read after each batch. `ours-io` walks through the images and trains nothing, `ours-net`
+trains on one batch again and again.
+"""
+
+import argparse
+
+import numpy as np
+
+import gluon_tricks  # noqa: F401  before mxnet: prepares the process
+
+# isort: split
+import mxnet as mx
+from mxnet import autograd, gluon
+
+import train_cifar
+from gluon_tricks.benching.paired import serve
+from gluon_tricks.data.augment import CIFAR_MEAN, CIFAR_STD, CifarTestTransform, CifarTrainTransform
+from gluon_tricks.data.cifar import open_cifar
+from gluon_tricks.data.loaders import RecordLoader
+from gluon_tricks.engines.single import SingleProcess
+from gluon_tricks.training import Progress, evaluate, train_epoch
+
+
+def main():
+    args = parse_args()
+    epoch, batches = SIDES[args.side](args)
+    history = []
+
+    def work():
+        history.append(epoch(len(history)))
+        return batches * args.batch_size
+
+    serve(work, lambda: {"history": history[-1]})
+
+
+class Share:
+    """The first images of a split that is in memory."""
+
+    def __init__(self, images, count):
+        self.pixels, self.labels = images.pixels[:count], images.labels[:count]
+
+    def __len__(self):
+        return len(self.labels)
+
+    def read(self, positions):
+        return self.pixels[positions], self.labels[positions]
+
+
+def images_of(args):
+    """Training and test images: `Share`s of a prepared data set, or of the excerpt."""
+    data = open_cifar("cifar10" if args.data_dir else "cifar10-excerpt", args.data_dir, "ours", args.batch_size, 0, 2)
+    return Share(data.train.images, args.images), Share(data.val.images, args.val_images)
+
+
+# --- this kit -------------------------------------------------------------------------------------------------------
+
+def ours(args, trains=True, loads=True):
+    """`epoch(number) -> figures` of train_cifar.py's loop, and the batches of an epoch."""
+    flags = train_cifar.parse_args(["--model", args.model, "--mode", "hybrid", "--batch-size", str(args.batch_size),
+                                    "--lr", str(args.lr), "--dtype", args.dtype])
+    train_images, val_images = images_of(args)
+    train = RecordLoader(train_images, CifarTrainTransform(0, len(train_images)), args.batch_size, 0,
+                         num_workers=args.num_workers)
+    val = RecordLoader(val_images, CifarTestTransform(), args.batch_size, None, "keep", args.num_workers)
+    if not trains:
+        return lambda number: walk(train, val, number), train.batches_per_epoch
+    engine, progress = SingleProcess([mx.cpu()]), Progress()
+    net = train_cifar.build_net(flags, range(10), engine)
+    trainer = engine.trainer(net, train_cifar.nag(flags))
+    targets, loss, metric = train_cifar.training_targets(flags, range(10))
+    if not loads:
+        train, val = Again(train), Again(val)
+
+    def epoch(number):
+        train_epoch(net, train, targets, loss, metric, trainer, lambda num_update: args.lr, engine, progress,
+                    lambda meter: None)
+        figures = {"accuracy": progress.train_metric, "val_accuracy": evaluate(net, val, engine, args.dtype)[0]}
+        progress.next_epoch()
+        return figures
+
+    return epoch, train.batches_per_epoch
+
+
+class Again:
+    """A loader that prepares its first batch only, and yields it as often as there are batches."""
+
+    def __init__(self, loader):
+        self._batch = next(iter(loader.epoch(0)))
+        self.records, self.batches_per_epoch, self.batch_size = loader.records, loader.batches_per_epoch, loader.batch_size
+
+    def epoch(self, epoch, start=0):
+        for _ in range(self.batches_per_epoch):
+            yield self._batch
+
+
+def walk(train, val, number):
+    """Prepare all batches of an epoch."""
+    for loader, epoch in ((train, number), (val, 0)):
+        for batch in loader.epoch(epoch):
+            batch.data.wait_to_read()
+    return {}
+
+
+# --- GluonCV's way --------------------------------------------------------------------------------------------------
+
+def theirs(args):
+    """The same with GluonCV's net, transforms and way of counting."""
+    from gluoncv.data import transforms as gluoncv_transforms
+    from gluoncv.model_zoo import get_model
+    from mxnet.gluon.data.vision import transforms
+
+    normalized = [transforms.ToTensor(), transforms.Normalize(CIFAR_MEAN, CIFAR_STD)]
+    augmented = [gluoncv_transforms.RandomCrop(32, pad=4), transforms.RandomFlipLeftRight(), *normalized]
+    train, val = (loader(images, transforms.Compose(steps), args, train)
+                  for images, steps, train in zip(images_of(args), (augmented, normalized), (True, False)))
+    net = get_model(args.model, classes=10)
+    net.initialize(mx.init.Xavier(), ctx=mx.cpu())
+    net.hybridize()
+    trainer = gluon.Trainer(net.collect_params(), "nag", {"learning_rate": args.lr, "wd": 1e-4, "momentum": 0.9})
+    criterion, metric = gluon.loss.SoftmaxCrossEntropyLoss(), mx.metric.Accuracy()
+
+    def epoch(number):
+        metric.reset()
+        total = 0.0
+        for batch in train:
+            images, labels = (gluon.utils.split_and_load(part, [mx.cpu()], batch_axis=0) for part in batch)
+            with autograd.record():
+                outputs = [net(data) for data in images]
+                losses = [criterion(output, label) for output, label in zip(outputs, labels)]
+            for one in losses:
+                one.backward()
+            trainer.step(args.batch_size)
+            total += sum(one.sum().asscalar() for one in losses)
+            metric.update(labels, outputs)
+        right = mx.metric.Accuracy()
+        for batch in val:
+            images, labels = (gluon.utils.split_and_load(part, [mx.cpu()], batch_axis=0, even_split=False) for part in batch)
+            right.update(labels, [net(data) for data in images])
+        return {"accuracy": metric.get()[1], "val_accuracy": right.get()[1]}
+
+    return epoch, args.images // args.batch_size
+
+
+def loader(images, transform, args, train):
+    """Gluon's DataLoader over images in memory."""
+    data = gluon.data.ArrayDataset(mx.nd.array(images.pixels, dtype="uint8"), images.labels.astype(np.int32))
+    return gluon.data.DataLoader(data.transform_first(transform), batch_size=args.batch_size, shuffle=train,
+                                 last_batch="discard" if train else "keep", num_workers=args.num_workers)
+
+
+SIDES = {
+    "ours": ours,
+    "ours-io": lambda args: ours(args, trains=False),
+    "ours-net": lambda args: ours(args, loads=False),
+    "gluoncv": theirs,
+}
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--side", choices=SIDES, required=True)
+    parser.add_argument("--model", default="cifar_resnet20_v1")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument("--data-dir")
+    parser.add_argument("--images", type=int, default=2000)
+    parser.add_argument("--val-images", type=int, default=500)
+    parser.add_argument("--batch-size", type=int, default=128)
+    parser.add_argument("--lr", type=float, default=0.1)
+    parser.add_argument("--num-workers", type=int, default=2)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
