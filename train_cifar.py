@@ -1,12 +1,15 @@
-"""Train on CIFAR-10 or CIFAR-100 as GluonCV's train_cifar10.py and train_mixup_cifar10.py do.
+"""Train on CIFAR, MNIST, Fashion-MNIST or KMNIST as GluonCV's train_cifar10.py and train_mixup_cifar10.py do.
 
     python train_cifar.py --dataset cifar10-excerpt --model cifar_resnet20_v1 --mode hybrid --num-epochs 3
     python train_cifar.py --num-epochs 200 --mode hybrid --num-gpus 1 -j 2 --batch-size 128 --wd 0.0001 --lr 0.1 \\
         --lr-decay 0.1 --lr-decay-epoch 100,150 --model cifar_resnet20_v1
     python train_cifar.py --mixup --num-epochs 220 --mode hybrid --num-gpus 1 -j 2 --batch-size 128 --wd 0.0001 --lr 0.1 \\
         --lr-decay 0.1 --lr-decay-epoch 100,150 --model cifar_resnet20_v1 --resume auto
+    python train_cifar.py --dataset cifar100 --model cifar_resnet56_v1 --mode hybrid --batch-size 256 --num-epochs 200 \\
+        --lr-mode cosine --warmup-epochs 5 --augment follow-up --label-smoothing --mix vertical --num-gpus 1
 
-The first runs on the embedded excerpt, the others are published commands. A stopped or killed run goes on with
+The first runs on the embedded excerpt, the next two are published commands, the last is a row of the CIFAR-100 follow-up
+(its tables and other studies: `python -m gluon_tricks tables`). A stopped or killed run goes on with
 --resume auto and ends with the same parameters, bit for bit. `python -m gluon_tricks compare LOG` judges the log.
 """
 
@@ -17,18 +20,20 @@ import gluon_tricks  # noqa: F401  before mxnet: prepares the process
 
 # isort: split
 import mxnet as mx
-from mxnet import gluon
+from mxnet import gluon, nd
 
 from gluon_tricks import plan
 from gluon_tricks.auto_dtype import settle_dtype, trial_lines
-from gluon_tricks.data.cifar import SIZES, open_cifar
+from gluon_tricks.cifar_flags import add_image_flags, add_optimizer_flags, add_target_flags, settle
+from gluon_tricks.data.cifar import DATASETS, Augmentation, open_cifar
 from gluon_tricks.data.loaders import CIFAR_BACKENDS
 from gluon_tricks.dialects import CifarDialect
 from gluon_tricks.engines import add_engine_flags
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import make_folder
 from gluon_tricks.models import get_model
-from gluon_tricks.optim.lr_schedule import MODES, epoch_steps, lr_schedule
+from gluon_tricks.optim.lr_schedule import after_warmup, epoch_steps, exponential_warmup, lr_schedule, sgdr
+from gluon_tricks.optim.optimizers import create_optimizer
 from gluon_tricks.randomness import MIXUP, generator, net_seed
 from gluon_tricks.run import Run, RunPaths
 from gluon_tricks.run_record import operator_threads
@@ -42,29 +47,34 @@ from gluon_tricks.script import (
     finish,
     global_batch_size,
     header,
+    keywords,
     load_params,
     local_batch_size,
     make_ready,
     start_precision,
 )
 from gluon_tricks.training import accuracy, evaluate, rmse, train_epoch
+from gluon_tricks.tricks.cutout import dual_loss, side_by_side
+from gluon_tricks.tricks.distillation import DistillationLoss
 from gluon_tricks.tricks.label_smoothing import smooth_one_hot
-from gluon_tricks.tricks.mixup import CIFAR_ALPHA, CIFAR_OFF_EPOCHS, mixup, sample_lam
+from gluon_tricks.tricks.mixing import mix
+from gluon_tricks.tricks.no_bias_decay import exempt_from_decay
 
 
 def main(argv=None):
     args = parse_args(argv)
     if args.dry_run:
         return plan.show(plan_of(args))
-    engine = engine_of(args)                                                         # who computes
+    engine = engine_of(args, args.accumulate)                                        # who computes
     data = open_cifar(args.dataset, args.data_dir, args.data_backend, local_batch_size(args), args.seed, args.num_workers,
-                      engine.rank, engine.world_size)                                # what it sees
-    trial = settle_dtype(args, len(data.classes), 32, run_paths(args).resume)      # in what numbers   (§3.2)
+                      engine.rank, engine.world_size, augmentation(args))            # what it sees
+    trial = settle_dtype(args, len(data.classes), DATASETS[args.dataset].side,
+                         run_paths(args).resume)                                     # in what numbers    (§3.2)
     run = Run(run_paths(args), {**facts(args, data, engine), "dtype_trial": trial}, engine, args.resume, args.overwrite)
     net = build_net(args, data.classes, engine)                                      # what learns
     schedule = learning_rate(args, data.train.batches_per_epoch)                     # how fast
-    trainer = engine.trainer(net, nag(args))                                         # what moves it
-    targets, loss, metric = training_targets(args, data.classes)                     # what it is told    (§5.2, §5.4)
+    trainer = engine.trainer(net, optimizer(args))                                   # what moves it
+    targets, loss, metric = training_targets(args, data.classes, engine)             # what it is told    (§5.2-5.4)
     run.open(net, trainer, header(args, engine, num_training_samples=data.train.records),
              [*trial_lines(args, trial), *opening_lines(args, data, engine)], CifarDialect, args.num_epochs,
              data.train.batches_in, checkpoint_period=args.checkpoint_period,
@@ -74,13 +84,19 @@ def main(argv=None):
         while run.progress.epoch < args.num_epochs:
             run.begin_epoch()
             train_epoch(net, data.train, targets, loss, metric, trainer, schedule, engine, run.progress,
-                        run.after_update, reseed_from=args.seed if args.drop_rate else None, keep_going=run.keep_going)
+                        run.after_update, reseed_from=args.seed if draws(args) else None, keep_going=run.keep_going)
             run.end_training()
-            run.end_epoch(evaluate(net, data.val, engine, args.dtype, run.keep_going))
+            run.end_epoch(evaluate(net, data.val, engine, args.dtype, run.keep_going, top=(1, 5)))
     return finish(run)
 
 
 # --- builders -----------------------------------------------------------------------------------------------------
+
+def augmentation(args):
+    """What is done to training images."""
+    return Augmentation(args.augment == "follow-up", args.random_crop, args.random_flip, args.cutout, args.dual_cutout,
+                        args.random_erasing)
+
 
 def build_net(args, classes, engine):
     """The net, initialised as GluonCV's CIFAR scripts do, or from --resume-from."""
@@ -93,54 +109,92 @@ def build_net(args, classes, engine):
         load_params(net, "--resume-from", args.resume_from, engine)
     else:
         net.initialize(mx.init.Xavier(), ctx=engine.ctx)
-    make_ready(net, 32, args.dtype, args.mode, engine)
+    make_ready(net, DATASETS[args.dataset].side, args.dtype, args.mode, engine, DATASETS[args.dataset].channels)
+    if args.no_wd:
+        exempt_from_decay(net)
     return net
 
 
 def new_net(args, classes):
     """The net by its name, not yet initialised."""
-    kwargs = {"drop_rate": args.drop_rate} if args.model.startswith("cifar_wideresnet") else {}
-    return get_model(args.model, classes=classes, **kwargs)
+    kwargs = keywords("--model-kwargs", args.model_kwargs)
+    if args.model.startswith(("cifar_wideresnet", "cifar_densenet")):
+        kwargs["drop_rate"] = args.drop_rate
+    return get_model(args.model, classes=classes, **in_channels(args), **kwargs)
+
+
+def in_channels(args):
+    """GluonCV's nets take colours only, and know no such keyword."""
+    channels = DATASETS[args.dataset].channels
+    return {} if channels == 3 else {"in_channels": channels}
+
+
+def draws(args):
+    """Whether the net itself draws numbers."""
+    return bool(args.drop_rate) or args.model.startswith("cifar_shake_shake")
+
+
+def build_teacher(args, classes, engine):
+    """The net behind --teacher NAME:FILE."""
+    name, _, path = args.teacher.partition(":")
+    teacher, known = get_model(name, classes=len(classes), **in_channels(args)), DATASETS[args.dataset]
+    load_params(teacher, "--teacher", path, engine)
+    if args.dtype == "float16":
+        teacher.cast("float16")
+    make_ready(teacher, known.side, args.dtype, args.mode, engine, known.channels)
+    return teacher
 
 
 def learning_rate(args, updates_per_epoch):
     """num_update -> rate. Without warm-up, `step` is the CIFAR scripts' own rule."""
+    warmup_updates = args.warmup_epochs * updates_per_epoch
     if args.lr_mode == "step" and not args.warmup_epochs:
         return epoch_steps(args.lr, args.lr_decay, decay_epochs(args), updates_per_epoch)
-    return lr_schedule(args.lr_mode, args.lr, args.num_epochs, updates_per_epoch, args.warmup_epochs, args.lr_decay,
-                         decay_epochs(args))
+    if args.lr_mode == "sgdr":
+        rate = after_warmup(sgdr(args.lr, updates_per_epoch, args.cycle_epochs, args.cycle_factor), args.lr, warmup_updates)
+    else:
+        rate = lr_schedule(args.lr_mode, args.lr, args.num_epochs, updates_per_epoch, args.warmup_epochs, args.lr_decay,
+                           decay_epochs(args))
+    return exponential_warmup(rate, args.lr, warmup_updates) if args.warmup == "exponential" else rate
 
 
-def nag(args):
-    """MXNet's NAG; with float16 it keeps float32 masters."""
-    return mx.optimizer.NAG(learning_rate=args.lr, momentum=args.momentum, wd=args.wd,
-                            multi_precision=args.dtype == "float16")
+def optimizer(args):
+    """By default MXNet's NAG."""
+    return create_optimizer(args.optimizer, args.lr, args.momentum, args.wd, args.dtype, args.clip_gradient or None,
+                            args.lars_coefficient, args.final_lr)
 
 
-def training_targets(args, classes):
+def training_targets(args, classes, engine=None):
     """`(targets, loss, metric)`: what `train_epoch` shows the net and how it counts."""
-    eta = 0.1 if args.label_smoothing else 0.0
-    dense = args.mixup or args.label_smoothing
-    criterion = gluon.loss.SoftmaxCrossEntropyLoss(sparse_label=not dense)
+    eta = args.label_smoothing_eps if args.label_smoothing else 0.0
+    teacher = build_teacher(args, classes, engine) if args.teacher else None
+    dense = args.mixup or args.label_smoothing or teacher
+    criterion = (DistillationLoss(args.temperature, args.hard_weight) if teacher else
+                 gluon.loss.SoftmaxCrossEntropyLoss(sparse_label=not dense))
 
     def targets(data, label, epoch, batch):
         target = smooth_one_hot(label, len(classes), eta) if dense else label
-        if args.mixup and epoch < args.num_epochs - args.mixup_off_epoch:
-            lam = sample_lam(args.mixup_alpha, generator(args.seed, MIXUP, epoch, batch))
-            data, target = mixup(data, target, lam)
+        if args.mixup and args.mixup_off_first <= epoch < args.num_epochs - args.mixup_off_epoch:
+            data, target = mix(args.mix, data, target, args.mixup_alpha, generator(args.seed, MIXUP, epoch, batch),
+                               args.mixup_partners, args.cutmix_label)
+        if args.dual_cutout:
+            data, target, label = side_by_side(data), nd.concat(target, target, dim=0), nd.concat(label, label, dim=0)
         data = data.astype(compute_dtype(args.dtype), copy=False)
-        return data, target, target if args.mixup else label
+        counted = target if args.mixup else label
+        # the teacher sees the mixed image, in predict mode
+        return data, (target, teacher(data).astype("float32")) if teacher else target, counted
 
     def loss(output, target):          # in float32 whatever the net computes in
-        return criterion(output.astype("float32", copy=False), target)
+        output = output.astype("float32", copy=False)
+        return criterion(output, *target) if teacher else criterion(output, target)
 
-    return targets, loss, rmse if args.mixup else accuracy
+    return targets, dual_loss(loss, args.dual_cutout_alpha) if args.dual_cutout else loss, rmse if args.mixup else accuracy
 
 
 def run_paths(args):
-    """GluonCV's names; the mixup script's carry `_mixup` in the model part."""
-    name = args.model + ("_mixup" if args.mixup else "")
-    data = "cifar100" if args.dataset == "cifar100" else "cifar10"
+    """GluonCV's names; the mixup script's carry `_mixup` in the model part, those of other ways to mix theirs."""
+    name = args.model + (f"_{args.mix.replace('+', '_')}" if args.mixup else "")
+    data = args.dataset.removesuffix("-excerpt")
     save_dir = make_folder("--save-dir", args.save_dir)
     log_dir = make_folder("--logging-dir", args.logging_dir)
     stem = f"train_{data}_{name}"
@@ -156,9 +210,11 @@ def run_paths(args):
 def facts(args, data, engine):
     """What run.json and the resume file say of this run."""
     return {"model": args.model, "dataset": args.dataset, "classes": len(data.classes), "seed": args.seed,
-            "dtype": args.dtype, "mixup": args.mixup, "data_root_hash": data.root_hash, "devices": len(engine.ctx),
-            "world_size": engine.world_size, "data_backend": args.data_backend, "global_batch_size": global_batch_size(args),
-            "threads": operator_threads(), "title": args.model + (" with mixup" if args.mixup else ""),
+            "dtype": args.dtype, "mixup": args.mixup, "mix": args.mix if args.mixup else None, "optimizer": args.optimizer,
+            "model_kwargs": keywords("--model-kwargs", args.model_kwargs), "data_root_hash": data.root_hash,
+            "devices": len(engine.ctx), "world_size": engine.world_size, "data_backend": args.data_backend,
+            "global_batch_size": global_batch_size(args),
+            "threads": operator_threads(), "title": args.model + (f" with {args.mix}" if args.mixup else ""),
             "train_metric": "rmse" if args.mixup else "accuracy", "args": vars(args)}
 
 
@@ -172,31 +228,41 @@ def opening_lines(args, data, engine):
     yield f"seed {args.seed}; {operator_threads()} operator threads, {args.num_workers} loader threads"
     if args.lr_decay_period:
         yield "warning: --lr-decay-period has no effect, here as in GluonCV's CIFAR scripts; use --lr-decay-epoch"
-    if args.mixup and args.num_epochs <= args.mixup_off_epoch:
+    if args.mixup and args.num_epochs <= args.mixup_off_epoch + args.mixup_off_first:
         yield (f"warning: --num-epochs {args.num_epochs} with --mixup: nothing is mixed in the last "
                f"{args.mixup_off_epoch} epochs, so nothing is mixed at all; lower --mixup-off-epoch")
+    if args.optimizer == "adadelta":
+        yield f"warning: --optimizer adadelta has no learning rate: --lr {args.lr:g} and its schedule have no effect"
     if args.dataset == "cifar10-excerpt":
         yield "note: an excerpt of CIFAR-10; accuracies are not comparable with published ones"
 
 
 def plan_of(args):
     """The rows that --dry-run prints, made by the builders above without data or GPUs."""
-    images, classes = SIZES[args.dataset]
+    images, classes, channels, side, *_ = DATASETS[args.dataset]
     batch, updates = global_batch_size(args), images // global_batch_size(args)
     if not updates:
         raise UserError(f"--batch-size: {batch} images over all devices, but the training set has {images}")
     net = new_net(args, classes)
-    yield from plan.net_rows(net, args.model, classes, 32)
+    yield from plan.net_rows(net, args.model, classes, side, channels)
     yield from plan.precision_rows(net, args.dtype)
-    yield from plan.batch_rows(args.batch_size, batch // args.batch_size, images, args.num_epochs)
+    yield from plan.batch_rows(args.batch_size, batch // args.batch_size // args.accumulate, images, args.num_epochs,
+                               args.accumulate)
+    if args.no_wd:
+        exempt_from_decay(net)
+    yield from plan.optimizer_rows(optimizer(args))
     yield from plan.rate_rows(learning_rate(args, updates), args.lr_mode, args.lr, batch, updates, args.num_epochs,
                               args.warmup_epochs, decay_epochs(args) if args.lr_mode == "step" else ())
     yield from plan.decay_rows(net, args.wd)
     yield from plan.gamma_rows(net)
-    yield from plan.cifar_image_rows()
-    yield from plan.target_rows(training_targets(args, range(classes))[0], classes)
+    yield from plan.cifar_image_rows(augmentation(args), args.dataset)
+    if not args.teacher:
+        yield from plan.target_rows(training_targets(args, range(classes))[0], classes, channels * (1 + args.dual_cutout))
     if args.mixup:
-        yield from plan.mixup_rows(args.mixup_alpha, args.mixup_off_epoch)
+        yield from plan.mixup_rows(args.mixup_alpha, args.mixup_off_epoch, args.mixup_partners, args.mix,
+                                   args.mixup_off_first)
+    if args.teacher:
+        yield from plan.teacher_rows(args.teacher, args.temperature, args.hard_weight)
 
 
 # --- flags --------------------------------------------------------------------------------------------------------
@@ -217,7 +283,8 @@ def parse_args(argv):
     ref.add_argument("--lr-decay", type=float, default=0.1, help="factor of one step (default 0.1)")
     ref.add_argument("--lr-decay-period", type=int, default=0, help="has no effect, as in the original")
     ref.add_argument("--lr-decay-epoch", default="40,60", help="ascending epochs to step at (default 40,60)")
-    ref.add_argument("--drop-rate", type=float, default=0.0, help="dropout, for cifar_wideresnet* only (default 0)")
+    ref.add_argument("--drop-rate", type=float, default=0.0,
+                     help="dropout, for cifar_wideresnet* and cifar_densenet* only (default 0)")
     ref.add_argument("--mode", help="hybrid compiles the net; anything else is imperative")
     ref.add_argument("--save-period", type=int, default=10, help="save parameters every so many epochs (default 10)")
     ref.add_argument("--save-dir", default="params", help="folder for parameters and the resume file (default params)")
@@ -227,12 +294,10 @@ def parse_args(argv):
 
     ours = parser.add_argument_group("Not in GluonCV")
     ours.add_argument("--mixup", action="store_true", help="train as train_mixup_cifar10.py does")
-    ours.add_argument("--mixup-alpha", type=float, default=CIFAR_ALPHA, help="of the Beta distribution (default 1)")
-    ours.add_argument("--mixup-off-epoch", type=int, default=CIFAR_OFF_EPOCHS,
-                      help="final epochs without mixup (default 20)")
-    ours.add_argument("--dataset", choices=("cifar10", "cifar100", "cifar10-excerpt"), default="cifar10",
+    ours.add_argument("--dataset", choices=tuple(DATASETS), default="cifar10",
                       help="cifar10-excerpt is embedded: 2,000 + 500 images")
-    ours.add_argument("--data-dir", help="folder that data_prep/cifar.py wrote (default ~/.mxnet/datasets/DATASET/rec)")
+    ours.add_argument("--data-dir", help="folder that data_prep/cifar.py or mnist.py wrote (default "
+                                         "~/.mxnet/datasets/DATASET/rec)")
     ours.add_argument("--data-backend", choices=CIFAR_BACKENDS, default="ours",
                       help="ours: exact resume and order; mxnet: ImageRecordIter")
     ours.add_argument("--dry-run", action="store_true", help="print what the run would do; needs no data and no GPU")
@@ -240,9 +305,8 @@ def parse_args(argv):
     ours.add_argument("--dtype", choices=("float32", "float16", "bfloat16", "auto"), default="float32",
                       help="float16 needs a GPU, bfloat16 a CPU; auto: the fastest on this CPU, by trying (default float32)")
     ours.set_defaults(amx=True)        # where there is AMX; --dtype auto may decide against it
-    ours.add_argument("--lr-mode", choices=MODES, default="step", help="shape of the decay (default step)")
-    ours.add_argument("--warmup-epochs", type=int, default=0, help="linear warm-up from 0 (default 0)")
-    ours.add_argument("--label-smoothing", action="store_true", help="smooth the targets by 0.1")
+    ours.add_argument("--model-kwargs", nargs="*", default=[], metavar="NAME=VALUE",
+                      help="what the model takes besides, as last_bn=True preact_stages=[0,0,0] for cifar_preact*")
     ours.add_argument("--resume", metavar="auto|FILE", default="",
                       help="auto: go on where a run of this model in --save-dir stopped, else start")
     ours.add_argument("--overwrite", action="store_true", help="start again over an earlier run's files")
@@ -253,6 +317,9 @@ def parse_args(argv):
     ours.add_argument("--json-log", metavar="FILE",
                       help="metrics.jsonl, run.json beside it (default LOGGING_DIR/train_DATASET_MODEL/metrics.jsonl)")
     ours.add_argument("--tensorboard", metavar="DIR", help="also write TensorBoard scalars there")
+    add_image_flags(parser.add_argument_group("Images (not in GluonCV)"))
+    add_target_flags(parser.add_argument_group("Targets (§5.2-5.4 and follow-ups; not in GluonCV's CIFAR scripts)"))
+    add_optimizer_flags(parser.add_argument_group("Optimizer and schedule (not in GluonCV's CIFAR scripts)"))
     add_engine_flags(parser.add_argument_group("Several devices and processes (not in GluonCV)"))
     args = parser.parse_args(argv)
     check_args(args)
@@ -261,6 +328,7 @@ def parse_args(argv):
 
 def check_args(args):
     """Everything that can be wrong with a value by itself, before anything is opened."""
+    settle(args)
     check_common(args)
     at_least(args, {"save_period": 0})
     if not 0 <= args.drop_rate < 1:

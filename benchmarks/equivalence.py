@@ -10,7 +10,7 @@ smoothing; the embedded excerpt.
 
 Prints the relative difference of all parameters as one vector, and of the momentum (a gradient whose ReLUs flip shows there
 first). `control` is the yardstick: the same process with two threads, which only add up in another order. Exit code 0 if
-the parameters of every comparison are within --tolerance.
+the parameters of every comparison are within 1e-5, in bfloat16, which rounds 65,536 times as coarsely, 1e-4.
 """
 
 import argparse
@@ -26,6 +26,7 @@ from tqdm import tqdm
 ROOT = Path(__file__).resolve().parents[1]
 EXCERPT = ROOT / "gluon_tricks" / "data" / "cifar10_excerpt"
 GLOBAL_BATCH, IMAGES = 64, 2000
+TOLERANCE = {"float32": 1e-5, "bfloat16": 1e-4}
 DEVICES, CONTROL = "devices", "control"
 
 
@@ -35,14 +36,13 @@ def main():
                         choices=(CONTROL, DEVICES, "dist_sync", "horovod"))
     parser.add_argument("--workers", nargs="+", type=int, default=[2, 4], help="divisors of 64 (default 2 4)")
     parser.add_argument("--dtypes", nargs="+", default=["float32", "bfloat16"], choices=("float32", "bfloat16"))
-    parser.add_argument("--tolerance", type=float, default=1e-5)
     parser.add_argument("--updates", type=int, default=10)
     parser.add_argument("--lr", type=float, default=0.005,
                         help="peak rate (default 0.005; at higher ones rounding alone soon exceeds 1e-5: see control)")
     parser.add_argument("--model", default="cifar_resnet20_v1")
     args = parser.parse_args()
     cases = [(dtype, statistics, n) for dtype in args.dtypes for statistics in ("global", "local") for n in args.workers]
-    worst = 0.0
+    worst, outside = 0.0, 0
     with tempfile.TemporaryDirectory() as scratch, tqdm(total=len(cases) * (1 + len(args.engines)), disable=None) as bar:
         for dtype, statistics, n in cases:
             # images meet others in BatchNorm and mixup only
@@ -55,11 +55,12 @@ def main():
                 differences = {part: difference(got, expected, part) for part in ("param/", "state/")}
                 if engine != CONTROL:
                     worst = max(worst, differences["param/"])
+                    outside += differences["param/"] > TOLERANCE[dtype]
                 bar.update()
                 bar.write(f"{dtype:9} {statistics:6} statistics, {n} x {GLOBAL_BATCH // n:<3} {engine:10} parameters "
                           f"{differences['param/']:.1e}  momentum {differences['state/']:.1e}")
     print(f"{len(cases) * len(set(args.engines) - {CONTROL})} comparisons, parameters differ by {worst:.1e} at most")
-    return worst > args.tolerance
+    return outside > 0
 
 
 def train(args, scratch, name, dtype, statistics, n, engine, parts):

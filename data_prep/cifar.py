@@ -237,9 +237,9 @@ def number(images):
 
 
 def encode(images, digest):
-    """PNG-encode images, adding label and pixels to the digest."""
+    """PNG-encode images of shape (H, W, 3) or (H, W, 1), adding label and pixels, three values each, to the digest."""
     for key, label, superclass, image in images:
-        digest.update(bytes([label]) + np.ascontiguousarray(image).tobytes())
+        digest.update(bytes([label]) + np.ascontiguousarray(np.broadcast_to(image, (*image.shape[:2], 3))).tobytes())
         yield key, label, superclass, cv2.imencode(".png", image[..., ::-1], PNG)[1].tobytes()
 
 

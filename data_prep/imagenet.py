@@ -151,7 +151,7 @@ def check_space(out, splits, journal, args):
 
 # --- the work -----------------------------------------------------------------------------------------------------
 
-def hash_sources(args, splits, journal, published=PUBLISHED_MD5, more=None):
+def hash_sources(args, splits, journal, published=None, more=None):
     """SHA-256 of each archive, whose MD5 must be the published one; `more` are further archives, by flag."""
     paths = {images.source.flag: images.source.path for images in splits.values()}
     paths.update({flag: path.expanduser() for flag, path in (more or {}).items()})
@@ -166,8 +166,9 @@ def hash_sources(args, splits, journal, published=PUBLISHED_MD5, more=None):
             journal.archives[flag] = {"state": state, **hash_archive(path)}
             journal.save()
         found = journal.archives[flag]
-        if found["md5"] != published[flag]:
-            raise UserError(f"{flag} {path}: MD5 {found['md5']}, published {published[flag]}: the download is damaged "
+        wanted = (published or PUBLISHED_MD5)[flag]
+        if found["md5"] != wanted:
+            raise UserError(f"{flag} {path}: MD5 {found['md5']}, published {wanted}: the download is damaged "
                             f"or another file; get it again, or give --no-checksum")
         hashes[path.name] = found["sha256"]
     return hashes
@@ -183,7 +184,7 @@ def hash_archive(path):
     return {name: digest.hexdigest() for name, digest in digests.items()}
 
 
-def pack(name, images, classes, journal, args, published=PUBLISHED_COUNTS):
+def pack(name, images, classes, journal, args, published=None):
     """Write one split, or what an interrupted run has not written of it."""
     split = finished_split(journal, name)
     if split:
@@ -206,7 +207,7 @@ def pack(name, images, classes, journal, args, published=PUBLISHED_COUNTS):
                             f"either goes on from here")
         if not made.record and args.on_error == "repair" and not args.subset:
             raise UserError(f"{where}: this cannot be repaired, and without it there are fewer than the published "
-                            f"{published[name]} images; get the archive again, or give --subset to do without it")
+                            f"{(published or PUBLISHED_COUNTS)[name]} images; get the archive again, or give --subset to do without it")
 
     try:
         writer = pack_split(journal, name, order, images.sizes, make, accept, args.num_thread, args.journal_seconds)
@@ -226,7 +227,8 @@ def describe_encoding(args):
 
 # --- what was done ------------------------------------------------------------------------------------------------
 
-def report(out, manifest, published=PUBLISHED_COUNTS, classes=PUBLISHED_CLASSES):
+def report(out, manifest, published=None, classes=None):
+    published, classes = published or PUBLISHED_COUNTS, classes or PUBLISHED_CLASSES
     for name, split in manifest.splits.items():
         counts = [count for count in split.per_class if count]
         print(f"{name}.rec: {split.records} records (published {published[name]}), {len(counts)} classes "

@@ -21,6 +21,8 @@ SUBCOMMANDS = {
     "replay": "GluonCV's published commands, what each would do, and the same run with this kit",
     "differences": "where paper and GluonCV differ, and what each choice does to the first update",
     "tables": "the paper's tables as commands, one per row, and the runs of them",
+    "sweep": "a grid of flags over several seeds: median and spread, a plot, one CSV",
+    "show-augment": "a contact sheet of every augmentation, with the labels it gives",
     "figures": "the paper's Figures 3 and 4, drawn again",
     "certify": "a certificate of a run: command, data, rates, verdict, official figures",
     "evaluate": "the accuracy of saved parameters on a validation set",
@@ -28,7 +30,7 @@ SUBCOMMANDS = {
     "bench": "images per second, with what it was measured on",
 }
 
-MODULES = {"models": "models_command"}  # where the name is already a package's
+MODULES = {"models": "models_command", "show-augment": "show_augment"}  # where the name is a package's, or no name
 
 
 def main(argv):
@@ -65,7 +67,7 @@ def module_of(name):
 def usage(names):
     """The text of --help."""
     lines = [f"usage: {PROG} SUBCOMMAND ...", ""]
-    lines += [f"  {name:<12}{SUBCOMMANDS[name]}" for name in names]
+    lines += [f"  {name:<11} {SUBCOMMANDS[name]}" for name in names]
     lines += ["", f"Example:  {PROG} doctor", f"Flags of one of them:  {PROG} {names[0]} --help"]
     return "\n".join(lines)
 

@@ -27,8 +27,13 @@ from gluon_tricks.training import Diverged, Progress
 
 FORMAT = 1
 MUST_AGREE = {"model": "--model", "network": "--network or --backbone", "classes": "--dataset", "dataset": "--dataset",
-              "data_root_hash": "--data-dir", "seed": "--seed", "dtype": "--dtype", "mixup": "--mixup",
+              "data_root_hash": "--data-dir", "seed": "--seed", "dtype": "--dtype", "mixup": "--mixup", "mix": "--mix",
+              "optimizer": "--optimizer", "model_kwargs": "--model-kwargs",
               "global_batch_size": "--batch-size, --num-gpus, --num-cpus and number of processes"}
+
+
+# What an optimizer keeps besides its arrays and the count of updates: the running product of MXNet's Nadam
+OPTIMIZER_NUMBERS = ("m_schedule",)
 
 
 def save_params(net, path):
@@ -75,7 +80,9 @@ def save_resume(path, net, trainer, progress, facts, average=None, is_writer=Tru
             raise Diverged(progress.epoch, progress.num_update, f"{name.split('/')[-1]} is not finite")
     if not is_writer:
         return
-    meta = {"format": FORMAT, "facts": facts, "progress": asdict(progress)}
+    meta = {"format": FORMAT, "facts": facts, "progress": asdict(progress),
+            "optimizer": {name: getattr(trainer._optimizer, name) for name in OPTIMIZER_NUMBERS
+                          if hasattr(trainer._optimizer, name)}}
     arrays["meta"] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
     with atomic_path(path) as part, open(part, "wb") as stream:
         np.savez(stream, **arrays)
@@ -108,7 +115,7 @@ def check_facts(path, saved, current):
         If model, data, seed, type or global batch differ.
     """
     for key, flag in MUST_AGREE.items():
-        if saved.get(key) != current.get(key):
+        if key in saved and saved[key] != current.get(key):      # files of earlier versions lack some
             raise UserError(f"--resume {path}: was made with {key} {saved.get(key)!r}, this run has {current.get(key)!r}; "
                             f"give the same {flag}, or another --save-dir")
     notes = []
@@ -137,6 +144,7 @@ def load_resume(path, net, trainer, average=None):
     with _open(path) as archive:
         try:
             stored = {name: archive[name] for name in archive.files if name != "meta"}
+            meta = json.loads(archive["meta"].tobytes())
         except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
             raise UserError(f"--resume {path}: is damaged ({error}); delete it to start again") from error
     params = named_parameters(net)
@@ -152,6 +160,9 @@ def load_resume(path, net, trainer, average=None):
         for device, target in enumerate(param.list_data()):
             target[:] = nd.array(stored.get(f"param@{device}/{name}", value), dtype=value.dtype)
     _restore_optimizer(net, trainer, stored)
+    trainer._optimizer.begin_num_update = trainer._optimizer.num_update = meta["progress"]["num_update"]
+    for name, value in meta.get("optimizer", {}).items():
+        setattr(trainer._optimizer, name, value)
     if average:
         average.restore({name: stored.get(f"ema/{name}", stored[f"param/{name}"]) for name in params})
     mx.nd.waitall()

@@ -120,9 +120,9 @@ def _cells(part):
     return f"{kind:<30}{output:>12}{part.parameters:14,}{giga(sum(layer.multiply_adds for layer in part.layers)):>16}"
 
 
-def sizes_of(net, name, size):
+def sizes_of(net, name, size, channels=3):
     """`layer_sizes` for images of size x size. GluonCV's nets know the shapes of all parameters only after this."""
-    shape = (3, size, size)
+    shape = (channels, size, size)
     try:
         net.infer_shape(mx.nd.zeros((1, *shape)))
         return layer_sizes(net, shape)

@@ -12,8 +12,9 @@ from collections import Counter
 import numpy as np
 from mxnet import nd
 
-from gluon_tricks.data.augment import CIFAR_MEAN, CIFAR_STD, PAD
+from gluon_tricks.data.augment import PAD
 from gluon_tricks.data.auto_augment import POLICY
+from gluon_tricks.data.cifar import DATASETS
 from gluon_tricks.data.efficientnet_crop import MARGIN, MIN_AREA
 from gluon_tricks.data.imagenet import FOLDER_MEAN, FOLDER_STD
 from gluon_tricks.data.imagenet_augment import (
@@ -41,11 +42,11 @@ def show(rows):
 
 # --- the net ------------------------------------------------------------------------------------------------------
 
-def net_rows(net, name, classes, size):
+def net_rows(net, name, classes, size, channels=3):
     """Sizes of a net, which is left with all shapes known. `size` is the side of its images."""
-    multiply_adds = sum(layer.multiply_adds for layer in sizes_of(net, name, size))
+    multiply_adds = sum(layer.multiply_adds for layer in sizes_of(net, name, size, channels))
     trainable, with_statistics = count_parameters(net)
-    yield "model", f"{name}: {classes} classes, images of 3x{size}x{size}, {giga(multiply_adds)} multiply-adds"
+    yield "model", f"{name}: {classes} classes, images of {channels}x{size}x{size}, {giga(multiply_adds)} multiply-adds"
     yield "parameters", f"{trainable:,} trained in {len(_trained(net))} arrays; {with_statistics:,} with statistics"
 
 
@@ -108,6 +109,13 @@ def batch_rows(batch_size, devices, images, num_epochs, accumulate=1, processes=
                     + f" x {processes} process{'es' * (processes > 1)}")
     yield "updates", (f"{updates:,} per epoch of {images:,} images, {left:,} over; "
                       f"{updates * num_epochs:,} in {num_epochs} epochs")
+
+
+def optimizer_rows(optimizer):
+    """The rule and its numbers."""
+    momentum = getattr(optimizer, "momentum", None)
+    clip = f", gradient elements clipped at {optimizer.clip_gradient:g}" if optimizer.clip_gradient else ""
+    yield "optimizer", type(optimizer).__name__ + ("" if momentum is None else f", momentum {momentum:g}") + clip
 
 
 def rate_rows(schedule, what, peak_lr, batch, updates_per_epoch, num_epochs, warmup_epochs=0, step_epochs=()):
@@ -178,10 +186,22 @@ def imagenet_image_rows(backend, use_rec, law, colors, size, crop_ratio, rec_mea
         yield "validation", f"shorter side to {resize}, centre {size}x{size}, normalise"
 
 
-def cifar_image_rows():
-    """The steps of `CifarTrainTransform`, and of validation."""
-    yield "images", f"pad {PAD} zeros on each side, a random 32x32 of it, mirror with probability 1/2"
-    yield "", f"normalise: mean {_numbers(CIFAR_MEAN)}, deviation {_numbers(CIFAR_STD)} of 0..1"
+def cifar_image_rows(augmentation, dataset):
+    """The steps of `CifarTrainTransform`, and of validation, for an `Augmentation`."""
+    side = DATASETS[dataset].side
+    steps = [f"pad {PAD} zeros on each side, a random {side}x{side} of it"] if augmentation.crop else []
+    steps += ["mirror with probability 1/2"] if augmentation.flip else []
+    yield "images", ", ".join(steps) or "as they are"
+    if augmentation.colors:
+        yield "", (f"before that: {', '.join(PAPER)} x {1 - JITTER:g} to {1 + JITTER:g}, PCA noise, three draws of "
+                   f"N(0, {PCA_STD:g})")
+    mean, std = augmentation.normalisation(dataset)
+    yield "", f"normalise: mean {_numbers(mean)}, deviation {_numbers(std)} of 0..1"
+    if augmentation.erasing:
+        yield "", f"erase a rectangle with probability 1/2: random {augmentation.erasing}"
+    if augmentation.cutout:
+        yield "", (f"cut out a square of {augmentation.cutout}x{augmentation.cutout}, its centre uniform"
+                   + ("; two views of each image" if augmentation.dual else ""))
     yield "validation", "normalise"
 
 
@@ -189,10 +209,11 @@ def _numbers(values):
     return ", ".join(f"{value:g}" for value in values)
 
 
-def mixup_rows(alpha, off_epochs, partners="reversed"):
+def mixup_rows(alpha, off_epochs, partners="reversed", kind="mixup", off_first=0):
     """Where the mixing weight and the partners come from, and when mixing stops."""
-    yield "mixup", (f"one weight of Beta({alpha:g}, {alpha:g}) per update, partners in {partners} order"
-                    + (f", off in the last {off_epochs} epochs" if off_epochs else ""))
+    yield kind, (f"one weight of Beta({alpha:g}, {alpha:g}) per update, partners in {partners} order"
+                 + (f", off in the first {off_first} epochs" if off_first else "")
+                 + (f", off in the last {off_epochs} epochs" if off_epochs else ""))
 
 
 def teacher_rows(teacher, temperature, hard_weight, soft_weight=None):
@@ -204,7 +225,7 @@ def teacher_rows(teacher, temperature, hard_weight, soft_weight=None):
         yield "teacher", f"{teacher}, temperature {temperature:g}; weights: labels {hard_weight:g}, teacher {soft:g}"
 
 
-def target_rows(targets, classes):
+def target_rows(targets, classes, channels=3):
     """What the loss is told of an image of class 0 whose partner in mixup is of class 1, in the first update.
 
     Parameters
@@ -213,7 +234,7 @@ def target_rows(targets, classes):
         As `train_epoch` takes it.
     classes : int
     """
-    _, target, _ = targets(nd.zeros((2, 3, 1, 1)), nd.array([0, 1]), 0, 0)
+    _, target, _ = targets(nd.zeros((2, channels, 16, 16)), nd.array([0, 1]), 0, 0)
     if target.ndim == 1:
         yield "targets", f"1 on the image's class, 0 on the other {classes - 1:,}"
         return

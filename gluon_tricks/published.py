@@ -147,7 +147,11 @@ DEFAULTS = {
     "num_training_samples": TRAIN_IMAGES["imagenet"],
 }
 CIFAR_DEFAULTS = {**DEFAULTS, "mixup_alpha": 1.0, "mixup_off_epoch": 20, "input_size": 32,
-                  "num_training_samples": TRAIN_IMAGES["cifar10"]}
+                  "num_training_samples": TRAIN_IMAGES["cifar10"], "mix": "mixup", "mixup_off_first": 0,
+                  "cutmix_label": "area", "optimizer": "nag", "warmup": "linear", "cycle_epochs": 10, "cycle_factor": 1,
+                  "accumulate": 1, "model_kwargs": [], "augment": "gluoncv", "random_crop": True, "random_flip": True,
+                  "cutout": 0, "dual_cutout": False, "dual_cutout_alpha": 0.1, "random_erasing": None,
+                  "lars_coefficient": 1.0, "final_lr": 0.1}
 
 
 def recipe(args, dataset):
@@ -164,7 +168,16 @@ def recipe(args, dataset):
     if values["lr_mode"] != "step":
         without_effect |= {"lr_decay", "lr_decay_epoch"}
     if not values["mixup"]:
-        without_effect |= {"mixup_alpha", "mixup_off_epoch", "mixup_partners"}
+        without_effect |= {"mixup_alpha", "mixup_off_epoch", "mixup_partners", "mix", "mixup_off_first", "cutmix_label"}
+    if values.get("mix") != "cutmix":
+        without_effect |= {"cutmix_label"}
+    if values["lr_mode"] != "sgdr":
+        without_effect |= {"cycle_epochs", "cycle_factor"}
+    for name, used_by in (("lars_coefficient", "lars"), ("final_lr", "adabound")):
+        if values.get("optimizer") != used_by:
+            without_effect |= {name}
+    if not values.get("dual_cutout"):
+        without_effect |= {"dual_cutout_alpha"}
     if not values["label_smoothing"]:
         without_effect |= {"label_smoothing_eps", "label_smoothing_rule"}
     if not values["teacher"]:

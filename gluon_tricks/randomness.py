@@ -9,7 +9,8 @@ import functools
 
 import numpy as np
 
-ORDER, AUGMENT, MIXUP, NET, PACKING = 1, 2, 3, 4, 5     # purposes: streams that must not repeat each other
+# Purposes: streams that must not repeat each other
+ORDER, AUGMENT, MIXUP, NET, PACKING, CUTOUT, ERASE, COLOR = range(1, 9)
 
 
 def generator(seed, *words):
@@ -35,13 +36,13 @@ def _permutation(rng, count):
     return np.argsort(rng.random(count), kind="stable")
 
 
-@functools.lru_cache(maxsize=2)
-def sample_draws(seed, epoch, records, draws):
+@functools.lru_cache(maxsize=6)                   # three purposes
+def sample_draws(seed, epoch, records, draws, purpose=AUGMENT):
     """Uniform draws in [0, 1), shape (records, draws): row *i* belongs to record *i* in this epoch.
 
     Row *i* is the same whatever the number of records, since the table is filled row by row.
     """
-    table = generator(seed, AUGMENT, epoch).random((records, draws))
+    table = generator(seed, purpose, epoch).random((records, draws))
     table.flags.writeable = False
     return table
 

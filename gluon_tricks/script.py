@@ -1,5 +1,6 @@
 """What both training scripts do the same way: checks of flags, a net's start, the last lines."""
 
+import ast
 from pathlib import Path
 
 import mxnet as mx
@@ -98,6 +99,26 @@ def rgb_triple(flag, text):
     return values
 
 
+def keywords(flag, words):
+    """`["width=4", "last_bn=True"]` as a dict; values are Python's literals, anything else is text.
+
+    Raises
+    ------
+    UserError
+        If a word is not NAME=VALUE.
+    """
+    found = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not (equals and name.isidentifier()):
+            raise UserError(f"{flag} {word}: give NAME=VALUE, as width=4")
+        try:
+            found[name] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            found[name] = value
+    return found
+
+
 def start_precision(dtype, amx=True):
     """To be called before the model is made: bfloat16 patches MXNet's operators, and asks for AMX where it may.
 
@@ -123,13 +144,13 @@ def load_params(net, flag, path, engine):
         raise UserError(f"{flag} {path}: does not load into this model ({str(error).splitlines()[0]})") from error
 
 
-def make_ready(net, size, dtype, mode, engine):
+def make_ready(net, size, dtype, mode, engine, channels=3):
     """Run an initialised net once, so that every shape is known, and compile it where `mode` says hybrid.
 
     All processes then have the parameters of rank 0. On CPUs the compiled graph is made of faster operators.
     """
     for ctx in engine.ctx:
-        net(nd.zeros((1, 3, size, size), ctx=ctx, dtype=compute_dtype(dtype)))
+        net(nd.zeros((1, channels, size, size), ctx=ctx, dtype=compute_dtype(dtype)))
     engine.broadcast_parameters(net)
     settle_weights(net)
     if all(ctx.device_type == "cpu" for ctx in engine.ctx):

@@ -8,12 +8,14 @@
     python -m gluon_tricks tables 4 --run --profile smoke      run them all, minutes, on the embedded images
     python -m gluon_tricks tables 6 --run --profile full --rows 7,13 --rec-train rec/train.rec --rec-val rec/val.rec
     python -m gluon_tricks tables 4 --run --rows 1,2 -- --seed 1 --num-epochs 2
+    python -m gluon_tricks tables follow-up-V                  a table of the CIFAR-100 follow-up
+    python -m gluon_tricks tables residual-units --run         a study of the CIFAR-10 collection, 2 epochs each
 
 `paper` is what the paper prints, `log` the last epoch of the published log of exactly that recipe, `zoo` what GluonCV's
 documentation says of the weights made by it, `here` a run of this kit under logs/ours. Accuracies are top-1 / top-5 in
-percent. With --run, the same command given again goes on with what is unfinished; words after -- go to every
-train_imagenet.py. Smaller profiles: smoke is 6 epochs of 2,000 images at 32 px with small nets, small is 30 epochs of
-CIFAR-10 or of the records given.
+percent; the collection prints errors. With --run, the same command given again goes on with what is unfinished; words
+after -- go to every training script. Smaller profiles: smoke is 6 epochs of 2,000 images at 32 px with small nets, small is
+30 epochs of CIFAR-10 or of the records given. Of studies smoke is 2 epochs of the embedded images, small 15 epochs for 200.
 """
 
 import argparse
@@ -28,9 +30,10 @@ from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import make_folder
 from gluon_tricks.presets import PRESETS
 from gluon_tricks.published import catalogue
-from gluon_tricks.recipes import TABLES, numbers
+from gluon_tricks.recipes import STUDIES, TABLES, numbers
 from gluon_tricks.recipes.profiles import PROFILES, find_records, plan
 from gluon_tricks.recipes.readme import readme_block
+from gluon_tricks.recipes.rows import shown
 from gluon_tricks.recipes.transfer import refuse_run, transfer_rows, transfer_tables
 
 COLUMNS = ("number", "row", "paper", "log", "zoo", "here")
@@ -49,24 +52,16 @@ def main(argv=None):
         print("\n".join(contents()))
         return 0
     if args.run:
-        return run_table(args, more, command)
-    rows = rows_of(args.table, args.preset)
+        return (run_study if args.table in STUDIES else run_table)(args, more, command)
     if more:
         raise UserError(f"-- {' '.join(more)}: goes to the rows of --run; give --run, or leave it out")
-    rows = chosen(args.rows, rows)
+    rows = chosen(args.rows, rows_of(args.table, args.preset))
     show = csv_text if args.csv else markdown if args.markdown else text
     print(show(heading(args.table), rows), end="")
     return 0
 
 
 # --- Rows -----------------------------------------------------------------------------------------------------------
-
-def rows_of(name, preset=None):
-    """A dict of `COLUMNS` and `command` for each row of a table."""
-    if name == "published":
-        return published_rows()
-    return transfer_rows(int(name)) if int(name) in transfer_tables() else paper_rows(TABLES[int(name)], preset)
-
 
 def contents():
     """What tables there are."""
@@ -78,6 +73,9 @@ def contents():
         yield f"  {table.number:<10} {table.title} ({table.section}), {count} rows, {count} with a command"
     yield f"  {'published':<10} GluonCV's published runs, {len(catalogue())}"
     yield ""
+    for name, table in STUDIES.items():
+        yield f"  {name:<21}  {table.title} ({table.section}), {len(table.rows)} rows"
+    yield ""
     yield "Its rows:  python -m gluon_tricks tables 4"
 
 
@@ -88,11 +86,28 @@ def heading(name):
             "GluonCV's documentation gives the best epoch for CIFAR-10 and an evaluation of the saved weights for ImageNet; "
             "log is the last epoch.",
             "A log that is no measurement of its row has the flag that says why: see logs/published/README.md.")
-    if int(name) in transfer_tables():
+    if name in map(str, transfer_tables()):
         table = transfer_tables()[int(name)]
         return f"Table {table.number}: {table.title} ({table.section}); {table.columns}", table.notes
-    table = TABLES[int(name)]
-    return f"Table {table.number}: {table.title} ({table.section})", table.notes
+    table = STUDIES.get(name) or TABLES[int(name)]
+    return table.heading, table.notes
+
+
+def rows_of(name, preset=None):
+    """The rows of any table, as dicts."""
+    if name == "published":
+        return published_rows()
+    if name in map(str, transfer_tables()):
+        return transfer_rows(int(name))
+    return study_rows(STUDIES[name]) if name in STUDIES else paper_rows(TABLES[int(name)], preset)
+
+
+def study_rows(table):
+    """A dict of `COLUMNS` and `command` for each row of a study; GluonCV has neither logs nor weights of them."""
+    runs = numbers.our_runs()
+    return [{"number": row.number, "row": row.title, "paper": shown(row), "log": "none", "zoo": "none",
+             "here": here(numbers.our_run(row.flags, row.flags["dataset"], runs)) if row.flags else "none",
+             "command": row.command} for row in table.rows]
 
 
 def paper_rows(table, preset=None):
@@ -103,7 +118,7 @@ def paper_rows(table, preset=None):
         log = row.flags and numbers.published_log(row.flags)
         zoo, ours = numbers.zoo_of_row(table, row), row.flags and numbers.our_run(row.flags, "imagenet", runs)
         command = row.command + (f" --as {preset}" if preset and row.command else "")
-        found.append({"number": row.number, "row": row.title, "paper": _with(row.paper, row.extra),
+        found.append({"number": row.number, "row": row.title, "paper": shown(row),
                       "log": f"{numbers.log_figures(log.final)} ({log.name})" if log else "none",
                       "zoo": f"{zoo.figures} ({zoo.hashtag})" if zoo else "none",
                       "here": here(ours) if row.flags else "none", "command": command})
@@ -134,10 +149,6 @@ def here(ours):
     which = "" if ours.is_finished else f", epochs {ours.epochs}"
     outcome = "no verdict" if ours.verdict.outcome == "none" else f"{ours.verdict.outcome} the band"
     return f"{ours.figures}{which}, {outcome} ({ours.folder.name})"
-
-
-def _with(figures, extra):
-    return f"{figures}, {extra}" if extra else str(figures)
 
 
 def chosen(numbers_given, rows, number=lambda row: row["number"]):
@@ -227,6 +238,31 @@ def run_table(args, more, command):
     return 1 if failed else 0
 
 
+def run_study(args, more, command):
+    """The same for a study of train_cifar.py."""
+    from gluon_tricks.recipes.cifar_runs import plan_study
+    from gluon_tricks.recipes.runner import Interrupted, run_rows
+    from gluon_tricks.recipes.study_report import write_study_report
+
+    if args.preset or args.rec_train or args.rec_val or args.classes:
+        raise UserError("--as, --rec-train, --rec-val, --classes: are for the paper's tables")
+    table = STUDIES[args.table]
+    rows = chosen(args.rows, [row for row in table.rows if args.rows or row.flags], lambda row: row.number)
+    without = [str(row.number) for row in rows if row.flags is None]
+    if without:
+        raise UserError(f"--rows {','.join(without)}: no command is known")
+    out = make_folder("--out", args.out or Path("tables") / f"{table.number}-{args.profile}").resolve()
+    runs = plan_study(table, args.profile, rows, args.num_gpus, args.num_workers, out)
+    print(f"{len(runs)} runs; results go to {out}", flush=True)
+    start = time.time()
+    try:
+        failed = run_rows(runs, out, more)
+    except Interrupted as stopped:
+        raise UserError(f"stopped in {stopped}; the same command goes on from there") from None
+    print(f"report: {write_study_report(table, args.profile, runs, failed, out, command, time.time() - start)}")
+    return 1 if failed else 0
+
+
 # --- Flags ----------------------------------------------------------------------------------------------------------
 
 def split_at_dashes(argv):
@@ -240,8 +276,8 @@ def split_at_dashes(argv):
 def parse_args(argv):
     parser = argparse.ArgumentParser(prog="python -m gluon_tricks tables", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("table", nargs="?", choices=[*map(str, [*TABLES, *transfer_tables()]), "published"],
-                        metavar="TABLE", help="1 to 9, or published; without it, a list of them")
+    parser.add_argument("table", nargs="?", choices=[*map(str, [*TABLES, *transfer_tables()]), "published", *STUDIES],
+                        metavar="TABLE", help="1 to 9, published, or a study's name; without it, a list of them")
     parser.add_argument("--rows", metavar="N,M", help="only these rows, by their number in the list")
     parser.add_argument("--as", dest="preset", choices=tuple(PRESETS), help="add this preset to every command")
     parser.add_argument("--markdown", action="store_true", help="print a Markdown table")
@@ -267,6 +303,8 @@ def parse_args(argv):
         raise UserError("--num-gpus, --num-data-workers: must not be negative")
     if args.preset and args.table and args.table.isdigit() and int(args.table) in transfer_tables():
         raise UserError(f"--as {args.preset}: is for tables 1 to 6")
+    if args.preset and args.table in STUDIES:
+        raise UserError(f"--as {args.preset}: is for the paper's tables; {args.table} is for train_cifar.py")
     if args.preset and args.table == "published":
         raise UserError(f"--as {args.preset}: is for the paper's tables; the published commands are GluonCV's")
     return args

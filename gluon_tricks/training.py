@@ -136,10 +136,7 @@ def train_epoch(net, train_data, targets, loss, metric, trainer, schedule, engin
     meter = Meter(progress, engine, keep_going)
     image_gradients = normalises_images(net)
     trained = [param for param in net.collect_params().values() if param.grad_req != "null"]
-    if engine.parts_per_device > 1:        # gradients of the passes are summed
-        for param in trained:
-            param.grad_req = "add"
-            param.zero_grad()
+    gradients = GradientSum(trained) if engine.parts_per_device > 1 else None
     if loss_scale and progress.loss_scale:
         loss_scale.restore(progress.loss_scale)
     engine.beat("loading", progress.num_update)
@@ -160,23 +157,52 @@ def train_epoch(net, train_data, targets, loss, metric, trainer, schedule, engin
                 losses = [loss(output, target) for output, (_, target, _) in zip(outputs, parts)]
                 scaled = [one * loss_scale.scale for one in losses] if loss_scale else losses
             autograd.backward(scaled)
+            if gradients:
+                gradients.add()
             values += [(one.sum(), metric.of(output, part[2])) for one, output, part in zip(losses, outputs, parts)]
             counted += [part[2] for part in parts]
         # Gradients are sums over samples; step and engine together divide by the samples of all devices and processes
+        if gradients:
+            gradients.put_back()
         samples = engine.step_size(train_data.batch_size)
         if loss_scale:
             scaled_update(trainer, trained, samples, loss_scale, progress)
         else:
             trainer.step(samples)
-        if engine.parts_per_device > 1:
-            for param in trained:
-                param.zero_grad()
         progress.batch += 1
         progress.num_update += 1
         meter.add(progress.epoch, progress.num_update, values, metric.count(counted))
         after_update(meter)
         engine.beat("loading", progress.num_update)
     meter.drain()
+
+
+class GradientSum:
+    """The sum of the gradients of several passes, on each device.
+
+    (MXNet's `grad_req="add"` would do, but loses what comes through AMP's casts: with bfloat16 the weights of convolutions
+    and classifier got no gradient at all.)
+    """
+
+    def __init__(self, params):
+        self.gradients = [gradient for param in params for gradient in param.list_grad()]
+        self.totals = None
+
+    def add(self):
+        """Take what the last backward wrote, and leave zeros, for a device may have no part of the next pass."""
+        if self.totals is None:
+            self.totals = [gradient.copy() for gradient in self.gradients]
+        else:
+            for total, gradient in zip(self.totals, self.gradients):
+                total += gradient
+        for gradient in self.gradients:
+            gradient[:] = 0
+
+    def put_back(self):
+        """Make the sums the parameters' gradients, and begin anew."""
+        for total, gradient in zip(self.totals, self.gradients):
+            gradient[:] = total
+        self.totals = None
 
 
 def scaled_update(trainer, params, samples, loss_scale, progress):

@@ -12,7 +12,7 @@ from models.facts import PARAMETERS, SIZES
 import train_cifar
 import train_imagenet
 from gluon_tricks import plan
-from gluon_tricks.data.cifar import SIZES as CIFAR_SIZES
+from gluon_tricks.data.cifar import DATASETS
 from gluon_tricks.data.imagenet_augment import ImagenetTestTransform
 from gluon_tricks.data.manifest import read_manifest
 from gluon_tricks.data.paths import default_record_dir
@@ -221,7 +221,7 @@ def test_a_dry_run_needs_neither_data_nor_gpus_and_writes_nothing(tmp_path, monk
 def test_the_planned_updates_are_those_of_the_data():
     folder = default_record_dir("cifar10-excerpt")
     images, classes = len(np.load(folder / "train.records.npy")), len(read_manifest(folder).classes)
-    assert CIFAR_SIZES["cifar10-excerpt"] == (images, classes) == (2000, 10)
+    assert DATASETS["cifar10-excerpt"][:2] == (images, classes) == (2000, 10)
     args = train_cifar.parse_args(["--model", "cifar_resnet20_v1", "--dataset", "cifar10-excerpt", "--batch-size", "64"])
     assert "31 per epoch of 2,000 images, 16 over" in sentences(train_cifar.plan_of(args), "updates")[0]
 

@@ -1,6 +1,9 @@
 """The loop: one update by hand, what is counted, evaluation, and MXNet's habits on CPUs."""
 
 import math
+import subprocess
+import sys
+from pathlib import Path
 
 import mxnet as mx
 import numpy as np
@@ -15,6 +18,7 @@ from gluon_tricks.models import get_model
 from gluon_tricks.mxnet_cpu import settle_weights
 from gluon_tricks.training import Diverged, Meter, Progress, accuracy, evaluate, rmse, train_epoch
 
+ROOT = Path(__file__).resolve().parents[1]
 CPU = SingleProcess([mx.cpu()])
 
 
@@ -192,3 +196,43 @@ def test_running_statistics_of_the_images_are_learned_by_v2_nets():
 def test_more_gpus_than_there_are_is_refused():
     with pytest.raises(UserError, match=r"--num-gpus 99: MXNet sees \d+ GPUs"):
         create_engine(99)
+
+
+AMP_PROGRAM = """
+import gluon_tricks, mxnet as mx, numpy as np
+from mxnet import autograd, gluon
+from gluon_tricks.models.registry import get_model
+from gluon_tricks.script import hybridize, start_precision
+from gluon_tricks.training import GradientSum
+
+start_precision("bfloat16")
+net = get_model("cifar_resnet20_v1", classes=10)
+net.initialize(mx.init.MSRAPrelu())
+net(mx.nd.zeros((1, 3, 32, 32)))
+hybridize(net, "hybrid")
+params = [param for param in net.collect_params().values() if param.grad_req != "null"]
+images, loss = mx.nd.random.normal(shape=(2, 4, 3, 32, 32)), gluon.loss.SoftmaxCrossEntropyLoss()
+
+def backward(part):
+    with autograd.record():
+        error = loss(net(images[part]).astype("float32"), mx.nd.arange(4))
+    error.backward()
+    return [param.grad().asnumpy() for param in params]
+
+alone = [backward(part) for part in (0, 1)]
+gradients = GradientSum(params)
+for part in (0, 1):
+    backward(part)
+    gradients.add()
+gradients.put_back()
+for param, first, second in zip(params, *alone):
+    assert np.abs(param.grad().asnumpy()).max() > 0
+    np.testing.assert_array_equal(param.grad().asnumpy(), first + second, err_msg=param.name)
+print("equal")
+"""
+
+
+def test_gradients_of_several_passes_add_up_in_bfloat16_too():
+    """In a process of its own, for AMP cannot be undone."""
+    done = subprocess.run([sys.executable, "-c", AMP_PROGRAM], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.endswith("equal\n"), done.stderr

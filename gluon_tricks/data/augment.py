@@ -58,27 +58,45 @@ def normalize(images, mean=CIFAR_MEAN, std=CIFAR_STD):
 
 
 class CifarTrainTransform:
-    """Random crop, flip and normalisation; a function of (seed, epoch, record) alone.
+    """Random crop, flip and normalisation, and what else is asked for; a function of (seed, epoch, record) alone.
 
     Parameters
     ----------
     seed : int
     records : int
         Size of the training set.
+    mean, std : sequences of float
+        One per channel, 0..1 scale.
+    crop, flip : bool
+    colors : callable, optional
+        `(uint8 images, positions, seed, epoch) -> uint8 images`, before the crop.
+    masks : callable, optional
+        `(float32 images, positions, epoch) -> float32 images`, at the very end.
     """
 
-    def __init__(self, seed, records):
-        self.seed, self.records = seed, records
+    def __init__(self, seed, records, mean=CIFAR_MEAN, std=CIFAR_STD, crop=True, flip=True, colors=None, masks=None):
+        self.seed, self.records, self.mean, self.std = seed, records, mean, std
+        self.crop, self.flip, self.colors, self.masks = crop, flip, colors, masks
 
     def __call__(self, images, positions, epoch):
-        """uint8 images, shape (N, 32, 32, 3), of the records at `positions` -> float32, shape (N, 3, 32, 32)."""
+        """uint8 images, shape (N, H, W, C), of the records at `positions` -> float32, shape (N, C, H, W)."""
         draws = sample_draws(self.seed, epoch, self.records, 3)[positions]
-        tops, lefts = (draws[:, :2].T * (2 * PAD + 1)).astype(np.int64)
-        return normalize(mirror(random_crop(images, tops, lefts), draws[:, 2] < 0.5))
+        if self.colors:
+            images = self.colors(images, positions, self.seed, epoch)
+        if self.crop:
+            tops, lefts = (draws[:, :2].T * (2 * PAD + 1)).astype(np.int64)
+            images = random_crop(images, tops, lefts)
+        if self.flip:
+            images = mirror(images, draws[:, 2] < 0.5)
+        images = normalize(images, self.mean, self.std)
+        return self.masks(images, positions, epoch) if self.masks else images
 
 
 class CifarTestTransform:
     """Normalisation only."""
 
+    def __init__(self, mean=CIFAR_MEAN, std=CIFAR_STD):
+        self.mean, self.std = mean, std
+
     def __call__(self, images, positions, epoch):
-        return normalize(images)
+        return normalize(images, self.mean, self.std)

@@ -1,16 +1,72 @@
-"""Training and validation batches of a prepared CIFAR data set."""
+"""Training and validation batches of a prepared CIFAR or MNIST data set."""
 
+import importlib
 import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from gluon_tricks.data.augment import CifarTestTransform, CifarTrainTransform
+from gluon_tricks.data.augment import CIFAR_MEAN, CIFAR_STD, CifarTestTransform, CifarTrainTransform
 from gluon_tricks.data.loaders import ImagesInMemory, MXNetLoader, RecordLoader
 from gluon_tricks.data.manifest import open_split, read_manifest
+from gluon_tricks.data.masks import Masks
 from gluon_tricks.data.paths import default_record_dir
+from gluon_tricks.data.small_colors import IMAGENET_MEAN, IMAGENET_STD, follow_up_colors
 from gluon_tricks.errors import UserError
 
-SIZES = {"cifar10": (50_000, 10), "cifar100": (50_000, 100), "cifar10-excerpt": (2_000, 10)}  # training images, classes
+
+class DataSet(NamedTuple):
+    """What is known of a data set before it is opened. Means and deviations are on the 0..1 scale, one per channel."""
+    training_images: int
+    classes: int
+    channels: int = 3
+    side: int = 32
+    mean: tuple = CIFAR_MEAN
+    std: tuple = CIFAR_STD
+    flip: bool = True        # whether a mirrored image still is what its label says
+
+
+def _grey(mean, std, flip):
+    return DataSet(60_000, 10, 1, 28, (mean,), (std,), flip)
+
+
+DATASETS = {
+    "cifar10": DataSet(50_000, 10), "cifar100": DataSet(50_000, 100), "cifar10-excerpt": DataSet(2_000, 10),
+    "mnist": _grey(0.1307, 0.3081, False), "fashion-mnist": _grey(0.2860, 0.3530, True),
+    "kmnist": _grey(0.1904, 0.3475, False),
+}
+
+
+class Augmentation(NamedTuple):
+    """What training images go through besides normalisation.
+
+    Attributes
+    ----------
+    colors : bool
+        The follow-up's colours, and ImageNet's mean and deviation in training and validation.
+    crop, flip : bool
+    cutout : int
+        Side of the square; 0: none.
+    dual : bool
+        Two views with squares of their own, behind each other in the channels.
+    erasing : "value", "pixels" or None
+    """
+    colors: bool = False
+    crop: bool = True
+    flip: bool = True
+    cutout: int = 0
+    dual: bool = False
+    erasing: str = None
+
+    def normalisation(self, dataset):
+        """(mean, std)."""
+        return (IMAGENET_MEAN, IMAGENET_STD) if self.colors else DATASETS[dataset][4:6]
+
+    def transform(self, dataset, seed, records):
+        """What `RecordLoader` calls for training images."""
+        mean, std = self.normalisation(dataset)
+        masked = self.cutout or self.erasing
+        return CifarTrainTransform(seed, records, mean, std, self.crop, self.flip, follow_up_colors if self.colors else None,
+                                   Masks(seed, records, self.cutout, self.dual, self.erasing, mean, std) if masked else None)
 
 
 class CifarData(NamedTuple):
@@ -21,12 +77,12 @@ class CifarData(NamedTuple):
     subset: str              # what the manifest says was left out; "" for the complete data set
 
 
-def open_cifar(dataset, folder, backend, batch_size, seed, num_workers, rank=0, world_size=1):
+def open_cifar(dataset, folder, backend, batch_size, seed, num_workers, rank=0, world_size=1, augmentation=None):
     """Open and check a prepared data set.
 
     Parameters
     ----------
-    dataset : "cifar10", "cifar100" or "cifar10-excerpt"
+    dataset : one of DATASETS
     folder : path or None
         None: the default place; if nothing is there, it is prepared from what GluonCV left beside it, or downloaded.
     backend : "ours" or "mxnet"
@@ -34,6 +90,8 @@ def open_cifar(dataset, folder, backend, batch_size, seed, num_workers, rank=0, 
         Images per batch over all devices of this process.
     rank, world_size : int
         Which process this is, of how many.
+    augmentation : Augmentation, optional
+        Default: GluonCV's, crop and flip. MXNet's backend has no other.
 
     Raises
     ------
@@ -51,9 +109,11 @@ def open_cifar(dataset, folder, backend, batch_size, seed, num_workers, rank=0, 
         train, val = (MXNetLoader(readers[name][0].path, len(readers[name][0]), batch_size, name == "train", seed,
                                   **share) for name in ("train", "test"))
     else:
-        images = {name: ImagesInMemory(*readers[name], num_workers=num_workers) for name in ("train", "test")}
-        train = RecordLoader(images["train"], CifarTrainTransform(seed, records), batch_size, seed, **share)
-        val = RecordLoader(images["test"], CifarTestTransform(), batch_size, None, "keep", **share)
+        augmentation = augmentation or Augmentation()
+        images = {name: _in_memory(dataset, *readers[name], num_workers) for name in ("train", "test")}
+        train = RecordLoader(images["train"], augmentation.transform(dataset, seed, records), batch_size, seed, **share)
+        test_transform = CifarTestTransform(*augmentation.normalisation(dataset))
+        val = RecordLoader(images["test"], test_transform, batch_size, None, "keep", **share)
     return CifarData(train, val, manifest.classes, manifest.root_hash, manifest.subset)
 
 
@@ -69,9 +129,14 @@ def open_cifar_test(dataset, folder, batch_size, num_workers):
     """Open and check the test images alone; parameters and errors as in `open_cifar`."""
     folder, manifest = _find(dataset, folder)
     reader, labels = open_split(folder, "test", manifest)
-    images = ImagesInMemory(reader, labels, num_workers=num_workers)
-    return CifarTestData(RecordLoader(images, CifarTestTransform(), batch_size, None, "keep", num_workers), reader.path,
-                         manifest.classes, manifest.root_hash, manifest.subset)
+    transform = CifarTestTransform(*Augmentation().normalisation(dataset))
+    loader = RecordLoader(_in_memory(dataset, reader, labels, num_workers), transform, batch_size, None, "keep", num_workers)
+    return CifarTestData(loader, reader.path, manifest.classes, manifest.root_hash, manifest.subset)
+
+
+def _in_memory(dataset, reader, labels, num_workers):
+    known = DATASETS[dataset]
+    return ImagesInMemory(reader, labels, (known.side, known.side), num_workers, known.channels)
 
 
 def _find(dataset, folder):
@@ -81,13 +146,12 @@ def _find(dataset, folder):
         if not (folder / "manifest.json").exists() and dataset != "cifar10-excerpt":
             _prepare(dataset)
     manifest = read_manifest(folder)
-    if manifest.dataset != dataset.split("-")[0]:
+    if manifest.dataset != dataset.removesuffix("-excerpt"):
         raise UserError(f"--data-dir {folder}: holds {manifest.dataset}, not --dataset {dataset}")
     return folder, manifest
 
 
 def _prepare(dataset):
-    from data_prep.cifar import main
-
-    print(f"{dataset} is not prepared yet: python data_prep/cifar.py --dataset {dataset}", file=sys.stderr)
-    main(["--dataset", dataset])
+    script = "cifar" if dataset.startswith("cifar") else "mnist"
+    print(f"{dataset} is not prepared yet: python data_prep/{script}.py --dataset {dataset}", file=sys.stderr)
+    importlib.import_module(f"data_prep.{script}").main(["--dataset", dataset])

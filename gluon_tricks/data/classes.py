@@ -20,6 +20,11 @@ CIFAR100_CLASSES = tuple("""
     """.split())
 
 
+MNIST_CLASSES = tuple("0123456789")
+FASHION_MNIST_CLASSES = tuple("T-shirt/top Trouser Pullover Dress Coat Sandal Shirt Sneaker Bag Ankle_boot".split())
+KMNIST_CLASSES = tuple("o ki su tsu na ha ma ya re wo".split())
+
+
 def imagenet_synsets():
     """`(wnid, name)` of the 1000 classes of ILSVRC2012 in label order, which is the order of the wnids.
 

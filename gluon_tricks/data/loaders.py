@@ -44,15 +44,18 @@ class ImagesInMemory:
         Height and width in pixels that every image must have.
     num_workers : int
         Decoding threads.
+    channels : 3 or 1
+        Colour or grey.
     """
 
-    def __init__(self, reader, labels, shape=(32, 32), num_workers=2):
+    def __init__(self, reader, labels, shape=(32, 32), num_workers=2, channels=3):
         self.labels = np.asarray(labels)
-        self.pixels = np.empty((len(reader), *shape, 3), np.uint8)
+        self.pixels = np.empty((len(reader), *shape, channels), np.uint8)
+        kind = cv2.IMREAD_COLOR if channels == 3 else cv2.IMREAD_GRAYSCALE
 
         def decode(position):
             label, encoded, _, _ = reader.read_image(position)
-            image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR) if encoded else None
+            image = cv2.imdecode(np.frombuffer(encoded, np.uint8), kind) if encoded else None
             if image is None:
                 return f"{reader.describe(position)}: the image does not decode"
             if image.shape[:2] != shape:
@@ -60,7 +63,7 @@ class ImagesInMemory:
                 return f"{reader.describe(position)}: {found} pixels, expected {wanted}"
             if np.ndim(label) or label != self.labels[position]:
                 return f"{reader.describe(position)}: label {label}, manifest {self.labels[position]}"
-            self.pixels[position] = image[..., ::-1]       # OpenCV decodes to BGR
+            self.pixels[position] = image[..., ::-1] if channels == 3 else image[..., None]       # OpenCV decodes to BGR
             return None
 
         with ThreadPoolExecutor(max(1, num_workers)) as pool:
@@ -72,7 +75,7 @@ class ImagesInMemory:
         return len(self.labels)
 
     def read(self, positions):
-        """uint8 images, shape (N, H, W, 3), RGB, and their labels, shape (N,)."""
+        """uint8 images, shape (N, H, W, C), RGB where there are colours, and their labels, shape (N,)."""
         return self.pixels[positions], self.labels[positions]
 
 

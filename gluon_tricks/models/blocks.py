@@ -76,15 +76,24 @@ class GroupNorm(HybridBlock):
         return f"GroupNorm(num_groups={self._num_groups}, eps={self._epsilon}, in_channels={self.gamma.shape[0]})"
 
 
-def image_norm():
-    """BatchNorm of the images themselves, without gamma and beta: (N, 3, H, W) -> (N, 3, H, W).
+def concat_channels(F, *maps):
+    """Feature maps of shape (N, C_i, H, W) behind each other: (N, sum of C_i, H, W).
+
+    A fifth axis keeps oneDNN's concatenation away. In training it fails ("could not construct a sub-memory") where a
+    map's channels are no multiple of 16 and lie in blocks of 16; of five axes MXNet concatenates itself.
+    """
+    return F.squeeze(F.concat(*(F.expand_dims(each, axis=4) for each in maps), dim=1), axis=4)
+
+
+def image_norm(in_channels=3):
+    """BatchNorm of the images themselves, without gamma and beta: (N, in_channels, H, W), in and out.
 
     On a CPU, MXNet updates running statistics in backward, and none comes this far, for nothing below is trained
     (apache/mxnet#18673). They would stay 0 and 1, and the net be evaluated on images shifted and scaled otherwise
     than in training. Images with a gradient, `data.attach_grad()` before the recorded forward, bring the backward
     here, at no measurable cost. cuDNN needs no such help: it updates in forward.
     """
-    return nn.BatchNorm(scale=False, center=False, in_channels=3)
+    return nn.BatchNorm(scale=False, center=False, in_channels=in_channels)
 
 
 def conv1x1(out_channels, in_channels, stride=1, use_bias=False):

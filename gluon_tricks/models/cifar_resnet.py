@@ -66,15 +66,15 @@ class CIFARResNetV1(Classifier):
     ----------
     blocks_per_stage : int
         n of depth 6n + 2.
-    classes : int
+    classes, in_channels : int
     """
 
-    def __init__(self, blocks_per_stage, classes=10, prefix=None, params=None):
+    def __init__(self, blocks_per_stage, classes=10, in_channels=3, prefix=None, params=None):
         super().__init__(prefix=prefix, params=params)
         with self.name_scope():
             self.features = nn.HybridSequential(prefix="")
             self.features.add(
-                conv3x3(CHANNELS[0], 3),                            # (N, 16, 32, 32)
+                conv3x3(CHANNELS[0], in_channels),                  # (N, 16, 32, 32)
                 nn.BatchNorm(in_channels=CHANNELS[0]),
                 *stages(BasicBlockV1, blocks_per_stage, CHANNELS),  # (N, 64, 8, 8)
                 GlobalMean(),                                       # (N, 64, 1, 1)
@@ -89,16 +89,16 @@ class CIFARResNetV2(Classifier):
     ----------
     blocks_per_stage : int
         n of depth 6n + 2.
-    classes : int
+    classes, in_channels : int
     """
 
-    def __init__(self, blocks_per_stage, classes=10, prefix=None, params=None):
+    def __init__(self, blocks_per_stage, classes=10, in_channels=3, prefix=None, params=None):
         super().__init__(prefix=prefix, params=params)
         with self.name_scope():
             self.features = nn.HybridSequential(prefix="")
             self.features.add(
-                image_norm(),                                       # (N, 3, 32, 32)
-                conv3x3(CHANNELS[0], 3),                            # (N, 16, 32, 32)
+                image_norm(in_channels),                            # (N, 3, 32, 32)
+                conv3x3(CHANNELS[0], in_channels),                  # (N, 16, 32, 32)
                 *stages(BasicBlockV2, blocks_per_stage, CHANNELS),  # (N, 64, 8, 8)
                 nn.BatchNorm(in_channels=CHANNELS[-1]),
                 nn.Activation("relu"),

@@ -52,16 +52,16 @@ class CIFARResNeXt(Classifier):
         c, the number of groups in each 3x3 convolution.
     bottleneck_width : int
         d, the channels of one group in the first stage.
-    classes : int
+    classes, in_channels : int
     """
 
-    def __init__(self, blocks_per_stage, cardinality, bottleneck_width, classes=10, prefix=None, params=None):
+    def __init__(self, blocks_per_stage, cardinality, bottleneck_width, classes=10, in_channels=3, prefix=None, params=None):
         super().__init__(prefix=prefix, params=params)
         block = partial(GroupedBottleneck, cardinality=cardinality, bottleneck_width=bottleneck_width)
         with self.name_scope():
             self.features = nn.HybridSequential(prefix="")
             self.features.add(
-                conv3x3(CHANNELS[0], 3),                            # (N, 64, 32, 32)
+                conv3x3(CHANNELS[0], in_channels),                  # (N, 64, 32, 32)
                 nn.BatchNorm(in_channels=CHANNELS[0]),
                 nn.Activation("relu"),
                 *stages(block, blocks_per_stage, CHANNELS),         # (N, 1024, 8, 8)
@@ -73,4 +73,8 @@ class CIFARResNeXt(Classifier):
 MODELS = {
     "cifar_resnext29_16x64d": partial(CIFARResNeXt, 3, 16, 64),  # 29 = 9 x 3 + 2
     "cifar_resnext29_32x4d": partial(CIFARResNeXt, 3, 32, 4),
+}
+NOT_IN_GLUONCV = {
+    "cifar_resnext29_4x64d": partial(CIFARResNeXt, 3, 4, 64),
+    "cifar_resnext29_8x64d": partial(CIFARResNeXt, 3, 8, 64),
 }

@@ -47,7 +47,7 @@ class CIFARWideResNet(Classifier):
         n of depth 6n + 4.
     width : int
         k, the factor on the channels of the three stages.
-    classes : int
+    classes, in_channels : int
     drop_rate : float in [0, 1)
         Share of activations dropped before each block's second convolution.
 
@@ -57,7 +57,7 @@ class CIFARWideResNet(Classifier):
         If drop_rate is outside [0, 1).
     """
 
-    def __init__(self, blocks_per_stage, width, classes=10, drop_rate=0.0, prefix=None, params=None):
+    def __init__(self, blocks_per_stage, width, classes=10, drop_rate=0.0, in_channels=3, prefix=None, params=None):
         if not 0.0 <= drop_rate < 1.0:
             raise UserError(f"drop_rate must be in [0, 1), got {drop_rate}")
         super().__init__(prefix=prefix, params=params)
@@ -66,8 +66,8 @@ class CIFARWideResNet(Classifier):
         with self.name_scope():
             self.features = nn.HybridSequential(prefix="")
             self.features.add(
-                image_norm(),                                       # (N, 3, 32, 32)
-                conv3x3(channels[0], 3),                            # (N, 16, 32, 32)
+                image_norm(in_channels),                            # (N, 3, 32, 32)
+                conv3x3(channels[0], in_channels),                  # (N, 16, 32, 32)
                 nn.BatchNorm(in_channels=channels[0]),
                 *stages(block, blocks_per_stage, channels),         # (N, 64k, 8, 8)
                 nn.BatchNorm(in_channels=channels[-1]),

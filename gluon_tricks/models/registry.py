@@ -6,7 +6,18 @@ import re
 import textwrap
 
 from gluon_tricks.errors import UserError
-from gluon_tricks.models import cifar_resnet, cifar_resnext, cifar_wideresnet, resnet
+from gluon_tricks.models import (
+    cifar_densenet,
+    cifar_postact,
+    cifar_preact,
+    cifar_pyramidnet,
+    cifar_resnet,
+    cifar_resnext,
+    cifar_shake_shake,
+    cifar_vgg,
+    cifar_wideresnet,
+    resnet,
+)
 from gluon_tricks.models.pretrained import DEFAULT_ROOT, load_pretrained
 
 MODELS = {  # name -> callable(classes=, ...)
@@ -14,7 +25,15 @@ MODELS = {  # name -> callable(classes=, ...)
     **cifar_resnet.MODELS,
     **cifar_wideresnet.MODELS,
     **cifar_resnext.MODELS,
+    **cifar_resnext.NOT_IN_GLUONCV,      # from here on nets of the CIFAR collections
+    **cifar_vgg.MODELS,
+    **cifar_postact.MODELS,
+    **cifar_preact.MODELS,
+    **cifar_densenet.MODELS,
+    **cifar_pyramidnet.MODELS,
+    **cifar_shake_shake.MODELS,
 }
+GLUONCV_NETS = (*resnet.MODELS, *cifar_resnet.MODELS, *cifar_wideresnet.MODELS, *cifar_resnext.MODELS)
 
 GLUONCV_REQUIREMENT = "gluoncv==0.10.5.post0"
 

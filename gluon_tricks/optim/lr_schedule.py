@@ -5,9 +5,10 @@ GluonCV's CIFAR scripts have a fourth, `epoch_steps`: a new rate from the first 
 """
 
 from gluon_tricks.tricks.cosine_decay import cosine_factor, decay_fraction, poly_factor
-from gluon_tricks.tricks.lr_warmup import FORMULAS, warmup_factor
+from gluon_tricks.tricks.lr_warmup import FORMULAS, exponential_factor, warmup_factor
 
 MODES = ("step", "cosine", "poly", "linear", "constant")
+WARMUPS = ("linear", "exponential")
 
 
 def epoch_steps(base_lr, factor, decay_epochs, updates_per_epoch):
@@ -76,3 +77,36 @@ def lr_schedule(mode, peak_lr, num_epochs, updates_per_epoch, warmup_epochs=0, f
         return peak_lr * {"constant": 1.0, "cosine": cosine_factor(fraction), "poly": poly_factor(fraction, power),
                           "linear": poly_factor(fraction, 1)}[mode]
     return rate
+
+
+def sgdr(peak_lr, updates_per_epoch, cycle_epochs, cycle_factor=1):
+    """Cosine decay to 0, restarted (Loshchilov & Hutter 2016, arXiv 1608.03983).
+
+    Parameters
+    ----------
+    cycle_epochs : int
+        T_0, the length of the first cycle.
+    cycle_factor : int
+        T_mult: each cycle is so many times as long as the one before.
+
+    Returns
+    -------
+    callable
+        num_update -> learning rate; the peak at the first update of each cycle.
+    """
+    def rate(num_update):
+        start, length = 0, cycle_epochs * updates_per_epoch
+        while num_update >= start + length:
+            start, length = start + length, length * cycle_factor
+        return peak_lr * cosine_factor((num_update - start) / length)
+    return rate
+
+
+def after_warmup(rate, peak_lr, warmup_updates):
+    """`rate`, which starts at the peak, put behind a linear warm-up by the paper's formula."""
+    return lambda n: rate(n - warmup_updates) if n >= warmup_updates else peak_lr * warmup_factor(n, warmup_updates, "paper")
+
+
+def exponential_warmup(rate, peak_lr, warmup_updates):
+    """`rate` with the updates of its warm-up replaced by the exponential one."""
+    return lambda n: rate(n) if n >= warmup_updates else peak_lr * exponential_factor(n, warmup_updates)

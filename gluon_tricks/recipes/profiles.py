@@ -16,9 +16,11 @@ from typing import Optional
 from gluon_tricks.data.manifest import read_manifest
 from gluon_tricks.data.paths import EXCERPT_DIR, default_record_dir
 from gluon_tricks.errors import UserError
-from gluon_tricks.recipes.rows import Row
+from gluon_tricks.log_lines import read_log
+from gluon_tricks.recipes.rows import Row, words
 from gluon_tricks.tricks.linear_scaling import linear_scaled_lr
 
+SCRIPT = Path(__file__).resolve().parents[2] / "train_imagenet.py"
 PAPER_EPOCHS = 120
 
 # Table 5 needs bottlenecks: in basic blocks ResNet-B is ResNet. Inception-V3 needs images of 299 px and has no stand-in.
@@ -67,6 +69,34 @@ class Planned:
     @property
     def batch(self):
         return self.flags["batch_size"] * max(1, self.flags["num_gpus"])
+
+    @property
+    def words(self):
+        return words(self.flags)
+
+    @property
+    def updates(self):
+        """Updates of the row, as the schedule counts them."""
+        return self.flags["num_epochs"] * (self.flags.get("num_training_samples", 1281167) // self.batch)
+
+    def log(self, out):
+        return out / self.slug / "train.log"
+
+    def command(self, out, more=()):
+        """The words after `python` of the row's process."""
+        folder = out / self.slug
+        return [str(SCRIPT), *self.words, "--save-dir", str(folder / "params"), "--logging-file", str(self.log(out)),
+                "--json-log", str(folder / "metrics.jsonl"), *more, "--resume", "auto"]
+
+    def is_finished(self, out):
+        """Whether the row's log has its last epoch and its parameters are there."""
+        if not (out / self.slug / "params" / self.params).exists():
+            return False
+        try:
+            last = read_log(self.log(out)).epochs[-1]
+        except UserError:
+            return False
+        return last.epoch + 1 == self.flags["num_epochs"] and last.val_err_top1 is not None
 
     @property
     def params(self):

@@ -4,14 +4,19 @@ Flags are a dict of names as in the script's arguments. `stack` builds a table w
 the row above; `words` turns flags into the words of a command line, in the order of GluonCV's published commands.
 """
 
+import shlex
 from dataclasses import dataclass
 from typing import NamedTuple, Optional
 
 # The order of the published commands; a flag that is not here is an error, so that none can be lost.
 ORDER = ("model", "mode", "input_size", "lr", "lr_mode", "lr_decay_epoch", "num_epochs", "batch_size", "num_gpus",
          "num_workers", "use_rec", "rec_train", "rec_train_idx", "rec_val", "rec_val_idx", "data_backend", "classes",
-         "num_training_samples", "dtype", "warmup_epochs", "last_gamma", "no_wd", "label_smoothing", "mixup", "teacher")
+         "num_training_samples", "dtype", "warmup_epochs", "last_gamma", "no_wd", "label_smoothing", "mixup", "teacher",
+         # of train_cifar.py
+         "dataset", "data_dir", "augment", "random_crop", "cutout", "dual_cutout", "random_erasing", "label_smoothing_eps",
+         "mix", "mixup_alpha", "mixup_off_first", "temperature", "optimizer", "wd", "accumulate", "model_kwargs")
 SPELLED = {"num_workers": "-j"}
+ON_UNLESS_REFUSED = ("random_crop",)           # False is --no-random-crop
 
 
 class Figures(NamedTuple):
@@ -39,6 +44,7 @@ class Row:
     paper : Figures
     extra : str
         What else the paper prints in that cell.
+    script : str
     """
 
     number: int
@@ -47,6 +53,7 @@ class Row:
     flags: Optional[dict]
     paper: Figures
     extra: str = ""
+    script: str = "train_imagenet.py"
 
     @property
     def title(self):
@@ -55,18 +62,31 @@ class Row:
     @property
     def command(self):
         """The row's command line; "" where there is none."""
-        return " ".join(["python", "train_imagenet.py", *words(self.flags)]) if self.flags else ""
+        return shlex.join(["python", self.script, *words(self.flags)]) if self.flags else ""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the paper; `notes` are sentences a reader of its commands should know."""
+    """A table of the paper or a study; `notes` are sentences a reader of its commands should know.
 
-    number: int
+    `number` is the paper's, or a study's name.
+    """
+
+    number: object
     title: str
     section: str
     rows: tuple
     notes: tuple = ()
+
+    @property
+    def heading(self):
+        name = f"Table {self.number}" if isinstance(self.number, int) else self.number
+        return f"{name}: {self.title} ({self.section})"
+
+
+def shown(row):
+    """What is printed of a row: accuracies, and what else stands in the cell."""
+    return ", ".join(filter(None, (str(row.paper) if any(row.paper) else "", row.extra))) or "none"
 
 
 def words(flags):
@@ -83,11 +103,13 @@ def words(flags):
     found = []
     for name in ORDER:
         value = flags.get(name)
+        if value is False and name in ON_UNLESS_REFUSED:
+            found.append(f"--no-{name.replace('_', '-')}")
         if value is None or value is False:
             continue
         found.append(SPELLED.get(name, f"--{name.replace('_', '-')}"))
         if value is not True:
-            found.append(str(value))
+            found += [str(each) for each in value] if isinstance(value, list) else [str(value)]
     return found
 
 
@@ -96,7 +118,7 @@ def figures(text):
     return Figures(*text.split())
 
 
-def stack(number, title, section, columns, steps, notes=()):
+def stack(number, title, section, columns, steps, notes=(), script="train_imagenet.py"):
     """A table whose rows add up.
 
     Parameters
@@ -114,12 +136,12 @@ def stack(number, title, section, columns, steps, notes=()):
     for name, change, *printed in steps:
         for column, text in zip(now, printed):
             now[column].update(change)
-            rows.append(Row(len(rows) + 1, name, column, dict(now[column]), figures(text)))
+            rows.append(Row(len(rows) + 1, name, column, dict(now[column]), figures(text), "", script))
     return Table(number, title, section, tuple(rows), tuple(notes))
 
 
-def listed(number, title, section, entries, notes=()):
+def listed(number, title, section, entries, notes=(), script="train_imagenet.py"):
     """A table whose rows stand side by side: `entries` are (name, column, flags, figures[, extra])."""
-    rows = tuple(Row(i, name, column, flags, figures(text), *extra)
+    rows = tuple(Row(i, name, column, flags, figures(text), *extra, *([] if extra else [""]), script)
                  for i, (name, column, flags, text, *extra) in enumerate(entries, start=1))
     return Table(number, title, section, rows, tuple(notes))

@@ -1,4 +1,4 @@
-"""Run the rows of a table one after another, each as a process of train_imagenet.py.
+"""Run the rows of a table one after another, each as a process of its training script.
 
 Every row has a folder with its log, metrics.jsonl, run.json and params. A finished row is not run again; an unfinished
 one goes on where it stopped (`--resume auto`), so the same command can be given until all are done.
@@ -18,9 +18,6 @@ from tqdm import tqdm
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import atomic_write
 from gluon_tricks.log_lines import read_log
-from gluon_tricks.recipes.rows import words
-
-SCRIPT = Path(__file__).resolve().parents[2] / "train_imagenet.py"
 
 
 class Interrupted(Exception):
@@ -32,7 +29,7 @@ def run_rows(runs, out, more=()):
 
     Parameters
     ----------
-    runs : list of Planned
+    runs : list of Planned or CifarRun
     out : Path
     more : sequence of str
         Further words of every command.
@@ -49,7 +46,7 @@ def run_rows(runs, out, more=()):
     Interrupted
     """
     agree(runs, out, more)
-    failed, bar = {}, tqdm(total=sum(updates(run) for run in runs), unit="update", disable=None, dynamic_ncols=True)
+    failed, bar = {}, tqdm(total=sum(run.updates for run in runs), unit="update", disable=None, dynamic_ncols=True)
     with bar, signals_as_interrupts():
         for i, run in enumerate(runs, start=1):
             bar.set_description_str(f"{i} of {len(runs)}: {run.title}")
@@ -58,7 +55,7 @@ def run_rows(runs, out, more=()):
                 code = train(run, out, more, lambda done, base=base: bar.update(base + done - bar.n))
                 if not is_finished(run, out):
                     failed[run.slug] = last_words(out / run.slug / "console.txt", code)
-            bar.update(base + updates(run) - bar.n)
+            bar.update(base + run.updates - bar.n)
             bar.write(summary(run, out, failed.get(run.slug), f"{i} of {len(runs)}"), file=sys.stdout)
     return failed
 
@@ -67,15 +64,8 @@ def summary(run, out, failure, place):
     """A line on a row that has been dealt with."""
     if failure:
         return f"{place}: {run.title}: failed: {failure}"
-    log = read_log(out / run.slug / "train.log")
+    log = read_log(run.log(out))
     return f"{place}: {run.title}: validation top-1 {100 * (1 - log.epochs[-1].val_err_top1):.2f} %"
-
-
-def command(run, out, more=()):
-    """The words after `python` of a row's process."""
-    folder = out / run.slug
-    return [str(SCRIPT), *words(run.flags), "--save-dir", str(folder / "params"), "--logging-file",
-            str(folder / "train.log"), "--json-log", str(folder / "metrics.jsonl"), *more, "--resume", "auto"]
 
 
 def train(run, out, more, report):
@@ -84,7 +74,7 @@ def train(run, out, more, report):
     folder.mkdir(parents=True, exist_ok=True)
     with only_process(folder) as lock, open(folder / "console.txt", "a", encoding="utf-8") as console:
         # a session of its own: Ctrl-C reaches this process alone, which then ends the row in an orderly way
-        process = subprocess.Popen([sys.executable, *command(run, out, more)], stdout=console, stderr=console,
+        process = subprocess.Popen([sys.executable, *run.command(out, more)], stdout=console, stderr=console,
                                    stdin=subprocess.DEVNULL, start_new_session=True, pass_fds=[lock])
         try:
             while True:
@@ -137,7 +127,7 @@ def agree(runs, out, more):
     path = out / "rows.json"
     noted = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     for run in runs:
-        flags = " ".join([*words(run.flags), *more])
+        flags = " ".join([*run.words, *more])
         if noted.setdefault(run.slug, flags) != flags:
             raise UserError(f"--out {out}: row {run.slug} was run there as {noted[run.slug]!r}, and is {flags!r} now; "
                             f"give another --out, or remove {out / run.slug} and its line in {path}")
@@ -145,20 +135,8 @@ def agree(runs, out, more):
 
 
 def is_finished(run, out):
-    """Whether a row's log has its last epoch and its parameters are there."""
-    folder = out / run.slug
-    if not (folder / "params" / run.params).exists():
-        return False
-    try:
-        last = read_log(folder / "train.log").epochs[-1]
-    except UserError:
-        return False
-    return last.epoch + 1 == run.flags["num_epochs"] and last.val_err_top1 is not None
-
-
-def updates(run):
-    """Updates of a row, as the schedule counts them."""
-    return run.flags["num_epochs"] * (run.flags.get("num_training_samples", 1281167) // run.batch)
+    """Whether a run has nothing left to do."""
+    return run.is_finished(out)
 
 
 def updates_done(metrics):

@@ -7,6 +7,8 @@ With n updates done before the one that asks (n = 0 for the first):
     head    (n + 1) / (m - 1)   GluonCV since: the peak comes one update early, and is kept for two
 
 The peak is reached at n = m - 1 (paper), m (logs), m - 2 (head).
+
+The CIFAR-10 collection has an "exponential" warm-up too, which starts lower and rises late: 0.001 + 0.999 (n / m)^4.
 """
 
 FORMULAS = ("head", "logs", "paper")
@@ -34,3 +36,8 @@ def warmup_factor(num_update, warmup_updates, formula="head"):
     if formula == "head":          # a warm-up of one update would divide by zero in GluonCV
         return min((num_update + 1) / (warmup_updates - 1), 1.0) if warmup_updates > 1 else 1.0
     raise ValueError(f"formula must be one of {', '.join(FORMULAS)}, got {formula!r}")
+
+
+def exponential_factor(num_update, warmup_updates, exponent=4, start=1e-3):
+    """Share of the peak rate during the collection's warm-up; 1 from its end on."""
+    return min(start + (1 - start) * (num_update / warmup_updates) ** exponent, 1.0)

@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from gluon_tricks.optim.lr_schedule import epoch_steps, lr_schedule
+from gluon_tricks.optim.lr_schedule import after_warmup, epoch_steps, exponential_warmup, lr_schedule, sgdr
 
 
 def cifar_script_rates(base_lr, factor, decay_epochs, num_epochs):
@@ -73,3 +73,29 @@ def test_an_unknown_mode_is_refused():
         lr_schedule("cosin", 0.1, 3, 10)
     with pytest.raises(ValueError, match="formula must be one of"):
         lr_schedule("cosine", 0.1, 3, 10, formula="hed")
+
+
+# --- SGDR, exponential warm-up --------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("cycle, factor", [(10, 1), (1, 2), (3, 2)])
+def test_sgdr_restarts_at_the_peak_and_follows_a_cosine(cycle, factor):
+    """Equation 5 of arXiv 1608.03983 with eta_min 0."""
+    rate, start, length, n = sgdr(0.05, 4, cycle, factor), 0, 4 * cycle, 0
+    for _ in range(3):
+        for n in range(start, start + length):
+            assert rate(n) == pytest.approx(0.05 / 2 * (1 + math.cos(math.pi * (n - start) / length)))
+        start, length = start + length, length * factor
+    assert rate(start) == 0.05
+
+
+def test_sgdr_behind_a_warmup():
+    rate = after_warmup(sgdr(0.4, 4, 2), 0.4, 8)
+    assert [rate(n) for n in (0, 7, 8)] == pytest.approx([0.05, 0.4, 0.4]) and rate(9) < 0.4
+
+
+def test_exponential_warmup_is_the_collections():
+    after = lr_schedule("cosine", 2.0, 10, 5, warmup_epochs=2)
+    rate = exponential_warmup(after, 2.0, 10)
+    for n in range(10):
+        assert rate(n) == pytest.approx(2 * (0.001 + 0.999 * (n / 10) ** 4))
+    assert [rate(n) for n in range(10, 50)] == [after(n) for n in range(10, 50)]

@@ -128,10 +128,10 @@ def test_clipping_acts_on_the_mean_gradient_before_decay():
         np.testing.assert_allclose(getattr(net, name).data().asnumpy(), weight, rtol=1e-5, atol=1e-6, err_msg=name)
 
 
-@pytest.mark.parametrize("script", [train_imagenet, train_cifar])
-def test_it_is_the_optimizer_that_gluoncvs_scripts_name(script):
+@pytest.mark.parametrize("script, builder", [(train_imagenet, "nag"), (train_cifar, "optimizer")])
+def test_it_is_the_optimizer_that_gluoncvs_scripts_name(script, builder):
     args = script.parse_args(["--model", "any", "--momentum", "0.8", "--wd", "3e-5"])
-    ours, theirs = script.nag(args), mx.optimizer.create("nag", momentum=0.8, wd=3e-5)
+    ours, theirs = getattr(script, builder)(args), mx.optimizer.create("nag", momentum=0.8, wd=3e-5)
     for attribute in ("momentum", "wd", "clip_gradient", "multi_precision", "rescale_grad"):
         assert getattr(ours, attribute) == getattr(theirs, attribute), attribute
     assert type(ours) is type(theirs)

@@ -9,6 +9,7 @@ from scipy import stats
 import train_cifar
 import train_imagenet
 from gluon_tricks.engines.single import SingleProcess
+from gluon_tricks.tricks import mixing
 
 K = 6
 ENGINE = SingleProcess([mx.cpu()])
@@ -58,7 +59,7 @@ def batch(n=5):
 @pytest.mark.parametrize("epoch, mixed", [(0, True), (2, True), (3, False), (4, False)])       # off for the last two of five
 def test_images_and_targets_are_gluoncvs(script, builder, mixup, smoothing, epoch, mixed, monkeypatch):
     lam, (images, labels) = 0.3, batch()
-    monkeypatch.setattr(script, "sample_lam", lambda alpha, rng: lam)
+    monkeypatch.setattr(mixing if script is train_cifar else script, "sample_lam", lambda alpha, rng: lam)
     flags = (["--mixup", "--mixup-off-epoch", "2"] if mixup else []) + (["--label-smoothing"] if smoothing else [])
     targets, loss, metric = builder(*flags)
     data, target, counted = targets(nd.array(images), nd.array(labels), epoch, 0)

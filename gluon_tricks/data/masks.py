@@ -1,0 +1,50 @@
+"""Cutout and random erasing of the records of a batch: what each record gets follows from (seed, epoch, record) alone."""
+
+import numpy as np
+
+from gluon_tricks.randomness import CUTOUT, ERASE, generator, sample_draws
+from gluon_tricks.tricks.cutout import corners, cutout
+from gluon_tricks.tricks.random_erasing import erase, pixel_values, sample_box
+
+
+class Masks:
+    """What is painted over normalised images.
+
+    Parameters
+    ----------
+    seed, records : int
+    cutout_size : int
+        Side of the square; 0: none.
+    dual : bool
+        Two views of each image, with squares of their own, behind each other in the channels.
+    erasing : "value", "pixels" or None
+        What random erasing fills with; None: no erasing.
+    mean, std : sequences of float
+        Those the images were normalised with, 0..1 scale.
+    """
+
+    def __init__(self, seed, records, cutout_size=0, dual=False, erasing=None, mean=(0.0,), std=(1.0,)):
+        self.seed, self.records, self.cutout_size, self.dual = seed, records, cutout_size, dual
+        self.erasing, self.mean, self.std = erasing, mean, std
+
+    def __call__(self, images, positions, epoch):
+        """float32 images, shape (N, C, H, W) -> the same, or (N, 2C, H, W) of two views."""
+        if self.erasing:
+            images = np.stack([self._erased(image, generator(self.seed, ERASE, epoch, int(position)))
+                               for image, position in zip(images, positions)])
+        if self.cutout_size:
+            draws = sample_draws(self.seed, epoch, self.records, 4, CUTOUT)[positions]
+            views = [self._cut(images, *draws[:, 2 * view:2 * view + 2].T) for view in range(1 + self.dual)]
+            images = np.concatenate(views, axis=1)
+        return images
+
+    def _cut(self, images, draw_rows, draw_columns):
+        height, width = images.shape[2:]
+        return cutout(images, corners(draw_rows, self.cutout_size, height), corners(draw_columns, self.cutout_size, width),
+                      self.cutout_size)
+
+    def _erased(self, image, rng):
+        box = sample_box(*image.shape[1:], rng)
+        if box is None:
+            return image
+        return erase(image, box, rng.random() if self.erasing == "value" else pixel_values(box, self.mean, self.std, rng))

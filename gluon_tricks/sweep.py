@@ -1,0 +1,201 @@
+"""A grid of flags over several seeds: train_cifar.py for each, then median and spread, a plot and one CSV.
+
+    python -m gluon_tricks sweep --grid lr=0.05,0.1 --seeds 0,1 --out sweeps/rates -- --dataset cifar10-excerpt \\
+        --model cifar_resnet20_v1 --mode hybrid --batch-size 32 --num-epochs 2
+    python -m gluon_tricks sweep --grid mix=none,mixup,vertical cutout=0,16 --seeds 0,1,2 --out sweeps/mixing -- \\
+        --model cifar_preact20 --mode hybrid --batch-size 128 --lr 0.2 --lr-mode cosine --num-epochs 30
+    python -m gluon_tricks sweep --grid no-wd=no,yes --seeds 0,1,2 --dry-run -- --model cifar_preact20 --num-epochs 5
+
+Words after -- go to every run. A value `none` or `no` leaves its flag out, `yes` gives it without a value. A finished run is
+not trained again and a stopped one goes on, so the same command can be given until all are done; it may also be given with
+more values or seeds. OUT/runs.csv has a row for each run, OUT/summary.csv one for each cell of the grid.
+"""
+
+import argparse
+import csv
+import io
+import itertools
+import shlex
+import statistics
+import sys
+from pathlib import Path
+
+from gluon_tricks.errors import UserError, run_main
+from gluon_tricks.files import atomic_path, atomic_write, make_folder
+from gluon_tricks.log_lines import read_log
+from gluon_tricks.recipes.cifar_runs import CifarRun
+from gluon_tricks.tables import split_at_dashes
+
+LEFT_OUT, BARE = ("none", "no"), "yes"
+
+
+def main(argv=None):
+    argv = sys.argv[1:] if argv is None else argv
+    argv, words = split_at_dashes(argv)
+    args = parse_args(argv)
+    grid = grid_of(args.grid)
+    cells = [dict(zip(grid, values)) for values in itertools.product(*grid.values())]
+    runs = {(i, seed): run_of(cell, seed, words) for i, cell in enumerate(cells) for seed in args.seeds}
+    for run in runs.values():
+        check(run)
+    updates = sum(run.updates for run in runs.values())
+    print(f"{len(cells)} cells x {len(args.seeds)} seeds = {len(runs)} runs, {updates:,} updates", flush=True)
+    if args.dry_run:
+        for run in runs.values():
+            print(shlex.join(["python", "train_cifar.py", *run.words]))
+        return 0
+    return train(args, cells, runs, argv, words)
+
+
+def train(args, cells, runs, argv, words):
+    """Run what is unfinished and write what there is; the exit code."""
+    from gluon_tricks.recipes.runner import Interrupted, run_rows
+
+    out = make_folder("--out", args.out).resolve()
+    try:
+        failed = run_rows(list(runs.values()), out)
+    except Interrupted as stopped:
+        raise UserError(f"stopped in {stopped}; the same command goes on from there") from None
+    results = {key: errors_of(run, out) for key, run in runs.items() if run.is_finished(out)}
+    write_csv(out / "runs.csv", (dict(cells[i], seed=seed, last_error_pct=f"{errors[-1]:.2f}",
+                                      best_error_pct=f"{min(errors):.2f}", epochs=len(errors), folder=runs[i, seed].slug)
+                                 for (i, seed), errors in results.items()))
+    rows = summary(cells, results)
+    write_csv(out / "summary.csv", rows)
+    for line in table(rows):
+        print(line)
+    if rows and plot(cells, results, out / "sweep.png", shlex.join(["sweep", *argv, "--", *words])):
+        print(f"plot: {out / 'sweep.png'}")
+    print(f"CSV: {out / 'runs.csv'}, {out / 'summary.csv'}")
+    return 1 if failed else 0
+
+
+# --- The grid -------------------------------------------------------------------------------------------------------
+
+def grid_of(words):
+    """`["lr=0.1,0.2", "cutout=0,16"]` as {flag: [values]}."""
+    grid = {}
+    for word in words:
+        name, equals, values = word.partition("=")
+        name = name.lstrip("-")
+        if not (equals and name and all(values.split(","))):
+            raise UserError(f"--grid {word}: give FLAG=VALUE,VALUE as lr=0.1,0.2")
+        if name in grid or name == "seed":
+            raise UserError(f"--grid {word}: --{name} is given " + ("with --seeds" if name == "seed" else "twice"))
+        grid[name] = values.split(",")
+        if len(set(grid[name])) < len(grid[name]):
+            raise UserError(f"--grid {word}: gives a value twice")
+    return grid
+
+
+def run_of(cell, seed, words):
+    """The run of a cell of the grid with a seed."""
+    own = []
+    for name, value in cell.items():
+        if value not in LEFT_OUT:
+            own += [f"--{name}"] if value == BARE else [f"--{name}", value]
+    title = ", ".join([*(f"{name} {value}" for name, value in cell.items()), f"seed {seed}"])
+    slug = "_".join([*(f"{name}-{value}" for name, value in cell.items()), f"seed-{seed}"])
+    return CifarRun("".join(c if c.isalnum() or c in "-_.+" else "-" for c in slug), title,
+                    (*words, *own, "--seed", str(seed)))
+
+
+def check(run):
+    """Refuse words that train_cifar.py would refuse, before anything is trained."""
+    try:
+        _ = run.args
+    except SystemExit:
+        raise UserError(f"{run.title}: train_cifar.py does not take {shlex.join(run.words)}") from None
+    except UserError as error:
+        raise UserError(f"{run.title}: {error}") from error
+
+
+# --- Results --------------------------------------------------------------------------------------------------------
+
+def errors_of(run, out):
+    """Validation errors of a run, in percent, epoch by epoch."""
+    return [100 * epoch.val_err_top1 for epoch in read_log(run.log(out)).epochs]
+
+
+def summary(cells, results):
+    """For each cell with results its values, the number of seeds, and median and spread of the last errors."""
+    rows = []
+    for i, cell in enumerate(cells):
+        last = [errors[-1] for (j, _), errors in results.items() if j == i]
+        if last:
+            spread = f"{statistics.stdev(last):.2f}" if len(last) > 1 else ""
+            rows.append({**cell, "seeds": len(last), "median_error_pct": f"{statistics.median(last):.2f}",
+                         "least": f"{min(last):.2f}", "greatest": f"{max(last):.2f}", "deviation": spread})
+    return rows
+
+
+def table(rows):
+    """Aligned lines."""
+    if not rows:
+        return
+    widths = [max(len(name), *(len(str(row[name])) for row in rows)) for name in rows[0]]
+    for cells in ([*rows[0]], *([str(value) for value in row.values()] for row in rows)):
+        yield "  ".join(cell.rjust(width) for cell, width in zip(cells, widths))
+
+
+def write_csv(path, rows):
+    rows, stream = list(rows), io.StringIO()
+    if rows:
+        writer = csv.DictWriter(stream, [*rows[0]], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    atomic_write(path, stream.getvalue())
+
+
+def plot(cells, results, path, title):
+    """Curves of every run, one colour a cell; and each cell's last errors with their median."""
+    try:
+        from matplotlib import colormaps
+        from matplotlib.figure import Figure
+    except ImportError:
+        return False
+    figure = Figure(figsize=(12, 5), layout="constrained")
+    curves, ends = figure.subplots(1, 2)
+    names = [", ".join(f"{name} {value}" for name, value in cell.items()) for cell in cells]
+    for i, name in enumerate(names):
+        color = colormaps["viridis"](0.9 * i / max(1, len(cells) - 1))
+        own = [errors for (j, _), errors in results.items() if j == i]
+        for number, errors in enumerate(own):
+            curves.plot(range(1, len(errors) + 1), errors, color=color, alpha=0.7, label=None if number else name)
+        ends.plot([errors[-1] for errors in own], [i] * len(own), "o", color=color, alpha=0.6)
+        if own:
+            ends.plot([statistics.median(errors[-1] for errors in own)] * 2, [i - 0.3, i + 0.3], color=color, linewidth=2)
+    curves.set(xlabel="epochs", ylabel="validation error, top-1, %")
+    curves.legend(fontsize=7, frameon=False)
+    ends.set(xlabel="error after the last epoch, %; bars: medians", yticks=range(len(names)), yticklabels=names)
+    ends.invert_yaxis()
+    for axes in (curves, ends):
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.suptitle(title, fontsize=8)
+    with atomic_path(path) as part:
+        figure.savefig(part, dpi=110)
+    return True
+
+
+# --- Flags ----------------------------------------------------------------------------------------------------------
+
+def parse_args(argv):
+    parser = argparse.ArgumentParser(prog="python -m gluon_tricks sweep", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--grid", nargs="+", required=True, metavar="FLAG=V,V", help="values of flags of train_cifar.py")
+    parser.add_argument("--seeds", default="0,1,2", help="numbers with commas (default 0,1,2)")
+    parser.add_argument("--out", type=Path, default=Path("sweeps"), help="folder of the results (default sweeps)")
+    parser.add_argument("--dry-run", action="store_true", help="print the commands")
+    args = parser.parse_args(argv)
+    try:
+        args.seeds = [int(seed) for seed in args.seeds.split(",")]
+        if min(args.seeds) < 0 or len(set(args.seeds)) < len(args.seeds):
+            raise ValueError
+    except ValueError:
+        raise UserError(f"--seeds {args.seeds}: give different numbers with commas, as 0,1,2") from None
+    return args
+
+
+if __name__ == "__main__":
+    run_main(main, prog="sweep")

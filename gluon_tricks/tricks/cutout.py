@@ -1,0 +1,76 @@
+"""Cutout (DeVries & Taylor 2017, arXiv 1708.04552), and two at once.
+
+    Cutout        a square of S x S pixels of the normalised image becomes 0, the mean colour; its centre is uniform over
+                  the image, so that part of the square may lie outside
+    Dual-Cutout   the net sees each image twice, with two squares drawn apart; the loss is the mean of both cross-entropies
+                  plus alpha times the mean squared difference of both outputs
+
+Dual-Cutout is the CIFAR-10 collection's, with S = 16 and alpha = 0.1; prediction sees the plain image once. The original
+code draws the centre from 0 ... H - 1; the collection, for even S, from 0 ... H, and takes it as the corner right below the
+centre, which makes left and right alike. Here the latter.
+"""
+
+import numpy as np
+from mxnet import nd
+
+
+def corners(draws, size, side):
+    """The upper or left edge of squares of `size` in images of `side` pixels, from uniform draws; may be negative.
+
+    Parameters
+    ----------
+    draws : float array in [0, 1)
+    size, side : int
+
+    Returns
+    -------
+    int array, in [-(size // 2), side - size // 2]
+    """
+    places = side + 1 if size % 2 == 0 else side
+    return (draws * places).astype(np.int64) - size // 2
+
+
+def cutout(images, tops, lefts, size, value=0.0):
+    """Set a square in every image to `value`.
+
+    Parameters
+    ----------
+    images : float32 array, shape (N, C, H, W); it stays as it is
+    tops, lefts : int arrays, shape (N,)
+        First row and column of the square; what lies outside the image is left away.
+    size : int
+
+    Returns
+    -------
+    float32 array, shape (N, C, H, W)
+    """
+    rows, columns = np.arange(images.shape[2]), np.arange(images.shape[3])
+    in_rows = (rows >= tops[:, None]) & (rows < tops[:, None] + size)                 # (N, H)
+    in_columns = (columns >= lefts[:, None]) & (columns < lefts[:, None] + size)      # (N, W)
+    inside = in_rows[:, None, :, None] & in_columns[:, None, None, :]                 # (N, 1, H, W)
+    return np.where(inside, np.float32(value), images)
+
+
+def side_by_side(pairs):
+    """NDArray of shape (N, 2C, H, W), two views of each image as channels, to (2N, C, H, W): first views, then second."""
+    return nd.concat(*pairs.split(2, axis=1), dim=0)
+
+
+def dual_loss(loss, alpha=0.1):
+    """The loss per image of two views.
+
+    Parameters
+    ----------
+    loss : callable, (outputs, targets) -> NDArray, shape (2N,)
+    alpha : float
+
+    Returns
+    -------
+    callable, (outputs, targets) -> NDArray, shape (N,)
+        Outputs of shape (2N, classes), in the order of `side_by_side`, and their targets.
+    """
+    def of_both(output, target):
+        first, second = output.split(2, axis=0)
+        apart = (first - second).square().mean(axis=1)              # (N,)
+        return loss(output, target).reshape((2, -1)).mean(axis=0) + alpha * apart
+    return of_both

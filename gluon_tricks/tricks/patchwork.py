@@ -1,0 +1,78 @@
+"""Images put together from pieces of several images, each counted in the label by its share of the pixels.
+
+What CutMix, RICAP, stitching and tiling have in common: each is a list of `Piece`s, and this file does the rest.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from mxnet import nd
+
+
+class Piece(NamedTuple):
+    """A rectangle of the result, and where it is cut from; pixels."""
+    top: int
+    left: int
+    height: int
+    width: int
+    from_top: int
+    from_left: int
+
+    @classmethod
+    def in_place(cls, top, left, height, width):
+        """Cut from the same place that it is put to."""
+        return cls(top, left, height, width, top, left)
+
+    @property
+    def there(self):
+        return slice(self.top, self.top + self.height), slice(self.left, self.left + self.width)
+
+    @property
+    def cut(self):
+        return slice(self.from_top, self.from_top + self.height), slice(self.from_left, self.from_left + self.width)
+
+
+def shares(pieces, height, width):
+    """Each piece's share of the pixels, where later ones lie over earlier ones: float array, sum 1.
+
+    Raises
+    ------
+    ValueError
+        If a pixel is not covered.
+    """
+    owner = np.full((height, width), -1)
+    for number, piece in enumerate(pieces):
+        owner[piece.there] = number
+    if (owner < 0).any():
+        raise ValueError(f"{(owner < 0).sum()} of {owner.size} pixels are covered by no piece")
+    return np.bincount(owner.ravel(), minlength=len(pieces)) / owner.size
+
+
+def patchwork(data, targets, pieces, partners, weights=None):
+    """Put pieces of images together.
+
+    Parameters
+    ----------
+    data : NDArray, shape (N, C, H, W)
+    targets : NDArray, shape (N, classes)
+        Rows of class probabilities.
+    pieces : list of Piece
+        Later ones lie over earlier ones; all together cover the image.
+    partners : int array, shape (len(pieces), N)
+        From which image each piece of each result comes.
+    weights : sequence of float, optional
+        Of the pieces in the label; default: `shares`.
+
+    Returns
+    -------
+    (NDArray, NDArray), of the same shapes
+    """
+    weights = shares(pieces, *data.shape[2:]) if weights is None else weights
+    mixed, mixed_targets = nd.empty(data.shape, ctx=data.context, dtype=data.dtype), 0
+    for piece, weight, who in zip(pieces, weights, partners):
+        index = nd.array(who, ctx=data.context, dtype="int64")
+        if piece.height and piece.width:
+            (rows, columns), (from_rows, from_columns) = piece.there, piece.cut
+            mixed[:, :, rows, columns] = data[:, :, from_rows, from_columns].take(index)
+        mixed_targets = mixed_targets + float(weight) * targets.take(index)
+    return mixed, mixed_targets

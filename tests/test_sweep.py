@@ -1,0 +1,62 @@
+"""`sweep`: the grid, what is refused, and two seeds of two cells trained, stopped short and gone on with."""
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gluon_tricks import sweep
+from gluon_tricks.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[1]
+WORDS = ["--dataset", "cifar10-excerpt", "--model", "cifar_resnet20_v1", "--mode", "hybrid", "--batch-size", "1000",
+         "--num-epochs", "1", "-j", "1"]
+
+
+def test_every_cell_and_seed_has_a_command(capsys):
+    assert sweep.main(["--grid", "mix=none,vertical", "no-wd=no,yes", "--seeds", "0,4", "--dry-run", "--", *WORDS]) == 0
+    first, *commands = capsys.readouterr().out.splitlines()
+    assert first == "4 cells x 2 seeds = 8 runs, 16 updates" and len(set(commands)) == 8
+    assert sum("--mix vertical" in command for command in commands) == 4
+    assert sum(command.endswith("--mix vertical --no-wd --seed 4") for command in commands) == 1
+    assert sum("--mix none" in command or "--no-wd no" in command for command in commands) == 0
+
+
+@pytest.mark.parametrize("argv, says", [
+    (["--grid", "lr"], "give FLAG=VALUE"), (["--grid", "lr=0.1,0.1"], "gives a value twice"),
+    (["--grid", "lr=1", "lr=2"], "--lr is given twice"), (["--grid", "seed=1,2"], "with --seeds"),
+    (["--grid", "lr=1", "--seeds", "0,0"], "--seeds"), (["--grid", "lr=0,1"], "lr 0, seed 0: --lr 0.0: must be positive"),
+    (["--grid", "nonsense=1"], "train_cifar.py does not take")])
+def test_what_cannot_be_is_said_before_anything_is_trained(argv, says):
+    with pytest.raises(UserError, match=says):
+        sweep.main([*argv, "--dry-run", "--", *WORDS])
+
+
+def test_medians_and_spreads():
+    cells = [{"lr": "0.1"}, {"lr": "0.2"}, {"lr": "0.3"}]
+    results = {(0, 0): [50.0, 12.0], (0, 1): [50.0, 10.0], (0, 2): [9.0, 17.0], (1, 0): [8.0]}
+    assert sweep.summary(cells, results) == [
+        {"lr": "0.1", "seeds": 3, "median_error_pct": "12.00", "least": "10.00", "greatest": "17.00", "deviation": "3.61"},
+        {"lr": "0.2", "seeds": 1, "median_error_pct": "8.00", "least": "8.00", "greatest": "8.00", "deviation": ""}]
+
+
+def test_a_grid_is_trained_and_extended(tmp_path):
+    def run(*argv):
+        return subprocess.run([sys.executable, "-m", "gluon_tricks", "sweep", *argv, "--out", str(tmp_path), "--", *WORDS],
+                              cwd=ROOT, capture_output=True, text=True, env={**os.environ, "MPLBACKEND": "Agg"}, timeout=600)
+
+    first = run("--grid", "lr=0.1", "--seeds", "0")
+    assert first.returncode == 0, first.stderr
+    log = tmp_path / "lr-0.1_seed-0" / "train_cifar10_cifar_resnet20_v1.log"
+    before = log.read_bytes()
+    second = run("--grid", "lr=0.1,0.001", "--seeds", "0")
+    assert second.returncode == 0, second.stderr
+    assert log.read_bytes() == before                                          # the finished run is left alone
+    rows, cells = (list(csv.DictReader((tmp_path / f"{name}.csv").read_text().splitlines())) for name in ("runs", "summary"))
+    assert [(row["lr"], row["seed"], row["epochs"]) for row in rows] == [("0.1", "0", "1"), ("0.001", "0", "1")]
+    assert [cell["seeds"] for cell in cells] == ["1", "1"]
+    assert (tmp_path / "sweep.png").read_bytes()[:4] == b"\x89PNG"
+    assert "median_error_pct" in second.stdout

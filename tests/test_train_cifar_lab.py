@@ -1,0 +1,153 @@
+"""train_cifar.py with each model, augmentation, optimizer and schedule: two updates on the excerpt, in this process."""
+
+import argparse
+import json
+import re
+
+import numpy as np
+import pytest
+from mxnet import nd
+
+import train_cifar
+from gluon_tricks.errors import UserError
+from gluon_tricks.optim.optimizers import NAMES
+from gluon_tricks.tricks.mixing import KINDS
+
+
+def train(folder, *flags, model="cifar_preact20", updates=2):
+    """Train in this process; the resume file as a dict of arrays, and what it says of the run."""
+    words = ["--dataset", "cifar10-excerpt", "--model", model, "--mode", "hybrid", "--batch-size", "4", "-j", "0",
+             "--save-dir", f"{folder}/params", "--logging-dir", str(folder), "--save-plot-dir", str(folder), "--lr", "0.01",
+             "--num-epochs", "3", "--max-updates", str(updates), "--check-sync", "0", *flags]
+    assert train_cifar.main(words) == 0
+    with np.load(next((folder / "params").glob("*.resume.npz"))) as archive:
+        arrays = {key: archive[key] for key in archive.files}
+    meta = json.loads(arrays.pop("meta").tobytes())
+    assert updates in (0, meta["progress"]["num_update"])
+    assert all(np.isfinite(array).all() for array in arrays.values())
+    return arrays, meta
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    return train(tmp_path_factory.mktemp("plain"))[0]
+
+
+def differs(one, other):
+    return any((one[key] != other[key]).any() for key in one if key.startswith("param/"))
+
+
+@pytest.mark.parametrize("model", ["cifar_vgg15_bn", "cifar_resnet20_basic", "cifar_se_preact20", "cifar_densenet40_k12",
+                                   "cifar_pyramidnet110_a48", "cifar_shake_shake26_2x32d"])
+def test_every_family_of_nets_trains(tmp_path, model):
+    train(tmp_path, model=model)
+
+
+@pytest.mark.parametrize("flags", [
+    *(["--mix", kind] for kind in KINDS), ["--mix", "cutmix", "--cutmix-label", "drawn"],
+    ["--mix", "vertical", "--mixup-partners", "random"],
+    ["--cutout", "16"], ["--dual-cutout"], ["--dual-cutout", "--mix", "ricap"], ["--random-erasing"],
+    ["--random-erasing", "pixels", "--cutout", "8"], ["--augment", "follow-up"], ["--no-random-crop"], ["--no-random-flip"],
+    ["--label-smoothing", "--label-smoothing-eps", "0.3"], ["--accumulate", "2"],
+    *(["--optimizer", name] for name in NAMES if name != "nag"), ["--clip-gradient", "0.001"], ["--no-wd", "--wd", "0.5"],
+    ["--lr-mode", "sgdr", "--warmup-epochs", "1"], ["--warmup", "exponential", "--warmup-epochs", "1"],
+    ["--model-kwargs", "last_bn=True", "preact_stages=[0,1,1]"]], ids=" ".join)
+def test_every_flag_trains_and_makes_a_difference(tmp_path, plain, flags):
+    if flags == ["--mix", "cutmix", "--cutmix-label", "drawn"]:
+        plain, _ = train(tmp_path / "area", "--mix", "cutmix")
+    arrays, meta = train(tmp_path / "run", *flags)
+    assert set(arrays) != set(plain) or differs(arrays, plain)
+    args = meta["facts"]["args"]
+    for word in flags:
+        if word.startswith("--"):           # every flag is in what a resumed run is compared with
+            assert word[2:].replace("no-random", "random").replace("-", "_") in args
+
+
+@pytest.mark.parametrize("flags", [*(["--optimizer", name] for name in NAMES if name != "nag"),
+                                   ["--mix", "ricap", "--dual-cutout", "--random-erasing", "--augment", "follow-up"]],
+                         ids=" ".join)
+def test_stopped_and_resumed_is_the_same_to_the_bit(tmp_path, flags):
+    straight, _ = train(tmp_path / "straight", *flags, updates=3)
+    train(tmp_path / "stopped", *flags, updates=1)
+    resumed, _ = train(tmp_path / "stopped", *flags, "--resume", "auto", updates=3)
+    assert {key: array.tobytes() for key, array in resumed.items()} == {key: a.tobytes() for key, a in straight.items()}
+
+
+def test_shake_shake_is_resumed_bit_for_bit(tmp_path):
+    net = "cifar_shake_shake26_2x32d"
+    straight, _ = train(tmp_path / "straight", model=net, updates=2)
+    train(tmp_path / "stopped", model=net, updates=1)
+    resumed, _ = train(tmp_path / "stopped", "--resume", "auto", model=net, updates=2)
+    assert not differs(resumed, straight)
+
+
+def test_passes_of_half_the_batch_give_its_gradient_but_for_batchnorm(tmp_path):
+    """Two passes of four are an update of eight images: same data, same rate; statistics of ghosts differ."""
+    whole, _ = train(tmp_path / "whole", "--batch-size", "8", updates=1)
+    ghosts, meta = train(tmp_path / "ghosts", "--accumulate", "2", updates=1)
+    assert meta["facts"]["global_batch_size"] == 8
+    key = "param/output.bias"
+    np.testing.assert_allclose(ghosts[key], whole[key], atol=0.02)
+    assert (ghosts[key] != whole[key]).any()
+
+
+def test_a_student_learns_from_a_parameter_file_and_top_5_is_counted(tmp_path, plain):
+    train(tmp_path, "--mix", "horizontal", "--num-epochs", "1", "--batch-size", "1000", updates=0)      # a whole epoch
+    assert (tmp_path / "train_cifar10_cifar_preact20_horizontal.log").exists()
+    records = map(json.loads, next(tmp_path.rglob("metrics.jsonl")).read_text().splitlines())
+    epoch = next(record for record in records if record["kind"] == "epoch")
+    assert 0 <= epoch["err_top5"] < epoch["err_top1"] <= 1
+    teacher = next((tmp_path / "params").glob("cifar10-cifar_preact20_horizontal-0.params"))
+    student, meta = train(tmp_path / "student", "--teacher", f"cifar_preact20:{teacher}", "--mix", "vertical")
+    assert meta["facts"]["args"]["temperature"] == 20 and differs(student, plain)
+
+
+def test_nothing_is_mixed_in_the_first_and_last_epochs():
+    args = train_cifar.parse_args(["--model", "any", "--mix", "vertical", "--mixup-off-first", "2", "--num-epochs", "5",
+                                   "--mixup-off-epoch", "1"])
+    targets, _, _ = train_cifar.training_targets(args, range(4))
+    ramp = nd.arange(16).reshape((2, 1, 8, 1))
+    mixed = [bool((targets(ramp, nd.array([0, 1]), epoch, 0)[0] != ramp).sum().asscalar()) for epoch in range(5)]
+    assert mixed == [False, False, True, True, False]
+
+
+def test_the_plan_names_optimizer_images_and_mixing(capsys):
+    assert train_cifar.main(["--model", "cifar_preact20", "--dataset", "mnist", "--dry-run", "--optimizer", "lars", "--mix",
+                             "ricap", "--cutout", "14", "--accumulate", "4", "--no-wd", "--random-erasing"]) == 0
+    rows = {line[:13].strip(): line[14:] for line in capsys.readouterr().out.splitlines()}
+    assert "images of 1x28x28" in rows["model"] and rows["optimizer"] == "LARS, momentum 0.9"
+    assert rows["images"] == "pad 4 zeros on each side, a random 28x28 of it"            # a mirrored digit is none
+    assert "32 per device x 1 device x 4 accumulated" in rows["batch"]
+    assert rows["ricap"].startswith("one weight of Beta(0.3, 0.3) per update, partners in random order")
+
+
+@pytest.mark.parametrize("flags, says", [
+    (["--mix", "vertical", "--mixup"], "--mix vertical and --mixup: give one"),
+    (["--mix", "ricap", "--mixup-partners", "reversed"], "needs four images"),
+    (["--data-backend", "mxnet", "--cutout", "16", "--augment", "follow-up"], "cannot do --augment follow-up, --cutout"),
+    (["--data-backend", "mxnet", "--dataset", "mnist"], "cannot do --no-random-flip, --dataset mnist"),
+    (["--teacher", "cifar_resnet110_v1"], "give NAME:FILE"),
+    (["--warmup", "exponential"], "give --warmup-epochs too"),
+    (["--model-kwargs", "width"], "--model-kwargs width: give NAME=VALUE"),
+    (["--label-smoothing-eps", "1"], "must be in [0, 1)"),
+    (["--accumulate", "0"], "--accumulate 0: must be at least 1")])
+def test_what_cannot_be_is_said(flags, says):
+    with pytest.raises(UserError, match=re.escape(says)):
+        train_cifar.parse_args(["--model", "cifar_preact20", *flags])
+
+
+def test_resuming_with_another_mix_or_optimizer_is_refused(tmp_path):
+    train(tmp_path, "--mix", "vertical")
+    resume = next((tmp_path / "params").glob("*.resume.npz"))
+    for flags, says in ((["--mix", "horizontal"], "--mix"), (["--mix", "vertical", "--optimizer", "adam"], "--optimizer")):
+        with pytest.raises(UserError, match=says):
+            train(tmp_path, *flags, "--resume", str(resume))
+
+
+def test_help_names_every_mix_and_optimizer(capsys):
+    with pytest.raises(SystemExit):
+        train_cifar.main(["--help"])
+    out = " ".join(capsys.readouterr().out.split())
+    for name in (*KINDS, *NAMES, "sgdr", "exponential", "fashion-mnist", "kmnist"):
+        assert name in out, name
+    assert isinstance(train_cifar.parse_args(["--model", "x"]), argparse.Namespace)
