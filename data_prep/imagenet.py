@@ -200,6 +200,8 @@ def pack(name, images, classes, journal, args, published=None):
             image, problem = process(member, images.read(number), args.verify, args.on_error, args.resize, args.quality)
         return make_record(member, number, int(images.labels[number]), image, problem)
 
+    published = published or PUBLISHED_COUNTS
+
     def accept(made):
         where = f"{images.source}: {made.name}: {made.problem}"
         if made.problem and args.on_error == "fail":
@@ -207,7 +209,7 @@ def pack(name, images, classes, journal, args, published=None):
                             f"either goes on from here")
         if not made.record and args.on_error == "repair" and not args.subset:
             raise UserError(f"{where}: this cannot be repaired, and without it there are fewer than the published "
-                            f"{(published or PUBLISHED_COUNTS)[name]} images; get the archive again, or give --subset to do without it")
+                            f"{published[name]} images; get the archive again, or give --subset to do without it")
 
     try:
         writer = pack_split(journal, name, order, images.sizes, make, accept, args.num_thread, args.journal_seconds)
