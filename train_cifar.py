@@ -100,7 +100,7 @@ def augmentation(args):
 
 def build_net(args, classes, engine):
     """The net, initialised as GluonCV's CIFAR scripts do, or from --resume-from."""
-    start_precision(args.dtype, args.amx)
+    start_precision(args.dtype, args.use_amx)
     net = new_net(args, len(classes))
     if args.dtype == "float16":
         net.cast("float16")
@@ -304,7 +304,7 @@ def parse_args(argv):
     ours.add_argument("--seed", type=int, default=0, help="decides initialisation, order, augmentation, mixup (default 0)")
     ours.add_argument("--dtype", choices=("float32", "float16", "bfloat16", "auto"), default="float32",
                       help="float16 needs a GPU, bfloat16 a CPU; auto: the fastest on this CPU, by trying (default float32)")
-    ours.set_defaults(amx=True)        # where there is AMX; --dtype auto may decide against it
+    ours.set_defaults(use_amx=True)        # where there is AMX; --dtype auto may decide against it
     ours.add_argument("--model-kwargs", nargs="*", default=[], metavar="NAME=VALUE",
                       help="what the model takes besides, as last_bn=True preact_stages=[0,0,0] for cifar_preact*")
     ours.add_argument("--resume", metavar="auto|FILE", default="",

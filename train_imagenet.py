@@ -220,7 +220,7 @@ def model_kwargs(args):
 
 def build_net(args, engine):
     """The net as it starts: from --init, or from --resume-params."""
-    start_precision(args.dtype, args.amx)
+    start_precision(args.dtype, args.use_amx)
     net = get_model(args.model, classes=args.classes, fix_last_gamma=args.fix_last_gamma,
                     fix_use_se=args.fix_use_se, **model_kwargs(args))
     check_drop_block(net, args.input_size)
@@ -452,7 +452,7 @@ def parse_args(argv):
     train.add_argument("--num-epochs", type=int, default=3, help="passes over the data (default 3)")
     train.add_argument("--dtype", choices=("float32", "float16", "bfloat16", "auto"), default="float32",
                        help="auto, not in GluonCV: the fastest on this CPU, by trying (default float32)")
-    train.set_defaults(amx=True)       # where there is AMX; --dtype auto may decide against it
+    train.set_defaults(use_amx=True)       # where there is AMX; --dtype auto may decide against it
     train.add_argument("--lr", type=float, default=0.1, help="peak rate of the global batch (default 0.1)")
     train.add_argument("--momentum", type=float, default=0.9, help="NAG momentum (default 0.9)")
     train.add_argument("--wd", type=float, default=0.0001, help="weight decay (default 0.0001)")

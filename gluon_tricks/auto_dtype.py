@@ -30,7 +30,7 @@ def settle_dtype(args, classes, size, resume_path):
     Parameters
     ----------
     args : Namespace
-        `dtype` and `amx` are set; the others are only read.
+        `dtype` and `use_amx` are set; the others are only read.
     classes, size : int
         Of the data: number of classes, pixels of an image's side.
     resume_path : Path
@@ -46,10 +46,10 @@ def settle_dtype(args, classes, size, resume_path):
     path = resume_path if args.resume in ("", "auto") else args.resume
     if args.resume and os.path.exists(path):
         saved, _ = checkpoint.read_meta(path)
-        args.dtype, args.amx = saved["dtype"], saved.get("args", {}).get("amx", True)
+        args.dtype, args.use_amx = saved["dtype"], saved.get("args", {}).get("use_amx", True)
         return saved.get("dtype_trial", {})
     rates = try_all(args.model, classes, args.batch_size, size)
-    args.dtype, args.amx = CANDIDATES[fastest(rates)]
+    args.dtype, args.use_amx = CANDIDATES[fastest(rates)]
     return rates
 
 
@@ -93,6 +93,6 @@ def without_amx(environ=os.environ):
 def trial_lines(args, rates):
     """What the log says of the choice; nothing where there was none."""
     if rates:
-        chosen = next(name for name, choice in CANDIDATES.items() if choice == (args.dtype, args.amx))
+        chosen = next(name for name, choice in CANDIDATES.items() if choice == (args.dtype, args.use_amx))
         tried = ", ".join(f"{name} {rate:.1f}" for name, rate in rates.items())
         yield f"--dtype auto: {chosen}; images/s of the trials: {tried}"

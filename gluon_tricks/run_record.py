@@ -144,7 +144,8 @@ def resident_memory():
     """This process's memory in MiB, loader threads included: now, and the highest since it started."""
     unit = 1 if sys.platform == "darwin" else 1024     # bytes
     highest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    return {"rss_mib": psutil.Process().memory_info().rss / 2**20, "peak_rss_mib": highest / 2**20}
+    now = psutil.Process().memory_info().rss
+    return {"rss_mib": now / 2**20, "peak_rss_mib": max(highest, now) / 2**20}    # Linux updates it late
 
 
 def processor():

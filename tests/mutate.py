@@ -35,6 +35,7 @@ START = "tests/parity/test_initialisation_parity.py"
 CIFAR = "tests/parity/test_cifar_augment_parity.py"
 PRECISION = "tests/tricks/test_low_precision.py"
 IMAGENET = "tests/parity/test_imagenet_augment_parity.py"
+PHOTOGRAPHS = "tests/data/test_photographs.py"
 
 
 class Mutant(NamedTuple):
@@ -78,6 +79,12 @@ MUTANTS = [
            f"{IMAGENET}::test_normalisation_comes_last_and_has_the_scripts_figures"),
     mutant("validation resize rounded down", f"{DATA}/imagenet_augment.py", "math.ceil(size / crop_ratio)",
            "int(size / crop_ratio)", f"{IMAGENET}::test_validation_images_of_records_are_mxnets"),
+    mutant("photograph: no coded row to spare", f"{DATA}/photographs.py", "(-(-stop // self.row) + 1)",
+           "-(-stop // self.row)", f"{PHOTOGRAPHS}::test_rows_are_those_of_the_full_decoder"),
+    mutant("photograph: orientation is not looked at", f"{DATA}/photographs.py", "and not is_upright(", "and not bytes(",
+           f"{PHOTOGRAPHS}::test_other_images_are_decoded_by_opencv"),
+    mutant("records: one stream, a few numbers apart", "gluon_tricks/randomness.py", "counter=(0, 0, record, 0)",
+           "counter=(record, 0, 0, 0)", "tests/test_randomness.py::test_records_do_not_share_a_piece_of_a_stream"),
     mutant("CIFAR padding 3", f"{DATA}/augment.py", "PAD = 4", "PAD = 3",
            f"{CIFAR}::test_windows_and_flips_have_gluoncvs_law"),
     mutant("CIFAR flip probability 0.4", f"{DATA}/augment.py", "draws[:, 2] < 0.5", "draws[:, 2] < 0.4",
@@ -205,7 +212,7 @@ def copy_tree(tree):
 def run_tests(tree, guards):
     """(exit code of pytest, what it printed); stops at the first failure."""
     env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}        # a stale .pyc would hide a change of equal length
-    done = subprocess.run([sys.executable, "-m", "pytest", "-x", "-q", *guards], cwd=tree, env=env, text=True,
+    done = subprocess.run([sys.executable, "-m", "pytest", "-n0", "-x", "-q", *guards], cwd=tree, env=env, text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     return done.returncode, done.stdout
 

@@ -37,7 +37,7 @@ def test_trials_that_must_not_use_amx_do_not_inherit_it():
 @pytest.mark.parametrize("name", CANDIDATES)
 def test_the_log_names_the_choice(name):
     dtype, amx = CANDIDATES[name]
-    (line,) = trial_lines(Namespace(dtype=dtype, amx=amx), {"float32": 10.0, "bfloat16": 12.34})
+    (line,) = trial_lines(Namespace(dtype=dtype, use_amx=amx), {"float32": 10.0, "bfloat16": 12.34})
     assert line == f"--dtype auto: {name}; images/s of the trials: float32 10.0, bfloat16 12.3"
 
 

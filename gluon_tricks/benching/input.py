@@ -48,7 +48,9 @@ HEADER = ("side", "images/s (least to greatest)", "ours / side", "effective deco
 
 def main(argv):
     args = parse_args(argv)
-    missing = {"pytorch": "no torchvision; make torch installs it"} if "pytorch" in args.sides and not has_torch(args) else {}
+    missing = {}
+    if "pytorch" in args.sides and not has_torch(args):
+        missing["pytorch"] = "no torchvision; make torch installs it"
     with contextlib.ExitStack() as stack:
         rec = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "some.rec"
         mean_bytes = copy_records(args.rec_train, rec, args.images)

@@ -4,6 +4,8 @@
         | python -m gluon_tricks.benching.kernels
 
 Counts the last turn of a side: what comes between its last two answers. `--layouts` tells apart layouts and shapes as well.
+`--least` counts every call with the least time of its kernel, layout and shape: other programs on the machine hardly change
+that, with one operator thread at least.
 """
 
 import argparse
@@ -17,9 +19,10 @@ from gluon_tricks.errors import run_main
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--layouts", action="store_true", help="a row per layout and shape")
+    parser.add_argument("--least", action="store_true", help="count calls with the least time of their kind")
     parser.add_argument("--rows", type=int, default=25, help="(default 25)")
     args = parser.parse_args(argv)
-    sums = kernel_sums(last_turn(sys.stdin), args.layouts)
+    sums = kernel_sums(last_turn(sys.stdin), args.layouts, args.least)
     total = sum(ms for ms, _ in sums.values())
     rows = [(f"{ms:.1f}", calls, *key) for key, (ms, calls) in sorted(sums.items(), key=lambda item: -item[1][0])]
     names = ("layouts", "shape") if args.layouts else ()
@@ -38,20 +41,22 @@ def last_turn(lines):
     return turns[-2] if len(turns) > 2 else turns[0]
 
 
-def kernel_sums(lines, layouts=False):
+def kernel_sums(lines, layouts=False, least=False):
     """{(operation, kernel, pass, ...): (ms, calls)} of oneDNN's `exec` lines.
 
     Their fields are separated by commas: program, exec, engine, operation, kernel, pass, layouts, attributes, more, shape,
     milliseconds.
     """
-    sums = defaultdict(lambda: (0.0, 0))
+    times = defaultdict(list)
     for line in lines:
         fields = line.strip().split(",")
-        if len(fields) < 11 or fields[1] != "exec":
-            continue
-        key = (*fields[3:6], fields[6], fields[-2]) if layouts else tuple(fields[3:6])
+        if len(fields) >= 11 and fields[1] == "exec":
+            times[(*fields[3:7], fields[-2])].append(float(fields[-1]))
+    sums = defaultdict(lambda: (0.0, 0))
+    for kind, each in times.items():
+        key = kind if layouts else kind[:3]
         ms, calls = sums[key]
-        sums[key] = ms + float(fields[-1]), calls + 1
+        sums[key] = ms + (len(each) * min(each) if least else sum(each)), calls + len(each)
     return dict(sums)
 
 

@@ -72,8 +72,8 @@ def ours(args, trains=True, loads=True):
         return lambda number: walk(train, val, number), train.batches_per_epoch
     engine, progress = SingleProcess([mx.cpu()]), Progress()
     net = train_cifar.build_net(flags, range(10), engine)
-    trainer = engine.trainer(net, train_cifar.nag(flags))
-    targets, loss, metric = train_cifar.training_targets(flags, range(10))
+    trainer = engine.trainer(net, train_cifar.optimizer(flags))
+    targets, loss, metric = train_cifar.training_targets(flags, range(10), engine)
     if not loads:
         train, val = Again(train), Again(val)
 

@@ -161,7 +161,8 @@ class RecordLoader(EqualEpochs):
 
     @staticmethod
     def _finish(data, labels, positions):        # in the caller's thread: MXNet arrays are made by one thread only
-        return Batch(nd.from_numpy(data), nd.array(labels), positions)          # the images change hands without a copy
+        # The images change hands without a copy, if they lie in memory as MXNet wants them
+        return Batch(nd.from_numpy(np.ascontiguousarray(data)), nd.array(labels), positions)
 
 
 class MXNetLoader(EqualEpochs):

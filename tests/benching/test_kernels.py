@@ -9,6 +9,7 @@ LINES = [LINE.format("reorder", "jit:uni,undef", 1.5), LINE.format("reorder", "j
 
 def test_times_add_up_by_kernel():
     assert kernel_sums(LINES) == {("reorder", "jit:uni", "undef"): (2.0, 2), ("sum", "simple:any", "undef"): (3.0, 1)}
+    assert kernel_sums(LINES, least=True)["reorder", "jit:uni", "undef"] == (1.0, 2)     # twice the 0.5
     ((_, _, _, layouts, shape), _), *_ = kernel_sums(LINES, layouts=True).items()
     assert (layouts, shape) == ("src_f32::blocked:aBcd16b:f0 dst_f32::blocked:abcd:f0", "128x16x32x32")
 

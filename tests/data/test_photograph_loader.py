@@ -1,13 +1,15 @@
 """Batches of photographs: the same for any number of workers and from any start; bad records by their policy."""
 
 import gc
+import random
 
 import cv2
+import mxnet as mx
 import numpy as np
 import pytest
 from small_records import write_rec
 
-from gluon_tricks.data.imagenet import LEFT_OUT, FolderImages, PhotographLoader, RecordImages
+from gluon_tricks.data.imagenet import LEFT_OUT, BatchMemory, FolderImages, PhotographLoader, RecordImages
 from gluon_tricks.data.imagenet_augment import ImagenetTestTransform, ImagenetTrainTransform
 from gluon_tricks.errors import UserError
 
@@ -116,3 +118,33 @@ def test_a_batch_owns_its_images(rec):
     np.testing.assert_array_equal(data.asnumpy(), expected)
     data[:] = 0                                                 # and nobody else's
     np.testing.assert_array_equal(first()[1], expected)
+
+
+def test_memory_is_used_again_but_never_while_a_batch_is_held(rec):
+    """Some batches are held for a while, whole or as a part: none changes in the meantime."""
+    loader, held, chance = loader_of(rec, num_workers=2), [], random.Random(0)
+    expected = {epoch: arrays_of(loader_of(rec).epoch(epoch)) for epoch in range(20)}
+    for epoch in range(20):
+        for number, batch in enumerate(loader.epoch(epoch)):
+            held.append((batch.data[1:3], expected[epoch][number][0][1:3]))
+            chance.shuffle(held)
+            for data, wanted in held:
+                np.testing.assert_array_equal(data.asnumpy(), wanted)
+            del held[4:]
+    del batch, data
+    held.clear()
+    mx.nd.waitall()
+    gc.collect()
+    assert 0 < len(loader._memory._spare) < 15              # of 60 batches
+
+
+def test_a_short_batch_takes_part_of_spare_memory_and_a_long_one_new():
+    memory = BatchMemory()
+    first = memory.array((4, 3))
+    address = first.ctypes.data
+    del first
+    short = memory.array((2, 3))
+    assert short.shape == (2, 3) and short.ctypes.data == address
+    assert memory.array((4, 3)).ctypes.data != address
+    del short
+    assert memory.array((9, 9)).shape == (9, 9)
