@@ -18,6 +18,7 @@ import functools
 import os
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import gluon_tricks  # noqa: F401  before mxnet: prepares the process
 
@@ -135,7 +136,7 @@ def open_data(args, rank=0, world_size=1):
     for flag in ("rec_train", "rec_train_idx", "rec_val", "rec_val_idx"):
         if not rec_path(args, flag).is_file():
             raise UserError(f"--{flag.replace('_', '-')} {getattr(args, flag)}: does not exist; make it with "
-                            f"data_prep/imagenet.py")
+                            f"{DATASETS[args.dataset].prepared_by}")
     train, val, exact = record_backend(args, batch, size, share)
     return checked(args, ImagenetData(train, val, *described, exact))
 
@@ -342,16 +343,16 @@ def run_paths(args):
     metrics = Path(args.json_log).expanduser() if args.json_log else log.with_suffix("") / "metrics.jsonl"
     make_folder("--json-log", metrics.parent)
     return RunPaths(log=log, metrics=metrics, plot=metrics.with_name(f"{args.model}_history.png"), save_dir=save_dir,
-                    best=f"{{err:.4f}}-imagenet-{args.model}-{{epoch}}-best.params",
-                    periodic=f"imagenet-{args.model}-{{epoch}}.params", states=True,
-                    averaged=f"imagenet-{args.model}-{{epoch}}-ema.params",
-                    resume=save_dir / f"imagenet-{args.model}.resume.npz",
+                    best=f"{{err:.4f}}-{args.dataset}-{args.model}-{{epoch}}-best.params",
+                    periodic=f"{args.dataset}-{args.model}-{{epoch}}.params", states=True,
+                    averaged=f"{args.dataset}-{args.model}-{{epoch}}-ema.params",
+                    resume=save_dir / f"{args.dataset}-{args.model}.resume.npz",
                     tensorboard=Path(args.tensorboard).expanduser() if args.tensorboard else None)
 
 
 def facts(args, data, engine):
     """What run.json and the resume file say of this run."""
-    return {"model": args.model, "dataset": "imagenet", "classes": args.classes, "seed": args.seed, "dtype": args.dtype,
+    return {"model": args.model, "dataset": args.dataset, "classes": args.classes, "seed": args.seed, "dtype": args.dtype,
             "mixup": args.mixup, "data_root_hash": data.root_hash, "devices": len(engine.ctx),
             "world_size": engine.world_size, "data_backend": args.data_backend, "global_batch_size": global_batch_size(args),
             "threads": operator_threads(), "title": args.model,
@@ -368,7 +369,7 @@ def opening_lines(args, data, net, engine):
     if abs(args.lr - rule) > 1e-9:
         yield (f"warning: global batch {batch} ({args.batch_size} x {batch // args.batch_size}) with --lr {args.lr:g}; "
                f"the linear rule 0.1 x {batch}/256 gives {rule:g}")
-    match = reference_of({**vars(args), "world_size": engine.world_size}, "imagenet")
+    match = reference_of({**vars(args), "world_size": engine.world_size}, args.dataset)
     if match.departures:
         yield f"warning: departs from the published run {match.reference.name} in {', '.join(match.departures)}"
     beside = f"; overrides: {', '.join(overrides(args))}" if overrides(args) else ""
@@ -421,7 +422,7 @@ def plan_of(args):
 # --- flags --------------------------------------------------------------------------------------------------------
 
 def parse_args(argv):
-    rec = "~/.mxnet/datasets/imagenet/rec"
+    rec = DATASETS["imagenet"].folder
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     data = parser.add_argument_group("Data (§2.1)")
     data.add_argument("--data-backend", default="mxnet", choices=("mxnet", "ours", "dali-gpu", "dali-cpu"),
@@ -486,6 +487,8 @@ def parse_args(argv):
     files.add_argument("--log-interval", type=int, default=50, help="batches between log lines (default 50; 0: none)")
     files.add_argument("--logging-file", default="train_imagenet.log", help="log file, appended to")
     ours = parser.add_argument_group("Not in GluonCV")
+    ours.add_argument("--dataset", choices=tuple(DATASETS), default="imagenet",
+                      help="where --rec-* are, and --num-training-samples, if not given (default imagenet)")
     ours.add_argument("--classes", type=int, default=None, help="default: what manifest or folders say, else 1000")
     ours.add_argument("--seed", type=int, default=0, help="decides initialisation, order, augmentation, mixup (default 0)")
     ours.add_argument("--as", dest="preset", choices=tuple(PRESETS), default="gluoncv",
@@ -540,9 +543,33 @@ def parse_args(argv):
     return args
 
 
+class Dataset(NamedTuple):
+    """A data set in record files, where nothing else is said."""
+    folder: str
+    images: int              # of the training set
+    classes: int
+    prepared_by: str
+
+
+DATASETS = {"imagenet": Dataset("~/.mxnet/datasets/imagenet/rec", 1281167, 1000, "data_prep/imagenet.py"),
+            "places365": Dataset("~/.mxnet/datasets/places365/rec", 1803460, 365, "data_prep/places365.py")}
+
+
+def settle_dataset(args):
+    """Put --dataset's values where a flag still has ImageNet's."""
+    imagenet, chosen = DATASETS["imagenet"], DATASETS[args.dataset]
+    for flag in ("rec_train", "rec_train_idx", "rec_val", "rec_val_idx"):
+        setattr(args, flag, getattr(args, flag).replace(imagenet.folder, chosen.folder))
+    if args.num_training_samples == imagenet.images:
+        args.num_training_samples = chosen.images
+    if args.dataset != "imagenet":
+        args.classes = args.classes or chosen.classes
+
+
 def check_args(args):
     """Everything that can be wrong with a value by itself, before anything is opened."""
     check_common(args)
+    settle_dataset(args)
     at_least(args, {"save_frequency": 0, "input_size": 1, "num_training_samples": 1, "lr_decay_period": 0,
                     "emulate_gpus": 0, "clip_gradient": 0, "accumulate": 1})
     if args.classes is not None:

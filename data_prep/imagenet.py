@@ -58,7 +58,8 @@ def main(argv=None):
         if journal is None:
             return already_prepared(out)
         check_space(out, splits, journal, args)
-        sources = hash_sources(args, splits, journal)               # published MD5s
+        more = {"--devkit": Path(args.devkit)} if args.devkit else None
+        sources = hash_sources(args, splits, journal, more=more)    # published MD5s
         packed = {name: pack(name, images, classes, journal, args) for name, images in splits.items()}
         manifest = Manifest("imagenet", named(classes), sources, packed, gluon_tricks.__version__,
                             subset="given as a subset, counts not checked" if args.subset else "", options=journal.request)
@@ -129,8 +130,8 @@ def request_of(args, splits, classes):
             "quality": args.quality, "verify": args.verify, "on_error": args.on_error}
 
 
-def already_prepared(out):
-    print(f"{out}: imagenet is prepared already, root hash {read_manifest(out).root_hash}; "
+def already_prepared(out, dataset="imagenet"):
+    print(f"{out}: {dataset} is prepared already, root hash {read_manifest(out).root_hash}; "
           f"check it with python -m data_prep.verify {out}, or give --overwrite")
     return 0
 
@@ -150,11 +151,10 @@ def check_space(out, splits, journal, args):
 
 # --- the work -----------------------------------------------------------------------------------------------------
 
-def hash_sources(args, splits, journal):
-    """SHA-256 of each archive, whose MD5 must be the published one."""
+def hash_sources(args, splits, journal, published=None, more=None):
+    """SHA-256 of each archive, whose MD5 must be the published one; `more` are further archives, by flag."""
     paths = {images.source.flag: images.source.path for images in splits.values()}
-    if args.devkit:
-        paths["--devkit"] = Path(args.devkit).expanduser()
+    paths.update({flag: path.expanduser() for flag, path in (more or {}).items()})
     hashes = {}
     for flag, path in paths.items():
         hashes[path.name] = ""
@@ -166,8 +166,9 @@ def hash_sources(args, splits, journal):
             journal.archives[flag] = {"state": state, **hash_archive(path)}
             journal.save()
         found = journal.archives[flag]
-        if found["md5"] != PUBLISHED_MD5[flag]:
-            raise UserError(f"{flag} {path}: MD5 {found['md5']}, published {PUBLISHED_MD5[flag]}: the download is damaged "
+        wanted = (published or PUBLISHED_MD5)[flag]
+        if found["md5"] != wanted:
+            raise UserError(f"{flag} {path}: MD5 {found['md5']}, published {wanted}: the download is damaged "
                             f"or another file; get it again, or give --no-checksum")
         hashes[path.name] = found["sha256"]
     return hashes
@@ -183,7 +184,7 @@ def hash_archive(path):
     return {name: digest.hexdigest() for name, digest in digests.items()}
 
 
-def pack(name, images, classes, journal, args):
+def pack(name, images, classes, journal, args, published=None):
     """Write one split, or what an interrupted run has not written of it."""
     split = finished_split(journal, name)
     if split:
@@ -199,6 +200,8 @@ def pack(name, images, classes, journal, args):
             image, problem = process(member, images.read(number), args.verify, args.on_error, args.resize, args.quality)
         return make_record(member, number, int(images.labels[number]), image, problem)
 
+    published = published or PUBLISHED_COUNTS
+
     def accept(made):
         where = f"{images.source}: {made.name}: {made.problem}"
         if made.problem and args.on_error == "fail":
@@ -206,7 +209,7 @@ def pack(name, images, classes, journal, args):
                             f"either goes on from here")
         if not made.record and args.on_error == "repair" and not args.subset:
             raise UserError(f"{where}: this cannot be repaired, and without it there are fewer than the published "
-                            f"{PUBLISHED_COUNTS[name]} images; get the archive again, or give --subset to do without it")
+                            f"{published[name]} images; get the archive again, or give --subset to do without it")
 
     try:
         writer = pack_split(journal, name, order, images.sizes, make, accept, args.num_thread, args.journal_seconds)
@@ -226,11 +229,12 @@ def describe_encoding(args):
 
 # --- what was done ------------------------------------------------------------------------------------------------
 
-def report(out, manifest):
+def report(out, manifest, published=None, classes=None):
+    published, classes = published or PUBLISHED_COUNTS, classes or PUBLISHED_CLASSES
     for name, split in manifest.splits.items():
         counts = [count for count in split.per_class if count]
-        print(f"{name}.rec: {split.records} records (published {PUBLISHED_COUNTS[name]}), {len(counts)} classes "
-              f"(published {PUBLISHED_CLASSES}) of {min(counts, default=0)} to {max(counts, default=0)}, "
+        print(f"{name}.rec: {split.records} records (published {published[name]}), {len(counts)} classes "
+              f"(published {classes}) of {min(counts, default=0)} to {max(counts, default=0)}, "
               f"{split.rec_bytes / 1e6:.1f} MB, {split.encoding}, order: {split.order}"
               + (f" with seed {split.shuffle_seed}" if split.shuffle_seed is not None else ""))
         for what, members in (("repaired", split.repaired), ("left out", split.left_out)):
@@ -241,7 +245,7 @@ def report(out, manifest):
                     print(f"    {member}")
                 if len(members) > MOST_SHOWN:
                     print(f"    ... and {len(members) - MOST_SHOWN} more in manifest.json")
-    print(f"{out}: imagenet, root hash {manifest.root_hash}")
+    print(f"{out}: {manifest.dataset}, root hash {manifest.root_hash}")
 
 
 def parse_args(argv):

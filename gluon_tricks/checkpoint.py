@@ -26,9 +26,9 @@ from gluon_tricks.trainer_states import flat
 from gluon_tricks.training import Diverged, Progress
 
 FORMAT = 1
-MUST_AGREE = {"model": "--model", "classes": "--dataset", "dataset": "--dataset", "data_root_hash": "--data-dir",
-              "seed": "--seed", "dtype": "--dtype", "mixup": "--mixup", "mix": "--mix", "optimizer": "--optimizer",
-              "model_kwargs": "--model-kwargs",
+MUST_AGREE = {"model": "--model", "network": "--network or --backbone", "classes": "--dataset", "dataset": "--dataset",
+              "data_root_hash": "--data-dir", "seed": "--seed", "dtype": "--dtype", "mixup": "--mixup", "mix": "--mix",
+              "optimizer": "--optimizer", "model_kwargs": "--model-kwargs",
               "global_batch_size": "--batch-size, --num-gpus, --num-cpus and number of processes"}
 
 
@@ -135,7 +135,8 @@ def check_facts(path, saved, current):
 
 NOT_NUMERIC = {"num_workers", "save_dir", "save_period", "save_plot_dir", "logging_dir", "resume", "overwrite", "json_log",
                "tensorboard", "log_interval", "max_updates", "checkpoint_period", "data_dir", "mode", "timeout",
-               "check_sync", "batch_size", "num_gpus", "num_cpus"}       # of the last three the global batch is compared
+               "check_sync", "save_prefix", "save_interval", "gpus", "verbose", "executor_threads", "workers",
+               "batch_size", "num_gpus", "num_cpus"}       # of the last three the global batch is compared
 
 
 def load_resume(path, net, trainer, average=None):

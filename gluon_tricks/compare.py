@@ -9,6 +9,9 @@ the run's own arguments (model, mixup, data set); where the run departs from its
 held against a band around the published curve (see gluon_tricks/bands.py), and the last line is the verdict. Known
 mistakes that the log shows the signs of (gluon_tricks/diagnosis.py) are named before it.
 
+Logs of train_faster_rcnn.py are put beside the two that GluonCV published on VOC, epoch by epoch, without a verdict; those
+of train_fcn.py are only listed.
+
 Exit code: 0 inside the band, 1 outside, 2 no answer (the file is unusable, or there is no published log of such a run).
 """
 
@@ -22,6 +25,8 @@ from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import atomic_path
 from gluon_tricks.log_lines import RunLog, read_log
 from gluon_tricks.published import Match, find_reference
+from gluon_tricks.transfer.log_lines import read_transfer_log
+from gluon_tricks.transfer.published import side_by_side
 
 EXIT_CODES = {"INSIDE": 0, "OUTSIDE": 1, "none": 2}
 UNITS = {"accuracy": "accuracy, %", "error": "error, %", "rmse": "RMSE x 100"}
@@ -29,6 +34,9 @@ UNITS = {"accuracy": "accuracy, %", "error": "error, %", "rmse": "RMSE x 100"}
 
 def main(argv=None):
     args = parse_args(argv)
+    transfer = read_transfer_log(args.log)
+    if transfer:
+        return show_transfer(transfer, args)
     verdict = judge(args.log, args.ref)
     if verdict.comparisons:
         print("\n".join([*opening(verdict), "", *table(verdict.comparisons), ""]))
@@ -39,6 +47,15 @@ def main(argv=None):
         print(f"plot: {args.plot}")
     print(verdict.line)
     return verdict.exit_code
+
+
+def show_transfer(log, args):
+    """A log of detection or segmentation beside the published one; the exit code."""
+    if args.plot:
+        raise UserError(f"--plot {args.plot}: draws bands, and none is known of detection and segmentation; leave it out")
+    lines, verdict = side_by_side(log, args.ref)
+    print("\n".join([*lines, "", verdict]))
+    return EXIT_CODES["none"]
 
 
 # --- The verdict ----------------------------------------------------------------------------------------------------

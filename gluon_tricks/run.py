@@ -62,6 +62,8 @@ class Run:
         Replace an earlier run's resume file, log and metrics.
     """
 
+    plot_history = staticmethod(plot_history)
+
     def __init__(self, paths, facts, engine, resume="", overwrite=False):
         self.paths, self.facts, self.engine, self.overwrite = paths, facts, engine, overwrite
         self.progress, self.notes, self._resume_path = Progress(), [], None
@@ -223,11 +225,15 @@ class Run:
             meter.drain()                  # a state whose loss is not finite must not be kept
             self.save_resume()
 
+    def running(self):
+        """The training figures of the epoch so far, for metrics.jsonl."""
+        return {self.facts["train_metric"]: self.progress.train_metric}
+
     def _write_interval(self):
         progress, (since, first) = self.progress, self._interval
         samples = (progress.num_update - first) * self.facts["global_batch_size"]
         numbers = {"epoch": progress.epoch, "batch": progress.batch, "lr": self.trainer.learning_rate,
-                   "samples_per_s": samples / (time.time() - since), self.facts["train_metric"]: progress.train_metric,
+                   "samples_per_s": samples / (time.time() - since), **self.running(),
                    "loss": progress.loss_sum / (progress.batch * self.facts["global_batch_size"])}
         self.metrics.write("interval", progress.num_update, **numbers)
         for line in self.dialect.interval_lines(numbers, self.facts["train_metric"]):
@@ -250,36 +256,56 @@ class Run:
         of_average : sequence of float, optional
             The same of the averaged parameters.
         """
-        progress, paths, val = self.progress, self.paths, accuracies[0]
+        progress = self.progress
+        scores = {**{f"err_top{k}": 1 - accuracy for k, accuracy in zip((1, 5), accuracies)},
+                  **{f"ema_err_top{k}": 1 - accuracy for k, accuracy in zip((1, 5), of_average or ())},
+                  **{f"loss_scale_{name}": value for name, value in progress.loss_scale.items() if name != "good_updates"}}
+        notes = []
+        if of_average:
+            notes.append("validation of the averaged parameters: "
+                         + " ".join(f"ema-err-top{k}={1 - accuracy:.6f}" for k, accuracy in zip((1, 5), of_average)))
+        if progress.loss_scale:
+            notes.append(f"loss scale {progress.loss_scale['scale']:g}, "
+                         f"{progress.loss_scale['skipped']} updates left out so far")
+        row = {"train": progress.train_metric, "train_metric": self.facts["train_metric"]}
+        self._close_epoch(accuracies[0], scores, row, notes)
+
+    def _close_epoch(self, val, scores, row, notes=()):
+        """Parameters, plot, log lines, metrics and resume file of an epoch; the next one begins.
+
+        Parameters
+        ----------
+        val : float
+            What the best parameters have most of.
+        scores : dict
+            The validation's figures, for metrics.jsonl and the log lines.
+        row : dict
+            More for the plot's history.
+        notes : sequence of str
+            More for the log.
+        """
+        progress, paths = self.progress, self.paths
         epoch, samples = progress.epoch, progress.batch * self.facts["global_batch_size"]
-        metric, loss, lr = self.facts["train_metric"], progress.loss_sum / samples, self.trainer.learning_rate
-        progress.history.append({"epoch": epoch, "train": progress.train_metric, "train_metric": metric, "val": val,
-                                 "loss": loss, "lr": lr})
+        loss, lr = progress.loss_sum / samples, self.trainer.learning_rate
+        progress.history.append({"epoch": epoch, **row, "val": val, "loss": loss, "lr": lr})
         if self.engine.is_writer:
-            plot_history(paths.plot, progress.history, self.facts["title"])
+            self.plot_history(paths.plot, progress.history, self.facts["title"])
         if val > progress.best_val:
             progress.best_val = val
             self._save_params(paths.best.format(val=val, err=1 - val, epoch=epoch))
         last = epoch + 1 == self.num_epochs
         if last or self.options["save_period"] and (epoch + 1) % self.options["save_period"] == 0:
-            self._save_params(paths.periodic.format(epoch=epoch))
+            self._save_params(paths.periodic.format(epoch=epoch, val=val))
             if self.average and self.engine.is_writer:
                 with self.average.applied():
                     checkpoint.save_params(self.net, paths.save_dir / paths.averaged.format(epoch=epoch))
-        time_s = self._watch.seconds()
-        numbers = {"epoch": epoch, "batch": progress.batch, "lr": lr, "loss": loss, metric: progress.train_metric,
-                   **{f"err_top{k}": 1 - accuracy for k, accuracy in zip((1, 5), accuracies)},
-                   **{f"ema_err_top{k}": 1 - accuracy for k, accuracy in zip((1, 5), of_average or ())},
-                   **{f"loss_scale_{name}": value for name, value in progress.loss_scale.items() if name != "good_updates"},
-                   "time_s": time_s, "train_s": self._train_s, "samples_per_s": samples / self._train_s, **resident_memory()}
-        for line in self.dialect.epoch_lines(numbers, metric):
+        numbers = {"epoch": epoch, "batch": progress.batch, "lr": lr, "loss": loss, **self.running(), **scores,
+                   "time_s": self._watch.seconds(), "train_s": self._train_s, "samples_per_s": samples / self._train_s,
+                   **resident_memory()}
+        for line in self.dialect.epoch_lines(numbers, self.facts["train_metric"]):
             self.log.info(line)
-        if of_average:
-            self.log.info(f"[Epoch {epoch}] validation of the averaged parameters: "
-                          + " ".join(f"ema-err-top{k}={1 - accuracy:.6f}" for k, accuracy in zip((1, 5), of_average)))
-        if progress.loss_scale:
-            self.log.info(f"[Epoch {epoch}] loss scale {progress.loss_scale['scale']:g}, "
-                          f"{progress.loss_scale['skipped']} updates left out so far")
+        for note in notes:
+            self.log.info(f"[Epoch {epoch}] {note}")
         self.metrics.write("epoch", progress.num_update, **numbers)
         progress.next_epoch()
         self.save_resume()

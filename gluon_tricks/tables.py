@@ -3,6 +3,7 @@
     python -m gluon_tricks tables                              what tables there are
     python -m gluon_tricks tables 4                            its rows: figures and commands
     python -m gluon_tricks tables 6 --as paper --csv           commands with the paper's choices, for a program
+    python -m gluon_tricks tables 8                            the same for a table of transfer: 7, 8 or 9
     python -m gluon_tricks tables published                    GluonCV's 73 published runs
     python -m gluon_tricks tables 4 --run --profile smoke      run them all, minutes, on the embedded images
     python -m gluon_tricks tables 6 --run --profile full --rows 7,13 --rec-train rec/train.rec --rec-val rec/val.rec
@@ -33,6 +34,7 @@ from gluon_tricks.recipes import STUDIES, TABLES, numbers
 from gluon_tricks.recipes.profiles import PROFILES, find_records, plan
 from gluon_tricks.recipes.readme import readme_block
 from gluon_tricks.recipes.rows import shown
+from gluon_tricks.recipes.transfer import refuse_run, transfer_rows, transfer_tables
 
 COLUMNS = ("number", "row", "paper", "log", "zoo", "here")
 NOT_RUN = "not run"
@@ -66,6 +68,9 @@ def contents():
     for table in TABLES.values():
         commands = sum(row.flags is not None for row in table.rows)
         yield f"  {table.number:<10} {table.title} ({table.section}), {len(table.rows)} rows, {commands} with a command"
+    for table in transfer_tables().values():
+        count = len(table.rows)
+        yield f"  {table.number:<10} {table.title} ({table.section}), {count} rows, {count} with a command"
     yield f"  {'published':<10} GluonCV's published runs, {len(catalogue())}"
     yield ""
     for name, table in STUDIES.items():
@@ -81,6 +86,9 @@ def heading(name):
             "GluonCV's documentation gives the best epoch for CIFAR-10 and an evaluation of the saved weights for ImageNet; "
             "log is the last epoch.",
             "A log that is no measurement of its row has the flag that says why: see logs/published/README.md.")
+    if name in map(str, transfer_tables()):
+        table = transfer_tables()[int(name)]
+        return f"Table {table.number}: {table.title} ({table.section}); {table.columns}", table.notes
     table = STUDIES.get(name) or TABLES[int(name)]
     return table.heading, table.notes
 
@@ -89,6 +97,8 @@ def rows_of(name, preset=None):
     """The rows of any table, as dicts."""
     if name == "published":
         return published_rows()
+    if name in map(str, transfer_tables()):
+        return transfer_rows(int(name))
     return study_rows(STUDIES[name]) if name in STUDIES else paper_rows(TABLES[int(name)], preset)
 
 
@@ -202,6 +212,8 @@ def run_table(args, more, command):
 
     if args.table == "published":
         raise UserError("--run: is for the paper's tables 1 to 6; a published run is one command, printed without --run")
+    if int(args.table) in transfer_tables():
+        refuse_run(args.table)
     table, profile = TABLES[int(args.table)], PROFILES[args.profile]
     rows = chosen(args.rows, [row for row in table.rows if args.rows or row.flags], lambda row: row.number)
     without = [str(row.number) for row in rows if row.flags is None]
@@ -264,8 +276,8 @@ def split_at_dashes(argv):
 def parse_args(argv):
     parser = argparse.ArgumentParser(prog="python -m gluon_tricks tables", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("table", nargs="?", choices=[*map(str, TABLES), "published", *STUDIES], metavar="TABLE",
-                        help="1 to 6, published, or a study's name; without it, a list of them")
+    parser.add_argument("table", nargs="?", choices=[*map(str, [*TABLES, *transfer_tables()]), "published", *STUDIES],
+                        metavar="TABLE", help="1 to 9, published, or a study's name; without it, a list of them")
     parser.add_argument("--rows", metavar="N,M", help="only these rows, by their number in the list")
     parser.add_argument("--as", dest="preset", choices=tuple(PRESETS), help="add this preset to every command")
     parser.add_argument("--markdown", action="store_true", help="print a Markdown table")
@@ -289,6 +301,8 @@ def parse_args(argv):
         raise UserError("--markdown and --csv: give one")
     if args.num_gpus < 0 or (args.num_workers or 0) < 0:
         raise UserError("--num-gpus, --num-data-workers: must not be negative")
+    if args.preset and args.table and args.table.isdigit() and int(args.table) in transfer_tables():
+        raise UserError(f"--as {args.preset}: is for tables 1 to 6")
     if args.preset and args.table in STUDIES:
         raise UserError(f"--as {args.preset}: is for the paper's tables; {args.table} is for train_cifar.py")
     if args.preset and args.table == "published":

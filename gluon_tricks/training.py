@@ -29,11 +29,13 @@ class Progress:
     best_val: float = 0.0
     history: list = field(default_factory=list)      # a dict per finished epoch
     loss_scale: dict = field(default_factory=dict)   # state of the loss scale, where there is one
+    figures: dict = field(default_factory=dict)      # name -> [sum, count] over the epoch, of detection and segmentation
 
     def next_epoch(self):
         self.epoch += 1
         self.batch = self.metric_count = 0
         self.loss_sum = self.metric_sum = self.epoch_s = 0.0
+        self.figures = {}
 
     @property
     def train_metric(self):

@@ -11,8 +11,8 @@ from gluon_tricks.errors import UserError
 from gluon_tricks.trainer_states import flat
 from gluon_tricks.training import Progress
 
-FACTS = {"model": "tiny", "classes": 4, "dataset": "cifar10", "data_root_hash": "ab", "seed": 0, "dtype": "float32",
-         "devices": 1, "mixup": False, "global_batch_size": 8, "threads": "2", "mix": None,
+FACTS = {"model": "tiny", "network": "resnet18_v1b", "classes": 4, "dataset": "cifar10", "data_root_hash": "ab",
+         "seed": 0, "dtype": "float32", "devices": 1, "mixup": False, "global_batch_size": 8, "threads": "2", "mix": None,
          "optimizer": "nag", "model_kwargs": {}, "args": {"lr": 0.1, "num_workers": 2}}
 
 

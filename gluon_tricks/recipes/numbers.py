@@ -120,11 +120,11 @@ def _by_the_paper(args):
 # --- Runs of this kit -----------------------------------------------------------------------------------------------
 
 def our_runs(folder=OURS):
-    """The runs of this kit with evidence: those with run.json and a log, as `OurRun`."""
+    """The classifiers of this kit with evidence: those with run.json and a log, as `OurRun`."""
     runs = []
     for run_json in sorted(Path(folder).glob("*/run.json")):
         log = find_log(run_json.parent)
-        if log:
+        if log and "score" not in read_run_json(run_json.parent):        # detection and segmentation have one
             runs.append(read_run(run_json.parent, log))
     return runs
 

@@ -1,0 +1,46 @@
+"""GluonCV's two Faster R-CNN logs on VOC to logs/published/transfer.json.
+
+    python data_prep/published_transfer.py logs/detection/faster_rcnn_resnet50_v1b_voc_train.log \\
+        logs/detection/faster_rcnn_resnet50_v2a_voc_train.log
+"""
+
+import argparse
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from gluon_tricks.errors import UserError, run_main
+from gluon_tricks.files import atomic_write
+from gluon_tricks.published import FOLDER
+from gluon_tricks.transfer.log_lines import LOSSES, read_transfer_log
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("logs", nargs="+", type=Path, help="the original files")
+    parser.add_argument("--out", type=Path, default=FOLDER / "transfer.json", help="default %(default)s")
+    args = parser.parse_args(argv)
+    runs = [describe(path) for path in args.logs]
+    atomic_write(args.out, json.dumps(runs, indent=1) + "\n")
+    for run in runs:
+        print(f"{run['name']}: {len(run['epochs'])} epochs, last mAP {run['epochs'][-1]['mAP']:.4f}")
+
+
+def describe(path):
+    """A log as one entry."""
+    log = read_transfer_log(path)
+    if log is None or log.task != "detection" or not log.epochs:
+        raise UserError(f"{path}: is no log of a detector with validated epochs")
+    return {"name": path.stem.removesuffix("_train"), "log": path.name, "sha1": hashlib.sha1(path.read_bytes()).hexdigest(),
+            "args": log.args,
+            "epochs": [{"epoch": epoch.epoch, "mAP": round(epoch.scores["mAP"], 6),
+                        **{name: epoch.figures[name] for name in LOSSES if name in epoch.figures}, "cost_s": epoch.cost_s}
+                       for epoch in log.epochs],
+            "classes": {name: round(value, 6) for name, value in log.epochs[-1].scores.items() if name != "mAP"}}
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,135 @@
+"""A classifier of this kit as the base of a detector or a segmentation net (§6).
+
+Heads come from GluonCV, the base is any ResNet of `models/resnet.py`. Children, and so the names in `.params` files, are
+those of GluonCV's own detectors and FCNs: its files load here, ours load there.
+"""
+
+from functools import partial
+from pathlib import Path
+
+import mxnet as mx
+from mxnet.gluon import nn
+
+from gluon_tricks.errors import UserError
+from gluon_tricks.models import get_model
+from gluon_tricks.models.initializers import imagenet_initializer
+from gluon_tricks.models.pretrained import load_pretrained
+from gluon_tricks.models.resnet import MODELS
+
+# Words of GluonCV's segmentation scripts for its bases
+SHORT_NAMES = {"resnet18": "resnet18_v1b", "resnet34": "resnet34_v1b", "resnet50": "resnet50_v1s",
+               "resnet101": "resnet101_v1s", "resnet152": "resnet152_v1s"}
+
+
+def base_network(flag, name, dilated=False, frozen_norm=False, norm_layer=nn.BatchNorm):
+    """A ResNet of this kit, not initialised.
+
+    Parameters
+    ----------
+    flag : str
+        The flag that named it, for messages.
+    name : str
+        As `resnet50_v1d`, or GluonCV's short `resnet50`, which is v1s.
+    dilated : bool
+        Stages 3 and 4 keep height and width and dilate their convolutions: stride 8 in all.
+    frozen_norm : bool
+        BatchNorm uses its running statistics in training, too.
+    norm_layer : callable
+
+    Raises
+    ------
+    UserError
+        If there is no such ResNet, or it has no such form.
+    """
+    name = SHORT_NAMES.get(name, name).lower()
+    if name not in MODELS:
+        raise UserError(f"{flag} {name}: is no ResNet of this kit; there are {', '.join(MODELS)}")
+    if name.endswith("_gn") and (frozen_norm or norm_layer is not nn.BatchNorm):
+        raise UserError(f"{flag} {name}: has no BatchNorm to freeze or to synchronise; take {name[:-3]}")
+    counts_layers = name.endswith("_v1")
+    if counts_layers and dilated:
+        raise UserError(f"{flag} {name}: has no dilated form, in GluonCV neither; take {name}b")
+    kwargs = {}
+    if not name.endswith("_gn"):
+        layer = norm_layer
+        if counts_layers and frozen_norm:
+            layer = partial(norm_layer, use_global_stats=True)
+        elif frozen_norm:
+            kwargs["use_global_stats"] = True
+        kwargs["norm_layer"] = layer
+    if not counts_layers:
+        kwargs["dilated"] = dilated
+    return get_model(name, **kwargs)
+
+
+def start_base(base, name, init="gluoncv", params_file="", pretrained=False, flag="--backbone-params"):
+    """Give a base network its first weights: from a classifier's `.params`, from GluonCV's zoo, or drawn.
+
+    The file's classifier may have any number of classes; it is left out.
+
+    Returns
+    -------
+    str
+        A sentence on where they come from.
+
+    Raises
+    ------
+    UserError
+        If the file is not one of this network, or the zoo cannot be reached.
+    """
+    name = SHORT_NAMES.get(name, name).lower()
+    base.initialize(imagenet_initializer(init))
+    if not params_file:
+        if pretrained:
+            try:
+                load_pretrained(base, name)
+            except UserError as error:
+                raise UserError(f"{error}; {flag} FILE takes weights of yours, --no-pretrained-base draws them") from error
+            return f"base: GluonCV's weights of {name}"
+        return f"base: drawn ({init})"
+    path = Path(params_file).expanduser()
+    try:
+        loaded = mx.nd.load(str(path))
+    except mx.MXNetError as error:
+        raise UserError(f"{flag} {path}: cannot be read ({str(error).splitlines()[0]})") from error
+    if not isinstance(loaded, dict) or not all("." in key for key in loaded):
+        raise UserError(f"{flag} {path}: is no file of net.save_parameters")
+    for key, param in base._collect_params_with_prefix().items():
+        if key.startswith(("fc.", "output.")):
+            continue
+        if key not in loaded:
+            raise UserError(f"{flag} {path}: has no {key}; it is a file of another network than {name}")
+        if loaded[key].shape != param.shape:
+            raise UserError(f"{flag} {path}: {key} has shape {loaded[key].shape}, that of {name} {param.shape}")
+        param.set_data(loaded[key].astype("float32"))
+    return f"base: {path}"
+
+
+def parts_of(base):
+    """`(stem, stages)`: the four layers of the input stem, and the four stages, of a ResNet of this kit."""
+    if hasattr(base, "layer1"):
+        return ([base.conv1, base.bn1, base.relu, base.maxpool],
+                [base.layer1, base.layer2, base.layer3, base.layer4])
+    layers = list(base.features._children.values())        # v1 counts its layers
+    return layers[:4], layers[4:8]
+
+
+def width_of(stage):
+    """Channels that leave a stage."""
+    return [part for part in _descendants(stage) if hasattr(part, "gamma")][-1].gamma.shape[0]
+
+
+def _descendants(block):
+    for child in block._children.values():
+        yield child
+        yield from _descendants(child)
+
+
+def freeze(blocks, only_norms=False):
+    """Take the parameters of blocks out of training; with `only_norms` those of normalization layers."""
+    for block in blocks:
+        for part in ([block, *_descendants(block)] if only_norms else [block]):
+            if only_norms and not hasattr(part, "gamma"):
+                continue
+            for param in part.collect_params().values():
+                param.grad_req = "null"

@@ -1,0 +1,191 @@
+"""What the nets see and how answers are counted: against GluonCV's transforms and metrics, and formulas written again."""
+
+import random
+
+import mxnet as mx
+import numpy as np
+import pytest
+from mxnet import nd
+from PIL import Image
+
+from gluon_tricks.transfer.detection import Synthetic as Boxes
+from gluon_tricks.transfer.detection import mean_average_precision
+from gluon_tricks.transfer.draw import palette, spread, stacked
+from gluon_tricks.transfer.fcn import Confusion
+from gluon_tricks.transfer.loader import EpochLoader, Seeded, parts
+from gluon_tricks.transfer.schedule import detection_schedule, segmentation_schedule
+from gluon_tricks.transfer.segmentation import normalised, shown, training_crop, validation_crop
+
+# --- order and randomness -----------------------------------------------------------------------------------------
+
+class Numbers:
+    def __len__(self):
+        return 11
+
+    def __getitem__(self, position):
+        return position, position
+
+
+def draw(image, label):
+    return np.array([image, random.random(), np.random.rand()])
+
+
+def batches(epoch, start=0, rank=0, world_size=1, batch_size=4):
+    loader = EpochLoader(Seeded(Numbers(), draw, seed=3), lambda samples: [(nd.array(np.stack(samples)),)], batch_size,
+                         [mx.cpu()], 0, rank, world_size)
+    return [shares[0][0].asnumpy() for shares in loader.epoch(epoch, start)]
+
+
+def test_draws_belong_to_epoch_and_image():
+    whole = batches(0)
+    assert len(whole) == 2                                            # 11 images, whole batches of 4
+    np.testing.assert_array_equal(batches(0, start=1), whole[1:])
+    random.seed(9), np.random.seed(9)
+    np.testing.assert_array_equal(batches(0), whole)
+    assert not np.array_equal(batches(1)[0], whole[0])
+    two = [batches(0, rank=rank, world_size=2, batch_size=2) for rank in (0, 1)]
+    for update in (0, 1):
+        np.testing.assert_array_equal(np.vstack([two[0][update], two[1][update]]), whole[update])
+
+
+def test_parts_are_equal():
+    assert parts(6, 2) == [slice(0, 3), slice(3, 6)]
+
+
+# --- detection ----------------------------------------------------------------------------------------------------
+
+def reference_average_precision(found, truth, iou=0.5):
+    """Eleven-point AP of one class, written from the rules of VOC 2007: highest score first, each object once."""
+    def area(left, top, right, bottom):                               # corners are pixels that belong to the box
+        return max(0.0, right - left + 1) * max(0.0, bottom - top + 1)
+
+    def overlap(a, b):
+        both = area(*np.maximum(a[:2], b[:2]), *np.minimum(a[2:4], b[2:4]))
+        return both / (area(*a[:4]) + area(*b[:4]) - both)
+
+    rows = sorted(((row[1], i, row[2:]) for i, rows in enumerate(found) for row in rows), key=lambda row: -row[0])
+    hit, taken, counted = [], [set() for _ in truth], sum((label[:, 5] == 0).sum() for label in truth)
+    for _, i, box in rows:
+        best = max(range(len(truth[i])), key=lambda k: overlap(box, truth[i][k]), default=None)
+        if best is None or overlap(box, truth[i][best]) < iou:
+            hit.append(False)
+        elif truth[i][best][5]:
+            continue                                                  # difficult: neither counts nor harms
+        else:
+            hit.append(best not in taken[i])
+            taken[i].add(best)
+    right = np.cumsum(hit)
+    precision, recall = right / np.arange(1, len(hit) + 1), right / counted
+    return np.mean([max(precision[recall >= t], default=0.0) for t in np.linspace(0, 1, 11)])
+
+
+class Labels:
+    classes = ("thing",)
+
+    def __init__(self, labels):
+        self.labels = labels
+
+    def label(self, position):
+        return self.labels[position]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_mean_average_precision_by_the_rules(seed):
+    pytest.importorskip("gluoncv")
+    rng = np.random.default_rng(seed)
+    labels, found = [], []
+    for _ in range(12):
+        corner = rng.integers(0, 200, (3, 2))
+        size = rng.integers(20, 60, (3, 2))
+        hard = (rng.random((3, 1)) < 0.2).astype(float)
+        labels.append(np.hstack([corner, corner + size, np.zeros((3, 1)), hard]).astype(np.float64))
+        moved = np.hstack([corner, corner + size]) + rng.normal(0, 5, (3, 4))
+        noise = rng.integers(0, 200, (2, 2))
+        boxes = np.vstack([moved, np.hstack([noise, noise + 30])])
+        found.append(np.hstack([np.zeros((5, 1)), rng.random((5, 1)), boxes]))
+    (names, values), (_, area) = mean_average_precision(found, Labels(labels))
+    assert names == ["thing", "mAP"]
+    assert values[-1] == pytest.approx(reference_average_precision(found, labels), abs=1e-9)
+    assert 0.2 < area[-1] < 1
+
+
+def test_perfect_and_empty_answers():
+    pytest.importorskip("gluoncv")
+    dataset = Boxes(3)
+    perfect = [np.hstack([np.zeros((2, 1)), np.ones((2, 1)), dataset.label(i)[:, :4]]) for i in range(3)]
+    assert mean_average_precision(perfect, dataset)[0][1][-1] == pytest.approx(1.0)
+    assert mean_average_precision([np.zeros((0, 6))] * 3, dataset)[0][1][-1] == 0.0
+
+
+# --- segmentation -------------------------------------------------------------------------------------------------
+
+def test_scores_equal_gluoncvs_metric():
+    gluoncv = pytest.importorskip("gluoncv")
+    rng = np.random.default_rng(0)
+    outputs, truth = rng.normal(size=(3, 5, 8, 9)), rng.integers(-1, 4, (3, 8, 9))      # class 4 occurs in answers only
+    metric = gluoncv.utils.metrics.SegmentationMetric(5)
+    metric.update(nd.array(truth), nd.array(outputs))
+    confusion = Confusion(5)
+    for output, mask in zip(outputs, truth):
+        confusion.add(output.argmax(axis=0), mask)
+    scores = confusion.scores()
+    np.testing.assert_allclose((scores["pix_acc"], scores["miou"]), metric.get(), rtol=1e-6)
+
+
+def test_scores_by_hand():
+    confusion = Confusion(3)
+    confusion.add(np.array([[0, 0, 1, 1]]), np.array([[0, 1, 1, -1]]))
+    # class 0: 1 right of 2 in the union; class 1: 1 of 2; class 2 occurs nowhere
+    assert confusion.scores() == {"pix_acc": 2 / 3, "miou": pytest.approx((0.5 + 0.5 + 0) / 3), "miou_present": 0.5}
+
+
+def scene(seed=0, size=(37, 29)):
+    rng = np.random.default_rng(seed)
+    return (Image.fromarray(rng.integers(0, 255, (size[1], size[0], 3)).astype(np.uint8)),
+            Image.fromarray(rng.integers(0, 7, (size[1], size[0])).astype(np.int32)))
+
+
+@pytest.mark.parametrize("size", [(37, 29), (29, 37), (30, 30)])
+def test_crops_equal_gluoncvs(size):
+    """The same draws of `random` give the same crops; only what pads a mask differs, -1 here and 0 there."""
+    gluoncv = pytest.importorskip("gluoncv")
+    theirs = gluoncv.data.segbase.SegmentationDataset(".", "train", "train", None, base_size=40, crop_size=24)
+    for seed in range(6):
+        image, mask = scene(seed, size)
+        random.seed(seed)
+        ours = training_crop(40, 24)(image, mask)
+        random.seed(seed)
+        other_image, other_mask = theirs._sync_transform(image, mask)
+        np.testing.assert_array_equal(ours[0], normalised(Image.fromarray(other_image.asnumpy().astype(np.uint8))))
+        np.testing.assert_array_equal(np.maximum(ours[1], 0), other_mask.asnumpy())
+        ours, (other_image, other_mask) = validation_crop(24)(image, mask), theirs._val_sync_transform(image, mask)
+        np.testing.assert_array_equal(shown(ours[0]), other_image.asnumpy())
+        np.testing.assert_array_equal(ours[1], other_mask.asnumpy())
+
+
+# --- rates --------------------------------------------------------------------------------------------------------
+
+def test_detection_rates():
+    rate = detection_schedule(0.001, 0.1, [2, 4], updates_per_epoch=10, warmup_updates=5)
+    assert rate(0) == pytest.approx(0.001 / 3) and rate(5) == rate(9) == 0.001
+    assert rate(3) == pytest.approx(0.001 * (1 / 3 * (1 - 0.6) + 0.6))
+    assert [rate(n) for n in (19, 20, 39, 40)] == pytest.approx([1e-3, 1e-4, 1e-4, 1e-5])
+    assert detection_schedule(0.001, 0.1, [2], 10)(0) == 0.001                 # no warm-up
+
+
+def test_segmentation_rates_are_gluoncvs():
+    schedulers = pytest.importorskip("gluoncv.utils.lr_scheduler")
+    theirs = schedulers.LRSequential([
+        schedulers.LRScheduler("linear", base_lr=0, target_lr=0.01, nepochs=1, iters_per_epoch=7),
+        schedulers.LRScheduler("poly", base_lr=0.01, target_lr=0, nepochs=4, iters_per_epoch=7, power=0.9)])
+    ours = segmentation_schedule(0.01, 5, 7, warmup_epochs=1)
+    np.testing.assert_allclose([ours(n) for n in range(35)], [theirs(n + 1) for n in range(35)], rtol=1e-9, atol=1e-15)
+
+
+# --- pictures -----------------------------------------------------------------------------------------------------
+
+def test_colours_differ_and_tiles_fit():
+    assert len({tuple(color) for color in palette(150)}) == 150
+    assert spread(50, 6) == [0, 9, 19, 29, 39, 49] and spread(2, 6) == [0, 1]
+    tiles = [np.zeros((*size, 3), np.uint8) for size in ((4, 5), (6, 3), (2, 2))]
+    assert stacked(tiles).shape == (12, 10, 3)

@@ -1,0 +1,145 @@
+"""train_faster_rcnn.py and train_fcn.py: flags of GluonCV, refusals, and real runs on synthetic images."""
+
+import json
+import logging
+
+import cv2
+import numpy as np
+import pytest
+
+import train_faster_rcnn
+import train_fcn
+from gluon_tricks.errors import UserError
+from gluon_tricks.transfer.faster_rcnn import FPN
+from gluon_tricks.transfer.log_lines import read_transfer_log
+
+DETECT = ["--network", "resnet18_v1b", "--synthetic", "--gpus", "", "--batch-size", "2", "--epochs", "1", "-j", "0",
+          "--lr", "0.01", "--no-pretrained-base", "--image-short", "96", "--rpn-train-post-nms", "20",
+          "--rpn-test-post-nms", "10", "--rpn-channel", "16", "--rcnn-num-samples", "8", "--roi-size", "4,4",
+          "--log-interval", "1",
+          "--timeout", "60"]
+SEGMENT = ["--backbone", "resnet18", "--synthetic", "--no-cuda", "--no-pretrained-base", "--aux", "--epochs", "1",
+           "--base-size", "40", "--crop-size", "32", "--batch-size", "2", "--workers", "0", "--log-interval", "1",
+           "--mode", "hybrid"]
+
+
+@pytest.fixture(autouse=True)
+def quiet_again():
+    yield
+    for handler in list(logging.getLogger().handlers):
+        if isinstance(handler, logging.FileHandler):
+            logging.getLogger().removeHandler(handler)
+            handler.close()
+
+
+def parameters(path):
+    with np.load(path, allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files if name != "meta"}
+
+
+def same(one, other):
+    one, other = parameters(one), parameters(other)
+    assert set(one) == set(other)
+    for name in one:
+        np.testing.assert_array_equal(one[name], other[name], err_msg=name)
+
+
+def test_detection_resumed_equals_uninterrupted(tmp_path, capsys):
+    assert train_faster_rcnn.main([*DETECT, "--save-prefix", f"{tmp_path}/whole/"]) == 0
+    assert "map_voc07: last" in capsys.readouterr().out
+    halves = [*DETECT, "--save-prefix", f"{tmp_path}/halves/"]
+    assert train_faster_rcnn.main([*halves, "--max-updates", "2"]) == 0
+    assert train_faster_rcnn.main([*halves, "--resume", "auto"]) == 0
+    name = "faster_rcnn_resnet18_v1b_voc"
+    same(tmp_path / "whole" / f"{name}.resume.npz", tmp_path / "halves" / f"{name}.resume.npz")
+    folder = tmp_path / "whole" / f"{name}_train"
+    assert {path.name for path in folder.iterdir()} == {"metrics.jsonl", "history.png", "run.json", "predictions-0000.png"}
+    assert cv2.imread(str(folder / "predictions-0000.png")).shape[0] > 400
+    records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [record["kind"] for record in records] == ["interval"] * 4 + ["epoch"]
+    log = read_transfer_log(tmp_path / "whole" / f"{name}_train.log")
+    assert log.args["anchor_scales"] == (2, 4, 8, 16, 32) and log.epochs[0].figures["RPN_Conf"] == round(
+        records[-1]["RPN_Conf"], 3)
+    with pytest.raises(UserError, match="holds a run of this model already"):
+        train_faster_rcnn.main([*DETECT, "--save-prefix", f"{tmp_path}/whole/"])
+
+
+def test_segmentation_resumed_equals_uninterrupted(tmp_path, capsys):
+    assert train_fcn.main([*SEGMENT, "--save-dir", f"{tmp_path}/whole"]) == 0
+    assert "miou: last" in capsys.readouterr().out
+    assert train_fcn.main([*SEGMENT, "--save-dir", f"{tmp_path}/halves", "--max-updates", "3"]) == 0
+    assert train_fcn.main([*SEGMENT, "--save-dir", f"{tmp_path}/halves", "--resume", "auto"]) == 0
+    same(tmp_path / "whole" / "resume.npz", tmp_path / "halves" / "resume.npz")
+    scores = json.loads((tmp_path / "whole" / "train" / "metrics.jsonl").read_text().splitlines()[-1])
+    params = tmp_path / "whole" / f"epoch_0000_mIoU_{scores['miou']:2.4f}.params"
+    capsys.readouterr()
+    assert train_fcn.main([*SEGMENT, "--eval", "--resume", str(params)]) == 0
+    assert f"validation pixAcc: {scores['pix_acc']:.3f}, mIoU: {scores['miou']:.3f} over 4 images" in capsys.readouterr().out
+    assert (tmp_path / "whole" / "train" / "predictions-0000.png").is_file()
+
+
+def test_several_devices_take_the_same_update(tmp_path):
+    """Two CPU devices with half the batch each: BatchNorm is frozen, so only the choice of regions differs."""
+    args = [*DETECT, "--num-cpus", "2", "--max-updates", "1", "--save-prefix", f"{tmp_path}/two/"]
+    assert train_faster_rcnn.main(args) == 0
+    log = (tmp_path / "two" / "faster_rcnn_resnet18_v1b_voc_train.log").read_text()
+    assert "global batch 2 = 1 per device x 2 devices x 1 process" in log
+
+
+# GluonCV's defaults, as its scripts' --help prints them
+DETECTION_DEFAULTS = dict(network="resnet50_v1b", dataset="voc", num_workers=4, batch_size=1, epochs=20, lr=0.001,
+                          lr_decay=0.1, lr_warmup=-1, lr_warmup_factor=1 / 3, momentum=0.9, wd=5e-4, log_interval=100,
+                          save_prefix="", save_interval=1, val_interval=1, seed=233, no_mixup_epochs=20,
+                          rpn_smoothl1_rho=1 / 9,
+                          rcnn_smoothl1_rho=1.0, start_epoch=0, resume="")
+SEGMENTATION_DEFAULTS = dict(model="fcn", backbone="resnet50", dataset="pascal", workers=16, base_size=520, crop_size=480,
+                             train_split="train", aux=False, aux_weight=0.5, epochs=50, start_epoch=0, batch_size=16,
+                             test_batch_size=16, optimizer="sgd", lr=1e-3, warmup_epochs=0, momentum=0.9, weight_decay=1e-4,
+                             log_interval=20, logging_file="train.log")
+
+
+def test_defaults_are_gluoncvs():
+    detection, segmentation = vars(train_faster_rcnn.parse_args(["--gpus", ""])), vars(train_fcn.parse_args(["--no-cuda"]))
+    assert {name: detection[name] for name in DETECTION_DEFAULTS} == DETECTION_DEFAULTS
+    assert detection["lr_decay_epochs"] == [14, 20]
+    assert {name: segmentation[name] for name in SEGMENTATION_DEFAULTS} == SEGMENTATION_DEFAULTS
+
+
+def test_custom_model_is_the_pyramid_with_its_own_defaults():
+    flags = ["--gpus", "", "custom-model", "--image-short", "600", "--anchor-scales", "1,2,4,8,16"]
+    args = train_faster_rcnn.parse_args(flags)
+    assert args.use_fpn
+    assert args.shape == FPN._replace(image_short=600, anchor_scales=(1, 2, 4, 8, 16))
+
+
+@pytest.mark.parametrize("script, flags, says", [
+    (train_faster_rcnn, ["--gpus", "0"], "--gpus 0: MXNet sees 0 GPUs; give --gpus '' to train on the CPU"),
+    (train_faster_rcnn, ["--gpus", "", "--dataset", "coco"], "--dataset coco: only voc is done here"),
+    (train_faster_rcnn, ["--gpus", "", "--amp"], "--amp: float16 detection has not been made to work"),
+    (train_faster_rcnn, ["--gpus", "", "--lr", "x"], "--lr x: give a number"),
+    (train_faster_rcnn, ["--gpus", "", "--lr", "-1"], "--lr -1.0: must be positive"),
+    (train_faster_rcnn, ["--gpus", "", "--strides", "32"], "--strides 32: is 4, 8 or 16"),
+    (train_faster_rcnn, ["--gpus", "", "--use-fpn", "--strides", "16"], "this net has 5 feature maps"),
+    (train_faster_rcnn, ["--gpus", "", "--roi-mode", "crop"], "--roi-mode crop: is align or pool"),
+    (train_faster_rcnn, ["--gpus", "", "--batch-size", "3", "--num-cpus", "2"], "must be a multiple of the 2 devices"),
+    (train_fcn, ["--no-cuda", "--dtype", "float16"], "--dtype float16: is not done here"),
+    (train_fcn, ["--no-cuda", "--model", "psp"], "--model psp: is not done here"),
+    (train_fcn, ["--ngpus", "2"], "--ngpus 2: MXNet sees 0 GPUs; give --ngpus 0"),
+    (train_fcn, ["--no-cuda", "--dataset", "folder"], "--classes None: --dataset folder needs the number of classes"),
+    (train_fcn, ["--no-cuda", "--eval"], "--eval: needs the parameters"),
+    (train_fcn, ["--no-cuda", "--warmup-epochs", "50"], "--warmup-epochs 50: must be fewer than --epochs 50"),
+])
+def test_unusable_flags_are_named(script, flags, says):
+    with pytest.raises(UserError) as caught:
+        script.parse_args(flags)
+    assert says in str(caught.value)
+
+
+def test_missing_data_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"trainval.txt: cannot be read .*data_prep/voc.py"):
+        train_faster_rcnn.main(["--gpus", "", "--data-dir", str(tmp_path), "--save-prefix", f"{tmp_path}/x/"])
+    with pytest.raises(UserError, match="has no images/train"):
+        train_fcn.main(["--no-cuda", "--dataset", "ade20k", "--data-dir", str(tmp_path), "--save-dir", str(tmp_path / "x")])
+    flags = [*DETECT, "--save-prefix", f"{tmp_path}/y/", "--rpn-test-post-nms", "2000", "--image-short", "64"]
+    with pytest.raises(UserError, match="fewer anchors than proposals"):
+        train_faster_rcnn.main(flags)
