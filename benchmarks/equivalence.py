@@ -9,8 +9,9 @@ part of the batch: against one process with --emulate-gpus 2 or 4. NAG, 5 epochs
 smoothing; the embedded excerpt.
 
 Prints the relative difference of all parameters as one vector, and of the momentum (a gradient whose ReLUs flip shows there
-first); `moved` is how far the parameters have come from where they started, in the same measure. `control` is the yardstick: the same process with two threads, which only add up in another order. Exit code 0 if
-the parameters of every comparison are within 1e-5, in bfloat16, which rounds 65,536 times as coarsely, 1e-4.
+first); `moved` is how far the parameters have come from where they started, in the same measure. `control` is the
+yardstick: the same process with two threads, which only add up in another order. Exit code 0 if the parameters of every
+comparison are within 1e-5, in bfloat16, which rounds 65,536 times as coarsely, 1e-4.
 """
 
 import argparse
