@@ -8,6 +8,8 @@ import numpy as np
 from gluon_tricks.engines.single import SingleProcess
 from gluon_tricks.errors import UserError
 
+CPU_CYCLE_MS = "10"          # how often processes ask each other what is ready; Horovod's 1 ms is meant for idle processors
+
 
 class Horovod(SingleProcess):
     """Gradients arrive *summed* over processes and Horovod's trainer divides by their number; `trainer.step` therefore gets
@@ -33,6 +35,8 @@ class Horovod(SingleProcess):
         self._hvd = hvd = import_horovod()
         if deterministic:
             os.environ["HOROVOD_FUSION_THRESHOLD"] = "0"
+        if make_ctx(0)[0].device_type == "cpu":
+            os.environ.setdefault("HOROVOD_CYCLE_TIME", CPU_CYCLE_MS)
         hvd.init()
         super().__init__(make_ctx(hvd.local_rank()), parts_per_device, None)
         self.rank, self.local_rank, self.world_size = hvd.rank(), hvd.local_rank(), hvd.size()
