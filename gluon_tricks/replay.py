@@ -48,7 +48,7 @@ def list_commands():
     """A line per command."""
     commands = published_commands().values()
     for command in commands:
-        ours = SCRIPTS[command.script][0] if command.today else "not in this kit"
+        ours = SCRIPTS[command.script][0] if command.today else "not replayed"
         print(f"{command.name:<30} {command.script:<23} {ours:<17} {command.log and 'log' or 'no log'}")
     print(total(commands))
     return 0
@@ -60,7 +60,7 @@ def total(commands):
     missing = sum(without.values())
     which = ", ".join(f"{script} {count}" for script, count in sorted(without.items()))
     return (f"{len(commands)} published commands: {len(commands) - missing} for this kit's scripts, "
-            f"{missing} for scripts it does not have ({which})")
+            f"{missing} not replayed ({which}: give the flags to this kit's script yourself)")
 
 
 def describe(command, added, with_plan):
@@ -70,7 +70,7 @@ def describe(command, added, with_plan):
     for note in command.notes:
         print(f"# note: {note}")
     if not command.today:
-        print(f"# today: this kit has no {command.script}")
+        print(f"# today: {command.script} is not replayed; give the flags to this kit's script yourself")
         return
     words = [*command.today, *added]
     print(f"# today:\n{wrapped(['python', *launcher(command), *words])}")
@@ -103,7 +103,7 @@ def as_one_of(workers):
 def run(command, added):
     """Print today's command and start it; its exit code."""
     if not command.today:
-        raise UserError(f"{command.name}: this kit has no {command.script}; it cannot be run")
+        raise UserError(f"{command.name}: {command.script} is not replayed; give the flags to this kit's script yourself")
     script, *flags = command.today
     words = [sys.executable, *launcher(command), str(ROOT / script), *flags, *added]
     print(shlex.join(words), flush=True)
