@@ -88,8 +88,9 @@ def main(argv=None):
         return plan.show(plan_of(args))
     engine = engine_of(args, parts_per_device(args))                                 # who computes
     data = open_data(args, engine.rank, engine.world_size)                           # what it sees     (§2.1)
-    trial = settle_dtype(args, args.classes, args.input_size, run_paths(args).resume)  # in what numbers   (§3.2)
-    run = Run(run_paths(args), {**facts(args, data, engine), "dtype_trial": trial}, engine, args.resume, args.overwrite)
+    paths = run_paths(args)
+    trial = settle_dtype(args, args.classes, args.input_size, paths.resume)          # in what numbers  (§3.2)
+    run = Run(paths, {**facts(args, data, engine), "dtype_trial": trial}, engine, args.resume, args.overwrite)
     net = build_net(args, engine)                                                    # what learns      (§4.2, §3.1)
     schedule = learning_rate(args)                                                   # how fast         (§3.1, §5.1)
     trainer = engine.trainer(net, nag(args))                                         # what moves it    (§3.1, §3.2)

@@ -14,21 +14,34 @@ from gluon_tricks.errors import UserError
 from gluon_tricks.log_lines import namespace_line
 from gluon_tricks.mxnet_cpu import settle_weights
 
+FLAGS = {"num_workers": "num-data-workers"}        # what the classification scripts call otherwise than their attribute
 
-def at_least(args, limits):
-    """Refuse numbers below their limit; `limits` maps attribute names to the least value."""
+
+def at_least(args, limits, flags=FLAGS):
+    """Refuse numbers below their limit, and nan.
+
+    Parameters
+    ----------
+    limits : dict, attribute name -> least value
+    flags : dict, attribute name -> flag
+        Where they differ by more than dashes.
+    """
     for name, least in limits.items():
-        if getattr(args, name) < least:
-            flag = {"num_workers": "num-data-workers"}.get(name, name.replace("_", "-"))
-            raise UserError(f"--{flag} {getattr(args, name)}: must be at least {least}")
+        if not getattr(args, name) >= least:
+            raise UserError(f"--{flags.get(name, name.replace('_', '-'))} {getattr(args, name)}: must be at least {least}")
+
+
+def check_rate(args):
+    """Refuse a --lr that is not a positive number."""
+    if not 0 < args.lr < float("inf"):
+        raise UserError(f"--lr {args.lr}: must be positive")
 
 
 def check_common(args):
     """What can be wrong with flags that both scripts have."""
     at_least(args, {"batch_size": 1, "num_epochs": 1, "num_gpus": 0, "num_workers": 0, "warmup_epochs": 0,
                     "checkpoint_period": 0, "log_interval": 0, "max_updates": 0, "mixup_off_epoch": 0, "seed": 0})
-    if not 0 < args.lr < float("inf"):
-        raise UserError(f"--lr {args.lr}: must be positive")
+    check_rate(args)
     if args.mixup_alpha <= 0:
         raise UserError(f"--mixup-alpha {args.mixup_alpha}: must be positive")
     if not args.save_dir:

@@ -49,13 +49,10 @@ def main(argv=None):
 
 def train(args, cells, runs, argv, words):
     """Run what is unfinished and write what there is; the exit code."""
-    from gluon_tricks.recipes.runner import Interrupted, run_rows
+    from gluon_tricks.recipes.runner import run_rows
 
     out = make_folder("--out", args.out).resolve()
-    try:
-        failed = run_rows(list(runs.values()), out)
-    except Interrupted as stopped:
-        raise UserError(f"stopped in {stopped}; the same command goes on from there") from None
+    failed = run_rows(list(runs.values()), out)
     results = {key: errors_of(run, out) for key, run in runs.items() if run.is_finished(out)}
     write_csv(out / "runs.csv", (dict(cells[i], seed=seed, last_error_pct=f"{errors[-1]:.2f}",
                                       best_error_pct=f"{min(errors):.2f}", epochs=len(errors), folder=runs[i, seed].slug)

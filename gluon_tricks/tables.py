@@ -208,7 +208,7 @@ def csv_text(head, rows):
 def run_table(args, more, command):
     """--run: train what is unfinished, then write the report; the exit code."""
     from gluon_tricks.recipes.report import left_out_words, write_report
-    from gluon_tricks.recipes.runner import Interrupted, run_rows
+    from gluon_tricks.recipes.runner import run_rows
 
     if args.table == "published":
         raise UserError("--run: is for the paper's tables 1 to 6; a published run is one command, printed without --run")
@@ -229,10 +229,7 @@ def run_table(args, more, command):
         raise UserError(f"--rows {args.rows}: none of these can be run with --profile {profile.name}")
     print(f"{len(runs)} runs; results go to {out}", flush=True)
     start = time.time()
-    try:
-        failed = run_rows(runs, out, more)
-    except Interrupted as stopped:
-        raise UserError(f"stopped in {stopped}; the same command goes on from there") from None
+    failed = run_rows(runs, out, more)
     report = write_report(table, profile, runs, left_out, failed, out, command, time.time() - start)
     print(f"report: {report}")
     return 1 if failed else 0
@@ -241,7 +238,7 @@ def run_table(args, more, command):
 def run_study(args, more, command):
     """The same for a study of train_cifar.py."""
     from gluon_tricks.recipes.cifar_runs import plan_study
-    from gluon_tricks.recipes.runner import Interrupted, run_rows
+    from gluon_tricks.recipes.runner import run_rows
     from gluon_tricks.recipes.study_report import write_study_report
 
     if args.preset or args.rec_train or args.rec_val or args.classes:
@@ -255,10 +252,7 @@ def run_study(args, more, command):
     runs = plan_study(table, args.profile, rows, args.num_gpus, args.num_workers, out)
     print(f"{len(runs)} runs; results go to {out}", flush=True)
     start = time.time()
-    try:
-        failed = run_rows(runs, out, more)
-    except Interrupted as stopped:
-        raise UserError(f"stopped in {stopped}; the same command goes on from there") from None
+    failed = run_rows(runs, out, more)
     print(f"report: {write_study_report(table, args.profile, runs, failed, out, command, time.time() - start)}")
     return 1 if failed else 0
 

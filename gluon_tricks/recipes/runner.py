@@ -20,10 +20,6 @@ from gluon_tricks.files import atomic_write
 from gluon_tricks.log_lines import read_log
 
 
-class Interrupted(Exception):
-    """The user stopped the table; the row has saved where it stands."""
-
-
 def run_rows(runs, out, more=()):
     """Run what is not finished yet.
 
@@ -42,8 +38,8 @@ def run_rows(runs, out, more=()):
     Raises
     ------
     UserError
-        If `out` holds a row that was run with other flags, or another process is at work on one.
-    Interrupted
+        If `out` holds a row that was run with other flags, or another process is at work on one; or if the user stopped the
+        runs: the row has saved where it stands.
     """
     agree(runs, out, more)
     failed, bar = {}, tqdm(total=sum(run.updates for run in runs), unit="update", disable=None, dynamic_ncols=True)
@@ -85,7 +81,7 @@ def train(run, out, more, report):
         except KeyboardInterrupt:
             process.terminate()
             process.wait()
-            raise Interrupted(run.title) from None
+            raise UserError(f"stopped in {run.title}; the same command goes on from there") from None
 
 
 @contextmanager

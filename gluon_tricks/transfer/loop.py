@@ -29,7 +29,7 @@ class FiguresMeter(Meter):
         row += list(sum(pair.asnumpy().astype("float64") for pair in pairs)) + [not self.keep_going()]
         if self.engine.world_size > 1:
             self.engine.beat("waiting", num_update)
-            row = self.engine.sum(row).tolist()
+            row = self.engine.gather(row).sum(axis=0).tolist()
             self.stop = row[-1] > 0
         if not math.isfinite(row[0]):
             raise Diverged(epoch, num_update, f"loss is {row[0]}")

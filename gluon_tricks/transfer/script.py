@@ -17,11 +17,8 @@ from gluon_tricks.transfer.backbone import start_base
 
 def check_numbers(args, limits):
     """Refuse numbers below their limit, and a rate that is not positive."""
-    for name, least in limits.items():
-        if not getattr(args, name) >= least:
-            raise UserError(f"--{name.replace('_', '-')} {getattr(args, name)}: must be at least {least}")
-    if not 0 < args.lr < float("inf"):
-        raise UserError(f"--lr {args.lr}: must be positive")
+    script.at_least(args, limits, flags={})
+    script.check_rate(args)
 
 
 def check_devices(args, gpus, flag, kvstore):
