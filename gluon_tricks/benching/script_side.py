@@ -24,6 +24,7 @@ from gluon_tricks.data.augment import CIFAR_MEAN, CIFAR_STD, CifarTestTransform,
 from gluon_tricks.data.cifar import open_cifar
 from gluon_tricks.data.loaders import RecordLoader
 from gluon_tricks.engines.single import SingleProcess
+from gluon_tricks.errors import UserError
 from gluon_tricks.training import Progress, evaluate, train_epoch
 
 
@@ -42,7 +43,9 @@ def main():
 class Share:
     """The first images of a split that is in memory."""
 
-    def __init__(self, images, count):
+    def __init__(self, images, count, flag):
+        if count > len(images):
+            raise UserError(f"{flag} {count}: there are {len(images)}; --data-dir can name a larger data set")
         self.pixels, self.labels = images.pixels[:count], images.labels[:count]
 
     def __len__(self):
@@ -55,7 +58,7 @@ class Share:
 def images_of(args):
     """Training and test images: `Share`s of a prepared data set, or of the excerpt."""
     data = open_cifar("cifar10" if args.data_dir else "cifar10-excerpt", args.data_dir, "ours", args.batch_size, 0, 2)
-    return Share(data.train.images, args.images), Share(data.val.images, args.val_images)
+    return Share(data.train.images, args.images, "--images"), Share(data.val.images, args.val_images, "--val-images")
 
 
 # --- this kit -------------------------------------------------------------------------------------------------------

@@ -63,3 +63,8 @@ def test_verdict_names_the_slower_part():
 def test_fewer_images_than_a_batch_are_refused():
     with pytest.raises(UserError, match="--images 100: must be at least 128"):
         bench_script.parse_args(["--images", "100"])
+
+
+def test_more_images_than_there_are():
+    with pytest.raises(UserError, match="--images 2001: there are 2000"):
+        bench_script.main(["--images", "2001", "--val-images", "20", "--sides", "gluoncv"])
