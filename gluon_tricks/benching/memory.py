@@ -4,7 +4,7 @@
     python -m gluon_tricks bench memory --epochs 60 --model cifar_resnet56_v1 --out bench
 
 Reads what the run itself writes: metrics.jsonl has the resident set at each epoch's end and the highest so far. The first
-epochs fill caches and map kernels; what comes after them is fitted with a straight line.
+half of the epochs fills caches and the allocator's free lists; the second half is fitted with a straight line.
 """
 
 import argparse
@@ -21,20 +21,21 @@ from gluon_tricks.benching.paired import ROOT, machine_line, table, write_report
 from gluon_tricks.errors import UserError
 from gluon_tricks.script import at_least
 
-WARM_UP = 5      # epochs
+LEAST_EPOCHS = 8
 FLAT_MIB = 0.5   # of growth per epoch, above which the command fails
 
 
 def main(argv):
     args = parse_args(argv)
     epochs = run(args)
-    settled = [record["rss_mib"] for record in epochs[WARM_UP:]]
+    half = len(epochs) // 2
+    settled = [record["rss_mib"] for record in epochs[half:]]
     slope = growth(settled)
     rows = [(record["epoch"], f"{record['rss_mib']:.1f}", f"{record['peak_rss_mib']:.1f}")
             for record in epochs if record["epoch"] % 5 == 0 or record is epochs[-1]]
     spread = f"median {statistics.median(settled):.1f}, {min(settled):.1f} to {max(settled):.1f}"
     text = [table(("epoch", "resident at its end, MiB", "highest so far, MiB"), rows), "",
-            f"growth after epoch {WARM_UP - 1}: {slope:+.3f} MiB per epoch by a fitted line, {spread}",
+            f"growth from epoch {half} on: {slope:+.3f} MiB per epoch by a fitted line, {spread}",
             f"{args.model}, {args.dtype}, {len(epochs)} epochs of the excerpt; {machine_line()}"]
     write_report(args.out, "memory", "\n".join(text), rss_mib=[record["rss_mib"] for record in epochs],
                  peak_rss_mib=[record["peak_rss_mib"] for record in epochs], growth_mib_per_epoch=slope)
@@ -70,5 +71,5 @@ def parse_args(argv):
     parser.add_argument("--epochs", type=int, default=30, help="(default 30)")
     parser.add_argument("--out", metavar="DIR", help="folder for memory.md and memory.json")
     args = parser.parse_args(argv)
-    at_least(args, {"epochs": WARM_UP + 3})
+    at_least(args, {"epochs": LEAST_EPOCHS})
     return args
