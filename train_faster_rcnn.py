@@ -13,6 +13,7 @@ question for a base of yours. `python -m gluon_tricks compare LOG` puts the log 
 
 import argparse
 import functools
+import math
 from pathlib import Path
 
 import gluon_tricks  # noqa: F401  before mxnet: prepares the process
@@ -20,13 +21,15 @@ import gluon_tricks  # noqa: F401  before mxnet: prepares the process
 # isort: split
 import mxnet as mx
 
-from gluon_tricks.data.voc import VocDetection
-from gluon_tricks.engines import add_engine_flags
+from gluon_tricks import plan
+from gluon_tricks.data.voc import CLASSES, IMAGES, VocDetection
+from gluon_tricks.engines import add_engine_flags, devices_per_process, launched_processes
+from gluon_tricks.engines.single import SingleProcess
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.randomness import net_seed
 from gluon_tricks.run_record import operator_threads
 from gluon_tricks.script import header
-from gluon_tricks.transfer.backbone import base_network
+from gluon_tricks.transfer.backbone import base_network, start_base
 from gluon_tricks.transfer.detection import Synthetic, detections, mean_average_precision, shared, training_loader
 from gluon_tricks.transfer.draw import draw_boxes
 from gluon_tricks.transfer.faster_rcnn import FPN, VOC, Losses, Shape, faster_rcnn, prepare
@@ -50,7 +53,9 @@ from gluon_tricks.transfer.script import (
 
 def main(argv=None):
     args = parse_args(argv)
-    engine = engine_of(args, args.gpu_ids)                                  # who computes
+    if args.dry_run:
+        return plan.show(plan_of(args))
+    engine = engine_of(args, "--gpus", args.gpu_ids)                        # who computes
     train_set, val_set = open_data(args)                                    # what it sees
     run = TransferRun(run_paths(args), facts(args, train_set, engine), engine, resume_flag(args), args.overwrite)
     net, said = build_net(args, train_set.classes, engine, run.resumed)     # what learns, and from where
@@ -69,6 +74,8 @@ def main(argv=None):
             epoch = run.progress.epoch
             compile_net(args, net)
             run.begin_epoch()
+            if epoch in step_epochs(args) and not run.progress.batch:
+                run.log.info(DetectionDialect.rate_line(epoch, schedule(run.progress.num_update)))
             weight = 0.5 if epoch < mixed_epochs(args) else 1.0
             train_epoch(functools.partial(losses, weight=weight), train_data, trainer, schedule, engine, run.progress,
                         run.after_update, args.seed, run.keep_going)
@@ -76,6 +83,9 @@ def main(argv=None):
             wanted = (epoch + 1) % args.val_interval == 0 or epoch + 1 == args.epochs
             run.end_epoch(validate(args, net, val_set, engine, run) if wanted else {})
     return finish(run)
+
+
+DATA_DIR = "~/.mxnet/datasets/voc"
 
 
 # --- builders -----------------------------------------------------------------------------------------------------
@@ -122,6 +132,11 @@ def learning_rate(args, updates_per_epoch):
                               args.lr_warmup_factor)
 
 
+def step_epochs(args):
+    """Epochs at whose start the rate steps."""
+    return [math.ceil(epoch) for epoch in args.lr_decay_epochs]
+
+
 def sgd(args):
     """MXNet's SGD, as in GluonCV's script."""
     return mx.optimizer.SGD(learning_rate=args.lr, momentum=args.momentum, wd=args.wd,
@@ -166,6 +181,61 @@ def facts(args, train_set, engine):
             "world_size": engine.world_size, "global_batch_size": args.batch_size * engine.world_size,
             "threads": operator_threads(), "title": f"Faster R-CNN, {args.network}", "train_metric": "loss",
             "score": "map_voc07", "args": vars(shown(args))}
+
+
+def plan_of(args):
+    """The rows that --dry-run prints, made by the builders above without GPUs or downloads; VOC's own lists are known."""
+    images, classes = planned_data(args)
+    processes, devices, frozen = launched_processes(args.kvstore), devices_per_process(args), args.norm_layer is None
+    updates, shape = images // (args.batch_size * processes), args.shape
+    pyramid = " with a feature pyramid" if args.use_fpn else ""
+    net = planned_net(args, classes)
+    yield "model", f"Faster R-CNN{pyramid} on {args.network}, {len(classes)} classes"
+    if isinstance(net, UserError):
+        yield "", f"cannot be built: {net}"
+    else:
+        yield from plan.learning_rows(net)
+    yield from plan.batch_rows(args.batch_size // devices, devices, images, args.epochs, processes=processes)
+    yield from plan.optimizer_rows(sgd(args))
+    yield "rate", f"{args.lr:g}, times {args.lr_decay:g} at each step"
+    warmup = min(args.lr_warmup, updates) if args.lr_warmup > 0 else 0
+    yield from plan.corner_rows(learning_rate(args, updates), updates, args.epochs, step_epochs(args),
+                                (warmup, f"after {warmup:,} updates of warm-up"))
+    if not isinstance(net, UserError):
+        yield from plan.decay_rows(net, args.wd)
+    mixed = f"; mixed half and half in the first {mixed_epochs(args)} epochs" if mixed_epochs(args) > 0 else ""
+    yield "images", (f"shorter side to {shape.image_short}, the longer at most {shape.image_max_size}; mirror with "
+                     f"probability 1/2{mixed}")
+    yield "validation", f"each image of {args.val_splits} once; mAP at IoU {args.iou_thresh:g} by 11 points, and by area"
+    yield "targets", (f"{shape.rcnn_num_samples} of {shape.rpn_train_post_nms} proposals of an image, at most "
+                      f"{shape.rcnn_pos_ratio:.0%} of them objects, which is IoU {shape.rcnn_pos_iou_thresh:g} and more"
+                      + ("; BatchNorm, stem and stage 1 stay as they are" if frozen else ""))
+
+
+def planned_data(args):
+    """`(images, classes)` of the training set: VOC's published lists, or what is in another folder."""
+    if args.synthetic:
+        return len(open_data(args)[0]), Synthetic.classes
+    splits = splits_of("--train-splits", args.train_splits)
+    if args.data_dir == DATA_DIR and set(splits) <= set(IMAGES):
+        return sum(IMAGES[split] for split in splits), CLASSES
+    train = VocDetection(args.data_dir, splits)
+    return len(train), train.classes
+
+
+def planned_net(args, classes):
+    """The detector with all shapes known, from an image and proposals small enough to be quick; or why there is none."""
+    frozen = args.norm_layer is None
+    few = args.shape._replace(image_short=64, rpn_train_pre_nms=60, rpn_train_post_nms=8, rpn_test_pre_nms=60,
+                              rpn_test_post_nms=8, rcnn_num_samples=8)
+    try:
+        base = base_network("--network", args.network, frozen_norm=frozen)
+    except UserError as error:
+        return error
+    start_base(base, args.network, args.init)
+    net = faster_rcnn(base, classes, few, 1, frozen, args.use_fpn)
+    prepare(net, SingleProcess([mx.cpu()]))
+    return net
 
 
 # --- flags --------------------------------------------------------------------------------------------------------
@@ -227,7 +297,7 @@ def parse_args(argv=None):
     ours = parser.add_argument_group("Not in GluonCV")
     ours.add_argument("--backbone-params", metavar="FILE", default="", help="weights of the base: a classifier's .params")
     ours.add_argument("--init", choices=("gluoncv", "horovod", "paper"), default="gluoncv", help="how a base is drawn")
-    ours.add_argument("--data-dir", default="~/.mxnet/datasets/voc", help="with VOC2007, VOC2012 (default: GluonCV's)")
+    ours.add_argument("--data-dir", default=DATA_DIR, help="with VOC2007, VOC2012 (default: GluonCV's)")
     ours.add_argument("--train-splits", default="2007_trainval,2012_trainval", help="(default %(default)s)")
     ours.add_argument("--val-splits", default="2007_test", help="(default 2007_test)")
     ours.add_argument("--iou-thresh", type=float, default=0.5, help="overlap that counts as found (default 0.5)")
@@ -236,6 +306,8 @@ def parse_args(argv=None):
     ours.add_argument("--overwrite", action="store_true", help="start again over an earlier run's files")
     ours.add_argument("--checkpoint-period", type=int, default=1000, help="updates between resume files (default 1000)")
     ours.add_argument("--max-updates", type=int, default=0, help="stop after so many updates in all")
+    ours.add_argument("--dry-run", action="store_true", help="print what the run would do: sums, rates, what learns; needs "
+                      "no GPU, and for VOC no data")
     title = "Several devices and processes (not in GluonCV; the devices share --batch-size)"
     add_engine_flags(parser.add_argument_group(title))
     args = parser.parse_args(argv)
@@ -282,7 +354,7 @@ def check_args(args):
     for name in Shape._fields:
         delattr(args, name)
     check_shape(args.shape, args.use_fpn)
-    check_devices(args, args.gpu_ids, "--gpus", "horovod" if args.horovod else args.kv_store)
+    check_devices(args, len(args.gpu_ids), "horovod" if args.horovod else args.kv_store)
 
 
 def check_shape(shape, use_fpn):

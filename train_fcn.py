@@ -19,7 +19,7 @@ import gluon_tricks  # noqa: F401  before mxnet: prepares the process
 import mxnet as mx
 
 from gluon_tricks.data.scenes import open_scenes
-from gluon_tricks.engines import add_engine_flags
+from gluon_tricks.engines import add_engine_flags, devices_per_process
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.randomness import net_seed
 from gluon_tricks.run_record import operator_threads
@@ -48,7 +48,7 @@ from gluon_tricks.tricks.no_bias_decay import exempt_from_decay
 
 def main(argv=None):
     args = parse_args(argv)
-    engine = engine_of(args, args.num_gpus)                                 # who computes
+    engine = engine_of(args, "--ngpus", args.num_gpus)                      # who computes
     train_set, val_set = open_data(args)                                    # what it sees
     if args.eval:
         return evaluate(args, val_set, engine)
@@ -231,8 +231,8 @@ def check_args(args):
     args.num_workers = args.workers
     if args.ngpus is None:
         args.ngpus = 0 if args.no_cuda else mx.context.num_gpus()
-    check_devices(args, 0 if args.no_cuda else args.ngpus, "--ngpus", args.kvstore or "device")
-    if args.syncbn and max(args.num_gpus, args.num_cpus) > 1:
+    check_devices(args, 0 if args.no_cuda else args.ngpus, args.kvstore or "device")
+    if args.syncbn and devices_per_process(args) > 1:
         raise UserError("--syncbn: statistics over several devices are not done here; use one device, or leave it out")
     if args.eval and not args.resume.endswith(".params"):
         raise UserError("--eval: needs the parameters of an FCN, --resume FILE.params")

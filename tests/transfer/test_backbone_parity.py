@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from mxnet import nd
 
+from gluon_tricks import plan
 from gluon_tricks.engines.single import SingleProcess
 from gluon_tricks.errors import UserError
 from gluon_tricks.transfer import faster_rcnn as detector
@@ -103,6 +104,9 @@ def test_faster_rcnn_equals_gluoncvs_on_the_same_weights(tmp_path):
     wanted = published.collect_train_params()
     names = {param.name: key for key, param in published._collect_params_with_prefix().items()}
     assert learns == {names[key] for key, param in wanted.items() if param.grad_req != "null"}
+    theirs = [param for param in wanted.values() if param.grad_req != "null"]
+    [(_, said)] = plan.learning_rows(net)
+    assert said.startswith(f"{sum(param.data().size for param in theirs):,} trained in {len(theirs)} arrays; ")
 
 
 @pytest.mark.parametrize("name", ["resnet18_v1", "resnet50_v1d"])

@@ -116,7 +116,6 @@ def test_custom_model_is_the_pyramid_with_its_own_defaults():
 
 
 @pytest.mark.parametrize("script, flags, says", [
-    (train_faster_rcnn, ["--gpus", "0"], "--gpus 0: MXNet sees 0 GPUs; give --gpus '' to train on the CPU"),
     (train_faster_rcnn, ["--gpus", "", "--dataset", "coco"], "--dataset coco: only voc is done here"),
     (train_faster_rcnn, ["--gpus", "", "--amp"], "--amp: float16 detection has not been made to work"),
     (train_faster_rcnn, ["--gpus", "", "--lr", "x"], "--lr x: give a number"),
@@ -127,7 +126,6 @@ def test_custom_model_is_the_pyramid_with_its_own_defaults():
     (train_faster_rcnn, ["--gpus", "", "--batch-size", "3", "--num-cpus", "2"], "must be a multiple of the 2 devices"),
     (train_fcn, ["--no-cuda", "--dtype", "float16"], "--dtype float16: is not done here"),
     (train_fcn, ["--no-cuda", "--model", "psp"], "--model psp: is not done here"),
-    (train_fcn, ["--ngpus", "2"], "--ngpus 2: MXNet sees 0 GPUs; give --ngpus 0"),
     (train_fcn, ["--no-cuda", "--dataset", "folder"], "--classes None: --dataset folder needs the number of classes"),
     (train_fcn, ["--no-cuda", "--eval"], "--eval: needs the parameters"),
     (train_fcn, ["--no-cuda", "--warmup-epochs", "50"], "--warmup-epochs 50: must be fewer than --epochs 50"),
@@ -136,6 +134,25 @@ def test_unusable_flags_are_named(script, flags, says):
     with pytest.raises(UserError) as caught:
         script.parse_args(flags)
     assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("script, flag, gpus, count", [(train_faster_rcnn, "--gpus", "90,91", 2),
+                                                      (train_fcn, "--ngpus", "92", 92)])
+def test_gpus_are_named_before_they_are_looked_for(script, flag, gpus, count):
+    """A published command can be parsed anywhere; only a run needs its GPUs."""
+    flags = [flag, gpus, "--batch-size", str(count)]
+    assert script.parse_args(flags).num_gpus == count
+    with pytest.raises(UserError, match=f"{flag} {gpus}: MXNet sees .* to train on the CPU"):
+        script.main(flags)
+
+
+def test_a_plan_needs_neither_data_nor_gpus(capsys):
+    assert train_faster_rcnn.main(["--network", "resnet18_v1b", "--gpus", "0,1", "--batch-size", "2", "--lr-warmup", "1000",
+                                   "--dry-run", "--val-splits", "2007_test"]) == 0
+    out = capsys.readouterr().out
+    assert "8,275 per epoch of 16,551 images, 1 over" in out               # floor(16551 / 2)
+    assert "0.000333333  after 0 updates" in out and "after 1,000 updates of warm-up" in out
+    assert "0.0001       after 115,850 updates: step at epoch 14" in out   # 14 x 8275
 
 
 def test_missing_data_is_named(tmp_path):
