@@ -15,7 +15,7 @@ from gluon_tricks.transfer.faster_rcnn import FPN
 from gluon_tricks.transfer.log_lines import read_transfer_log
 
 DETECT = ["--network", "resnet18_v1b", "--synthetic", "--gpus", "", "--batch-size", "2", "--epochs", "1", "-j", "0",
-          "--lr", "0.01", "--no-pretrained-base", "--image-short", "96", "--rpn-train-post-nms", "20",
+          "--lr", "0.01", "--no-pretrained-base", "--image-short", "64", "--rpn-train-post-nms", "20",
           "--rpn-test-post-nms", "10", "--rpn-channel", "16", "--rcnn-num-samples", "8", "--roi-size", "4,4",
           "--log-interval", "1",
           "--timeout", "60"]
