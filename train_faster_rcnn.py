@@ -23,7 +23,7 @@ import mxnet as mx
 
 from gluon_tricks import plan
 from gluon_tricks.data.voc import CLASSES, IMAGES, VocDetection
-from gluon_tricks.engines import add_engine_flags, devices_per_process, launched_processes
+from gluon_tricks.engines import KVSTORES, add_engine_flags, devices_per_process, launched_processes
 from gluon_tricks.engines.single import SingleProcess
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.randomness import net_seed
@@ -38,6 +38,7 @@ from gluon_tricks.transfer.loop import train_epoch
 from gluon_tricks.transfer.run import TransferRun
 from gluon_tricks.transfer.schedule import detection_schedule
 from gluon_tricks.transfer.script import (
+    check_batch,
     check_devices,
     check_numbers,
     engine_of,
@@ -57,6 +58,7 @@ def main(argv=None):
         return plan.show(plan_of(args))
     engine = engine_of(args, "--gpus", args.gpu_ids)                        # who computes
     train_set, val_set = open_data(args)                                    # what it sees
+    check_batch(args, len(train_set), engine.world_size)
     run = TransferRun(run_paths(args), facts(args, train_set, engine), engine, resume_flag(args), args.overwrite)
     net, said = build_net(args, train_set.classes, engine, run.resumed)     # what learns, and from where
     schedule = learning_rate(args, len(train_set) // (args.batch_size * engine.world_size))
@@ -95,10 +97,7 @@ def open_data(args):
     if args.synthetic:
         return Synthetic(8, args.seed), Synthetic(4, args.seed + 1)
     train = VocDetection(args.data_dir, splits_of("--train-splits", args.train_splits))
-    val = VocDetection(args.data_dir, splits_of("--val-splits", args.val_splits), train.classes)
-    if args.batch_size > len(train):
-        raise UserError(f"--batch-size {args.batch_size}: the training set has {len(train)} images")
-    return train, val
+    return train, VocDetection(args.data_dir, splits_of("--val-splits", args.val_splits), train.classes)
 
 
 def build_net(args, classes, engine, resumed):
@@ -145,7 +144,7 @@ def sgd(args):
 
 def mixed_epochs(args):
     """Epochs whose images are mixed."""
-    return args.epochs - args.no_mixup_epochs if args.mixup else 0
+    return max(0, args.epochs - args.no_mixup_epochs) if args.mixup else 0
 
 
 def validate(args, net, val_set, engine, run):
@@ -186,6 +185,7 @@ def facts(args, train_set, engine):
 def plan_of(args):
     """The rows that --dry-run prints, made by the builders above without GPUs or downloads; VOC's own lists are known."""
     images, classes = planned_data(args)
+    check_batch(args, images, launched_processes(args.kvstore))
     processes, devices, frozen = launched_processes(args.kvstore), devices_per_process(args), args.norm_layer is None
     updates, shape = images // (args.batch_size * processes), args.shape
     pyramid = " with a feature pyramid" if args.use_fpn else ""
@@ -203,7 +203,7 @@ def plan_of(args):
                                 (warmup, f"after {warmup:,} updates of warm-up"))
     if not isinstance(net, UserError):
         yield from plan.decay_rows(net, args.wd)
-    mixed = f"; mixed half and half in the first {mixed_epochs(args)} epochs" if mixed_epochs(args) > 0 else ""
+    mixed = f"; mixed half and half in the first {mixed_epochs(args)} epochs" if mixed_epochs(args) else ""
     yield "images", (f"shorter side to {shape.image_short}, the longer at most {shape.image_max_size}; mirror with "
                      f"probability 1/2{mixed}")
     yield "validation", f"each image of {args.val_splits} once; mAP at IoU {args.iou_thresh:g} by 11 points, and by area"
@@ -274,7 +274,8 @@ def parse_args(argv=None):
     train.add_argument("--amp", action="store_true", help="not done here: float16 is for GPUs, which we could not run")
     train.add_argument("--horovod", action="store_true", help="several processes with Horovod")
     train.add_argument("--executor-threads", type=int, default=1, help="has no effect: MXNet's engine drives all devices")
-    train.add_argument("--kv-store", default="nccl", help="who adds up gradients; on the CPU nccl is device (default nccl)")
+    train.add_argument("--kv-store", default="nccl", choices=KVSTORES,
+                       help="who adds up gradients; on the CPU nccl is device (default nccl)")
     files = parser.add_argument_group("Files")
     files.add_argument("--resume", default="", metavar="FILE|auto",
                        help="start from this .params file; auto (not in GluonCV): go on exactly where a run stopped")
@@ -337,18 +338,24 @@ def check_args(args):
         given = getattr(args, name)
         try:
             setattr(args, name, type(default)(float(given)) if given != "" else default)
-        except ValueError:
+        except (ValueError, OverflowError):
             raise UserError(f"--{name.replace('_', '-')} {given}: give a number") from None
     try:
         args.lr_decay_epochs = sorted(float(word) for word in (args.lr_decay_epoch or "14,20").split(",") if word.strip())
         args.gpu_ids = [int(word) for word in args.gpus.split(",") if word.strip()]
-    except ValueError:
+        step_epochs(args)
+    except (ValueError, OverflowError):
         raise UserError(f"--lr-decay-epoch {args.lr_decay_epoch}, --gpus {args.gpus}: give numbers with commas") from None
+    if min(args.gpu_ids, default=0) < 0 or len(set(args.gpu_ids)) < len(args.gpu_ids):
+        raise UserError(f"--gpus {args.gpus}: give each GPU's number once, from 0")
     if args.amp:
         raise UserError("--amp: float16 detection has not been made to work here; leave it out")
     check_numbers(args, {"batch_size": 1, "epochs": 1, "num_workers": 0, "start_epoch": 0, "log_interval": 0, "seed": 0,
                          "save_interval": 0, "val_interval": 1, "no_mixup_epochs": 0, "checkpoint_period": 0,
-                         "max_updates": 0, "momentum": 0, "wd": 0, "clip_gradient": 0})
+                         "max_updates": 0, "momentum": 0, "wd": 0, "clip_gradient": 0, "lr_decay": 0, "lr_warmup_factor": 0})
+    for name in ("rpn_smoothl1_rho", "rcnn_smoothl1_rho", "iou_thresh"):
+        if not 0 < getattr(args, name) < math.inf:
+            raise UserError(f"--{name.replace('_', '-')} {getattr(args, name)}: must be positive")
     given = {name: getattr(args, name) for name in Shape._fields if getattr(args, name) is not None}
     args.shape = (FPN if args.use_fpn else VOC)._replace(**given)
     for name in Shape._fields:
@@ -361,6 +368,16 @@ def check_shape(shape, use_fpn):
     """Numbers of the net that do not fit together."""
     if shape.roi_mode not in ("align", "pool"):
         raise UserError(f"--roi-mode {shape.roi_mode}: is align or pool")
+    for name in ("image_short", "image_max_size", "rpn_channel", "anchor_base_size", "rpn_train_post_nms",
+                 "rpn_test_post_nms", "rcnn_num_samples", "max_num_gt", "num_fpn_filters", "num_box_head_conv_filters",
+                 "num_box_head_dense_filters"):
+        if getattr(shape, name) < 1:
+            raise UserError(f"--{name.replace('_', '-')} {getattr(shape, name)}: must be at least 1")
+    objects = round(shape.rcnn_num_samples * shape.rcnn_pos_ratio)
+    if not 0 < objects < shape.rcnn_num_samples <= shape.rpn_train_post_nms:
+        raise UserError(f"--rcnn-num-samples {shape.rcnn_num_samples} of --rpn-train-post-nms {shape.rpn_train_post_nms} "
+                        f"with --rcnn-pos-ratio {shape.rcnn_pos_ratio:g}: there must be as many proposals, and room for an "
+                        f"object and for background")
     levels = 5 if use_fpn else 1
     if len(shape.strides) != levels:
         raise UserError(f"--strides {text(shape.strides)}: this net has {levels} feature map{'s' * (levels > 1)}")

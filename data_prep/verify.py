@@ -63,7 +63,7 @@ def verify_split(folder, name, split, classes):
         expected_rows = [None] * len(reader)
     counts, pixels = np.zeros(len(classes), np.int64), hashlib.sha256()
     with progress(len(reader), f"{name}.rec", "images") as bar:
-        labels = range(len(classes)) if split.labelled else (NO_LABEL,)
+        labels = (0, len(classes)) if split.labelled else (NO_LABEL, NO_LABEL + 1)
         for odd, label, image in in_order(lambda position: check_record(reader, position, expected_rows[position], labels),
                                           range(len(reader)), visible_cpus()):
             differences += odd
@@ -80,7 +80,7 @@ def verify_split(folder, name, split, classes):
 
 
 def check_record(reader, position, expected_row, labels):
-    """Sentences on one record, its label or None if it is none of `labels`, and its pixels (BGR) or None."""
+    """Sentences on one record, its label or None, its pixels (BGR) or None; labels are from labels[0] to below labels[1]."""
     try:
         payload = reader.read(position)
         label, encoded, _, _ = reader.read_image(position)
@@ -89,9 +89,9 @@ def check_record(reader, position, expected_row, labels):
     odd, image = [], decode(encoded)
     if image is None:
         odd.append("the image does not decode")
-    if np.ndim(label) or label not in labels:
-        odd.append(f"label {label} is " + ("not that of a set without labels" if NO_LABEL in labels else
-                                           f"none of {len(labels)} classes"))
+    if np.ndim(label) or not labels[0] <= label < labels[1] or label % 1:
+        odd.append(f"label {label} is "
+                   + (f"none of {labels[1]} classes" if labels[1] else "not that of a set without labels"))
         label = None
     else:
         label = int(label)

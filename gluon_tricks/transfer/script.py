@@ -16,9 +16,18 @@ from gluon_tricks.transfer.backbone import start_base
 
 
 def check_numbers(args, limits):
-    """Refuse numbers below their limit, and a rate that is not positive."""
+    """Refuse numbers below their limit, a rate that is not positive, and a first epoch behind the last."""
     script.at_least(args, limits, flags={})
     script.check_rate(args)
+    if args.start_epoch >= args.epochs:
+        raise UserError(f"--start-epoch {args.start_epoch}: must be below --epochs {args.epochs}, or nothing is trained")
+
+
+def check_batch(args, images, processes):
+    """Refuse a training set that has not one update's images."""
+    if args.batch_size * processes > images:
+        each = f" in each of {processes} processes" if processes > 1 else ""
+        raise UserError(f"--batch-size {args.batch_size}{each}: the training set has {images} images")
 
 
 def check_devices(args, num_gpus, kvstore):
@@ -56,7 +65,8 @@ def paths_beside_log(flag, log, save_dir, **names):
     make_folder(flag, save_dir)
     folder = make_folder(flag, log.with_suffix(""))
     names["resume"] = save_dir / names["resume"]
-    return RunPaths(log=log, metrics=folder / "metrics.jsonl", plot=folder / "history.png", save_dir=save_dir, **names)
+    return RunPaths(log=log, metrics=folder / "metrics.jsonl", plot=folder / "history.png", save_dir=save_dir,
+                    save_flag=flag, **names)
 
 
 def is_params(args):

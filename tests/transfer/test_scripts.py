@@ -10,7 +10,7 @@ import pytest
 import train_faster_rcnn
 import train_fcn
 from gluon_tricks.errors import UserError
-from gluon_tricks.run_record import operator_threads
+from gluon_tricks.run_record import Metrics, operator_threads
 from gluon_tricks.transfer.faster_rcnn import FPN
 from gluon_tricks.transfer.log_lines import read_transfer_log
 
@@ -61,7 +61,7 @@ def test_detection_resumed_equals_uninterrupted(tmp_path, capsys):
     log = read_transfer_log(tmp_path / "whole" / f"{name}_train.log")
     assert log.args["anchor_scales"] == (2, 4, 8, 16, 32) and log.epochs[0].figures["RPN_Conf"] == round(
         records[-1]["RPN_Conf"], 3)
-    with pytest.raises(UserError, match="holds a run of this model already"):
+    with pytest.raises(UserError, match="--save-prefix: .* holds a run of this model already .* or another --save-prefix"):
         train_faster_rcnn.main([*DETECT, "--save-prefix", f"{tmp_path}/whole/"])
 
 
@@ -124,6 +124,17 @@ def test_custom_model_is_the_pyramid_with_its_own_defaults():
     (train_faster_rcnn, ["--gpus", "", "--use-fpn", "--strides", "16"], "this net has 5 feature maps"),
     (train_faster_rcnn, ["--gpus", "", "--roi-mode", "crop"], "--roi-mode crop: is align or pool"),
     (train_faster_rcnn, ["--gpus", "", "--batch-size", "3", "--num-cpus", "2"], "must be a multiple of the 2 devices"),
+    (train_faster_rcnn, ["--gpus", "0,0"], "--gpus 0,0: give each GPU's number once, from 0"),
+    (train_faster_rcnn, ["--gpus=-1"], "--gpus -1: give each GPU's number once, from 0"),
+    (train_faster_rcnn, ["--gpus", "", "--epochs", "inf"], "--epochs inf: give a number"),
+    (train_faster_rcnn, ["--gpus", "", "--lr-decay-epoch", "3,nan"], "--lr-decay-epoch 3,nan"),
+    (train_faster_rcnn, ["--gpus", "", "--start-epoch", "20"], "--start-epoch 20: must be below --epochs 20"),
+    (train_faster_rcnn, ["--gpus", "", "--iou-thresh", "0"], "--iou-thresh 0.0: must be positive"),
+    (train_faster_rcnn, ["--gpus", "", "--rpn-channel", "0"], "--rpn-channel 0: must be at least 1"),
+    (train_faster_rcnn, ["--gpus", "", "--rcnn-num-samples", "3000"], "3000 of --rpn-train-post-nms 2000 with --rcnn-pos"),
+    (train_faster_rcnn, ["--gpus", "", "--rcnn-pos-ratio", "1"], "room for an object and for background"),
+    (train_faster_rcnn, ["--gpus", "", "--rcnn-pos-ratio", "0.001"], "room for an object and for background"),
+    (train_fcn, ["--no-cuda", "--start-epoch", "50"], "--start-epoch 50: must be below --epochs 50"),
     (train_fcn, ["--no-cuda", "--dtype", "float16"], "--dtype float16: is not done here"),
     (train_fcn, ["--no-cuda", "--model", "psp"], "--model psp: is not done here"),
     (train_fcn, ["--no-cuda", "--dataset", "folder"], "--classes None: --dataset folder needs the number of classes"),
@@ -153,6 +164,29 @@ def test_a_plan_needs_neither_data_nor_gpus(capsys):
     assert "8,275 per epoch of 16,551 images, 1 over" in out               # floor(16551 / 2)
     assert "0.000333333  after 0 updates" in out and "after 1,000 updates of warm-up" in out
     assert "0.0001       after 115,850 updates: step at epoch 14" in out   # 14 x 8275
+
+
+@pytest.mark.parametrize("script, flags", [(train_faster_rcnn, DETECT), (train_fcn, SEGMENT)])
+def test_a_training_set_without_one_updates_images_is_refused(script, flags, tmp_path):
+    with pytest.raises(UserError, match="--batch-size 9: the training set has 8 images"):
+        script.main([*flags, "--batch-size", "9", "--save-prefix" if script is train_faster_rcnn else "--save-dir",
+                     f"{tmp_path}/x/"])
+    assert not list(tmp_path.iterdir())
+    if script is train_faster_rcnn:
+        with pytest.raises(UserError, match="--batch-size 9: the training set has 8 images"):
+            script.main([*flags, "--batch-size", "9", "--dry-run"])
+
+
+def test_numbers_that_json_has_not_are_null(tmp_path):
+    metrics = Metrics(tmp_path / "metrics.jsonl")
+    metrics.write("epoch", 3, map_area=float("nan"), classes={"cat": 0.5, "dog": float("nan")}, epoch=0)
+    metrics.close()
+
+    def refuse(word):
+        raise AssertionError(f"{word} is no JSON")
+    [line] = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    assert json.loads(line, parse_constant=refuse) == {"kind": "epoch", "num_update": 3, "map_area": None, "epoch": 0,
+                                                       "classes": {"cat": 0.5, "dog": None}}
 
 
 def test_missing_data_is_named(tmp_path):
