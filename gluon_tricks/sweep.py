@@ -5,10 +5,13 @@
     python -m gluon_tricks sweep --grid mix=none,mixup,vertical cutout=0,16 --seeds 0,1,2 --out sweeps/mixing -- \\
         --model cifar_preact20 --mode hybrid --batch-size 128 --lr 0.2 --lr-mode cosine --num-epochs 30
     python -m gluon_tricks sweep --grid no-wd=no,yes --seeds 0,1,2 --dry-run -- --model cifar_preact20 --num-epochs 5
+    python -m gluon_tricks sweep --cases "baseline=" "cosine=--lr-mode cosine" "smoothed=--label-smoothing" \\
+        --out sweeps/refinements -- --model cifar_resnet20_v1 --mode hybrid --batch-size 128 --num-epochs 30
 
-Words after -- go to every run. A value `none` or `no` leaves its flag out, `yes` gives it without a value. A finished run is
-not trained again and a stopped one goes on, so the same command can be given until all are done; it may also be given with
-more values or seeds. OUT/runs.csv has a row for each run, OUT/summary.csv one for each cell of the grid.
+Words after -- go to every run, those of a case to its own. A value `none` or `no` leaves its flag out, `yes` gives it
+without a value. A finished run is not trained again and a stopped one goes on, so the same command can be given until all
+are done; it may also be given with more cases, values or seeds. OUT/runs.csv has a row for each run, OUT/summary.csv one for
+each cell of the grid.
 """
 
 import argparse
@@ -33,9 +36,14 @@ def main(argv=None):
     argv = sys.argv[1:] if argv is None else argv
     argv, words = split_at_dashes(argv)
     args = parse_args(argv)
-    grid = grid_of(args.grid)
-    cells = [dict(zip(grid, values)) for values in itertools.product(*grid.values())]
-    runs = {(i, seed): run_of(cell, seed, words) for i, cell in enumerate(cells) for seed in args.seeds}
+    cases, grid = cases_of(args.cases), grid_of(args.grid)
+    for given in (words, *cases.values()):
+        if any(word == "--seed" or word.startswith("--seed=") for word in given):
+            raise UserError("--seed: give --seeds, which every run gets one of")
+    cells = [{**({"case": name} if name else {}), **dict(zip(grid, values))}
+             for name in cases for values in itertools.product(*grid.values())]
+    runs = {(i, seed): run_of(cell, seed, [*words, *cases[cell.get("case", "")]])
+            for i, cell in enumerate(cells) for seed in args.seeds}
     for run in runs.values():
         check(run)
     updates = sum(run.updates for run in runs.values())
@@ -69,6 +77,19 @@ def train(args, cells, runs, argv, words):
 
 # --- The grid -------------------------------------------------------------------------------------------------------
 
+def cases_of(words):
+    """`["baseline=", "cosine=--lr-mode cosine"]` as {name: [words]}; without any, one case of no name."""
+    cases = {}
+    for word in words:
+        name, equals, flags = word.partition("=")
+        if not equals or not name or name.startswith("-"):
+            raise UserError(f"--cases {word}: give NAME=FLAGS as \"cosine=--lr-mode cosine\"")
+        if name in cases:
+            raise UserError(f"--cases {word}: gives {name} twice")
+        cases[name] = shlex.split(flags)
+    return cases or {"": []}
+
+
 def grid_of(words):
     """`["lr=0.1,0.2", "cutout=0,16"]` as {flag: [values]}."""
     grid = {}
@@ -89,7 +110,7 @@ def run_of(cell, seed, words):
     """The run of a cell of the grid with a seed."""
     own = []
     for name, value in cell.items():
-        if value not in LEFT_OUT:
+        if value not in LEFT_OUT and name != "case":
             own += [f"--{name}"] if value == BARE else [f"--{name}", value]
     title = ", ".join([*(f"{name} {value}" for name, value in cell.items()), f"seed {seed}"])
     slug = "_".join([*(f"{name}-{value}" for name, value in cell.items()), f"seed-{seed}"])
@@ -180,11 +201,15 @@ def plot(cells, results, path, title):
 def parse_args(argv):
     parser = argparse.ArgumentParser(prog="python -m gluon_tricks sweep", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--grid", nargs="+", required=True, metavar="FLAG=V,V", help="values of flags of train_cifar.py")
+    parser.add_argument("--grid", nargs="+", default=[], metavar="FLAG=V,V", help="values of flags of train_cifar.py")
+    parser.add_argument("--cases", nargs="+", default=[], metavar="NAME=FLAGS",
+                        help="flags by name; with --grid each case gets the whole grid")
     parser.add_argument("--seeds", default="0,1,2", help="numbers with commas (default 0,1,2)")
     parser.add_argument("--out", type=Path, default=Path("sweeps"), help="folder of the results (default sweeps)")
     parser.add_argument("--dry-run", action="store_true", help="print the commands")
     args = parser.parse_args(argv)
+    if not args.grid and not args.cases:
+        raise UserError("sweep: give --grid, --cases or both")
     try:
         args.seeds = [int(seed) for seed in args.seeds.split(",")]
         if min(args.seeds) < 0 or len(set(args.seeds)) < len(args.seeds):

@@ -25,11 +25,28 @@ def test_every_cell_and_seed_has_a_command(capsys):
     assert sum("--mix none" in command or "--no-wd no" in command for command in commands) == 0
 
 
+def test_cases_have_their_own_flags_and_each_gets_the_grid(capsys):
+    argv = ["--cases", "plain=", "cosine=--lr-mode cosine --batch-size 500", "--grid", "no-wd=no,yes", "--seeds", "3"]
+    assert sweep.main([*argv, "--dry-run", "--", *WORDS]) == 0
+    first, *commands = capsys.readouterr().out.splitlines()
+    assert first == "4 cells x 1 seeds = 4 runs, 12 updates"                  # 2,000 images: 2 updates of 1,000, 4 of 500
+    assert [command.partition("-j 1")[2] for command in commands] == [
+        " --seed 3", " --no-wd --seed 3", " --lr-mode cosine --batch-size 500 --seed 3",
+        " --lr-mode cosine --batch-size 500 --no-wd --seed 3"]
+    assert sweep.main([*argv[:3], "--seeds", "3", "--dry-run", "--", *WORDS]) == 0
+    assert capsys.readouterr().out.startswith("2 cells x 1 seeds = 2 runs")
+    assert [run.slug for run in (sweep.run_of({"case": "a b", "lr": "1"}, 0, []), sweep.run_of({"case": "c"}, 1, []))] == [
+        "case-a-b_lr-1_seed-0", "case-c_seed-1"]
+
+
 @pytest.mark.parametrize("argv, says", [
     (["--grid", "lr"], "give FLAG=VALUE"), (["--grid", "lr=0.1,0.1"], "gives a value twice"),
     (["--grid", "lr=1", "lr=2"], "--lr is given twice"), (["--grid", "seed=1,2"], "with --seeds"),
     (["--grid", "lr=1", "--seeds", "0,0"], "--seeds"), (["--grid", "lr=0,1"], "lr 0, seed 0: --lr 0.0: must be positive"),
-    (["--grid", "nonsense=1"], "train_cifar.py does not take")])
+    (["--grid", "nonsense=1"], "train_cifar.py does not take"), ([], "give --grid, --cases or both"),
+    (["--cases", "cosine"], "give NAME=FLAGS"), (["--cases", "a=", "a=--no-wd"], "gives a twice"),
+    (["--cases", "a=--lr-mode straight"], "case a, seed 0: train_cifar.py does not take"),
+    (["--cases", "a=--seed 3"], "--seed: give --seeds")])
 def test_what_cannot_be_is_said_before_anything_is_trained(argv, says):
     with pytest.raises(UserError, match=says):
         sweep.main([*argv, "--dry-run", "--", *WORDS])

@@ -4,11 +4,13 @@
 
 Side `ours` is made of train_cifar.py's builders and loop, side `gluoncv` of GluonCV's objects used as its
 train_cifar10.py does: Gluon's DataLoader over the images in memory with worker processes, GluonCV's transforms for each
-image, the metric and the loss read after each batch. `ours-io` walks through the images and trains nothing, `ours-net`
-trains on one batch again and again.
+image, the metric and the loss read after each batch. Both start from the same weights. `ours-io` walks through the images
+and trains nothing, `ours-net` trains on one batch again and again.
 """
 
 import argparse
+import tempfile
+from pathlib import Path
 
 import numpy as np
 
@@ -65,8 +67,7 @@ def images_of(args):
 
 def ours(args, trains=True, loads=True):
     """`epoch(number) -> figures` of train_cifar.py's loop, and the batches of an epoch."""
-    flags = train_cifar.parse_args(["--model", args.model, "--mode", "hybrid", "--batch-size", str(args.batch_size),
-                                    "--lr", str(args.lr), "--dtype", args.dtype])
+    flags = flags_of(args)
     train_images, val_images = images_of(args)
     train = RecordLoader(train_images, CifarTrainTransform(0, len(train_images)), args.batch_size, 0,
                          num_workers=args.num_workers)
@@ -88,6 +89,12 @@ def ours(args, trains=True, loads=True):
         return figures
 
     return epoch, train.batches_per_epoch
+
+
+def flags_of(args):
+    """The flags of train_cifar.py."""
+    return train_cifar.parse_args(["--model", args.model, "--mode", "hybrid", "--batch-size", str(args.batch_size),
+                                   "--lr", str(args.lr), "--dtype", args.dtype])
 
 
 class Again:
@@ -123,7 +130,10 @@ def theirs(args):
     train, val = (loader(images, transforms.Compose(steps), args, train)
                   for images, steps, train in zip(images_of(args), (augmented, normalized), (True, False)))
     net = get_model(args.model, classes=10)
-    net.initialize(mx.init.Xavier(), ctx=mx.cpu())
+    with tempfile.TemporaryDirectory() as scratch:
+        drawn = Path(scratch, "drawn.params")
+        train_cifar.build_net(flags_of(args), range(10), SingleProcess([mx.cpu()])).save_parameters(str(drawn))
+        net.load_parameters(str(drawn), ctx=mx.cpu())
     net.hybridize()
     trainer = gluon.Trainer(net.collect_params(), "nag", {"learning_rate": args.lr, "wd": 1e-4, "momentum": 0.9})
     criterion, metric = gluon.loss.SoftmaxCrossEntropyLoss(), mx.metric.Accuracy()
