@@ -13,6 +13,7 @@ question for a base of yours. `python -m gluon_tricks compare LOG` puts the log 
 
 import argparse
 import functools
+import math
 from pathlib import Path
 
 import gluon_tricks  # noqa: F401  before mxnet: prepares the process
@@ -20,13 +21,15 @@ import gluon_tricks  # noqa: F401  before mxnet: prepares the process
 # isort: split
 import mxnet as mx
 
-from gluon_tricks.data.voc import VocDetection
-from gluon_tricks.engines import add_engine_flags
+from gluon_tricks import plan
+from gluon_tricks.data.voc import CLASSES, IMAGES, VocDetection
+from gluon_tricks.engines import KVSTORES, add_engine_flags, devices_per_process, launched_processes
+from gluon_tricks.engines.single import SingleProcess
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.randomness import net_seed
 from gluon_tricks.run_record import operator_threads
 from gluon_tricks.script import header
-from gluon_tricks.transfer.backbone import base_network
+from gluon_tricks.transfer.backbone import base_network, start_base
 from gluon_tricks.transfer.detection import Synthetic, detections, mean_average_precision, shared, training_loader
 from gluon_tricks.transfer.draw import draw_boxes
 from gluon_tricks.transfer.faster_rcnn import FPN, VOC, Losses, Shape, faster_rcnn, prepare
@@ -35,6 +38,7 @@ from gluon_tricks.transfer.loop import train_epoch
 from gluon_tricks.transfer.run import TransferRun
 from gluon_tricks.transfer.schedule import detection_schedule
 from gluon_tricks.transfer.script import (
+    check_batch,
     check_devices,
     check_numbers,
     engine_of,
@@ -50,8 +54,11 @@ from gluon_tricks.transfer.script import (
 
 def main(argv=None):
     args = parse_args(argv)
-    engine = engine_of(args, args.gpu_ids)                                  # who computes
+    if args.dry_run:
+        return plan.show(plan_of(args))
+    engine = engine_of(args, "--gpus", args.gpu_ids)                        # who computes
     train_set, val_set = open_data(args)                                    # what it sees
+    check_batch(args, len(train_set), engine.world_size)
     run = TransferRun(run_paths(args), facts(args, train_set, engine), engine, resume_flag(args), args.overwrite)
     net, said = build_net(args, train_set.classes, engine, run.resumed)     # what learns, and from where
     schedule = learning_rate(args, len(train_set) // (args.batch_size * engine.world_size))
@@ -69,6 +76,8 @@ def main(argv=None):
             epoch = run.progress.epoch
             compile_net(args, net)
             run.begin_epoch()
+            if epoch in step_epochs(args) and not run.progress.batch:
+                run.log.info(DetectionDialect.rate_line(epoch, schedule(run.progress.num_update)))
             weight = 0.5 if epoch < mixed_epochs(args) else 1.0
             train_epoch(functools.partial(losses, weight=weight), train_data, trainer, schedule, engine, run.progress,
                         run.after_update, args.seed, run.keep_going)
@@ -78,6 +87,9 @@ def main(argv=None):
     return finish(run)
 
 
+DATA_DIR = "~/.mxnet/datasets/voc"
+
+
 # --- builders -----------------------------------------------------------------------------------------------------
 
 def open_data(args):
@@ -85,10 +97,7 @@ def open_data(args):
     if args.synthetic:
         return Synthetic(8, args.seed), Synthetic(4, args.seed + 1)
     train = VocDetection(args.data_dir, splits_of("--train-splits", args.train_splits))
-    val = VocDetection(args.data_dir, splits_of("--val-splits", args.val_splits), train.classes)
-    if args.batch_size > len(train):
-        raise UserError(f"--batch-size {args.batch_size}: the training set has {len(train)} images")
-    return train, val
+    return train, VocDetection(args.data_dir, splits_of("--val-splits", args.val_splits), train.classes)
 
 
 def build_net(args, classes, engine, resumed):
@@ -122,6 +131,11 @@ def learning_rate(args, updates_per_epoch):
                               args.lr_warmup_factor)
 
 
+def step_epochs(args):
+    """Epochs at whose start the rate steps."""
+    return [math.ceil(epoch) for epoch in args.lr_decay_epochs]
+
+
 def sgd(args):
     """MXNet's SGD, as in GluonCV's script."""
     return mx.optimizer.SGD(learning_rate=args.lr, momentum=args.momentum, wd=args.wd,
@@ -130,7 +144,7 @@ def sgd(args):
 
 def mixed_epochs(args):
     """Epochs whose images are mixed."""
-    return args.epochs - args.no_mixup_epochs if args.mixup else 0
+    return max(0, args.epochs - args.no_mixup_epochs) if args.mixup else 0
 
 
 def validate(args, net, val_set, engine, run):
@@ -166,6 +180,62 @@ def facts(args, train_set, engine):
             "world_size": engine.world_size, "global_batch_size": args.batch_size * engine.world_size,
             "threads": operator_threads(), "title": f"Faster R-CNN, {args.network}", "train_metric": "loss",
             "score": "map_voc07", "args": vars(shown(args))}
+
+
+def plan_of(args):
+    """The rows that --dry-run prints, made by the builders above without GPUs or downloads; VOC's own lists are known."""
+    images, classes = planned_data(args)
+    check_batch(args, images, launched_processes(args.kvstore))
+    processes, devices, frozen = launched_processes(args.kvstore), devices_per_process(args), args.norm_layer is None
+    updates, shape = images // (args.batch_size * processes), args.shape
+    pyramid = " with a feature pyramid" if args.use_fpn else ""
+    net = planned_net(args, classes)
+    yield "model", f"Faster R-CNN{pyramid} on {args.network}, {len(classes)} classes"
+    if isinstance(net, UserError):
+        yield "", f"cannot be built: {net}"
+    else:
+        yield from plan.learning_rows(net)
+    yield from plan.batch_rows(args.batch_size // devices, devices, images, args.epochs, processes=processes)
+    yield from plan.optimizer_rows(sgd(args))
+    yield "rate", f"{args.lr:g}, times {args.lr_decay:g} at each step"
+    warmup = min(args.lr_warmup, updates) if args.lr_warmup > 0 else 0
+    yield from plan.corner_rows(learning_rate(args, updates), updates, args.epochs, step_epochs(args),
+                                (warmup, f"after {warmup:,} updates of warm-up"))
+    if not isinstance(net, UserError):
+        yield from plan.decay_rows(net, args.wd)
+    mixed = f"; mixed half and half in the first {mixed_epochs(args)} epochs" if mixed_epochs(args) else ""
+    yield "images", (f"shorter side to {shape.image_short}, the longer at most {shape.image_max_size}; mirror with "
+                     f"probability 1/2{mixed}")
+    yield "validation", f"each image of {args.val_splits} once; mAP at IoU {args.iou_thresh:g} by 11 points, and by area"
+    yield "targets", (f"{shape.rcnn_num_samples} of {shape.rpn_train_post_nms} proposals of an image, at most "
+                      f"{shape.rcnn_pos_ratio:.0%} of them objects, which is IoU {shape.rcnn_pos_iou_thresh:g} and more"
+                      + ("; BatchNorm, stem and stage 1 stay as they are" if frozen else ""))
+
+
+def planned_data(args):
+    """`(images, classes)` of the training set: VOC's published lists, or what is in another folder."""
+    if args.synthetic:
+        return len(open_data(args)[0]), Synthetic.classes
+    splits = splits_of("--train-splits", args.train_splits)
+    if args.data_dir == DATA_DIR and set(splits) <= set(IMAGES):
+        return sum(IMAGES[split] for split in splits), CLASSES
+    train = VocDetection(args.data_dir, splits)
+    return len(train), train.classes
+
+
+def planned_net(args, classes):
+    """The detector with all shapes known, from an image and proposals small enough to be quick; or why there is none."""
+    frozen = args.norm_layer is None
+    few = args.shape._replace(image_short=64, rpn_train_pre_nms=60, rpn_train_post_nms=8, rpn_test_pre_nms=60,
+                              rpn_test_post_nms=8, rcnn_num_samples=8)
+    try:
+        base = base_network("--network", args.network, frozen_norm=frozen)
+    except UserError as error:
+        return error
+    start_base(base, args.network, args.init)
+    net = faster_rcnn(base, classes, few, 1, frozen, args.use_fpn)
+    prepare(net, SingleProcess([mx.cpu()]))
+    return net
 
 
 # --- flags --------------------------------------------------------------------------------------------------------
@@ -204,7 +274,8 @@ def parse_args(argv=None):
     train.add_argument("--amp", action="store_true", help="not done here: float16 is for GPUs, which we could not run")
     train.add_argument("--horovod", action="store_true", help="several processes with Horovod")
     train.add_argument("--executor-threads", type=int, default=1, help="has no effect: MXNet's engine drives all devices")
-    train.add_argument("--kv-store", default="nccl", help="who adds up gradients; on the CPU nccl is device (default nccl)")
+    train.add_argument("--kv-store", default="nccl", choices=KVSTORES,
+                       help="who adds up gradients; on the CPU nccl is device (default nccl)")
     files = parser.add_argument_group("Files")
     files.add_argument("--resume", default="", metavar="FILE|auto",
                        help="start from this .params file; auto (not in GluonCV): go on exactly where a run stopped")
@@ -227,7 +298,7 @@ def parse_args(argv=None):
     ours = parser.add_argument_group("Not in GluonCV")
     ours.add_argument("--backbone-params", metavar="FILE", default="", help="weights of the base: a classifier's .params")
     ours.add_argument("--init", choices=("gluoncv", "horovod", "paper"), default="gluoncv", help="how a base is drawn")
-    ours.add_argument("--data-dir", default="~/.mxnet/datasets/voc", help="with VOC2007, VOC2012 (default: GluonCV's)")
+    ours.add_argument("--data-dir", default=DATA_DIR, help="with VOC2007, VOC2012 (default: GluonCV's)")
     ours.add_argument("--train-splits", default="2007_trainval,2012_trainval", help="(default %(default)s)")
     ours.add_argument("--val-splits", default="2007_test", help="(default 2007_test)")
     ours.add_argument("--iou-thresh", type=float, default=0.5, help="overlap that counts as found (default 0.5)")
@@ -236,6 +307,8 @@ def parse_args(argv=None):
     ours.add_argument("--overwrite", action="store_true", help="start again over an earlier run's files")
     ours.add_argument("--checkpoint-period", type=int, default=1000, help="updates between resume files (default 1000)")
     ours.add_argument("--max-updates", type=int, default=0, help="stop after so many updates in all")
+    ours.add_argument("--dry-run", action="store_true", help="print what the run would do: sums, rates, what learns; needs "
+                      "no GPU, and for VOC no data")
     title = "Several devices and processes (not in GluonCV; the devices share --batch-size)"
     add_engine_flags(parser.add_argument_group(title))
     args = parser.parse_args(argv)
@@ -265,30 +338,46 @@ def check_args(args):
         given = getattr(args, name)
         try:
             setattr(args, name, type(default)(float(given)) if given != "" else default)
-        except ValueError:
+        except (ValueError, OverflowError):
             raise UserError(f"--{name.replace('_', '-')} {given}: give a number") from None
     try:
         args.lr_decay_epochs = sorted(float(word) for word in (args.lr_decay_epoch or "14,20").split(",") if word.strip())
         args.gpu_ids = [int(word) for word in args.gpus.split(",") if word.strip()]
-    except ValueError:
+        step_epochs(args)
+    except (ValueError, OverflowError):
         raise UserError(f"--lr-decay-epoch {args.lr_decay_epoch}, --gpus {args.gpus}: give numbers with commas") from None
+    if min(args.gpu_ids, default=0) < 0 or len(set(args.gpu_ids)) < len(args.gpu_ids):
+        raise UserError(f"--gpus {args.gpus}: give each GPU's number once, from 0")
     if args.amp:
         raise UserError("--amp: float16 detection has not been made to work here; leave it out")
     check_numbers(args, {"batch_size": 1, "epochs": 1, "num_workers": 0, "start_epoch": 0, "log_interval": 0, "seed": 0,
                          "save_interval": 0, "val_interval": 1, "no_mixup_epochs": 0, "checkpoint_period": 0,
-                         "max_updates": 0, "momentum": 0, "wd": 0, "clip_gradient": 0})
+                         "max_updates": 0, "momentum": 0, "wd": 0, "clip_gradient": 0, "lr_decay": 0, "lr_warmup_factor": 0})
+    for name in ("rpn_smoothl1_rho", "rcnn_smoothl1_rho", "iou_thresh"):
+        if not 0 < getattr(args, name) < math.inf:
+            raise UserError(f"--{name.replace('_', '-')} {getattr(args, name)}: must be positive")
     given = {name: getattr(args, name) for name in Shape._fields if getattr(args, name) is not None}
     args.shape = (FPN if args.use_fpn else VOC)._replace(**given)
     for name in Shape._fields:
         delattr(args, name)
     check_shape(args.shape, args.use_fpn)
-    check_devices(args, args.gpu_ids, "--gpus", "horovod" if args.horovod else args.kv_store)
+    check_devices(args, len(args.gpu_ids), "horovod" if args.horovod else args.kv_store)
 
 
 def check_shape(shape, use_fpn):
     """Numbers of the net that do not fit together."""
     if shape.roi_mode not in ("align", "pool"):
         raise UserError(f"--roi-mode {shape.roi_mode}: is align or pool")
+    for name in ("image_short", "image_max_size", "rpn_channel", "anchor_base_size", "rpn_train_post_nms",
+                 "rpn_test_post_nms", "rcnn_num_samples", "max_num_gt", "num_fpn_filters", "num_box_head_conv_filters",
+                 "num_box_head_dense_filters"):
+        if getattr(shape, name) < 1:
+            raise UserError(f"--{name.replace('_', '-')} {getattr(shape, name)}: must be at least 1")
+    objects = round(shape.rcnn_num_samples * shape.rcnn_pos_ratio)
+    if not 0 < objects < shape.rcnn_num_samples <= shape.rpn_train_post_nms:
+        raise UserError(f"--rcnn-num-samples {shape.rcnn_num_samples} of --rpn-train-post-nms {shape.rpn_train_post_nms} "
+                        f"with --rcnn-pos-ratio {shape.rcnn_pos_ratio:g}: there must be as many proposals, and room for an "
+                        f"object and for background")
     levels = 5 if use_fpn else 1
     if len(shape.strides) != levels:
         raise UserError(f"--strides {text(shape.strides)}: this net has {levels} feature map{'s' * (levels > 1)}")

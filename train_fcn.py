@@ -19,7 +19,7 @@ import gluon_tricks  # noqa: F401  before mxnet: prepares the process
 import mxnet as mx
 
 from gluon_tricks.data.scenes import open_scenes
-from gluon_tricks.engines import add_engine_flags
+from gluon_tricks.engines import add_engine_flags, devices_per_process
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.randomness import net_seed
 from gluon_tricks.run_record import operator_threads
@@ -32,6 +32,7 @@ from gluon_tricks.transfer.loop import train_epoch
 from gluon_tricks.transfer.run import TransferRun
 from gluon_tricks.transfer.schedule import segmentation_schedule
 from gluon_tricks.transfer.script import (
+    check_batch,
     check_devices,
     check_numbers,
     engine_of,
@@ -48,10 +49,11 @@ from gluon_tricks.tricks.no_bias_decay import exempt_from_decay
 
 def main(argv=None):
     args = parse_args(argv)
-    engine = engine_of(args, args.num_gpus)                                 # who computes
+    engine = engine_of(args, "--ngpus", args.num_gpus)                      # who computes
     train_set, val_set = open_data(args)                                    # what it sees
     if args.eval:
         return evaluate(args, val_set, engine)
+    check_batch(args, len(train_set), engine.world_size)
     run = TransferRun(run_paths(args), facts(args, train_set, engine), engine, resume_flag(args), args.overwrite)
     net, said = build_net(args, train_set.num_class, engine, run.resumed)   # what learns, and from where
     train_data = training_loader(train_set, args.base_size, args.crop_size, args.batch_size, engine, args.seed, args.workers)
@@ -87,8 +89,6 @@ def open_data(args):
     if folder is None:
         raise UserError("--dataset folder: name the folder with --data-dir")
     train, val = (open_scenes(dataset, folder, split, args.classes) for split in (args.train_split, "val"))
-    if args.batch_size > len(train):
-        raise UserError(f"--batch-size {args.batch_size}: the training set has {len(train)} images")
     return train, val
 
 
@@ -128,7 +128,8 @@ def evaluate(args, val_set, engine):
     """--eval: print the scores of --resume."""
     net, said = build_net(args, val_set.num_class, engine)
     scores, _ = validate(net, val_set, args.crop_size, engine)
-    print(f"{said}\nvalidation pixAcc: {scores['pix_acc']:.3f}, mIoU: {scores['miou']:.3f} over {len(val_set)} images")
+    if engine.is_writer:
+        print(f"{said}\nvalidation pixAcc: {scores['pix_acc']:.3f}, mIoU: {scores['miou']:.3f} over {len(val_set)} images")
     return 0
 
 
@@ -231,8 +232,8 @@ def check_args(args):
     args.num_workers = args.workers
     if args.ngpus is None:
         args.ngpus = 0 if args.no_cuda else mx.context.num_gpus()
-    check_devices(args, 0 if args.no_cuda else args.ngpus, "--ngpus", args.kvstore or "device")
-    if args.syncbn and max(args.num_gpus, args.num_cpus) > 1:
+    check_devices(args, 0 if args.no_cuda else args.ngpus, args.kvstore or "device")
+    if args.syncbn and devices_per_process(args) > 1:
         raise UserError("--syncbn: statistics over several devices are not done here; use one device, or leave it out")
     if args.eval and not args.resume.endswith(".params"):
         raise UserError("--eval: needs the parameters of an FCN, --resume FILE.params")

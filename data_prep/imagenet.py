@@ -233,8 +233,9 @@ def report(out, manifest, published=None, classes=None):
     published, classes = published or PUBLISHED_COUNTS, classes or PUBLISHED_CLASSES
     for name, split in manifest.splits.items():
         counts = [count for count in split.per_class if count]
-        print(f"{name}.rec: {split.records} records (published {published[name]}), {len(counts)} classes "
-              f"(published {classes}) of {min(counts, default=0)} to {max(counts, default=0)}, "
+        labels = (f"{len(counts)} classes (published {classes}) of {min(counts, default=0)} to {max(counts, default=0)}"
+                  if split.labelled else "no labels")
+        print(f"{name}.rec: {split.records} records (published {published[name]}), {labels}, "
               f"{split.rec_bytes / 1e6:.1f} MB, {split.encoding}, order: {split.order}"
               + (f" with seed {split.shuffle_seed}" if split.shuffle_seed is not None else ""))
         for what, members in (("repaired", split.repaired), ("left out", split.left_out)):

@@ -2,12 +2,12 @@
 
     python data_prep/places365.py --train-tar train_256_places365standard.tar --val-tar val_256.tar \\
         --file-lists filelist_places365-standard.tar --out /data/places365-rec
-    python data_prep/places365.py --val-tar val_256.tar --file-lists filelist_places365-standard.tar --subset --out /data/val
+    python data_prep/places365.py --test-tar test_256.tar --file-lists filelist_places365-standard.tar --out /data/test
 
 Writes train.rec, train.idx, val.rec, val.idx, a table of record hashes for each, and manifest.json, as data_prep/imagenet.py
 does: nothing is extracted, images keep their bytes, every one is decoded, the same command goes on after an interruption.
-Labels are 0 to 364, as in categories_places365.txt. The test set has no published labels (its answers go to the publisher's
-server) and is not prepared.
+Labels are 0 to 364, as in categories_places365.txt. The publisher keeps the labels of the test set: its records have none,
+and test.names.txt has the images' names, for `python -m gluon_tricks evaluate --rec-val test.rec --predictions FILE`.
 """
 
 import argparse
@@ -26,30 +26,36 @@ from data_prep.folders import tar_members
 from data_prep.imagenet_sources import Archive, Images
 from data_prep.packing import open_journal
 from gluon_tricks.compat import visible_cpus
-from gluon_tricks.data.manifest import Manifest, write_manifest
+from gluon_tricks.data.manifest import NO_LABEL, Manifest, write_manifest
 from gluon_tricks.data.paths import default_record_dir
 from gluon_tricks.errors import UserError, run_main
-from gluon_tricks.files import only_writer
+from gluon_tricks.files import atomic_write, only_writer
+from gluon_tricks.predictions import names_path, names_sha256
 
 PUBLISHED_CLASSES = 365
-PUBLISHED_COUNTS = {"train": 1803460, "val": 36500}
+PUBLISHED_COUNTS = {"train": 1803460, "val": 36500, "test": 328500}
 PUBLISHED_MD5 = {"--train-tar": "53ca1c756c3d1e7809517cc47c5561c5", "--val-tar": "e27b17d8d44f4af9a78502beb927f808",
-                 "--file-lists": "35a0585fee1fa656440f3ab298f8479c"}
-LISTS = {"train": "places365_train_standard.txt", "val": "places365_val.txt", "classes": "categories_places365.txt"}
+                 "--test-tar": "f532f6ad7b582262a2ec8009075e186b", "--file-lists": "35a0585fee1fa656440f3ab298f8479c"}
+LISTS = {"train": "places365_train_standard.txt", "val": "places365_val.txt", "test": "places365_test.txt",
+         "classes": "categories_places365.txt"}
 
 
 def main(argv=None):
     args = parse_args(argv)
     out = imagenet.make_folder(Path(args.out).expanduser())
     cv2.setNumThreads(1)                                            # the threads here take one image each
-    lists = read_lists(args.file_lists)
+    tars = {name: tar for name in PUBLISHED_COUNTS if (tar := getattr(args, f"{name}_tar"))}
+    lists = read_lists(args.file_lists, tars)
     classes = class_names(lists["classes"])
-    splits = {name: find_images(name, tar, labels_of(lists[name], LISTS[name], len(classes)))
-              for name, tar in (("train", args.train_tar), ("val", args.val_tar)) if tar}
+    splits = {name: find_images(name, tar, labels_of(lists[name], LISTS[name], None if name == "test" else len(classes)))
+              for name, tar in tars.items()}
     for name, images in splits.items():
         check_images(name, images, len(classes), args.subset)
+    names = [os.fsdecode(name) for name in splits["test"].names] if "test" in splits else []
     with only_writer(out):
         request = imagenet.request_of(args, splits, classes) | {"source": "Places365"}
+        if names:
+            request["names"] = {"test": names_sha256(names)}
         journal = open_journal(out, request, list(splits), args.overwrite)
         if journal is None:
             return imagenet.already_prepared(out, "places365")
@@ -59,25 +65,28 @@ def main(argv=None):
                   for name, images in splits.items()}
         manifest = Manifest("places365", classes, sources, packed, gluon_tricks.__version__,
                             subset="given as a subset, counts not checked" if args.subset else "", options=journal.request)
+        if names:
+            atomic_write(names_path(out / "test.rec"), "\n".join(names) + "\n")
         write_manifest(out, manifest)
         journal.remove()
     imagenet.report(out, manifest, PUBLISHED_COUNTS, PUBLISHED_CLASSES)
     return 0
 
 
-def read_lists(path):
-    """The three lists of the publisher's archive, or of the folder it unpacks to: name -> lines."""
+def read_lists(path, splits):
+    """Lists of these splits and of the classes, of the publisher's archive or the folder it unpacks to: name -> lines."""
     path, found = Path(path).expanduser(), {}
+    lists = {key: LISTS[key] for key in ("classes", *splits)}
     if path.is_dir():
-        for key, name in LISTS.items():
+        for key, name in lists.items():
             if (path / name).is_file():
                 found[key] = (path / name).read_bytes()
     else:
         for name, content in tar_members("--file-lists", path):
-            for key, wanted in LISTS.items():
+            for key, wanted in lists.items():
                 if os.path.basename(name) == wanted:
                     found[key] = content
-    for key, name in LISTS.items():
+    for key, name in lists.items():
         if key not in found:
             raise UserError(f"--file-lists {path}: has no {name}; filelist_places365-standard.tar is meant")
     return {key: content.decode("utf-8", "replace").splitlines() for key, content in found.items()}
@@ -97,9 +106,14 @@ def class_names(lines):
 
 
 def labels_of(lines, where, classes):
-    """Path of an image -> label, as a list has them."""
+    """Path of an image -> label, as a list has them; without classes it is a list of names alone."""
     labels = {}
     for line in filter(None, map(str.strip, lines)):
+        if classes is None:
+            if len(line.split()) != 1 or line in labels:
+                raise UserError(f"--file-lists: {where}: {line!r} is not one name, or is there twice")
+            labels[line] = NO_LABEL
+            continue
         name, _, number = line.rpartition(" ")
         if not number.isdigit() or int(number) >= classes:
             raise UserError(f"--file-lists: {where}: {line!r} has no label from 0 to {classes - 1}")
@@ -143,6 +157,7 @@ def parse_args(argv):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--train-tar", metavar="TAR", help="train_256_places365standard.tar")
     parser.add_argument("--val-tar", metavar="TAR", help="val_256.tar")
+    parser.add_argument("--test-tar", metavar="TAR", help="test_256.tar, whose labels are not published")
     parser.add_argument("--file-lists", required=True, metavar="TAR|DIR", help="filelist_places365-standard.tar")
     parser.add_argument("--out", metavar="DIR", default=default_record_dir("places365"), help="default %(default)s")
     parser.add_argument("--subset", action="store_true", help="accept other counts than the published ones")
@@ -156,8 +171,8 @@ def parse_args(argv):
     parser.add_argument("--seed", type=int, default=0, help="of the shuffled order; default %(default)s")
     args = parser.parse_args(argv)
     args.resize, args.quality = 0, 95
-    if not (args.train_tar or args.val_tar):
-        raise UserError("give --train-tar or --val-tar")
+    if not (args.train_tar or args.val_tar or args.test_tar):
+        raise UserError("give --train-tar, --val-tar or --test-tar")
     if args.num_thread < 1 or args.seed < 0 or not args.journal_seconds >= 0:
         raise UserError("--num-thread, --seed, --journal-seconds: at least 1, 0 and 0")
     return args

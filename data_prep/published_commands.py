@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 
 from gluon_tricks.published_rates import formula_of
+from gluon_tricks.transfer.published import published_transfer
 
 
 def command_text(path):
@@ -41,7 +42,7 @@ def entry_of(path, folder, logs, rates):
     script, log = Path(before[-1]).name, logs.get(name)
     formula = formula_of(rates[name], script, log.args, workers_of(command)) if name in rates else None
     return {"name": name, "file": str(path.relative_to(folder)), "before": before, "flags": flags,
-            "log": name if log else None, "lr_formula": formula}
+            "log": name if log or name in published_transfer() else None, "lr_formula": formula}
 
 
 def split_command(command):

@@ -2,6 +2,8 @@
 
     python data_prep/published_transfer.py logs/detection/faster_rcnn_resnet50_v1b_voc_train.log \\
         logs/detection/faster_rcnn_resnet50_v2a_voc_train.log
+
+The .sh files lie beside the logs; where they say otherwise than a log's header, its entry's `flags` say so.
 """
 
 import argparse
@@ -12,8 +14,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from data_prep.published_commands import command_text, split_command
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import atomic_write
+from gluon_tricks.models.resnet import MODELS
 from gluon_tricks.published import FOLDER
 from gluon_tricks.transfer.log_lines import LOSSES, read_transfer_log
 
@@ -35,11 +39,29 @@ def describe(path):
     if log is None or log.task != "detection" or not log.epochs:
         raise UserError(f"{path}: is no log of a detector with validated epochs")
     return {"name": path.stem.removesuffix("_train"), "log": path.name, "sha1": hashlib.sha1(path.read_bytes()).hexdigest(),
-            "args": log.args,
+            "args": log.args, "flags": oddities(log, path.with_name(path.stem.removesuffix("_train") + ".sh")),
+            "last_batch": max(epoch.last_batch for epoch in log.epochs),
             "epochs": [{"epoch": epoch.epoch, "mAP": round(epoch.scores["mAP"], 6),
-                        **{name: epoch.figures[name] for name in LOSSES if name in epoch.figures}, "cost_s": epoch.cost_s}
+                        **{name: epoch.figures[name] for name in LOSSES if name in epoch.figures}, "cost_s": epoch.cost_s,
+                        **({"set_lr": epoch.set_lr} if epoch.set_lr else {})}
                        for epoch in log.epochs],
             "classes": {name: round(value, 6) for name, value in log.epochs[-1].scores.items() if name != "mAP"}}
+
+
+def oddities(log, sh):
+    """What a reader of the log should know, as sentences by name."""
+    _, flags = split_command(command_text(sh))
+    said = {{"-j": "num_workers"}.get(flag, flag.strip("-").replace("-", "_")): value for flag, value in flags.items()}
+    differing = sorted(name for name, value in said.items() if str(log.args[name]) != value)
+    found = {}
+    if differing:
+        found["sh-differs"] = f"Command and log differ: {', '.join(differing)}."
+    if len(log.epochs) < log.args["epochs"]:
+        found["unfinished"] = f"The log ends after {len(log.epochs)} of {log.args['epochs']} epochs."
+    if log.args["network"] not in MODELS:
+        found["net-gone"] = (f"{log.args['network']} is neither in this kit nor in today's GluonCV: the run can be planned, "
+                             "not started.")
+    return found
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ import numpy as np
 from data_prep.image_check import decode
 from data_prep.packing import in_order, progress
 from gluon_tricks.compat import visible_cpus
-from gluon_tricks.data.manifest import read_manifest, read_rows, record_row
+from gluon_tricks.data.manifest import NO_LABEL, read_manifest, read_rows, record_row
 from gluon_tricks.data.recordio import RecordReader
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import sha256_of
@@ -63,11 +63,12 @@ def verify_split(folder, name, split, classes):
         expected_rows = [None] * len(reader)
     counts, pixels = np.zeros(len(classes), np.int64), hashlib.sha256()
     with progress(len(reader), f"{name}.rec", "images") as bar:
-        for odd, label, image in in_order(lambda position: check_record(reader, position, expected_rows[position], classes),
+        labels = (0, len(classes)) if split.labelled else (NO_LABEL, NO_LABEL + 1)
+        for odd, label, image in in_order(lambda position: check_record(reader, position, expected_rows[position], labels),
                                           range(len(reader)), visible_cpus()):
             differences += odd
             if label is not None:
-                counts[label] += 1
+                counts[label] += split.labelled
                 if image is not None and split.pixels_sha256:
                     pixels.update(bytes([label]) + np.ascontiguousarray(image[..., ::-1]).tobytes())
             bar.update()
@@ -78,8 +79,8 @@ def verify_split(folder, name, split, classes):
     return differences
 
 
-def check_record(reader, position, expected_row, classes):
-    """Sentences on one record, its label or None, and its pixels (BGR) or None."""
+def check_record(reader, position, expected_row, labels):
+    """Sentences on one record, its label or None, its pixels (BGR) or None; labels are from labels[0] to below labels[1]."""
     try:
         payload = reader.read(position)
         label, encoded, _, _ = reader.read_image(position)
@@ -88,8 +89,9 @@ def check_record(reader, position, expected_row, classes):
     odd, image = [], decode(encoded)
     if image is None:
         odd.append("the image does not decode")
-    if np.ndim(label) or not 0 <= label < len(classes) or label % 1:
-        odd.append(f"label {label} is none of {len(classes)} classes")
+    if np.ndim(label) or not labels[0] <= label < labels[1] or label % 1:
+        odd.append(f"label {label} is "
+                   + (f"none of {labels[1]} classes" if labels[1] else "not that of a set without labels"))
         label = None
     else:
         label = int(label)

@@ -23,7 +23,7 @@ import cv2
 import gluon_tricks
 from data_prep.folders import check_digest, download, tar_members, tree_hash, unpack
 from data_prep.packing import progress
-from gluon_tricks.data.voc import CLASSES, parse_annotation, read_list
+from gluon_tricks.data.voc import CLASSES, IMAGES, parse_annotation, read_list
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import atomic_write, make_folder, only_writer
 
@@ -34,9 +34,9 @@ PUBLISHED_SHA1 = {
 }
 URLS = {name: f"http://host.robots.ox.ac.uk/pascal/VOC/voc{year}/{name}" for name, year in
         zip(PUBLISHED_SHA1, (2007, 2007, 2012))}
-# Images, and objects that are not difficult (2007: together the 24,640 of the challenge's page), of the detection lists
-PUBLISHED_COUNTS = {("VOC2007", "trainval"): (5011, 12608), ("VOC2007", "test"): (4952, 12032),
-                    ("VOC2012", "trainval"): (11540, None)}
+PUBLISHED_OBJECTS = {(2007, "trainval"): 12608, (2007, "test"): 12032}     # not difficult; 24,640 on the challenge's page
+PUBLISHED_COUNTS = {(f"VOC{year}", split): (images, PUBLISHED_OBJECTS.get((year, split)))
+                    for (year, split), images in IMAGES.items()}
 LAYOUT = re.compile(r"(?:.*/)?(VOC\d{4}/(?:Annotations/[^/]+\.xml|JPEGImages/[^/]+\.jpe?g|SegmentationClass/[^/]+\.png"
                     r"|ImageSets/(?:Main|Segmentation)/[^/]+\.txt))", re.IGNORECASE)
 

@@ -5,11 +5,15 @@
     python -m gluon_tricks evaluate --model resnet50_v1d --rec-dir ~/.mxnet/datasets/imagenet/rec \\
         --params-file params/imagenet-resnet50_v1d-119.params --json result.json
     python -m gluon_tricks evaluate --model resnet50_v1d --data-dir ~/.mxnet/datasets/imagenet --batch-size 64 -j 8
+    python -m gluon_tricks evaluate --model resnet50_v1d --rec-val ~/.mxnet/datasets/places365/rec/test.rec \\
+        --params-file params/places365-resnet50_v1d-119.params --predictions submission.txt
 
 The first is on what `make demo` trained. The third takes GluonCV's published weights, as its verify_pretrained.py does
-without --params-file. An answer counts as top-k if fewer than k classes come before the label's: those with a higher
-output, and those with an equal one and a lower index. MXNet adds in another order for another batch size, and the last
-bits of outputs differ; how many answers lie so near a tie that this could decide them is printed beside the count.
+without --params-file. The fourth has no labels to count by: it writes the five best classes of each image.
+
+An answer counts as top-k if fewer than k classes come before the label's: those with a higher output, and those with an
+equal one and a lower index. MXNet adds in another order for another batch size, and the last bits of outputs differ; how
+many answers lie so near a tie that this could decide them is printed beside the count.
 """
 
 import argparse
@@ -38,6 +42,7 @@ from gluon_tricks.data.manifest import classes_sha256, open_split, read_manifest
 from gluon_tricks.engines import create_engine
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import atomic_write, make_folder, sha256_of
+from gluon_tricks.predictions import best_classes, lines_of, names_of_records
 from gluon_tricks.run_record import environment, operator_threads
 from gluon_tricks.saved_net import add_model_flags, check_model_flags, import_symbol, open_net, run_once
 from gluon_tricks.script import at_least, rgb_triple, start_precision
@@ -53,6 +58,8 @@ class Validation(NamedTuple):
     classes: list = None     # names in label order, where they are known
     root_hash: str = ""      # of the manifest; "" where nothing vouches for the data
     bad: dict = {}           # position -> what is wrong with that image; fills up as they are read
+    names: list = None       # of the images, in the loader's order; where --predictions asks for them
+    labelled: bool = True
 
 
 def main(argv=None):
@@ -61,7 +68,9 @@ def main(argv=None):
     data = open_data(args)
     start_precision(args.dtype)
     net, classes = saved_net(args, engine, data)
-    tally, speed = evaluate(net, data, engine, args.dtype, classes)
+    tally, speed, best = evaluate(net, data, engine, args.dtype, classes)
+    if args.predictions:
+        atomic_write(args.predictions, "\n".join(lines_of(data.names, best)) + "\n")
     for line in report(args, net, data, tally, speed):
         print(line)
     if args.json:
@@ -84,8 +93,9 @@ def open_data(args):
     images = FolderImages(folder / "val" if (folder / "val").is_dir() else folder, on_bad_record=bad)
     transform = ImagenetTestTransform(args.input_size, args.crop_ratio, args.rgb_mean or FOLDER_MEAN,
                                       args.rgb_std or FOLDER_STD)
+    names = [f"{path.parent.name}/{path.name}" for path, _ in images.files] if args.predictions else None
     return Validation(PhotographLoader(images, transform, batch, None, "keep", args.num_workers), folder, "exact",
-                      images.classes, "", images.bad)
+                      images.classes, "", images.bad, names)
 
 
 def open_records(args, batch, bad):
@@ -93,20 +103,24 @@ def open_records(args, batch, bad):
     rec, idx = args.rec_val, args.rec_val.with_suffix(".idx")
     if not rec.is_file():
         raise UserError(f"--rec-val {rec}: does not exist; make it with data_prep/imagenet.py")
-    classes, labels, root_hash = None, None, ""
+    classes, labels, root_hash, labelled, manifest = None, None, "", True, None
     if (rec.parent / "manifest.json").is_file():
         manifest = read_manifest(rec.parent)
         _, labels = open_split(rec.parent, rec.stem, manifest)
         classes, root_hash = manifest.classes, manifest.root_hash
+        labelled = manifest.splits[rec.stem].labelled
+    if not labelled and not args.predictions:
+        raise UserError(f"--rec-val {rec}: its images have no labels, so there is no accuracy; give --predictions FILE")
     mean, std = args.rgb_mean or RGB_MEAN, args.rgb_std or RGB_STD
     if args.data_backend == "mxnet":
         loader = ImageNetRecordIter(rec, idx, batch, False, args.input_size, args.crop_ratio, mean, std,
                                     args.num_workers, args.val_protocol)
         return Validation(loader, rec, args.val_protocol, classes, root_hash)
     images = RecordImages(rec, bad, labels)
+    names = names_of_records(rec, images.reader.keys.tolist(), manifest) if args.predictions else None
     transform = ImagenetTestTransform(args.input_size, args.crop_ratio, mean, std)
     return Validation(PhotographLoader(images, transform, batch, None, "keep", args.num_workers), rec, "exact", classes,
-                      root_hash, images.bad)
+                      root_hash, images.bad, names, labelled)
 
 
 # --- Net ------------------------------------------------------------------------------------------------------------
@@ -152,17 +166,24 @@ class Speed(NamedTuple):
 
 
 def evaluate(net, data, engine, dtype, classes):
-    """Show the net every image of `data`; `(Tally, Speed)`."""
-    tally, pending, start, first = Tally(ROUNDING[dtype]), [], None, 0
+    """Show the net every image of `data`; `(Tally, Speed, best)`.
+
+    `best` are the five best classes of each image where `data.names` wants them, an int array of shape (5,) for each.
+    """
+    tally, pending, best, start, first, seen = Tally(ROUNDING[dtype]), [], [], None, 0, 0
 
     def read():
-        nonlocal start, first
+        nonlocal start, first, seen
         for output, label in pending.pop(0):
-            before = tally.images
-            tally.add(output.astype("float32").asnumpy(), label.asnumpy().astype(np.int64))
-            bar.update(tally.images - before)
+            output, label = output.astype("float32").asnumpy(), label.asnumpy().astype(np.int64)
+            tally.add(output, label)
+            if data.names is not None:
+                best.extend(best_classes(output))
+            images = int((label >= 0).sum()) if data.labelled else len(label)
+            seen += images
+            bar.update(images)
         if start is None:                  # what the first batch brings about once, memory and kernels, is not timed
-            start, first = time.perf_counter(), tally.images
+            start, first = time.perf_counter(), seen
 
     with tqdm(total=data.loader.records, unit="image", disable=None, dynamic_ncols=True) as bar:
         for batch in data.loader.epoch(0):
@@ -172,13 +193,13 @@ def evaluate(net, data, engine, dtype, classes):
         while pending:
             read()
         seconds = time.perf_counter() - start
-    missing = data.loader.records - tally.images - len(data.bad)
+    missing = data.loader.records - seen - len(data.bad)
     if data.protocol == "exact" and missing:
         raise UserError(f"{data.path}: {missing} of {data.loader.records} records have a label below 0")
-    if not tally.images:
+    if not seen:
         raise UserError(f"{data.path}: no image decodes")
-    timed = tally.images - first
-    return tally, Speed(timed / seconds if timed else math.nan, timed, seconds)
+    timed = seen - first
+    return tally, Speed(timed / seconds if timed else math.nan, timed, seconds), best
 
 
 # --- What is said ---------------------------------------------------------------------------------------------------
@@ -194,10 +215,13 @@ def report(args, net, data, tally, speed):
     yield f"{data.loader.records} images of {data.path}, {vouched}; {times}"
     if data.bad:
         yield f"{len(data.bad)} images do not decode and are left out"
-    for k, correct, close in zip(TOP, tally.correct, tally.close):
-        yield (f"top-{k}: correct {correct} of {tally.images}, {100 * correct / tally.images:.2f} %"
-               f" ({close} within rounding of a tie)")
-    yield "validation: " + " ".join(f"err-top{k}={error:f}" for k, error in zip(TOP, tally.errors()))
+    if data.labelled:
+        for k, correct, close in zip(TOP, tally.correct, tally.close):
+            yield (f"top-{k}: correct {correct} of {tally.images}, {100 * correct / tally.images:.2f} %"
+                   f" ({close} within rounding of a tie)")
+        yield "validation: " + " ".join(f"err-top{k}={error:f}" for k, error in zip(TOP, tally.errors()))
+    if args.predictions:
+        yield f"predictions: the best classes of {len(data.names)} images, in {args.predictions}"
     if speed.images:
         yield (f"speed: {speed.images_per_s:.1f} images/s over {speed.images} images, decoding included, without the first "
                f"batch; {operator_threads()} operator threads, {args.num_workers} loader threads")
@@ -215,7 +239,10 @@ def result(args, argv, net, data, tally, speed):
                      "left_out": [data.bad[position] for position in sorted(data.bad)]},
             "images": tally.images,
             **{f"top{k}": {"correct": int(correct), "within_rounding": int(close), "err": error}
-               for k, correct, close, error in zip(TOP, tally.correct, tally.close, tally.errors())},
+               for k, correct, close, error in zip(TOP, tally.correct, tally.close,
+                                                   tally.errors() if data.labelled else ())},
+            "predictions": {"path": str(args.predictions), "images": len(data.names),
+                            "sha256": sha256_of(args.predictions)} if args.predictions else None,
             "speed": {"images_per_s": speed.images_per_s if speed.images else None, "images": speed.images,
                       "time_s": speed.seconds, "warmup_batches": 1},
             "args": {name: str(value) if isinstance(value, Path) else value for name, value in vars(args).items()},
@@ -256,6 +283,8 @@ def parse_args(argv):
     machine.add_argument("--num-gpus", type=int, default=0, help="GPUs to use; 0 means CPU (default 0)")
     machine.add_argument("-j", "--num-data-workers", dest="num_workers", type=int, default=4,
                          help="threads that decode (default 4)")
+    machine.add_argument("--predictions", metavar="FILE", help="also write a line for each image there: its name (or, if "
+                         "records have none, its key) and the five best classes, best first")
     machine.add_argument("--json", metavar="FILE", help="also write counts, hashes, versions and the command there")
     args = parser.parse_args(argv)
     check_args(args)
@@ -286,9 +315,10 @@ def check_args(args):
     if args.crop_ratio <= 0:               # as GluonCV's script falls back
         args.crop_ratio = 0.875
     check_data_flags(args)
-    if args.json:
-        make_folder("--json", Path(args.json).expanduser().parent)
-        args.json = Path(args.json).expanduser()
+    for flag in ("json", "predictions"):
+        if getattr(args, flag):
+            setattr(args, flag, Path(getattr(args, flag)).expanduser())
+            make_folder(f"--{flag}", getattr(args, flag).parent)
 
 
 def check_data_flags(args):
@@ -310,6 +340,9 @@ def check_data_flags(args):
     if args.on_bad_record == "skip" and (args.data_backend == "mxnet" or args.dataset != "imagenet"):
         raise UserError("--on-bad-record skip: needs --data-backend ours" if args.rec_val else
                         f"--on-bad-record skip: the images of {args.dataset} are checked as a whole")
+    if args.predictions and (args.dataset != "imagenet" or args.data_backend == "mxnet" or args.on_bad_record == "skip"):
+        raise UserError("--predictions: needs an answer for every image of record files or class folders; leave --dataset, "
+                        "--data-backend mxnet, --val-protocol gluoncv and --on-bad-record skip out")
     if args.dataset != "imagenet" and args.input_size != 32:
         raise UserError(f"--input-size {args.input_size}: images of {args.dataset} have 32 x 32 pixels; leave it out")
 

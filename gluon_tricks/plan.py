@@ -50,6 +50,14 @@ def net_rows(net, name, classes, size, channels=3):
     yield "parameters", f"{trainable:,} trained in {len(_trained(net))} arrays; {with_statistics:,} with statistics"
 
 
+def learning_rows(net):
+    """How much of a net learns, and how much of it stays as it starts; shapes must be known."""
+    trained = _trained(net)
+    values = sum(math.prod(param.shape) for param in trained)
+    total = sum(math.prod(param.shape) for param in net.collect_params().values())
+    yield "parameters", f"{values:,} trained in {len(trained)} arrays; {total:,} with what stays as it is"
+
+
 def precision_rows(net, dtype, loss_scale="none"):
     """What is computed in which type; a net in float16 is cast, as training casts it."""
     if dtype != "float16":
@@ -131,9 +139,15 @@ def rate_rows(schedule, what, peak_lr, batch, updates_per_epoch, num_epochs, war
     """
     yield "rate", (f"{what}, peak {peak_lr:g}; the linear rule {REFERENCE_LR:g} x {batch}/{REFERENCE_BATCH_SIZE} gives "
                    f"{linear_scaled_lr(batch):g}")
+    warmup = (warmup_epochs * updates_per_epoch, f"after {warmup_epochs} epochs of warm-up")
+    yield from corner_rows(schedule, updates_per_epoch, num_epochs, step_epochs, warmup)
+
+
+def corner_rows(schedule, updates_per_epoch, num_epochs, step_epochs=(), warmup=(0, "")):
+    """The rate at the first and the last update, at each step, and after a warm-up of `warmup[0]` updates."""
     corners = {0: "first"}
-    if warmup_epochs:
-        corners[warmup_epochs * updates_per_epoch] = f"after {warmup_epochs} epochs of warm-up"
+    if warmup[0]:
+        corners[warmup[0]] = warmup[1]
     for epoch in sorted(step_epochs):
         if 0 < epoch < num_epochs:
             corners[epoch * updates_per_epoch] = f"step at epoch {epoch}"

@@ -1,12 +1,13 @@
 """The commands that GluonCV published beside its logs, and what each is called today.
 
 `logs/published/commands.json` holds 80 of them as flags: 78 of classification, with five that have no log, and two of
-detection. Where this kit has the script, today's command has GluonCV's own flags, and besides
+detection. Today's command has GluonCV's own flags, and besides
 
     --lr-formula logs     where the log was made before 2019-03-12, so that every rate is the printed one
     --crop-ratio          where the script of that time resized validation images to 256 whatever their crop
     --mixup               train_mixup_cifar10.py is train_cifar.py with this flag
     --flags horovod       train_horovod.py is train_imagenet.py with this flag, in as many processes as were started
+    --batch-size          train_faster_rcnn.py took an image for each GPU then, as the logs' headers say; now it takes one
 
 Paths of records, which are those of the authors' machines, are left out: the defaults are GluonCV's.
 """
@@ -21,12 +22,14 @@ from typing import Optional
 
 from gluon_tricks.errors import UserError
 from gluon_tricks.published import FOLDER, catalogue
+from gluon_tricks.transfer.published import published_transfer
 
 SCRIPTS = {  # GluonCV's script -> ours, and the flags that make it that one
     "train_imagenet.py": ("train_imagenet.py", []),
     "train_cifar10.py": ("train_cifar.py", []),
     "train_mixup_cifar10.py": ("train_cifar.py", ["--mixup"]),
     "train_horovod.py": ("train_imagenet.py", ["--flags", "horovod"]),
+    "train_faster_rcnn.py": ("train_faster_rcnn.py", []),
 }
 RECORD_PATHS = ("--rec-train", "--rec-train-idx", "--rec-val", "--rec-val-idx")
 
@@ -39,7 +42,7 @@ class PublishedCommand:
     file: str
     before: list
     flags: dict
-    log: Optional[str]             # the catalogue's entry made with it
+    log: Optional[str]             # the entry made with it, of the catalogue or of transfer.json
     lr_formula: Optional[str]      # under which every rate of that log comes out as printed
 
     @property
@@ -58,19 +61,25 @@ class PublishedCommand:
 
     @property
     def notes(self):
-        """What is odd about the log, in the catalogue's sentences."""
-        return list(catalogue()[self.log].flags.values()) if self.log else []
+        """What is odd about the log, in its entry's sentences."""
+        return list(self._oddities.values())
+
+    @property
+    def _oddities(self):
+        if self.log in published_transfer():
+            return published_transfer()[self.log]["flags"]
+        return catalogue()[self.log].flags if self.log else {}
 
     @property
     def today(self):
-        """The equal command of this kit, as words that begin with the script; None if it has no such script."""
-        if self.script not in SCRIPTS:
-            return None
+        """The equal command of this kit, as words that begin with the script."""
         script, extra = SCRIPTS[self.script]
         flags = {flag: value for flag, value in self.flags.items() if flag not in RECORD_PATHS}
         if self.lr_formula and self.lr_formula != "head" and self.workers == 1:
             flags["--lr-formula"] = self.lr_formula
-        if self.log and "validation-resize-256" in catalogue()[self.log].flags:
+        if "--gpus" in flags:
+            flags.setdefault("--batch-size", str(len(flags["--gpus"].split(","))))
+        if "validation-resize-256" in self._oddities:
             flags["--crop-ratio"] = f"{int(flags['--input-size']) / 256:g}"
         return [script, *extra, *_words(flags)]
 

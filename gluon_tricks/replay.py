@@ -48,19 +48,17 @@ def list_commands():
     """A line per command."""
     commands = published_commands().values()
     for command in commands:
-        ours = SCRIPTS[command.script][0] if command.today else "not replayed"
-        print(f"{command.name:<30} {command.script:<23} {ours:<17} {command.log and 'log' or 'no log'}")
+        ours, log = SCRIPTS[command.script][0], "log" if command.log else "no log"
+        print(f"{command.name:<30} {command.script:<23} {ours:<21} {log}")
     print(total(commands))
     return 0
 
 
 def total(commands):
-    """How many commands this kit's scripts take, and which it does not."""
-    without = Counter(command.script for command in commands if not command.today)
-    missing = sum(without.values())
-    which = ", ".join(f"{script} {count}" for script, count in sorted(without.items()))
-    return (f"{len(commands)} published commands: {len(commands) - missing} for this kit's scripts, "
-            f"{missing} not replayed ({which}: give the flags to this kit's script yourself)")
+    """How many commands each of this kit's scripts takes."""
+    counts = Counter(SCRIPTS[command.script][0] for command in commands)
+    return (f"{len(commands)} published commands: "
+            + ", ".join(f"{count} for {script}" for script, count in sorted(counts.items())))
 
 
 def describe(command, added, with_plan):
@@ -69,9 +67,6 @@ def describe(command, added, with_plan):
     print(wrapped(command.words))
     for note in command.notes:
         print(f"# note: {note}")
-    if not command.today:
-        print(f"# today: {command.script} is not replayed; give the flags to this kit's script yourself")
-        return
     words = [*command.today, *added]
     print(f"# today:\n{wrapped(['python', *launcher(command), *words])}")
     if "--hostfile" in command.before:
@@ -102,8 +97,6 @@ def as_one_of(workers):
 
 def run(command, added):
     """Print today's command and start it; its exit code."""
-    if not command.today:
-        raise UserError(f"{command.name}: {command.script} is not replayed; give the flags to this kit's script yourself")
     script, *flags = command.today
     words = [sys.executable, *launcher(command), str(ROOT / script), *flags, *added]
     print(shlex.join(words), flush=True)

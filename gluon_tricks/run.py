@@ -39,6 +39,7 @@ class RunPaths:
     averaged: str = ""       # template over {epoch}, where parameters are averaged
     states: bool = False     # whether GluonCV's .states go with the .params
     tensorboard: Path = None
+    save_flag: str = "--save-dir"      # the flag that says where, for messages
 
     @property
     def run_json(self):
@@ -75,8 +76,9 @@ class Run:
                 self.notes = checkpoint.check_facts(path, saved, facts)
                 self._resume_path = path
         elif not overwrite:
-            log_flag = "--logging-file" if "logging_file" in facts["args"] else "--logging-dir"
-            for flag, held in (("--save-dir", paths.resume), (log_flag, paths.run_json)):
+            log_flag = next((flag for name, flag in (("logging_file", "--logging-file"), ("logging_dir", "--logging-dir"))
+                             if name in facts["args"]), paths.save_flag)
+            for flag, held in ((paths.save_flag, paths.resume), (log_flag, paths.run_json)):
                 if held.exists():
                     raise UserError(f"{flag}: {held.parent} holds a run of this model already ({held.name}); give --resume "
                                     f"auto to go on, --overwrite to start again, or another {flag}")
@@ -112,7 +114,7 @@ class Run:
         self.batches_in, self.dialect, self.average = batches_in, dialect, average
         begins = self.engine.gather([self.progress.num_update])        # also waits until all have looked at the files
         if len(set(begins[:, 0])) > 1:
-            raise UserError(f"--save-dir {self.paths.save_dir}: processes begin at updates "
+            raise UserError(f"{self.paths.save_flag} {self.paths.save_dir}: processes begin at updates "
                             f"{begins[:, 0].astype(int).tolist()}; all of them must see the same folder")
         if self._resume_path:
             checkpoint.load_resume(self._resume_path, net, trainer, average)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import os
 import platform
 import resource
@@ -87,7 +88,7 @@ class Metrics:
 
     def write(self, kind, num_update, **numbers):
         """Add a record; numbers carry their unit in their name."""
-        self._stream.write(json.dumps({"kind": kind, "num_update": num_update, **numbers}) + "\n")
+        self._stream.write(json.dumps(_json({"kind": kind, "num_update": num_update, **numbers}), allow_nan=False) + "\n")
         self._stream.flush()
         if self._board:
             for name, value in numbers.items():
@@ -97,6 +98,13 @@ class Metrics:
         self._stream.close()
         if self._board:
             self._board.close()
+
+
+def _json(value):
+    """The value without numbers that JSON has not, such as the accuracy of no image: null."""
+    if isinstance(value, dict):
+        return {name: _json(one) for name, one in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _still_true(path, progress):

@@ -18,12 +18,13 @@ from mxnet import autograd, gluon, nd
 from gluon_tricks import evaluate as command
 from gluon_tricks.data.cifar import open_cifar_test
 from gluon_tricks.data.classes import imagenet_synsets
-from gluon_tricks.data.imagenet_augment import ImagenetTestTransform
+from gluon_tricks.data.imagenet_augment import RGB_MEAN, RGB_STD, ImagenetTestTransform
 from gluon_tricks.data.manifest import Manifest, describe_split, record_row, write_manifest
 from gluon_tricks.data.recordio import RecordReader, write_image_records
 from gluon_tricks.errors import UserError
 from gluon_tricks.log_lines import ImagenetValidation
 from gluon_tricks.models import get_model
+from gluon_tricks.predictions import best_classes
 from gluon_tricks.tally import Tally, margins_of, ranks_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -195,7 +196,7 @@ def test_help_has_examples(capsys):
     with pytest.raises(SystemExit) as ended:
         command.main(["--help"])
     assert ended.value.code == 0
-    assert capsys.readouterr().out.count("python -m gluon_tricks evaluate --") == 3
+    assert capsys.readouterr().out.count("python -m gluon_tricks evaluate --") == 4
 
 
 # --- Photographs: records and folders ---------------------------------------------------------------------------------
@@ -320,6 +321,71 @@ def test_labels_that_are_no_class_are_refused(params, tmp_path, label):
     if label == -1:
         with pytest.raises(UserError, match="2 of 2 records have a label below 0"):
             command.main(flags(params, "--rec-dir", folder, "--data-backend", "mxnet", "--batch-size", "2"))
+
+
+# --- Predictions ------------------------------------------------------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def unlabelled(tmp_path_factory):
+    """test.rec of ten images without labels, and their names."""
+    folder = tmp_path_factory.mktemp("unlabelled")
+    list(write_image_records(folder / "test.rec", folder / "test.idx",
+                             [(key, -1, 0, image) for key, (_, image) in enumerate(jpegs(10))]))
+    reader = RecordReader(folder / "test.rec")
+    split = describe_split(folder, "test", CLASSES, [record_row(key, -1, reader.read(key)) for key in range(10)])
+    names = [f"test_{key:02d}.jpg" for key in range(10)]
+    digest = hashlib.sha256("\n".join(names).encode()).hexdigest()
+    write_manifest(folder, Manifest("imagenet", CLASSES, {}, {"test": split}, "test", options={"names": {"test": digest}}))
+    (folder / "test.names.txt").write_text("\n".join(names) + "\n")
+    return folder
+
+
+def test_images_without_labels_are_answered_one_a_line(unlabelled, records, params, tmp_path, capsys):
+    file = tmp_path / "new" / "submission.txt"
+    result = evaluate(tmp_path, *flags(params, "--rec-val", unlabelled / "test.rec", "--predictions", file))
+    said = capsys.readouterr().out
+    assert "top-1" not in said and f"predictions: the best classes of 10 images, in {file}" in said
+    assert "top1" not in result and result["images"] == 0 and result["predictions"]["images"] == 10
+    net = get_model("resnet18_v1b", classes=4)
+    net.load_parameters(str(params))
+    images = ImagenetTestTransform(32, 0.875, RGB_MEAN, RGB_STD)(
+        [cv2.imdecode(np.frombuffer(image, np.uint8), 1)[..., ::-1] for _, image in jpegs(10)], None, 0)
+    rows = [sorted(range(4), key=lambda k, row=row: -row[k]) for row in net(nd.array(images)).asnumpy()]
+    assert file.read_text().splitlines() == [f"test_{key:02d}.jpg {' '.join(map(str, row))}" for key, row in enumerate(rows)]
+
+    labelled = evaluate(tmp_path, *flags(params, "--rec-dir", records, "--predictions", file))       # the same images
+    lines = [line.split() for line in file.read_text().splitlines()]
+    assert [line[0] for line in lines] == [str(key) for key in range(10)]                            # no names there
+    assert labelled["top1"]["correct"] == sum(int(line[1]) == int(line[0]) % 4 for line in lines)
+
+
+def test_of_equal_outputs_the_lower_class_is_predicted_first():
+    assert best_classes(np.array([[1, 2, 2, 0, 2, 0, 1]], np.float32)).tolist() == [[1, 2, 4, 0, 6]]
+    with pytest.raises(UserError, match="not finite"):
+        best_classes(np.array([[1, math.nan]], np.float32))
+
+
+def test_names_are_those_that_were_prepared(unlabelled, params, tmp_path):
+    words = flags(params, "--rec-val", tmp_path / "test.rec", "--predictions", tmp_path / "x.txt")
+    for path in unlabelled.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    names = (unlabelled / "test.names.txt").read_text()
+    for other in (names.replace("03", "93"), names.rsplit("\n", 2)[0] + "\n"):
+        (tmp_path / "test.names.txt").write_text(other)
+        with pytest.raises(UserError, match="test.names.txt: is not the file that was prepared with test.rec"):
+            command.main(words)
+    assert not (tmp_path / "x.txt").exists()
+
+
+def test_without_labels_there_is_no_accuracy(unlabelled, params):
+    with pytest.raises(UserError, match="test.rec: its images have no labels, so there is no accuracy; give --predictions"):
+        command.main(flags(params, "--rec-val", unlabelled / "test.rec"))
+    (unlabelled / "manifest.json").rename(unlabelled / "hidden.json")
+    try:
+        with pytest.raises(UserError, match="label -1.* is no class index"):                     # nothing says that it may
+            command.main(flags(params, "--rec-val", unlabelled / "test.rec", "--predictions", unlabelled / "x.txt"))
+    finally:
+        (unlabelled / "hidden.json").rename(unlabelled / "manifest.json")
 
 
 def test_labels_beyond_the_nets_outputs_are_refused(params, tmp_path):

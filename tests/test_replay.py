@@ -12,16 +12,20 @@ import pytest
 from models.facts import SIZES
 
 import train_cifar
+import train_faster_rcnn
 import train_imagenet
 from gluon_tricks import replay
 from gluon_tricks.errors import UserError
 from gluon_tricks.published import catalogue
 from gluon_tricks.published_commands import PublishedCommand, published_command, published_commands, wrapped
 from gluon_tricks.published_rates import logged_rates, mismatches
+from gluon_tricks.transfer.log_lines import DetectionDialect
+from gluon_tricks.transfer.published import published_transfer
 
 ROOT = Path(__file__).resolve().parents[1]
-OURS = {name: command for name, command in published_commands().items() if command.today}
-SCRIPTS = {"train_imagenet.py": train_imagenet, "train_cifar.py": train_cifar}
+OURS = published_commands()
+DETECTION = {name: command for name, command in OURS.items() if command.script == "train_faster_rcnn.py"}
+SCRIPTS = {"train_imagenet.py": train_imagenet, "train_cifar.py": train_cifar, "train_faster_rcnn.py": train_faster_rcnn}
 
 
 def todays_args(command, *added):
@@ -39,9 +43,8 @@ def test_there_are_78_commands_of_classification_and_two_of_detection():
     assert Counter(command.file.split("/")[0] for command in published_commands().values()) == {
         "classification": 78, "detection": 2}
     without_log = {name for name, command in published_commands().items() if not command.log}
-    assert {command.log for command in published_commands().values()} == {*catalogue(), None}
-    assert without_log == {"resnest26", "resnest50", "resnest101", "resnest200", "resnest269",
-                           "faster_rcnn_resnet50_v1b_voc", "faster_rcnn_resnet50_v2a_voc"}
+    assert {command.log for command in published_commands().values()} == {*catalogue(), *published_transfer(), None}
+    assert without_log == {"resnest26", "resnest50", "resnest101", "resnest200", "resnest269"}
 
 
 @pytest.mark.parametrize("name", catalogue())
@@ -64,11 +67,44 @@ def test_a_wrapped_command_is_the_same_command():
 
 # --- today --------------------------------------------------------------------------------------------------------
 
-def test_all_78_commands_of_classification_are_understood_by_this_kits_parsers():
-    assert len(OURS) == 78 and all(todays_args(command) for command in OURS.values())
+def test_all_80_commands_are_understood_by_this_kits_parsers():
+    assert len(OURS) == 80 and all(todays_args(command) for command in OURS.values())
 
 
-@pytest.mark.parametrize("name", sorted(name for name, command in OURS.items() if command.log))
+@pytest.mark.parametrize("name, differing", [("faster_rcnn_resnet50_v1b_voc", set()),
+                                             ("faster_rcnn_resnet50_v2a_voc", {"num_workers", "save_interval"})])
+def test_todays_command_of_detection_has_the_arguments_of_the_log(name, differing):
+    """`save_interval` has another default since; neither changes what is computed."""
+    args, logged = vars(todays_args(OURS[name])), published_transfer()[name]["args"]
+    of_the_shape = {"short": args["shape"].image_short, "max_size": args["shape"].image_max_size}
+    args = {**args, **of_the_shape, "save_prefix": name, "lr_decay_epoch": ",".join(map("{:g}".format,
+                                                                                       args["lr_decay_epochs"]))}
+    assert set(logged) <= set(args)
+    assert {key for key in logged if args[key] != logged[key]} == differing
+    assert args["num_gpus"] == 4 and args["batch_size"] == 4               # parsed where there may be no GPU
+
+
+@pytest.mark.parametrize("name", DETECTION)
+def test_todays_commands_of_detection_step_where_the_logs_do(name):
+    run, args = published_transfer()[name], todays_args(DETECTION[name])
+    images, _ = train_faster_rcnn.planned_data(args)
+    assert images == 5011 + 11540                                          # VOC 2007 and 2012 trainval
+    updates = images // 4
+    assert updates // 100 * 100 - 1 == run["last_batch"]                   # a line for every hundredth update
+    schedule, rate, steps = train_faster_rcnn.learning_rate(args, updates), run["args"]["lr"], []
+    for row in run["epochs"]:
+        if "set_lr" in row:
+            rate = row["set_lr"]
+            steps.append(DetectionDialect.rate_line(row["epoch"], schedule(row["epoch"] * updates)))
+        first, last = row["epoch"] * updates, (row["epoch"] + 1) * updates - 1
+        assert [f"{schedule(n):g}" for n in (first, (first + last) // 2, last)] == [f"{rate:g}"] * 3
+    logged = {"faster_rcnn_resnet50_v1b_voc": ["[Epoch 14] Set learning rate to 0.0001"],          # the logs' own lines
+              "faster_rcnn_resnet50_v2a_voc": ["[Epoch 14] Set learning rate to 0.0001",
+                                               "[Epoch 20] Set learning rate to 1e-05"]}
+    assert steps == logged[name]
+
+
+@pytest.mark.parametrize("name", sorted(name for name, command in OURS.items() if command.log in catalogue()))
 def test_todays_command_has_the_arguments_of_the_log(name):
     """The header of the log, where it is the published command's."""
     command, run = OURS[name], catalogue()[name]
@@ -115,13 +151,25 @@ def test_all_commands_are_shown_and_planned(capsys):
     parts = {part.split(":", 1)[0]: part for part in parts}
     assert set(parts) == set(published_commands())
     for name, command in published_commands().items():
-        assert ("\nmodel  " in parts[name]) == ("\ntargets  " in parts[name]) == bool(command.today)
-        assert command.today or f"# today: {command.script} is not replayed;" in parts[name]
+        assert "\nmodel  " in parts[name] and "\ntargets  " in parts[name]
         model = command.flags.get("--model")
-        if command.today and model in SIZES:
+        if model in SIZES:
             trained = re.search(r"^parameters +([\d,]+) trained", parts[name], flags=re.M)[1]
             assert int(trained.replace(",", "")) == SIZES[model].trainable
-    assert "80 published commands: 78 for this kit's scripts, 2 not replayed (train_faster_rcnn.py 2:" in out
+    assert "80 published commands: 20 for train_cifar.py, 2 for train_faster_rcnn.py, 58 for train_imagenet.py" in out
+    plan = parts["faster_rcnn_resnet50_v1b_voc"]
+    assert "\nbatch         4 = 1 per device x 4 devices x 1 process" in plan
+    assert "4,137 per epoch of 16,551 images" in plan and "0.0001       after 57,918 updates: step at epoch 14" in plan
+    assert "cannot be built: --network resnet50_v2a: is no ResNet" in parts["faster_rcnn_resnet50_v2a_voc"]
+
+
+def test_what_is_odd_about_a_log_of_detection_is_said(capsys):
+    assert replay.main(["faster_rcnn_resnet50_v2a_voc"]) == 0
+    out = capsys.readouterr().out
+    assert re.findall("# note: (.*)", out) == [
+        "Command and log differ: num_workers.", "The log ends after 29 of 30 epochs.",
+        "resnet50_v2a is neither in this kit nor in today's GluonCV: the run can be planned, not started."]
+    assert "--batch-size 4" in out.split("# today")[1] and "--batch-size" not in out.split("# today")[0]
 
 
 def test_a_name_shows_both_commands_and_what_is_odd(capsys):
@@ -136,7 +184,8 @@ def test_the_list_has_a_line_per_command(capsys):
     assert replay.main(["--list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[:-1]] == list(published_commands())
-    assert "resnest26                      train_horovod.py        train_imagenet.py no log" in lines
+    assert [line.split()[1:] for line in lines if line.startswith(("resnest26 ", "faster_rcnn_resnet50_v1b"))] == [
+        ["train_faster_rcnn.py", "train_faster_rcnn.py", "log"], ["train_horovod.py", "train_imagenet.py", "no", "log"]]
 
 
 def test_flags_after_the_dashes_are_added(capsys):
@@ -186,7 +235,6 @@ def test_a_signal_to_stop_is_left_to_the_script(tmp_path, monkeypatch):
     ([], "give one of NAME, --list and --all"),
     (["resnet18_v1", "--all"], "give one of NAME"),
     (["--all", "--run"], "--run: goes with a NAME only"),
-    (["faster_rcnn_resnet50_v1b_voc", "--run"], "faster_rcnn_resnet50_v1b_voc: train_faster_rcnn.py is not replayed"),
     (["resnet50_v1d_mixup"], "no published command is called 'resnet50_v1d_mixup'; there are resnet50_v1d-mixup"),
     (["qqq"], "replay --list shows all"),
     (["resnet18_v1", "--dry-run", "--", "--lr", "-1"], "--lr -1.0"),

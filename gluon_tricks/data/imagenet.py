@@ -15,6 +15,7 @@ from mxnet import nd
 
 from gluon_tricks.data.imagenet_augment import JITTER, PCA_STD, ImagenetTestTransform, ImagenetTrainTransform
 from gluon_tricks.data.loaders import Batch, EqualEpochs, RecordLoader, Shard, next_around
+from gluon_tricks.data.manifest import NO_LABEL
 from gluon_tricks.data.photographs import Decoded, Photograph, Undecodable
 from gluon_tricks.data.recordio import RecordReader, read_index
 from gluon_tricks.data.val_window import batches_before, samples_in_pass
@@ -55,7 +56,7 @@ class RecordImages:
         What a record that does not decode does: end the run with a sentence, or be named, counted, and either replaced by
         the next one that does or by a black image labelled `LEFT_OUT`.
     expected : int array, shape (records,), optional
-        Labels as the manifest has them; a record that says otherwise ends the run.
+        Labels as the manifest has them; a record that says otherwise ends the run. Only here may an image have none.
     """
 
     def __init__(self, rec_path, on_bad_record="fail", expected=None):
@@ -100,7 +101,8 @@ class RecordImages:
             if self.on_bad_record == "fail":
                 raise
             raise DamagedRecord(str(damage)) from damage
-        if np.ndim(label) or not label >= 0 or label != int(label):
+        unlabelled = self.expected is not None and self.expected[position] == NO_LABEL
+        if np.ndim(label) or not (label >= 0 or unlabelled) or label != int(label):
             raise UserError(f"{self.reader.describe(position)}: label {label} is no class index")
         if self.expected is not None and label != self.expected[position]:
             raise UserError(f"{self.reader.describe(position)}: label {label:g}, manifest {self.expected[position]}; "

@@ -19,6 +19,8 @@ from gluon_tricks.files import atomic_path, atomic_write, sha256_of
 FORMAT = 1
 RECORD = np.dtype([("key", "<u4"), ("label", "<u4"), ("bytes", "<u4"), ("sha256", "V32")])
 HASH_WHOLE_FILES_BELOW = 1 << 30      # bytes; of larger files only the records are hashed, one by one
+NO_LABEL = -1                         # of a test set's images, whose publisher keeps the answers
+_STORED_NO_LABEL = NO_LABEL % (1 << 32)
 
 
 @dataclass
@@ -36,6 +38,11 @@ class Split:
     encoding: str = "lossless"
     repaired: list = field(default_factory=list)      # "MEMBER: what was wrong with it" of images encoded anew
     left_out: list = field(default_factory=list)      # ... and of members that are no record
+
+    @property
+    def labelled(self):
+        """Whether its images have labels; all of a split have, or none."""
+        return not self.records or any(self.per_class)
 
 
 @dataclass
@@ -74,7 +81,7 @@ def root_hash(classes, splits):
 
 def record_row(key, label, payload):
     """The row of one record for `SPLIT.records.npy`."""
-    return key, label, len(payload), hashlib.sha256(payload).digest()
+    return key, _STORED_NO_LABEL if label == NO_LABEL else label, len(payload), hashlib.sha256(payload).digest()
 
 
 def describe_split(folder, name, classes, rows, rec_sha256=None, **more):
@@ -89,7 +96,9 @@ def describe_split(folder, name, classes, rows, rec_sha256=None, **more):
     rec = folder / f"{name}.rec"
     rec_bytes = rec.stat().st_size
     rec_sha256 = (rec_sha256 or sha256_of(rec)) if rec_bytes < HASH_WHOLE_FILES_BELOW else ""
-    return Split(records=len(rows), per_class=np.bincount(rows["label"], minlength=len(classes)).tolist(),
+    labels = rows["label"][rows["label"] != _STORED_NO_LABEL]
+    assert len(labels) in (0, len(rows)), f"{name}: some records have labels, others none"
+    return Split(records=len(rows), per_class=np.bincount(labels, minlength=len(classes)).tolist(),
                  rec_bytes=rec_bytes, rec_sha256=rec_sha256, idx_sha256=sha256_of(rec.with_suffix(".idx")),
                  records_sha256=hashlib.sha256(rows.tobytes()).hexdigest(), **more)
 
@@ -135,6 +144,7 @@ def open_split(folder, name, manifest):
     -------
     reader : RecordReader
     labels : int64 array, shape (records,)
+        `NO_LABEL` all over if the split has none.
 
     Raises
     ------
@@ -155,6 +165,8 @@ def open_split(folder, name, manifest):
         if found != expected:
             raise UserError(f"{path}: does not match manifest.json: {what} {found}, manifest {expected}; prepare it again")
     rows = read_rows(folder, name, split)
+    if not split.labelled:
+        return reader, np.full(len(rows), NO_LABEL)
     bad = np.flatnonzero(rows["label"] >= len(manifest.classes))
     if bad.size:
         raise UserError(f"{reader.describe(int(bad[0]))}: label {rows['label'][bad[0]]} is out of range for "

@@ -18,6 +18,8 @@ from gluon_tricks.errors import UserError
 CLASSES = ("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog",
            "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor")
 
+IMAGES = {(2007, "trainval"): 5011, (2007, "test"): 4952, (2012, "trainval"): 11540}     # in the lists for detection
+
 
 class Annotation(NamedTuple):
     """What an XML file says of an image; boxes are (xmin, ymin, xmax, ymax), pixels from 0."""

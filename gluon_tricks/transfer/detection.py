@@ -86,7 +86,8 @@ def shared(found, images, engine):
         ends, flat = counts.cumsum(), np.zeros((counts.sum(), 6))
         for position, rows in found.items():
             flat[ends[position] - counts[position]:ends[position]] = rows
-        flat = engine.sum(flat)
+        if len(flat):                                      # MXNet sums no empty arrays
+            flat = engine.sum(flat)
         found = {i: flat[ends[i] - counts[i]:ends[i]] for i in range(images)}
     return [found[i] for i in range(images)]
 

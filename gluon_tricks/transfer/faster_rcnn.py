@@ -8,6 +8,7 @@ batch of one image has no statistics to speak of.
 """
 
 import functools
+import warnings
 from typing import NamedTuple
 
 import mxnet as mx
@@ -108,6 +109,8 @@ def faster_rcnn(base, classes, shape, batch_size=1, frozen_norm=True, use_fpn=Fa
     gluoncv.model_zoo.FasterRCNN
         `net(images)` gives ids, scores and boxes in prediction; see `Losses` for training.
     """
+    # GluonCV's target generator has constants that only training asks for
+    warnings.filterwarnings("ignore", message=r"Parameter normalizedperclass\S+_(means|stds), \S+ is not used")
     stem, stages = parts_of(base)
     parts = pyramid(base, shape, frozen_norm) if use_fpn else one_map(stem, stages, shape)
     net = _net_class()(
@@ -155,8 +158,10 @@ def pyramid(base, shape, frozen_norm):
             head.add(nn.Conv2D(shape.num_box_head_conv_filters, 3, padding=1, use_bias=False), nn.BatchNorm(),
                      nn.Activation("relu"))
     head.add(nn.Dense(shape.num_box_head_dense_filters, weight_initializer=mx.init.Normal(0.01)), nn.Activation("relu"))
-    features = FPNFeatureExpander(network=base, outputs=[output.name[len(base.prefix):] for output in outputs],
-                                  num_filters=[shape.num_fpn_filters] * 4, use_p6=True, no_bias=not frozen_norm)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Cannot decide type")    # of the images; it is float32
+        features = FPNFeatureExpander(network=base, outputs=[output.name[len(base.prefix):] for output in outputs],
+                                      num_filters=[shape.num_fpn_filters] * 4, use_p6=True, no_bias=not frozen_norm)
     return {"features": features, "top_features": None, "box_features": head, "strides": shape.strides,
             "min_stage": 2, "max_stage": 6}
 

@@ -2,6 +2,7 @@
 
     [Epoch 19][Batch 4099], Speed: 12.513 samples/sec, RPN_Conf=0.045,RPN_SmoothL1=0.030,...,RCNNL1Loss=0.921
     [Epoch 19] Training cost: 1326.142, RPN_Conf=0.045,RPN_SmoothL1=0.030,RCNN_CrossEntropy=0.101,RCNN_SmoothL1=0.122
+    [Epoch 14] Set learning rate to 0.0001
     [Epoch 19] Validation:
     aeroplane=0.7941293299700947
     mAP=0.7765967923775811
@@ -24,6 +25,7 @@ BATCH = re.compile(rf"\[Epoch (?P<epoch>\d+)\]\[Batch (?P<batch>\d+)\], Speed: (
                    rf"(?P<figures>\w+={NUMBER}(?:,\w+={NUMBER})*)")
 COST = re.compile(rf"\[Epoch (?P<epoch>\d+)\] Training cost: (?P<cost>{NUMBER}), "
                   rf"(?P<figures>\w+={NUMBER}(?:,\w+={NUMBER})*)")
+RATE = re.compile(rf"\[Epoch (?P<epoch>\d+)\] Set learning rate to (?P<lr>{NUMBER}|\d+e-\d+)")
 VALIDATION = re.compile(r"\[Epoch (?P<epoch>\d+)\] Validation:\s*")
 SCORE = re.compile(rf"(?P<name>[^=\s][^=]*)=(?P<value>{NUMBER})")
 SEG_TRAIN = re.compile(rf"Epoch (?P<epoch>\d+) iteration (?P<batch>\d+)/\d+: training loss (?P<loss>{NUMBER})")
@@ -36,6 +38,11 @@ class DetectionDialect:
     """train_faster_rcnn.py: bare lines, batches counted from 0."""
 
     prefix = ""
+
+    @staticmethod
+    def rate_line(epoch, lr):
+        """Before an epoch at whose start the rate steps."""
+        return f"[Epoch {epoch}] Set learning rate to {lr:g}"
 
     @staticmethod
     def interval_lines(numbers, metric):
@@ -86,6 +93,8 @@ class TransferEpoch:
     figures: dict = field(default_factory=dict)      # losses and accuracies of training
     scores: dict = field(default_factory=dict)       # of the validation: mAP and classes, or pixAcc and mIoU
     cost_s: float = None
+    set_lr: float = None                             # the rate that a line before it sets
+    last_batch: int = None                           # of the last line on a batch, counted from 0
 
 
 @dataclass
@@ -151,7 +160,11 @@ def read_transfer_log(path):
         epoch = epochs.setdefault(number, TransferEpoch(number))
         if "figures" in found:
             epoch.figures |= _pairs(found["figures"])
-        if pattern is COST:
+        if pattern is BATCH:
+            epoch.last_batch = int(found["batch"])
+        elif pattern is RATE:
+            epoch.set_lr = float(found["lr"])
+        elif pattern is COST:
             epoch.cost_s = float(found["cost"])
         elif pattern is VALIDATION:
             scores = epoch.scores
@@ -167,7 +180,7 @@ def read_transfer_log(path):
 
 
 def _first_match(text):
-    for pattern in (BATCH, COST, VALIDATION, SEG_TRAIN, SEG_VAL):
+    for pattern in (BATCH, COST, RATE, VALIDATION, SEG_TRAIN, SEG_VAL):
         if match := pattern.fullmatch(text.strip()):
             return pattern, match
     return None, None

@@ -15,7 +15,11 @@ DECISIVE = ("network", "batch_size", "lr", "lr_decay", "lr_decay_epoch", "lr_war
 
 @cache
 def published_transfer():
-    """name -> dict with `log`, `sha1`, `args`, `epochs` (dicts with `epoch`, `mAP` and losses) and `classes` of the last."""
+    """name -> dict of a run.
+
+    It has `log`, `sha1`, `args`, `epochs` (dicts with `epoch`, `mAP` and losses, and `set_lr` where the rate steps),
+    `last_batch` (of the last line on one, from 0), `classes` of the last epoch, and `flags`, sentences on what is odd.
+    """
     path = FOLDER / "transfer.json"
     try:
         return {run["name"]: run for run in json.loads(path.read_text(encoding="utf-8"))}

@@ -5,7 +5,7 @@ from pathlib import Path
 import mxnet as mx
 
 from gluon_tricks import script
-from gluon_tricks.engines import check_engine_flags, launched_processes
+from gluon_tricks.engines import check_engine_flags, devices_per_process, launched_processes
 from gluon_tricks.engines.single import SingleProcess
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import make_folder
@@ -16,32 +16,46 @@ from gluon_tricks.transfer.backbone import start_base
 
 
 def check_numbers(args, limits):
-    """Refuse numbers below their limit, and a rate that is not positive."""
+    """Refuse numbers below their limit, a rate that is not positive, and a first epoch behind the last."""
     script.at_least(args, limits, flags={})
     script.check_rate(args)
+    if args.start_epoch >= args.epochs:
+        raise UserError(f"--start-epoch {args.start_epoch}: must be below --epochs {args.epochs}, or nothing is trained")
 
 
-def check_devices(args, gpus, flag, kvstore):
-    """Settle on devices and kvstore; `gpus` is a list of ids, or their number, from `flag`."""
-    args.num_gpus = gpus if isinstance(gpus, int) else len(gpus)
-    seen = mx.context.num_gpus()
-    wanted = args.num_gpus if isinstance(gpus, int) else max([*gpus, -1]) + 1
-    if wanted > seen:
-        raise UserError(f"{flag} {getattr(args, flag[2:])}: MXNet sees {seen} GPUs; give {flag} "
-                        + ("''" if flag == "--gpus" else "0") + " to train on the CPU")
+def check_batch(args, images, processes):
+    """Refuse a training set that has not one update's images."""
+    if args.batch_size * processes > images:
+        each = f" in each of {processes} processes" if processes > 1 else ""
+        raise UserError(f"--batch-size {args.batch_size}{each}: the training set has {images} images")
+
+
+def check_devices(args, num_gpus, kvstore):
+    """Settle on the number of devices and on the kvstore; `engine_of` sees whether there are so many."""
+    args.num_gpus = num_gpus
     if args.kvstore is None and (kvstore == "horovod" or "dist" in kvstore):
         args.kvstore = kvstore
     check_engine_flags(args)
     if args.kvstore == "device" and args.num_gpus and kvstore in ("local", "nccl"):
         args.kvstore = kvstore
-    devices = max(args.num_gpus, args.num_cpus)
+    devices = devices_per_process(args)
     if args.batch_size % devices:
         raise UserError(f"--batch-size {args.batch_size}: must be a multiple of the {devices} devices of a process")
 
 
-def engine_of(args, gpus):
-    """The engine for these GPU ids, or so many GPUs."""
-    if isinstance(gpus, list) and gpus and launched_processes(args.kvstore) == 1:
+def engine_of(args, flag, gpus):
+    """The engine for the GPU ids, or for so many GPUs, that `flag` names.
+
+    Raises
+    ------
+    UserError
+        If MXNet does not see them.
+    """
+    by_id, seen = isinstance(gpus, list), mx.context.num_gpus()
+    if (max(gpus, default=-1) + 1 if by_id else gpus) > seen:
+        none = "''" if by_id else "0"
+        raise UserError(f"{flag} {getattr(args, flag[2:])}: MXNet sees {seen} GPUs; give {flag} {none} to train on the CPU")
+    if by_id and gpus and launched_processes(args.kvstore) == 1:
         return SingleProcess([mx.gpu(number) for number in gpus], kvstore=args.kvstore)
     return script.engine_of(args)
 
@@ -51,7 +65,8 @@ def paths_beside_log(flag, log, save_dir, **names):
     make_folder(flag, save_dir)
     folder = make_folder(flag, log.with_suffix(""))
     names["resume"] = save_dir / names["resume"]
-    return RunPaths(log=log, metrics=folder / "metrics.jsonl", plot=folder / "history.png", save_dir=save_dir, **names)
+    return RunPaths(log=log, metrics=folder / "metrics.jsonl", plot=folder / "history.png", save_dir=save_dir,
+                    save_flag=flag, **names)
 
 
 def is_params(args):

@@ -107,7 +107,8 @@ def validate(net, dataset, crop_size, engine, keep_going=lambda: True, keep=()):
         if engine.sum([not keep_going()])[0]:
             raise Stop
     settle_weights(net)
-    confusion.counts = engine.sum(confusion.counts).astype(np.int64)
+    # gathered, not summed: a store that adds in float32 adds zeros exactly, but not the pixels of two processes
+    confusion.counts = engine.gather(confusion.counts.ravel()).sum(axis=0).astype(np.int64).reshape(confusion.counts.shape)
     return confusion.scores(), kept
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import train_imagenet
-from data_prep import places365
+from data_prep import places365, verify
+from gluon_tricks.data.imagenet import RecordImages
 from gluon_tricks.data.manifest import open_split, read_manifest
 from gluon_tricks.errors import UserError
 
@@ -48,6 +49,21 @@ def lists():
             "places365_test.txt": b"Places365_test_00000001.jpg\n"}
 
 
+def test_files():
+    return {f"test_256/Places365_test_0000000{i}.jpg": jpeg(20 + i) for i in (3, 1, 2)}       # in no order
+
+
+test_files.__test__ = False
+TEST_LIST = b"Places365_test_00000001.jpg\nPlaces365_test_00000002.jpg\nPlaces365_test_00000003.jpg\n"
+
+
+def prepare_test(tmp_path, *flags, files=None, listed=TEST_LIST, links=()):
+    words = ["--test-tar", write_tar(tmp_path / "test.tar", files or test_files(), links),
+             "--file-lists", write_tar(tmp_path / "lists.tar", {**lists(), "places365_test.txt": listed}),
+             "--out", str(tmp_path / "rec")]
+    return places365.main([*words, "--no-checksum", *(flags or ["--subset"])])
+
+
 def prepare(tmp_path, *flags, train=None, val=None, filelist=None, links=()):
     words = ["--train-tar", write_tar(tmp_path / "train.tar", train or train_files(), links),
              "--val-tar", write_tar(tmp_path / "val.tar", val or val_files()),
@@ -66,6 +82,50 @@ def test_archives_become_records_that_train_imagenet_reads(tmp_path, capsys):
     del reader
     assert prepare(tmp_path) == 0
     assert "places365 is prepared already" in capsys.readouterr().out
+
+
+def test_the_test_set_has_names_and_no_labels(tmp_path, capsys):
+    assert prepare_test(tmp_path) == 0
+    assert "test.rec: 3 records (published 328500), no labels, " in capsys.readouterr().out
+    folder = tmp_path / "rec"
+    manifest = read_manifest(folder)
+    assert not manifest.splits["test"].labelled and manifest.splits["test"].per_class == [0, 0, 0]
+    assert (folder / "test.names.txt").read_text().splitlines() == sorted(name.split("/")[1] for name in test_files())
+    reader, labels = open_split(folder, "test", manifest)
+    assert labels.tolist() == [-1, -1, -1] and reader.read_image(0)[:2] == (-1, jpeg(21))
+    with pytest.raises(UserError, match="label -1.* is no class index"):              # training on them is refused
+        RecordImages(folder / "test.rec").read([0])
+    assert verify.main([str(folder)]) == 0 and prepare_test(tmp_path) == 0
+    assert "places365 is prepared already" in capsys.readouterr().out
+
+
+def test_a_label_among_those_that_have_none_is_found(tmp_path, capsys):
+    prepare_test(tmp_path)
+    path = tmp_path / "rec" / "test.rec"
+    content = path.read_bytes()
+    assert content.count(np.float32(-1).tobytes()) >= 3
+    path.write_bytes(content.replace(np.float32(-1).tobytes(), np.float32(2).tobytes(), 1))
+    assert verify.main([str(tmp_path / "rec")]) == 1
+    assert "label 2.0 is not that of a set without labels" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("change, says", [
+    (dict(files={**test_files(), "test_256/Places365_test_00000009.jpg": b"x"}), "00000009.jpg is not in places365_test"),
+    (dict(files={**test_files(), "test_256/../../evil.jpg": b"x"}), "points out of the archive"),
+    (dict(links=["test_256/Places365_test_00000004.jpg"]), "is a link, a device or the like"),
+    (dict(files={**test_files(), "test_256/Places365_test_00000002.jpg": jpeg(1)[:200]}), "Places365_test_00000002.jpg: "),
+    (dict(listed=TEST_LIST + b"Places365_test_00000002.jpg\n"), "00000002.jpg' is not one name, or is there twice"),
+    (dict(listed=b"Places365_test_00000001.jpg 7\n"), "00000001.jpg 7' is not one name"),
+])
+def test_faults_of_the_test_set_are_named_and_refused(tmp_path, change, says):
+    with pytest.raises(UserError, match=says):
+        prepare_test(tmp_path, "--subset", "--on-error", "fail", **change)
+    assert not (tmp_path / "rec" / "manifest.json").exists() and not list(tmp_path.parent.rglob("evil.jpg"))
+
+
+def test_the_whole_test_set_is_demanded(tmp_path):
+    with pytest.raises(UserError, match="3 images in 3 classes, published 328500 in 365"):
+        prepare_test(tmp_path, "--on-error", "fail")
 
 
 def test_flags_of_places365():

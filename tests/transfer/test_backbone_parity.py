@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from mxnet import nd
 
+from gluon_tricks import plan
 from gluon_tricks.engines.single import SingleProcess
 from gluon_tricks.errors import UserError
 from gluon_tricks.transfer import faster_rcnn as detector
@@ -103,9 +104,12 @@ def test_faster_rcnn_equals_gluoncvs_on_the_same_weights(tmp_path):
     wanted = published.collect_train_params()
     names = {param.name: key for key, param in published._collect_params_with_prefix().items()}
     assert learns == {names[key] for key, param in wanted.items() if param.grad_req != "null"}
+    theirs = [param for param in wanted.values() if param.grad_req != "null"]
+    [(_, said)] = plan.learning_rows(net)
+    assert said.startswith(f"{sum(param.data().size for param in theirs):,} trained in {len(theirs)} arrays; ")
 
 
-@pytest.mark.parametrize("name", ["resnet18_v1", "resnet50_v1d"])
+@pytest.mark.parametrize("name", ["resnet18_v1", "resnet18_v1b"])
 def test_losses_equal_gluoncvs_training_task(name):
     from gluoncv.model_zoo.rcnn.faster_rcnn.data_parallel import ForwardBackwardTask
     from mxnet import autograd
@@ -185,8 +189,9 @@ def test_weights_of_a_classifier_become_the_base(tmp_path):
     assert said.endswith("seven.params")
     np.testing.assert_array_equal(base.layer4[0].conv1.weight.data().asnumpy(),
                                   classifier.layer4[0].conv1.weight.data().asnumpy())
-    with pytest.raises(UserError, match="has shape .64, 3, 7, 7.|has no"):
-        start_base(base_network("--network", "resnet50_v1d"), "resnet50_v1d", params_file=tmp_path / "seven.params")
+    for name, says in (("resnet34_v1b", "has no layer1.2"), ("resnet50_v1b", "layer1.0.conv1.weight has shape")):
+        with pytest.raises(UserError, match=says):
+            start_base(base_network("--network", name), name, params_file=tmp_path / "seven.params")
 
 
 @pytest.mark.parametrize("make, says", [

@@ -5,16 +5,18 @@ import random
 import mxnet as mx
 import numpy as np
 import pytest
-from mxnet import nd
+from mxnet import gluon, nd
 from PIL import Image
 
+from gluon_tricks.engines.single import SingleProcess
 from gluon_tricks.transfer.detection import Synthetic as Boxes
 from gluon_tricks.transfer.detection import mean_average_precision
 from gluon_tricks.transfer.draw import palette, spread, stacked
 from gluon_tricks.transfer.fcn import Confusion
 from gluon_tricks.transfer.loader import EpochLoader, Seeded, parts
 from gluon_tricks.transfer.schedule import detection_schedule, segmentation_schedule
-from gluon_tricks.transfer.segmentation import normalised, shown, training_crop, validation_crop
+from gluon_tricks.transfer.segmentation import Synthetic as Scenes
+from gluon_tricks.transfer.segmentation import normalised, shown, training_crop, validate, validation_crop
 
 # --- order and randomness -----------------------------------------------------------------------------------------
 
@@ -137,6 +139,44 @@ def test_scores_by_hand():
     confusion.add(np.array([[0, 0, 1, 1]]), np.array([[0, 1, 1, -1]]))
     # class 0: 1 right of 2 in the union; class 1: 1 of 2; class 2 occurs nowhere
     assert confusion.scores() == {"pix_acc": 2 / 3, "miou": pytest.approx((0.5 + 0.5 + 0) / 3), "miou_present": 0.5}
+
+
+class Brighter(gluon.Block):
+    """Answers class 1 where red is above green, else class 0."""
+
+    def forward(self, images):
+        return (images[:, :2].flip(axis=1),)
+
+
+class InTurn(SingleProcess):
+    """Ranks of two processes that run one after another; each sees the rows of those before it."""
+
+    world_size = 2
+
+    def __init__(self, rank, rows):
+        super().__init__([mx.cpu()])
+        self.rank, self.rows = rank, rows
+
+    def sum(self, array):
+        return np.asarray(array, np.float64)
+
+    def gather(self, row):
+        self.rows[self.rank] = row
+        return np.array([self.rows.get(rank, np.zeros(len(row))) for rank in (0, 1)])
+
+
+def test_two_processes_count_each_image_once():
+    """Five scenes: three for one process, two for the other; whole numbers beyond float32's stay exact."""
+    scenes, rows = Scenes(5), {}
+    alone, _ = validate(Brighter(), scenes, 16, SingleProcess([mx.cpu()]))
+    for rank in (0, 1):
+        scores, kept = validate(Brighter(), scenes, 16, InTurn(rank, rows), keep=(0, 1, 4))
+        assert sorted(kept) == ([0, 4], [1])[rank]
+    assert scores == alone and sum(map(sum, rows.values())) == 5 * 16 * 16
+    rows[0] = np.array([2.0**24 + 1, 0, 0, 0])
+    with_many, _ = validate(Brighter(), scenes, 16, InTurn(1, rows))
+    right = 2**24 + 1 + rows[1][0] + rows[1][3]
+    assert with_many["pix_acc"] == right / (2**24 + 1 + rows[1].sum())
 
 
 def scene(seed=0, size=(37, 29)):

@@ -10,12 +10,12 @@ import pytest
 import train_faster_rcnn
 import train_fcn
 from gluon_tricks.errors import UserError
-from gluon_tricks.run_record import operator_threads
+from gluon_tricks.run_record import Metrics, operator_threads
 from gluon_tricks.transfer.faster_rcnn import FPN
 from gluon_tricks.transfer.log_lines import read_transfer_log
 
 DETECT = ["--network", "resnet18_v1b", "--synthetic", "--gpus", "", "--batch-size", "2", "--epochs", "1", "-j", "0",
-          "--lr", "0.01", "--no-pretrained-base", "--image-short", "96", "--rpn-train-post-nms", "20",
+          "--lr", "0.01", "--no-pretrained-base", "--image-short", "64", "--rpn-train-post-nms", "20",
           "--rpn-test-post-nms", "10", "--rpn-channel", "16", "--rcnn-num-samples", "8", "--roi-size", "4,4",
           "--log-interval", "1",
           "--timeout", "60"]
@@ -61,7 +61,7 @@ def test_detection_resumed_equals_uninterrupted(tmp_path, capsys):
     log = read_transfer_log(tmp_path / "whole" / f"{name}_train.log")
     assert log.args["anchor_scales"] == (2, 4, 8, 16, 32) and log.epochs[0].figures["RPN_Conf"] == round(
         records[-1]["RPN_Conf"], 3)
-    with pytest.raises(UserError, match="holds a run of this model already"):
+    with pytest.raises(UserError, match="--save-prefix: .* holds a run of this model already .* or another --save-prefix"):
         train_faster_rcnn.main([*DETECT, "--save-prefix", f"{tmp_path}/whole/"])
 
 
@@ -116,7 +116,6 @@ def test_custom_model_is_the_pyramid_with_its_own_defaults():
 
 
 @pytest.mark.parametrize("script, flags, says", [
-    (train_faster_rcnn, ["--gpus", "0"], "--gpus 0: MXNet sees 0 GPUs; give --gpus '' to train on the CPU"),
     (train_faster_rcnn, ["--gpus", "", "--dataset", "coco"], "--dataset coco: only voc is done here"),
     (train_faster_rcnn, ["--gpus", "", "--amp"], "--amp: float16 detection has not been made to work"),
     (train_faster_rcnn, ["--gpus", "", "--lr", "x"], "--lr x: give a number"),
@@ -125,9 +124,19 @@ def test_custom_model_is_the_pyramid_with_its_own_defaults():
     (train_faster_rcnn, ["--gpus", "", "--use-fpn", "--strides", "16"], "this net has 5 feature maps"),
     (train_faster_rcnn, ["--gpus", "", "--roi-mode", "crop"], "--roi-mode crop: is align or pool"),
     (train_faster_rcnn, ["--gpus", "", "--batch-size", "3", "--num-cpus", "2"], "must be a multiple of the 2 devices"),
+    (train_faster_rcnn, ["--gpus", "0,0"], "--gpus 0,0: give each GPU's number once, from 0"),
+    (train_faster_rcnn, ["--gpus=-1"], "--gpus -1: give each GPU's number once, from 0"),
+    (train_faster_rcnn, ["--gpus", "", "--epochs", "inf"], "--epochs inf: give a number"),
+    (train_faster_rcnn, ["--gpus", "", "--lr-decay-epoch", "3,nan"], "--lr-decay-epoch 3,nan"),
+    (train_faster_rcnn, ["--gpus", "", "--start-epoch", "20"], "--start-epoch 20: must be below --epochs 20"),
+    (train_faster_rcnn, ["--gpus", "", "--iou-thresh", "0"], "--iou-thresh 0.0: must be positive"),
+    (train_faster_rcnn, ["--gpus", "", "--rpn-channel", "0"], "--rpn-channel 0: must be at least 1"),
+    (train_faster_rcnn, ["--gpus", "", "--rcnn-num-samples", "3000"], "3000 of --rpn-train-post-nms 2000 with --rcnn-pos"),
+    (train_faster_rcnn, ["--gpus", "", "--rcnn-pos-ratio", "1"], "room for an object and for background"),
+    (train_faster_rcnn, ["--gpus", "", "--rcnn-pos-ratio", "0.001"], "room for an object and for background"),
+    (train_fcn, ["--no-cuda", "--start-epoch", "50"], "--start-epoch 50: must be below --epochs 50"),
     (train_fcn, ["--no-cuda", "--dtype", "float16"], "--dtype float16: is not done here"),
     (train_fcn, ["--no-cuda", "--model", "psp"], "--model psp: is not done here"),
-    (train_fcn, ["--ngpus", "2"], "--ngpus 2: MXNet sees 0 GPUs; give --ngpus 0"),
     (train_fcn, ["--no-cuda", "--dataset", "folder"], "--classes None: --dataset folder needs the number of classes"),
     (train_fcn, ["--no-cuda", "--eval"], "--eval: needs the parameters"),
     (train_fcn, ["--no-cuda", "--warmup-epochs", "50"], "--warmup-epochs 50: must be fewer than --epochs 50"),
@@ -136,6 +145,48 @@ def test_unusable_flags_are_named(script, flags, says):
     with pytest.raises(UserError) as caught:
         script.parse_args(flags)
     assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("script, flag, gpus, count", [(train_faster_rcnn, "--gpus", "90,91", 2),
+                                                      (train_fcn, "--ngpus", "92", 92)])
+def test_gpus_are_named_before_they_are_looked_for(script, flag, gpus, count):
+    """A published command can be parsed anywhere; only a run needs its GPUs."""
+    flags = [flag, gpus, "--batch-size", str(count)]
+    assert script.parse_args(flags).num_gpus == count
+    with pytest.raises(UserError, match=f"{flag} {gpus}: MXNet sees .* to train on the CPU"):
+        script.main(flags)
+
+
+def test_a_plan_needs_neither_data_nor_gpus(capsys):
+    assert train_faster_rcnn.main(["--network", "resnet18_v1b", "--gpus", "0,1", "--batch-size", "2", "--lr-warmup", "1000",
+                                   "--dry-run", "--val-splits", "2007_test"]) == 0
+    out = capsys.readouterr().out
+    assert "8,275 per epoch of 16,551 images, 1 over" in out               # floor(16551 / 2)
+    assert "0.000333333  after 0 updates" in out and "after 1,000 updates of warm-up" in out
+    assert "0.0001       after 115,850 updates: step at epoch 14" in out   # 14 x 8275
+
+
+@pytest.mark.parametrize("script, flags", [(train_faster_rcnn, DETECT), (train_fcn, SEGMENT)])
+def test_a_training_set_without_one_updates_images_is_refused(script, flags, tmp_path):
+    with pytest.raises(UserError, match="--batch-size 9: the training set has 8 images"):
+        script.main([*flags, "--batch-size", "9", "--save-prefix" if script is train_faster_rcnn else "--save-dir",
+                     f"{tmp_path}/x/"])
+    assert not list(tmp_path.iterdir())
+    if script is train_faster_rcnn:
+        with pytest.raises(UserError, match="--batch-size 9: the training set has 8 images"):
+            script.main([*flags, "--batch-size", "9", "--dry-run"])
+
+
+def test_numbers_that_json_has_not_are_null(tmp_path):
+    metrics = Metrics(tmp_path / "metrics.jsonl")
+    metrics.write("epoch", 3, map_area=float("nan"), classes={"cat": 0.5, "dog": float("nan")}, epoch=0)
+    metrics.close()
+
+    def refuse(word):
+        raise AssertionError(f"{word} is no JSON")
+    [line] = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    assert json.loads(line, parse_constant=refuse) == {"kind": "epoch", "num_update": 3, "map_area": None, "epoch": 0,
+                                                       "classes": {"cat": 0.5, "dog": None}}
 
 
 def test_missing_data_is_named(tmp_path):
