@@ -146,7 +146,7 @@ def check_teacher(args, name, run):
                                                         args.dataset.removesuffix("-excerpt")),
                             ("with --augment", run.augment, args.augment)):
         if its.lower() != ours.lower():
-            raise UserError(f"--teacher {args.teacher}: was trained {what} {its} says {run.path}, not {ours}")
+            raise UserError(f"--teacher {args.teacher}: was trained {what} {its}, as {run.path} says, not {what} {ours}")
 
 
 def learning_rate(args, updates_per_epoch):
