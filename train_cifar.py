@@ -24,7 +24,7 @@ from mxnet import gluon, nd
 
 from gluon_tricks import plan
 from gluon_tricks.auto_dtype import settle_dtype, trial_lines
-from gluon_tricks.cifar_flags import add_image_flags, add_optimizer_flags, add_target_flags, settle
+from gluon_tricks.cifar_flags import add_image_flags, add_optimizer_flags, add_target_flags, settle, without_effect
 from gluon_tricks.cifar_net import find_run, make_net, net_keywords, run_name
 from gluon_tricks.data.cifar import DATASETS, Augmentation, open_cifar
 from gluon_tricks.data.loaders import CIFAR_BACKENDS
@@ -123,7 +123,7 @@ def keywords_of(args):
 
 def draws(args):
     """Whether the net itself draws numbers."""
-    return bool(args.drop_rate) or args.model.startswith("cifar_shake_shake")
+    return bool(args.drop_rate) or args.model.lower().startswith("cifar_shake_shake")
 
 
 def build_teacher(args, classes, engine):
@@ -234,8 +234,10 @@ def opening_lines(args, data, engine):
     if args.lr_decay_period:
         yield "warning: --lr-decay-period has no effect, here as in GluonCV's CIFAR scripts; use --lr-decay-epoch"
     if args.mixup and args.num_epochs <= args.mixup_off_epoch + args.mixup_off_first:
-        yield (f"warning: --num-epochs {args.num_epochs} with --mixup: nothing is mixed in the last "
+        first = f"the first {args.mixup_off_first} and " if args.mixup_off_first else ""
+        yield (f"warning: --num-epochs {args.num_epochs} with --mixup: nothing is mixed in {first}the last "
                f"{args.mixup_off_epoch} epochs, so nothing is mixed at all; lower --mixup-off-epoch")
+    yield from without_effect(args)
     if args.optimizer == "adadelta":
         yield f"warning: --optimizer adadelta has no learning rate: --lr {args.lr:g} and its schedule have no effect"
     if args.dataset == "cifar10-excerpt":

@@ -29,6 +29,7 @@ def test_every_cell_and_seed_has_a_command(capsys):
     (["--grid", "lr"], "give FLAG=VALUE"), (["--grid", "lr=0.1,0.1"], "gives a value twice"),
     (["--grid", "lr=1", "lr=2"], "--lr is given twice"), (["--grid", "seed=1,2"], "with --seeds"),
     (["--grid", "lr=1", "--seeds", "0,0"], "--seeds"), (["--grid", "lr=0,1"], "lr 0, seed 0: --lr 0.0: must be positive"),
+    (["--grid", "json-log=a/b,a-b"], "would share the folder json-log-a-b_seed-0"),
     (["--grid", "nonsense=1"], "train_cifar.py does not take")])
 def test_what_cannot_be_is_said_before_anything_is_trained(argv, says):
     with pytest.raises(UserError, match=says):
