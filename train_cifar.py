@@ -24,14 +24,14 @@ from mxnet import gluon, nd
 
 from gluon_tricks import plan
 from gluon_tricks.auto_dtype import settle_dtype, trial_lines
-from gluon_tricks.cifar_flags import add_image_flags, add_optimizer_flags, add_target_flags, settle
+from gluon_tricks.cifar_flags import add_image_flags, add_optimizer_flags, add_target_flags, settle, without_effect
+from gluon_tricks.cifar_net import find_run, make_net, net_keywords, run_name
 from gluon_tricks.data.cifar import DATASETS, Augmentation, open_cifar
 from gluon_tricks.data.loaders import CIFAR_BACKENDS
 from gluon_tricks.dialects import CifarDialect
 from gluon_tricks.engines import add_engine_flags
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import make_folder
-from gluon_tricks.models import get_model
 from gluon_tricks.optim.lr_schedule import after_warmup, epoch_steps, exponential_warmup, lr_schedule, sgdr
 from gluon_tricks.optim.optimizers import create_optimizer
 from gluon_tricks.randomness import MIXUP, generator, net_seed
@@ -101,7 +101,7 @@ def augmentation(args):
 def build_net(args, classes, engine):
     """The net, initialised as GluonCV's CIFAR scripts do, or from --resume-from."""
     start_precision(args.dtype, args.use_amx)
-    net = new_net(args, len(classes))
+    net = make_net(args.model, len(classes), keywords_of(args))
     if args.dtype == "float16":
         net.cast("float16")
     mx.random.seed(net_seed(args.seed, -1))
@@ -115,34 +115,38 @@ def build_net(args, classes, engine):
     return net
 
 
-def new_net(args, classes):
-    """The net by its name, not yet initialised."""
-    kwargs = keywords("--model-kwargs", args.model_kwargs)
-    if args.model.startswith(("cifar_wideresnet", "cifar_densenet")):
-        kwargs["drop_rate"] = args.drop_rate
-    return get_model(args.model, classes=classes, **in_channels(args), **kwargs)
-
-
-def in_channels(args):
-    """GluonCV's nets take colours only, and know no such keyword."""
-    channels = DATASETS[args.dataset].channels
-    return {} if channels == 3 else {"in_channels": channels}
+def keywords_of(args):
+    """What the model takes besides its number of classes."""
+    return net_keywords(args.model, DATASETS[args.dataset].channels, keywords("--model-kwargs", args.model_kwargs),
+                        args.drop_rate)
 
 
 def draws(args):
     """Whether the net itself draws numbers."""
-    return bool(args.drop_rate) or args.model.startswith("cifar_shake_shake")
+    return bool(args.drop_rate) or args.model.lower().startswith("cifar_shake_shake")
 
 
 def build_teacher(args, classes, engine):
-    """The net behind --teacher NAME:FILE."""
+    """The net behind --teacher NAME:FILE, made as its own run made it."""
     name, _, path = args.teacher.partition(":")
-    teacher, known = get_model(name, classes=len(classes), **in_channels(args)), DATASETS[args.dataset]
+    known, run = DATASETS[args.dataset], find_run(path)
+    if run:
+        check_teacher(args, name, run)
+    teacher = make_net(name, len(classes), run.keywords if run else net_keywords(name, known.channels))
     load_params(teacher, "--teacher", path, engine)
     if args.dtype == "float16":
         teacher.cast("float16")
     make_ready(teacher, known.side, args.dtype, args.mode, engine, known.channels)
     return teacher
+
+
+def check_teacher(args, name, run):
+    """Refuse a teacher that was trained to see something else than the student's images."""
+    for what, its, ours in (("as a", run.model, name), ("on", run.dataset.removesuffix("-excerpt"),
+                                                        args.dataset.removesuffix("-excerpt")),
+                            ("with --augment", run.augment, args.augment)):
+        if its.lower() != ours.lower():
+            raise UserError(f"--teacher {args.teacher}: was trained {what} {its}, as {run.path} says, not {what} {ours}")
 
 
 def learning_rate(args, updates_per_epoch):
@@ -193,8 +197,9 @@ def training_targets(args, classes, engine=None):
 
 def run_paths(args):
     """GluonCV's names; the mixup script's carry `_mixup` in the model part, those of other ways to mix theirs."""
-    name = args.model + (f"_{args.mix.replace('+', '_')}" if args.mixup else "")
+    run = run_name(args.dataset, args.model, args.mix if args.mixup else None)
     data = args.dataset.removesuffix("-excerpt")
+    name = run.removeprefix(f"{data}-")
     save_dir = make_folder("--save-dir", args.save_dir)
     log_dir = make_folder("--logging-dir", args.logging_dir)
     stem = f"train_{data}_{name}"
@@ -203,7 +208,7 @@ def run_paths(args):
     return RunPaths(log=log_dir / f"{stem}.log", metrics=metrics,
                     plot=make_folder("--save-plot-dir", args.save_plot_dir) / f"{name}_history.png", save_dir=save_dir,
                     best=f"{{val:.4f}}-{'cifar' if data == 'cifar10' else data}-{name}-{{epoch}}-best.params",
-                    periodic=f"{data}-{name}-{{epoch}}.params", resume=save_dir / f"{data}-{name}.resume.npz",
+                    periodic=f"{run}-{{epoch}}.params", resume=save_dir / f"{run}.resume.npz",
                     tensorboard=Path(args.tensorboard).expanduser() if args.tensorboard else None)
 
 
@@ -229,8 +234,10 @@ def opening_lines(args, data, engine):
     if args.lr_decay_period:
         yield "warning: --lr-decay-period has no effect, here as in GluonCV's CIFAR scripts; use --lr-decay-epoch"
     if args.mixup and args.num_epochs <= args.mixup_off_epoch + args.mixup_off_first:
-        yield (f"warning: --num-epochs {args.num_epochs} with --mixup: nothing is mixed in the last "
+        first = f"the first {args.mixup_off_first} and " if args.mixup_off_first else ""
+        yield (f"warning: --num-epochs {args.num_epochs} with --mixup: nothing is mixed in {first}the last "
                f"{args.mixup_off_epoch} epochs, so nothing is mixed at all; lower --mixup-off-epoch")
+    yield from without_effect(args)
     if args.optimizer == "adadelta":
         yield f"warning: --optimizer adadelta has no learning rate: --lr {args.lr:g} and its schedule have no effect"
     if args.dataset == "cifar10-excerpt":
@@ -243,7 +250,7 @@ def plan_of(args):
     batch, updates = global_batch_size(args), images // global_batch_size(args)
     if not updates:
         raise UserError(f"--batch-size: {batch} images over all devices, but the training set has {images}")
-    net = new_net(args, classes)
+    net = make_net(args.model, classes, keywords_of(args))
     yield from plan.net_rows(net, args.model, classes, side, channels)
     yield from plan.precision_rows(net, args.dtype)
     yield from plan.batch_rows(args.batch_size, batch // args.batch_size // args.accumulate, images, args.num_epochs,

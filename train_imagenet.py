@@ -66,7 +66,7 @@ from gluon_tricks.script import (
     load_params,
     local_batch_size,
     make_ready,
-    rgb_triple,
+    per_channel,
     start_precision,
 )
 from gluon_tricks.trainer_states import load_states
@@ -576,7 +576,7 @@ def check_args(args):
     if args.classes is not None:
         at_least(args, {"classes": 2})
     for flag in ("rgb_mean", "rgb_std"):
-        setattr(args, flag, rgb_triple(f"--{flag.replace('_', '-')}", getattr(args, flag)))
+        setattr(args, flag, per_channel(f"--{flag.replace('_', '-')}", getattr(args, flag)))
     if args.crop_ratio <= 0:               # as GluonCV's script falls back
         args.crop_ratio = 0.875
     if args.data_backend.startswith("dali") and not args.num_gpus:

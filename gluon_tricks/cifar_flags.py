@@ -2,6 +2,7 @@
 
 import argparse
 
+from gluon_tricks.cifar_net import DROPS
 from gluon_tricks.data.cifar import DATASETS
 from gluon_tricks.errors import UserError
 from gluon_tricks.optim.lr_schedule import MODES, WARMUPS
@@ -70,6 +71,30 @@ def add_optimizer_flags(group):
     group.add_argument("--cycle-factor", type=int, default=1, help="of sgdr: growth of the cycles (default 1)")
 
 
+# flag -> (its default, what it needs, whether that is on)
+NEEDS = {
+    "label_smoothing_eps": (0.1, "--label-smoothing", lambda args: args.label_smoothing),
+    "mixup_alpha": (ALPHAS["mixup"], "--mixup or --mix", lambda args: args.mixup),
+    "cutmix_label": ("area", "--mix cutmix", lambda args: args.mixup and args.mix == "cutmix"),
+    "dual_cutout_alpha": (0.1, "--dual-cutout", lambda args: args.dual_cutout),
+    "temperature": (20.0, "--teacher", lambda args: args.teacher),
+    "hard_weight": (0.5, "--teacher", lambda args: args.teacher),
+    "lars_coefficient": (1.0, "--optimizer lars", lambda args: args.optimizer == "lars"),
+    "final_lr": (0.1, "--optimizer adabound", lambda args: args.optimizer == "adabound"),
+    "cycle_epochs": (10, "--lr-mode sgdr", lambda args: args.lr_mode == "sgdr"),
+    "cycle_factor": (1, "--lr-mode sgdr", lambda args: args.lr_mode == "sgdr"),
+    "drop_rate": (0.0, "a cifar_wideresnet* or cifar_densenet*", lambda args: args.model.lower().startswith(DROPS)),
+}
+
+
+def without_effect(args):
+    """Warnings about flags that do nothing for want of another. No errors: a sweep may give them to every run."""
+    for name, (default, other, is_on) in NEEDS.items():
+        value = getattr(args, name)
+        if value != default and not is_on(args):
+            yield f"warning: --{name.replace('_', '-')} {value} has no effect without {other}"
+
+
 def settle(args):
     """Fill in the defaults that depend on other flags, and refuse what cannot be.
 
@@ -92,6 +117,11 @@ def settle(args):
         args.random_flip = DATASETS[args.dataset].flip
     if args.dual_cutout:
         args.cutout = args.cutout or 16
+    known = DATASETS[args.dataset]
+    if args.augment == "follow-up" and known.channels == 1:
+        raise UserError(f"--augment follow-up: changes colours, and images of {args.dataset} are grey; leave it out")
+    if args.cutout > known.side:
+        raise UserError(f"--cutout {args.cutout}: images of {args.dataset} have {known.side} pixels a side; give fewer")
     at_least(args, {"mixup_off_first": 0, "cutout": 0, "accumulate": 1, "cycle_epochs": 1, "cycle_factor": 1,
                     "clip_gradient": 0, "lars_coefficient": 0, "final_lr": 0, "dual_cutout_alpha": 0})
     if not 0 <= args.label_smoothing_eps < 1:

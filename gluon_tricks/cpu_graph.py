@@ -48,6 +48,12 @@ def speed_up(net):
     net._get_graph = fast_graph
 
 
+def leave_as_traced(net):
+    """Undo `speed_up`: what is compiled next, and exported, has the operators of the blocks, which every device knows."""
+    if vars(net).pop("_get_graph", None):
+        net._clear_cached_op()
+
+
 def rewritten(graph, data, shape):
     """The symbol in other operators, for an input `data` of that shape; inputs, outputs and their order stay."""
     source = json.loads(graph.tojson(remove_amp_cast=False))

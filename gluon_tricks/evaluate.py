@@ -1,15 +1,16 @@
 """The accuracy of saved parameters on a validation set: every image counted once.
 
-    python -m gluon_tricks evaluate --dataset cifar10-excerpt --model cifar_resnet20_v1 \\
-        --params-file demo/params/cifar10-cifar_resnet20_v1-11.params
+    python -m gluon_tricks evaluate --params-file demo/params/cifar10-cifar_resnet20_v1-11.params
     python -m gluon_tricks evaluate --model resnet50_v1d --rec-dir ~/.mxnet/datasets/imagenet/rec \\
         --params-file params/imagenet-resnet50_v1d-119.params --json result.json
     python -m gluon_tricks evaluate --model resnet50_v1d --data-dir ~/.mxnet/datasets/imagenet --batch-size 64 -j 8
     python -m gluon_tricks evaluate --model resnet50_v1d --rec-val ~/.mxnet/datasets/places365/rec/test.rec \\
         --params-file params/places365-resnet50_v1d-119.params --predictions submission.txt
 
-The first is on what `make demo` trained. The third takes GluonCV's published weights, as its verify_pretrained.py does
-without --params-file. The fourth has no labels to count by: it writes the five best classes of each image.
+The first is on what `make demo` trained: beside parameters that train_cifar.py left lies a record of the run, which says
+of what net they are and how it is to be shown which images; --model, --dataset and the like say so where there is none.
+The third takes GluonCV's published weights, as its verify_pretrained.py does without --params-file. The fourth has no
+labels to count by: it writes the five best classes of each image.
 
 An answer counts as top-k if fewer than k classes come before the label's: those with a higher output, and those with an
 equal one and a lower index. MXNet adds in another order for another batch size, and the last bits of outputs differ; how
@@ -27,7 +28,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from gluon_tricks.data.cifar import open_cifar_test
+from gluon_tricks.data.cifar import DATASETS, open_cifar_test
 from gluon_tricks.data.classes import imagenet_synsets
 from gluon_tricks.data.imagenet import (
     FOLDER_MEAN,
@@ -44,8 +45,17 @@ from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import atomic_write, make_folder, sha256_of
 from gluon_tricks.predictions import best_classes, lines_of, names_of_records
 from gluon_tricks.run_record import environment, operator_threads
-from gluon_tricks.saved_net import add_model_flags, check_model_flags, import_symbol, open_net, run_once
-from gluon_tricks.script import at_least, rgb_triple, start_precision
+from gluon_tricks.saved_net import (
+    add_model_flags,
+    add_normalisation_flags,
+    check_model_flags,
+    import_symbol,
+    open_net,
+    run_once,
+    settle_by_run,
+    settle_normalisation,
+)
+from gluon_tricks.script import at_least, per_channel, start_precision
 from gluon_tricks.tally import ROUNDING, TOP, Tally
 from gluon_tricks.training import answers
 
@@ -66,7 +76,7 @@ def main(argv=None):
     args = parse_args(argv)
     engine = create_engine(args.num_gpus)
     data = open_data(args)
-    start_precision(args.dtype)
+    start_precision(args.dtype, args.use_amx)
     net, classes = saved_net(args, engine, data)
     tally, speed, best = evaluate(net, data, engine, args.dtype, classes)
     if args.predictions:
@@ -84,7 +94,7 @@ def open_data(args):
     """The validation images of --dataset, of record files or of class folders."""
     batch = args.batch_size * max(1, args.num_gpus)
     if args.dataset != "imagenet":
-        data = open_cifar_test(args.dataset, args.data_dir, batch, args.num_workers)
+        data = open_cifar_test(args.dataset, args.data_dir, batch, args.num_workers, args.normalisation)
         return Validation(data.val, data.path, "exact", data.classes, data.root_hash)
     bad = "leave out" if args.on_bad_record == "skip" else "fail"
     if args.rec_val:
@@ -209,10 +219,13 @@ def report(args, net, data, tally, speed):
     name, params = args.model or args.model_prefix, params_path(args)
     source = f"{params} (SHA-256 {sha256_of(params)[:16]}...)" if params else "GluonCV's published weights"
     parameters = sum(parameter.list_data()[0].size for parameter in net.collect_params().values())
-    yield f"{name}: {parameters:,} parameters with statistics, from {source}"
+    made = f", made and shown its images as {args.run_json} says" if args.run_json else ""
+    yield f"{name}: {parameters:,} parameters with statistics, from {source}{made}"
     vouched = f"root hash {data.root_hash[:16]}..." if data.root_hash else "without a manifest, so nothing vouches for them"
     times = "each counted once" if data.protocol == "exact" else "MXNet's window over them, some counted twice"
     yield f"{data.loader.records} images of {data.path}, {vouched}; {times}"
+    if args.run_root_hash not in (None, data.root_hash):
+        yield f"note: the run had other data, root hash {args.run_root_hash[:16]}..."
     if data.bad:
         yield f"{len(data.bad)} images do not decode and are left out"
     if data.labelled:
@@ -255,23 +268,22 @@ def parse_args(argv):
     parser = argparse.ArgumentParser(prog="python -m gluon_tricks evaluate", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     model = add_model_flags(parser)
-    model.add_argument("--dtype", choices=tuple(ROUNDING), default="float32",
-                       help="float16 needs a GPU, bfloat16 a CPU (default float32)")
+    model.add_argument("--dtype", choices=tuple(ROUNDING),
+                       help="float16 needs a GPU, bfloat16 a CPU (default: the run's if it can be, else float32)")
     model.add_argument("--deploy", action="store_true", help="evaluate what `export --format symbol` wrote")
     model.add_argument("--model-prefix", metavar="PREFIX", help="of the exported PREFIX-symbol.json, with --deploy")
     data = parser.add_argument_group("Data")
-    data.add_argument("--dataset", choices=("imagenet", "cifar10", "cifar100", "cifar10-excerpt"), default="imagenet",
-                      help="cifar10-excerpt is embedded: 500 test images (default imagenet)")
+    data.add_argument("--dataset", choices=("imagenet", *DATASETS),
+                      help="cifar10-excerpt is embedded: 500 test images (default: the run's, else imagenet)")
     data.add_argument("--data-dir", metavar="DIR",
                       help="class folders, or a folder with val/ and these in it (default ~/.mxnet/datasets/imagenet); with "
-                           "--dataset cifar*, what data_prep/cifar.py wrote")
+                           "another --dataset what data_prep/cifar.py or mnist.py wrote (default: the run's)")
     data.add_argument("--rec-dir", metavar="DIR", help="folder with val.rec and val.idx")
     data.add_argument("--use-rec", action="store_true", help="read --rec-val, as train_imagenet.py does")
     data.add_argument("--rec-val", metavar="FILE", help="record file, the index beside it (default "
                                                         "~/.mxnet/datasets/imagenet/rec/val.rec)")
     data.add_argument("--crop-ratio", type=float, default=0.875, help="images are resized to size / ratio (default 0.875)")
-    data.add_argument("--rgb-mean", metavar="R,G,B", help="channel means, 0..255 (default: GluonCV's for the kind of data)")
-    data.add_argument("--rgb-std", metavar="R,G,B", help="channel deviations, 0..255 (default: likewise)")
+    add_normalisation_flags(data)
     data.add_argument("--val-protocol", choices=("exact", "gluoncv"), default="exact",
                       help="every image once, or MXNet's window over a record file, as in GluonCV's logs (default exact)")
     data.add_argument("--data-backend", choices=("ours", "mxnet"), default=None,
@@ -279,7 +291,7 @@ def parse_args(argv):
     data.add_argument("--on-bad-record", choices=("fail", "skip"), default="fail",
                       help="skip: images that do not decode are named and left out of the count (default fail)")
     machine = parser.add_argument_group("Machine and output")
-    machine.add_argument("--batch-size", type=int, default=32, help="images per device (default 32)")
+    machine.add_argument("--batch-size", type=int, help="images per device (default: the run's, else 32)")
     machine.add_argument("--num-gpus", type=int, default=0, help="GPUs to use; 0 means CPU (default 0)")
     machine.add_argument("-j", "--num-data-workers", dest="num_workers", type=int, default=4,
                          help="threads that decode (default 4)")
@@ -293,25 +305,23 @@ def parse_args(argv):
 
 def check_args(args):
     """Everything that can be wrong with a value by itself; completes what other flags decide."""
-    at_least(args, {"batch_size": 1, "num_gpus": 0, "num_workers": 0})
     if args.deploy != bool(args.model_prefix):
         raise UserError("--deploy and --model-prefix: give both or neither")
     if args.deploy:
-        if args.params_file or args.pretrained or args.use_gn:
-            raise UserError("--deploy: the exported net has its parameters; leave --params-file, --pretrained, --use-gn out")
-        args.model = args.model or Path(args.model_prefix).name
+        if args.params_file or args.pretrained or args.use_gn or args.model_kwargs:
+            raise UserError("--deploy: the exported net has its parameters; leave --params-file, --pretrained, --use-gn, "
+                            "--model-kwargs out")
         if args.dtype == "float16":
             raise UserError("--deploy --dtype float16: exported nets compute in float32 here; leave one out")
-    if args.dataset != "imagenet" and args.input_size is None:
-        args.input_size = 32
+    settle_defaults(args)
+    if args.deploy:
+        args.model = args.model or Path(args.model_prefix).name
+    at_least(args, {"batch_size": 1, "num_gpus": 0, "num_workers": 0})
     check_model_flags(args)
     if args.dtype == "float16" and not args.num_gpus:
         raise UserError("--dtype float16: MXNet 1.9.1 has no float16 convolution on CPUs; use --num-gpus, or bfloat16")
     if args.dtype == "bfloat16" and args.num_gpus:
         raise UserError("--dtype bfloat16: MXNet 1.9.1 computes it on CPUs only; use float16 on GPUs")
-    for flag in ("rgb_mean", "rgb_std"):
-        if getattr(args, flag):
-            setattr(args, flag, rgb_triple(f"--{flag.replace('_', '-')}", getattr(args, flag)))
     if args.crop_ratio <= 0:               # as GluonCV's script falls back
         args.crop_ratio = 0.875
     check_data_flags(args)
@@ -319,6 +329,32 @@ def check_args(args):
         if getattr(args, flag):
             setattr(args, flag, Path(getattr(args, flag)).expanduser())
             make_folder(f"--{flag}", getattr(args, flag).parent)
+
+
+def settle_defaults(args):
+    """What the record of a run decides where the flags do not, and what nothing decides."""
+    if args.rec_dir or args.rec_val or args.use_rec:
+        if args.dataset not in (None, "imagenet"):
+            raise UserError(f"--rec-val {args.rec_val or args.rec_dir}: leave --data-dir and --dataset out")
+        args.dataset = "imagenet"
+    run = settle_by_run(args, others=("imagenet",))
+    args.dataset = args.dataset or "imagenet"
+    is_runs = run is not None and args.dataset == run.dataset
+    args.run_root_hash = run.root_hash if is_runs else None
+    if is_runs and args.data_dir is None and run.data_dir and Path(run.data_dir).expanduser().is_dir():
+        args.data_dir = run.data_dir
+    args.batch_size = (run.batch_size if run else 32) if args.batch_size is None else args.batch_size
+    args.use_amx = run.use_amx if run else True
+    if args.dtype is None:
+        args.dtype = run.dtype if run and run.dtype != ("bfloat16" if args.num_gpus else "float16") else "float32"
+    if args.dataset in DATASETS:
+        settle_normalisation(args, run)
+        return
+    if args.augment and not run:
+        raise UserError(f"--augment {args.augment}: is for the data sets of train_cifar.py; use --rgb-mean and --rgb-std")
+    for flag in ("rgb_mean", "rgb_std"):
+        if getattr(args, flag):
+            setattr(args, flag, per_channel(f"--{flag.replace('_', '-')}", getattr(args, flag)))
 
 
 def check_data_flags(args):
@@ -330,7 +366,7 @@ def check_data_flags(args):
     elif args.use_rec:
         args.rec_val = args.rec_val or "~/.mxnet/datasets/imagenet/rec/val.rec"
     args.rec_val = Path(args.rec_val).expanduser() if args.rec_val else None
-    if args.rec_val and (args.data_dir or args.dataset != "imagenet"):
+    if args.rec_val and args.data_dir:
         raise UserError(f"--rec-val {args.rec_val}: leave --data-dir and --dataset out")
     if not args.rec_val and (args.val_protocol == "gluoncv" or args.data_backend == "mxnet"):
         raise UserError("--val-protocol gluoncv, --data-backend mxnet: are for record files; give --rec-dir or --rec-val")
@@ -343,8 +379,10 @@ def check_data_flags(args):
     if args.predictions and (args.dataset != "imagenet" or args.data_backend == "mxnet" or args.on_bad_record == "skip"):
         raise UserError("--predictions: needs an answer for every image of record files or class folders; leave --dataset, "
                         "--data-backend mxnet, --val-protocol gluoncv and --on-bad-record skip out")
-    if args.dataset != "imagenet" and args.input_size != 32:
-        raise UserError(f"--input-size {args.input_size}: images of {args.dataset} have 32 x 32 pixels; leave it out")
+    known = DATASETS.get(args.dataset)
+    if known and args.input_size != known.side:
+        raise UserError(f"--input-size {args.input_size}: images of {args.dataset} have {known.side} x {known.side} pixels; "
+                        f"leave it out")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
 """Saved parameters as a model to deploy, written only if it computes what MXNet computes.
 
-    python -m gluon_tricks export --model cifar_resnet20_v1 --params-file demo/params/cifar10-cifar_resnet20_v1-11.params \\
-        --out cifar.onnx --check-images gluon_tricks/data/cifar10_excerpt/test.rec
+    python -m gluon_tricks export --params-file demo/params/cifar10-cifar_resnet20_v1-11.params --out cifar.onnx \\
+        --check-images gluon_tricks/data/cifar10_excerpt/test.rec
     python -m gluon_tricks export --model resnet50_v1d --params-file params/imagenet-resnet50_v1d-119.params \\
         --out resnet50_v1d.onnx --check-images ~/.mxnet/datasets/imagenet/val --softmax
     python -m gluon_tricks export --model resnet50_v1d --params-file params/imagenet-resnet50_v1d-119.params \\
         --format symbol --out resnet50_v1d
 
-The first takes what `make demo` trained and what `make onnx` installs. An ONNX model says in its metadata how images
+The first takes what `make demo` trained and what `make onnx` installs; the record of the run, which lies beside the
+parameters, says what net it was and how images were normalised. An ONNX model says in its metadata how images
 are to be prepared. --format symbol writes OUT-symbol.json and OUT-0000.params, which MXNet's SymbolBlock.imports and
 `evaluate --deploy --model-prefix OUT` read.
 """
@@ -18,12 +19,14 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
+import cv2
 import mxnet as mx
 import numpy as np
 from mxnet import nd
 from mxnet.gluon import nn
 
-from gluon_tricks.data.augment import CIFAR_MEAN, CIFAR_STD
+from gluon_tricks.cpu_graph import leave_as_traced
+from gluon_tricks.data.cifar import DATASETS
 from gluon_tricks.data.imagenet import IMAGE_SUFFIXES, RecordImages
 from gluon_tricks.data.imagenet_augment import RGB_MEAN, RGB_STD, ImagenetTestTransform
 from gluon_tricks.data.photographs import decode_rgb
@@ -31,8 +34,19 @@ from gluon_tricks.engines import create_engine
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import atomic_write, make_folder, sha256_of
 from gluon_tricks.onnx_model import OPSET, REMEDY, import_onnx, to_onnx
-from gluon_tricks.saved_net import add_model_flags, check_model_flags, import_symbol, open_net
-from gluon_tricks.script import rgb_triple
+from gluon_tricks.saved_net import (
+    add_model_flags,
+    add_normalisation_flags,
+    channels_of,
+    check_model_flags,
+    import_symbol,
+    open_net,
+    settle_by_run,
+    settle_normalisation,
+)
+from gluon_tricks.script import per_channel
+
+COLOURS = {3: "RGB", 1: "grey"}
 
 
 def main(argv=None):
@@ -53,7 +67,8 @@ def main(argv=None):
     for path, content in files.items():
         atomic_write(path, content)
         print(f"{path}: {len(content) / 1e6:.1f} MB")
-    print(f"input data (batch, 3, {args.input_size}, {args.input_size}), RGB, mean {args.rgb_mean} and deviation "
+    channels, size = channels_of(args), args.input_size
+    print(f"input data (batch, {channels}, {size}, {size}), {COLOURS[channels]}, mean {args.rgb_mean} and deviation "
           f"{args.rgb_std} of 0..255 taken out; output {output_name(args)} (batch, {classes})")
     return 0
 
@@ -72,7 +87,8 @@ def with_softmax(net):
 def onnx_files(args, net, classes):
     """One ONNX file, read by ONNX Runtime."""
     runtime = import_runtime()
-    content = to_onnx(net, args.input_size, output_name(args), metadata(args, classes)).SerializeToString()
+    model = to_onnx(net, args.input_size, output_name(args), metadata(args, classes), channels_of(args))
+    content = model.SerializeToString()
     options = runtime.SessionOptions()
     options.log_severity_level = 3
     session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
@@ -94,7 +110,8 @@ def import_runtime():
 
 def metadata(args, classes):
     """How images are to be prepared, and where the parameters come from."""
-    return {"model": args.model, "classes": str(classes), "input_size": str(args.input_size), "layout": "NCHW, RGB",
+    return {"model": args.model, "classes": str(classes), "input_size": str(args.input_size),
+            "layout": f"NCHW, {COLOURS[channels_of(args)]}",
             "mean": ",".join(map(str, args.rgb_mean)), "std": ",".join(map(str, args.rgb_std)), "mean_std_scale": "0..255",
             "crop_ratio": str(args.crop_ratio), "output": output_name(args),
             "params_sha256": sha256_of(args.params_file) if args.params_file else ""}
@@ -107,7 +124,8 @@ def output_name(args):
 def symbol_files(args, net, classes):
     """MXNet's own pair of files, read by SymbolBlock."""
     with tempfile.TemporaryDirectory() as folder:
-        net(nd.zeros((1, 3, args.input_size, args.input_size)))           # MXNet exports what has been computed
+        leave_as_traced(net)
+        net(nd.zeros((1, channels_of(args), args.input_size, args.input_size)))      # MXNet exports what was computed
         net.export(f"{folder}/net")
         block = import_symbol(f"{folder}/net")
         files = {Path(f"{args.out}{end}"): Path(f"{folder}/net{end}").read_bytes()
@@ -138,15 +156,18 @@ def compare(net, run, images):
 
 
 def check_images(args):
-    """Prepared images, float32, shape (N, 3, H, W), and what they are in words."""
-    size, count = args.input_size, args.num_check_images
+    """Prepared images, float32, shape (N, C, H, W), and what they are in words."""
+    size, count, channels = args.input_size, args.num_check_images, channels_of(args)
     if not args.check_images:
-        random = np.random.default_rng(0).normal(size=(count, 3, size, size)).astype(np.float32)
+        random = np.random.default_rng(0).normal(size=(count, channels, size, size)).astype(np.float32)
         return random, f"{count} images of random numbers (seed 0; --check-images takes photographs)"
     path = Path(args.check_images).expanduser()
     photographs = read_images(path, count)
-    transform = ImagenetTestTransform(size, args.crop_ratio, args.rgb_mean, args.rgb_std)
-    return transform(photographs, None, 0), f"{len(photographs)} images of {path}"
+    if channels == 1:                      # three equal ones for the transform
+        photographs = [cv2.cvtColor(cv2.cvtColor(one, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB) for one in photographs]
+    transform = ImagenetTestTransform(size, args.crop_ratio, *((3 // channels) * values
+                                                               for values in (args.rgb_mean, args.rgb_std)))
+    return transform(photographs, None, 0)[:, :channels], f"{len(photographs)} images of {path}"
 
 
 def read_images(path, count):
@@ -181,9 +202,12 @@ def parse_args(argv):
     output.add_argument("--out", required=True, metavar="FILE", help="FILE.onnx, or the prefix of MXNet's two files")
     output.add_argument("--softmax", action="store_true", help="put out probabilities instead of logits")
     images = parser.add_argument_group("Images: how they are prepared, and which ones the check uses")
-    images.add_argument("--rgb-mean", metavar="R,G,B", help="channel means, 0..255 (default: GluonCV's for the data set)")
-    images.add_argument("--rgb-std", metavar="R,G,B", help="channel deviations, 0..255 (default: likewise)")
-    images.add_argument("--crop-ratio", type=float, help="images are resized to size / ratio (default 0.875; cifar_*: 1)")
+    images.add_argument("--dataset", choices=tuple(DATASETS),
+                        help="its channels, size and normalisation (default: the run's; else CIFAR-10's for cifar_*, "
+                             "ImageNet's for others)")
+    add_normalisation_flags(images)
+    images.add_argument("--crop-ratio", type=float,
+                        help="images are resized to size / ratio (default 0.875; for --dataset and cifar_*: 1)")
     images.add_argument("--check-images", metavar="PATH", help="folder of images, or record file (default: random numbers)")
     images.add_argument("--num-check-images", type=int, default=8, help="how many of them (default 8)")
     images.add_argument("--tolerance", type=float, default=1e-4,
@@ -195,13 +219,20 @@ def parse_args(argv):
 
 def check_args(args):
     """Everything that can be wrong with a value by itself; completes what the model decides."""
+    run = settle_by_run(args)
+    if args.dataset is None and (args.model or "").lower().startswith("cifar_"):
+        args.dataset = "cifar10"
     check_model_flags(args)
-    cifar = args.model.lower().startswith("cifar_")
-    for flag, imagenet, unit in (("rgb_mean", RGB_MEAN, CIFAR_MEAN), ("rgb_std", RGB_STD, CIFAR_STD)):
-        value, default = getattr(args, flag), tuple(round(255 * x, 4) for x in unit) if cifar else imagenet
-        setattr(args, flag, rgb_triple(f"--{flag.replace('_', '-')}", value) if value else default)
+    if args.dataset:
+        settle_normalisation(args, run)
+    elif args.augment:
+        raise UserError(f"--augment {args.augment}: is for nets of train_cifar.py; use --rgb-mean and --rgb-std")
+    else:
+        for flag, default in (("rgb_mean", RGB_MEAN), ("rgb_std", RGB_STD)):
+            value = getattr(args, flag)
+            setattr(args, flag, per_channel(f"--{flag.replace('_', '-')}", value) if value else default)
     if args.crop_ratio is None:
-        args.crop_ratio = 1.0 if cifar else 0.875
+        args.crop_ratio = 1.0 if args.dataset else 0.875
     if args.crop_ratio <= 0 or args.tolerance < 0 or args.num_check_images < 1:
         raise UserError(f"--crop-ratio {args.crop_ratio}, --tolerance {args.tolerance}, --num-check-images "
                         f"{args.num_check_images}: must be positive")

@@ -8,7 +8,9 @@
     GroupNorm   MXNet has no translation of it; ONNX's InstanceNormalization on (N, G, rest) computes the same.
     fixed gamma a BatchNorm with `fix_gamma` computes with 1 whatever its gamma holds; the exporter writes what it holds.
 
-The input is `data`, float32, shape (batch, 3, H, W) with any batch; the output has shape (batch, classes).
+Shake-shake nets are written as they predict: the mean of the branches, nothing drawn.
+
+The input is `data`, float32, shape (batch, C, H, W) with any batch; the output has shape (batch, classes).
 """
 
 import json
@@ -19,12 +21,13 @@ import numpy as np
 
 from gluon_tricks import __version__
 from gluon_tricks.errors import UserError
+from gluon_tricks.models.cifar_shake_shake import predicting
 
 OPSET, IR_VERSION = 13, 7        # IR version 7 is opset 13's own
 REMEDY = "make onnx, or pip install -r requirements-onnx.txt"
 
 
-def to_onnx(net, size, output="logits", metadata=None):
+def to_onnx(net, size, output="logits", metadata=None, channels=3):
     """Translate a net.
 
     Parameters
@@ -37,6 +40,8 @@ def to_onnx(net, size, output="logits", metadata=None):
         Name of the output.
     metadata : dict of str
         Goes into the model's `metadata_props`.
+    channels : int
+        Of the images.
 
     Returns
     -------
@@ -48,15 +53,16 @@ def to_onnx(net, size, output="logits", metadata=None):
         If onnx is not installed, or MXNet cannot translate an operator of the net.
     """
     onnx = import_onnx()
-    symbol = net(mx.sym.Variable("data"))
+    with predicting(net):
+        symbol = net(mx.sym.Variable("data"))
     parameters = {parameter.name: parameter.data().as_in_context(mx.cpu()) for parameter in net.collect_params().values()}
     fix_gammas(symbol, parameters)
-    graph = translate(onnx, symbol, parameters, (3, size, size))
+    graph = translate(onnx, symbol, parameters, (channels, size, size))
     weights = {weight.name for weight in graph.initializer}
     inputs = [given for given in graph.input if given.name not in weights]
     del graph.input[:]
     graph.input.extend(inputs)
-    _, [(_, classes)], _ = symbol.infer_shape(data=(1, 3, size, size))
+    _, [(_, classes)], _ = symbol.infer_shape(data=(1, channels, size, size))
     name_output(onnx, graph, output, classes)
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", OPSET)], ir_version=IR_VERSION,
                                    producer_name="gluon_tricks", producer_version=__version__)

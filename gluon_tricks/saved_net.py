@@ -1,5 +1,6 @@
 """A net with saved parameters: where `evaluate` and `export` start."""
 
+import json
 import warnings
 from functools import partial
 from pathlib import Path
@@ -7,10 +8,12 @@ from pathlib import Path
 import mxnet as mx
 from mxnet import gluon, nd
 
+from gluon_tricks.cifar_net import find_run, make_net, net_keywords
+from gluon_tricks.data.cifar import DATASETS, Augmentation
 from gluon_tricks.errors import UserError
-from gluon_tricks.models import GroupNorm, get_model
+from gluon_tricks.models import GroupNorm
 from gluon_tricks.models_command import natural_size
-from gluon_tricks.script import load_params, make_ready
+from gluon_tricks.script import keywords, load_params, make_ready, per_channel
 
 
 def add_model_flags(parser):
@@ -18,11 +21,97 @@ def add_model_flags(parser):
     group = parser.add_argument_group("Model")
     group.add_argument("--model", help="a name of this kit or of GluonCV's zoo, as resnet50_v1d")
     group.add_argument("--params-file", metavar="FILE", help="its parameters (default: --pretrained)")
+    group.add_argument("--run-json", metavar="FILE",
+                       help="record of the train_cifar.py run that left them: its run.json or resume file (default: one of "
+                            "these beside them, where there is one); it says what the flags leave open")
+    group.add_argument("--model-kwargs", nargs="*", default=[], metavar="NAME=VALUE",
+                       help="what the net was made with besides, as in train_cifar.py; drop_rate=RATE too")
     group.add_argument("--pretrained", action="store_true", help="GluonCV's published weights (downloaded)")
     group.add_argument("--classes", type=int, help="width of the classifier (default: as in the parameter file)")
     group.add_argument("--use-gn", action="store_true", help="GroupNorm instead of BatchNorm")
     group.add_argument("--input-size", type=int, help="side of the images in pixels (default: the net's; 224 for most)")
     return group
+
+
+def add_normalisation_flags(group):
+    """The flags that say how the images that the net takes are normalised; `check_model_flags` completes them."""
+    group.add_argument("--augment", choices=("gluoncv", "follow-up"),
+                       help="what train_cifar.py was given: follow-up normalises by ImageNet's mean and deviation (default: "
+                            "as the run's record says, else gluoncv)")
+    group.add_argument("--rgb-mean", metavar="R,G,B",
+                       help="channel means, 0..255; of grey images one number (default: GluonCV's for the kind of data)")
+    group.add_argument("--rgb-std", metavar="R,G,B", help="channel deviations, 0..255 (default: likewise)")
+
+
+def settle_by_run(args, others=()):
+    """Let the record of a training complete the flags, which must not contradict it.
+
+    Afterwards `model`, `dataset` and `augment` hold what was said, else what is recorded, else None; `keywords` is what
+    `get_model` takes besides the number of classes.
+
+    Parameters
+    ----------
+    args : Namespace
+    others : sequence of str
+        Values of `dataset` besides those of train_cifar.py, which say nothing of the training.
+
+    Returns
+    -------
+    TrainedRun or None
+
+    Raises
+    ------
+    UserError
+    """
+    if args.run_json and not args.params_file:
+        raise UserError(f"--run-json {args.run_json}: says how --params-file was made; give that too")
+    run = find_run(args.params_file, args.run_json) if args.params_file else None
+    given = keywords("--model-kwargs", args.model_kwargs)
+    if run:
+        foreign = args.dataset in others
+        recorded = {"drop_rate": run.drop_rate, **run.model_kwargs} if run.drop_rate else run.model_kwargs
+        for flag, said, known in (
+                ("--model", args.model and args.model.lower(), run.model.lower()),
+                ("--dataset", None if foreign or not args.dataset else args.dataset.removesuffix("-excerpt"),
+                 run.dataset.removesuffix("-excerpt")),
+                ("--augment", args.augment, run.augment),
+                ("--model-kwargs", _words(given) or None, _words(recorded) or "none")):
+            if said not in (None, known):
+                raise UserError(f"{flag} {said}: the run that left {args.params_file} had {known}, as {run.path} says; "
+                                f"leave the flag out")
+        args.model, args.augment = run.model, run.augment
+        args.dataset = args.dataset or run.dataset
+        if foreign and DATASETS[run.dataset].channels == 1:
+            raise UserError(f"--dataset {args.dataset}: --params-file {args.params_file} is of a net for the grey images of "
+                            f"{run.dataset}")
+        args.keywords = run.keywords
+    elif args.model:
+        args.keywords = net_keywords(args.model, channels_of(args), given, given.pop("drop_rate", 0.0))
+    args.run_json = str(run.path) if run else None
+    return run
+
+
+def _words(values):
+    """Keywords as --model-kwargs takes them; tuples and lists are alike."""
+    return " ".join(f"{name}={json.dumps(value)}" for name, value in sorted(values.items()))
+
+
+def settle_normalisation(args, run):
+    """How images of a data set of train_cifar.py are normalised, by the flags, the record or GluonCV.
+
+    Afterwards `normalisation` is (mean, std) on the 0..1 scale, and `rgb_mean` and `rgb_std` are the same on 0..255.
+    """
+    defaults = Augmentation(colors=args.augment == "follow-up").normalisation(args.dataset)
+    chosen = []
+    for name, default in zip(("rgb_mean", "rgb_std"), defaults):
+        flag, said, shown = f"--{name.replace('_', '-')}", getattr(args, name), tuple(round(255 * x, 4) for x in default)
+        values = per_channel(flag, said, len(default)) if said else shown
+        if run and values != shown:
+            raise UserError(f"{flag} {said}: the run that left {args.params_file} had {','.join(map(str, shown))}, as "
+                            f"{run.path} says; leave the flag out")
+        setattr(args, name, values)
+        chosen.append(default if values == shown else tuple(x / 255 for x in values))      # digits that rounding would lose
+    args.normalisation = tuple(chosen)
 
 
 def check_model_flags(args):
@@ -35,7 +124,13 @@ def check_model_flags(args):
         if getattr(args, name) is not None and getattr(args, name) < 1:
             raise UserError(f"--{name.replace('_', '-')} {getattr(args, name)}: must be at least 1")
     if args.input_size is None:
-        args.input_size = natural_size(args.model.lower())
+        known = DATASETS.get(args.dataset)
+        args.input_size = known.side if known else natural_size(args.model.lower())
+
+
+def channels_of(args):
+    """Of the images that the net takes."""
+    return DATASETS[args.dataset].channels if args.dataset in DATASETS else 3
 
 
 def open_net(args, engine, dtype="float32", data_classes=None):
@@ -60,7 +155,7 @@ def open_net(args, engine, dtype="float32", data_classes=None):
     """
     if args.classes and data_classes and args.classes != data_classes:
         raise UserError(f"--classes {args.classes}: the data have {data_classes}")
-    model = partial(get_model, args.model, **({"norm_layer": GroupNorm} if args.use_gn else {}))
+    model = partial(make_net, args.model, keywords=args.keywords, **({"norm_layer": GroupNorm} if args.use_gn else {}))
     if args.params_file:
         saved = read_shapes(args.params_file)
         classes = _agreed_classes(args, model, saved, data_classes)
@@ -69,7 +164,7 @@ def open_net(args, engine, dtype="float32", data_classes=None):
         _check_names(args, net, saved)
         load_params(net, "--params-file", args.params_file, engine)
     else:
-        net = model(pretrained=True)
+        net = model(classes=None, pretrained=True)
         net.collect_params().reset_ctx(engine.ctx)
     if dtype == "float16":
         net.cast("float16")
@@ -97,12 +192,13 @@ def import_symbol(prefix, ctx=None):
 def run_once(net, args, dtype, engine):
     """Compile the net for images of the given size; how many outputs it has."""
     try:
-        make_ready(net, args.input_size, dtype, "hybrid", engine)
+        channels = channels_of(args)
+        make_ready(net, args.input_size, dtype, "hybrid", engine, channels)
         output = net(mx.sym.Variable("data"))
         if isinstance(output, (list, tuple)):
             raise UserError(f"--model {args.model}: has {len(output)} outputs beside each other; only nets with one are for "
                             f"this")
-        _, [(_, classes)], _ = output.infer_shape(data=(1, 3, args.input_size, args.input_size))
+        _, [(_, classes)], _ = output.infer_shape(data=(1, channels, args.input_size, args.input_size))
     except mx.MXNetError as error:
         raise UserError(f"--input-size {args.input_size}: model {args.model} takes no such images "
                         f"({_reason(error)})") from error

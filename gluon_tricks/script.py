@@ -101,14 +101,14 @@ def decay_epochs(args):
         raise UserError(f"--lr-decay-epoch {args.lr_decay_epoch}: give epochs with commas between, as 100,150") from None
 
 
-def rgb_triple(flag, text):
-    """Three numbers with commas between, as --rgb-mean and --rgb-std have them."""
+def per_channel(flag, text, channels=3):
+    """Numbers with commas between, one per channel, as --rgb-mean and --rgb-std have them."""
     try:
         values = tuple(float(value) for value in text.split(","))
-        if len(values) != 3:
+        if len(values) != channels:
             raise ValueError
     except ValueError:
-        raise UserError(f"{flag} {text}: give three numbers with commas") from None
+        raise UserError(f"{flag} {text}: give " + ("three numbers with commas" if channels == 3 else "one number")) from None
     return values
 
 

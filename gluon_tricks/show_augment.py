@@ -42,11 +42,16 @@ def main(argv=None):
     make_folder("--out", out.parent)
     data = open_cifar(args.dataset, args.data_dir, "ours", 1, args.seed, 1)
     positions = one_of_each_class(data.train.images.labels, args.images)
-    rows = [row(name, data, positions, args) for name in (args.only.split(",") if args.only else NAMES)]
+    rows = [row(name, data, positions, args) for name in (args.only.split(",") if args.only else names_for(args.dataset))]
     alpha = f"{args.alpha:g}"
     draw(rows, data.classes, out, f"{args.dataset}, seed {args.seed}; shares drawn from Beta({alpha}, {alpha})")
     print(f"{len(rows)} rows of {len(positions)} images: {out}")
     return 0
+
+
+def names_for(dataset):
+    """All augmentations that a data set can have; grey images have no colours to change."""
+    return [name for name in NAMES if DATASETS[dataset].channels == 3 or name != "follow-up"]
 
 
 def one_of_each_class(labels, count):

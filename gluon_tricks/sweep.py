@@ -44,8 +44,12 @@ def main(argv=None):
              for name in cases for values in itertools.product(*grid.values())]
     runs = {(i, seed): run_of(cell, seed, [*words, *cases[cell.get("case", "")]])
             for i, cell in enumerate(cells) for seed in args.seeds}
+    folders = {}
     for run in runs.values():
         check(run)
+        if folders.setdefault(run.slug, run) is not run:
+            raise UserError(f"--grid: {run.title} and {folders[run.slug].title} would share the folder {run.slug}; give "
+                            f"values that differ in letters or digits")
     updates = sum(run.updates for run in runs.values())
     print(f"{len(cells)} cells x {len(args.seeds)} seeds = {len(runs)} runs, {updates:,} updates", flush=True)
     if args.dry_run:

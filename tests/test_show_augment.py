@@ -8,6 +8,7 @@ from gluon_tricks import show_augment
 from gluon_tricks.data.cifar import open_cifar
 from gluon_tricks.errors import UserError
 from gluon_tricks.tricks.mixing import KINDS
+from tests.lab_runs import write_data
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +42,15 @@ def test_a_sheet_is_written(tmp_path, capsys):
     sheet = cv2.imread(str(tmp_path / "sheet.png"))
     assert sheet is not None and np.ptp(sheet) == 255
     assert "2 rows of 3 images" in capsys.readouterr().out
+
+
+def test_grey_images_have_a_sheet_without_colours(tmp_path, capsys):
+    data = write_data(tmp_path / "data", "mnist", train=20)
+    flags = ["--dataset", "mnist", "--data-dir", str(data), "--images", "2", "--out", str(tmp_path / "sheet.png")]
+    assert show_augment.main(flags) == 0
+    assert f"{len(show_augment.NAMES) - 1} rows of 2 images" in capsys.readouterr().out
+    with pytest.raises(UserError, match="--augment follow-up: changes colours, and images of mnist are grey"):
+        show_augment.main([*flags, "--only", "follow-up"])
 
 
 @pytest.mark.parametrize("flags, says", [(["--only", "blur"], "--only blur: there are plain"),

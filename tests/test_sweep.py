@@ -43,6 +43,7 @@ def test_cases_have_their_own_flags_and_each_gets_the_grid(capsys):
     (["--grid", "lr"], "give FLAG=VALUE"), (["--grid", "lr=0.1,0.1"], "gives a value twice"),
     (["--grid", "lr=1", "lr=2"], "--lr is given twice"), (["--grid", "seed=1,2"], "with --seeds"),
     (["--grid", "lr=1", "--seeds", "0,0"], "--seeds"), (["--grid", "lr=0,1"], "lr 0, seed 0: --lr 0.0: must be positive"),
+    (["--grid", "json-log=a/b,a-b"], "would share the folder json-log-a-b_seed-0"),
     (["--grid", "nonsense=1"], "train_cifar.py does not take"), ([], "give --grid, --cases or both"),
     (["--cases", "cosine"], "give NAME=FLAGS"), (["--cases", "a=", "a=--no-wd"], "gives a twice"),
     (["--cases", "a=--lr-mode straight"], "case a, seed 0: train_cifar.py does not take"),

@@ -75,6 +75,8 @@ def test_our_runs_and_unusable_logs_among_the_published(capsys):
     (["4", "--", "--seed", "1"], "give --run"),
     (["4", "--run", "--profile", "small", "--rec-train", "x.rec"], "give both"),
     (["6", "--run", "--rows", "2"], "--rows 2: none of these can be run with --profile smoke"),
+    (["4", "--run", "--", "--num-epochs", "1"], "--num-epochs: is decided by row, profile and --out"),
+    (["follow-up-V", "--run", "--", "--save-dir=x"], "--save-dir=x: is decided by row, profile and --out"),
     (["4", "--csv", "--markdown"], "give one")])
 def test_what_cannot_be_is_said(argv, says, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -9,6 +9,7 @@ import pytest
 from mxnet import nd
 
 import train_cifar
+from gluon_tricks.cifar_flags import without_effect
 from gluon_tricks.errors import UserError
 from gluon_tricks.optim.optimizers import NAMES
 from gluon_tricks.tricks.mixing import KINDS
@@ -130,10 +131,43 @@ def test_the_plan_names_optimizer_images_and_mixing(capsys):
     (["--warmup", "exponential"], "give --warmup-epochs too"),
     (["--model-kwargs", "width"], "--model-kwargs width: give NAME=VALUE"),
     (["--label-smoothing-eps", "1"], "must be in [0, 1)"),
+    (["--dataset", "mnist", "--augment", "follow-up"], "--augment follow-up: changes colours, and images of mnist are grey"),
+    (["--cutout", "33"], "--cutout 33: images of cifar10 have 32 pixels a side"),
+    (["--dataset", "kmnist", "--dual-cutout", "--cutout", "29"], "--cutout 29: images of kmnist have 28 pixels a side"),
     (["--accumulate", "0"], "--accumulate 0: must be at least 1")])
 def test_what_cannot_be_is_said(flags, says):
     with pytest.raises(UserError, match=re.escape(says)):
         train_cifar.parse_args(["--model", "cifar_preact20", *flags])
+
+
+@pytest.mark.parametrize("flags, says", [
+    (["--model-kwargs", "drop_rate=0.3"], "--model-kwargs drop_rate=0.3: leave it out, --drop-rate says so"),
+    (["--model-kwargs", "classes=3"], "--model-kwargs classes=3: leave it out, --dataset says so"),
+    (["--model-kwargs", "in_channels=1"], "--model-kwargs in_channels=1: leave it out, --dataset says so"),
+    (["--model-kwargs", "preact_stages=[1]"], "--model-kwargs preact_stages=[1]: model cifar_preact20 cannot be made so"),
+    (["--model-kwargs", "depth=20"], "model cifar_preact20 takes no depth"),
+    (["--model", "mobilenet0.25", "--dataset", "mnist"], "--model mobilenet0.25: takes colour images only")])
+def test_nets_that_cannot_be_made_are_refused(flags, says):
+    with pytest.raises(UserError, match=re.escape(says)):
+        train_cifar.main(["--model", "cifar_preact20", "--dry-run", *flags])
+
+
+@pytest.mark.parametrize("flags, says", [
+    (["--label-smoothing-eps", "0.2"], "--label-smoothing-eps 0.2 has no effect without --label-smoothing"),
+    (["--mixup-alpha", "0.2"], "--mixup-alpha 0.2 has no effect without --mixup or --mix"),
+    (["--mix", "ricap", "--cutmix-label", "drawn"], "--cutmix-label drawn has no effect without --mix cutmix"),
+    (["--temperature", "4"], "--temperature 4.0 has no effect without --teacher"),
+    (["--lr-mode", "cosine", "--cycle-epochs", "5"], "--cycle-epochs 5 has no effect without --lr-mode sgdr"),
+    (["--drop-rate", "0.3"], "--drop-rate 0.3 has no effect without a cifar_wideresnet* or cifar_densenet*")])
+def test_a_flag_without_effect_is_warned_of(flags, says):
+    assert list(without_effect(train_cifar.parse_args(["--model", "cifar_preact20", *flags]))) == [f"warning: {says}"]
+
+
+@pytest.mark.parametrize("flags", ["", "--label-smoothing --label-smoothing-eps 0.2", "--mix cutmix --cutmix-label drawn",
+                                   "--mix ricap", "--mixup --mixup-alpha 0.2", "--optimizer lars --lars-coefficient 0.1",
+                                   "--lr-mode sgdr --cycle-factor 2", "--model cifar_densenet40_k12 --drop-rate 0.2"])
+def test_flags_that_have_what_they_need_are_not_warned_of(flags):
+    assert not list(without_effect(train_cifar.parse_args(["--model", "cifar_preact20", *flags.split()])))
 
 
 def test_resuming_with_another_mix_or_optimizer_is_refused(tmp_path):

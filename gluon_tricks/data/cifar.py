@@ -58,7 +58,15 @@ class Augmentation(NamedTuple):
     erasing: str = None
 
     def normalisation(self, dataset):
-        """(mean, std)."""
+        """(mean, std), one each per channel, on the 0..1 scale.
+
+        Raises
+        ------
+        UserError
+            If the colours of a grey data set are to be changed.
+        """
+        if self.colors and DATASETS[dataset].channels == 1:
+            raise UserError(f"--augment follow-up: changes colours, and images of {dataset} are grey; leave it out")
         return (IMAGENET_MEAN, IMAGENET_STD) if self.colors else DATASETS[dataset][4:6]
 
     def transform(self, dataset, seed, records):
@@ -125,11 +133,14 @@ class CifarTestData(NamedTuple):
     subset: str
 
 
-def open_cifar_test(dataset, folder, batch_size, num_workers):
-    """Open and check the test images alone; parameters and errors as in `open_cifar`."""
+def open_cifar_test(dataset, folder, batch_size, num_workers, normalisation=None):
+    """Open and check the test images alone; parameters and errors as in `open_cifar`.
+
+    `normalisation` is (mean, std), one each per channel, on the 0..1 scale; default: GluonCV's for the data set.
+    """
     folder, manifest = _find(dataset, folder)
     reader, labels = open_split(folder, "test", manifest)
-    transform = CifarTestTransform(*Augmentation().normalisation(dataset))
+    transform = CifarTestTransform(*(normalisation or Augmentation().normalisation(dataset)))
     loader = RecordLoader(_in_memory(dataset, reader, labels, num_workers), transform, batch_size, None, "keep", num_workers)
     return CifarTestData(loader, reader.path, manifest.classes, manifest.root_hash, manifest.subset)
 

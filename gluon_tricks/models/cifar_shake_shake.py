@@ -10,6 +10,7 @@ Each block has two residual branches, mixed by random weights that differ betwee
 seeds before each update, so a resumed run draws the same.
 """
 
+from contextlib import contextmanager
 from functools import partial
 
 from mxnet.gluon import HybridBlock, nn
@@ -29,7 +30,7 @@ class Shake(HybridBlock):
         out = r_2 + b (r_1 - r_2) + stop((a - b) (r_1 - r_2))
 
     is seen by the forward only: the value has the weight a, the gradients have b and 1 - b. That is an autograd function
-    of its own made of operators, so it is compiled and exported with the net.
+    of its own made of operators, so it is compiled with the net. `predicting` leaves the mean of the branches.
     """
 
     def __init__(self, mode="S-S-I", prefix=None, params=None):
@@ -37,8 +38,11 @@ class Shake(HybridBlock):
         if mode not in MODES:
             raise UserError(f"shake must be one of {', '.join(MODES)}, got {mode!r}")
         self.forward_mode, self.backward_mode, self.level = mode.split("-")
+        self.is_predicting = False
 
     def hybrid_forward(self, F, first, second):
+        if self.is_predicting:
+            return (first + second) / 2
         images = F.BlockGrad(F.mean(first, axis=(1, 2, 3), keepdims=True))                 # (N, 1, 1, 1)
         even = F.zeros_like(images) + 0.5
         # Dropout gives 0 or 2 in training and 1 in prediction: how a compiled net knows which of them it is in
@@ -54,6 +58,23 @@ class Shake(HybridBlock):
         if self.level == "B":
             draws = F.broadcast_like(F.slice_axis(draws, axis=0, begin=0, end=1), images)
         return even + training * (draws - 0.5)
+
+
+@contextmanager
+def predicting(net):
+    """Within the `with` block a net is traced as it predicts: branches are averaged by one sum, nothing is drawn.
+
+    For graphs that never train. Compiled nets keep what they have traced before.
+    """
+    shakes = []
+    net.apply(lambda block: shakes.append(block) if isinstance(block, Shake) else None)
+    for shake in shakes:
+        shake.is_predicting = True
+    try:
+        yield
+    finally:
+        for shake in shakes:
+            shake.is_predicting = False
 
 
 class ShakeBlock(HybridBlock):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from gluon_tricks.cifar_net import run_name
 from gluon_tricks.data.cifar import DATASETS
 from gluon_tricks.errors import UserError
 from gluon_tricks.log_lines import read_log
@@ -79,7 +80,7 @@ def script():
     return sys.modules["train_cifar"]
 
 
-def plan_study(table, profile, rows, num_gpus, num_workers, out, data_dir=None):
+def plan_study(table, profile, rows, num_gpus, num_workers, out):
     """The runs for some rows of a study, a teacher first where one is needed.
 
     Returns
@@ -90,32 +91,32 @@ def plan_study(table, profile, rows, num_gpus, num_workers, out, data_dir=None):
     for row in rows:
         flags, stands = smaller(row.flags, profile, num_gpus)
         if flags.get("teacher") and profile != "full":
-            teacher = teacher_run(row.flags, profile, num_gpus, num_workers, data_dir)
+            teacher = teacher_run(row.flags, profile, num_gpus, num_workers)
             if teacher not in runs:
                 runs.insert(0, teacher)
-            model = teacher.words[teacher.words.index("--model") + 1]
+            model = teacher.args.model
             flags["teacher"] = f"{model}:{teacher_file(teacher, out)}"
-            stands.append(f"a {model} trained here for the teacher cifar_resnext29_16x64d")
-        flags.update({name: value for name, value in (("num_workers", num_workers), ("data_dir", data_dir))
-                      if value is not None})
+            stands.append(f"a {model} trained here for the teacher {row.flags['teacher'].partition(':')[0]}")
+        if num_workers is not None:
+            flags["num_workers"] = num_workers
         runs.append(CifarRun(slug(row), row.title, tuple(words(flags)), row, tuple(stands)))
     return runs
 
 
-def teacher_run(flags, profile, num_gpus, num_workers, data_dir):
+def teacher_run(flags, profile, num_gpus, num_workers):
     """The teacher's own run: cosine decay and label smoothing, nothing mixed."""
     plain = {name: value for name, value in flags.items()
              if name not in ("teacher", "temperature", "hard_weight", "mix", "mixup_alpha")}
     own, _ = smaller({**plain, "model": "cifar_resnet110_v1", "num_epochs": 120}, profile, num_gpus)
-    own.update({name: value for name, value in (("num_workers", num_workers), ("data_dir", data_dir)) if value is not None})
+    if num_workers is not None:
+        own["num_workers"] = num_workers
     return CifarRun("teacher", "teacher", tuple(words(own)))
 
 
 def teacher_file(teacher, out):
     """The parameters that the finished teacher leaves."""
     args = teacher.args
-    return out / teacher.slug / "params" / (f"{args.dataset.removesuffix('-excerpt')}-{args.model}-"
-                                            f"{args.num_epochs - 1}.params")
+    return out / teacher.slug / "params" / f"{run_name(args.dataset, args.model)}-{args.num_epochs - 1}.params"
 
 
 def smaller(flags, profile, num_gpus):

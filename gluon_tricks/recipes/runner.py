@@ -38,9 +38,11 @@ def run_rows(runs, out, more=()):
     Raises
     ------
     UserError
-        If `out` holds a row that was run with other flags, or another process is at work on one; or if the user stopped the
-        runs: the row has saved where it stands.
+        If `more` has what the plan decides, a teacher's parameters are missing, `out` holds a row that was run with other
+        flags, or another process is at work on one; or if the user stopped the runs: the row has saved where it stands.
     """
+    check_words(more)
+    check_teachers(runs, out)
     agree(runs, out, more)
     failed, bar = {}, tqdm(total=sum(run.updates for run in runs), unit="update", disable=None, dynamic_ncols=True)
     with bar, signals_as_interrupts():
@@ -117,6 +119,30 @@ def signals_as_interrupts():
 
 
 # --- What there is already ------------------------------------------------------------------------------------------
+
+PLANNED = ("--model", "--dataset", "--num-epochs", "--teacher", "--save-dir", "--save-plot-dir", "--logging-dir",
+           "--logging-file", "--json-log", "--resume", "--overwrite", "--dry-run")
+
+
+def check_words(more):
+    """Refuse further words by which a row would not be found, or never be seen to be finished."""
+    for word in more:
+        if word.partition("=")[0] in PLANNED:
+            raise UserError(f"{word}: is decided by row, profile and --out; leave it out after --")
+
+
+def check_teachers(runs, out):
+    """Refuse rows whose teacher is neither there nor left by a run before them; a name without a file is downloaded."""
+    made = set()
+    for run in runs:
+        words = list(run.words)
+        _, _, path = words[words.index("--teacher") + 1].partition(":") if "--teacher" in words else ("", "", "")
+        there = not path or Path(path).expanduser().is_file() or Path(path).parent.parent in made
+        if not there and not is_finished(run, out):
+            raise UserError(f"{run.title}: the teacher's parameters {path} do not exist; train or fetch them (the table's "
+                            f"notes say which), or leave the row out with --rows")
+        made.add(out / run.slug)
+
 
 def agree(runs, out, more):
     """Note the flags of each row in `rows.json`; refuse a folder whose rows were run with others."""

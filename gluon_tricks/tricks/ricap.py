@@ -7,7 +7,7 @@ The collection has it with and without the random crop before it ("w/ random cro
 without: train_cifar.py --no-random-crop.
 """
 
-from gluon_tricks.tricks.patchwork import Piece
+from gluon_tricks.tricks.spatial_mixup import tile_pieces
 
 BETA = 0.3
 
@@ -24,8 +24,7 @@ def ricap_pieces(lam_height, lam_width, draws, height, width):
     height, width : int
         Of the image, in pixels.
     """
-    row, column = round(lam_height * height), round(lam_width * width)
-    boxes = [(0, 0, row, column), (0, column, row, width - column), (row, 0, height - row, column),
-             (row, column, height - row, width - column)]
-    return [Piece(top, left, h, w, int(first * (height - h + 1)), int(second * (width - w + 1)))
-            for (top, left, h, w), (first, second) in zip(boxes, draws)]
+    pieces = tile_pieces(lam_height, lam_width, height, width)
+    return [piece._replace(from_top=int(row * (height - piece.height + 1)),
+                           from_left=int(column * (width - piece.width + 1)))
+            for piece, (row, column) in zip(pieces, draws)]
