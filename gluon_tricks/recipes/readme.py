@@ -32,6 +32,8 @@ def _row(ours):
     outcome = {"INSIDE": "inside the band", "OUTSIDE": "outside the band"}[ours.verdict.outcome]
     kept = " and ".join(dict.fromkeys(f"{c.inside.sum()} of {len(c.epochs)}" for c in ours.verdict.comparisons))
     name = f"`{reference.model}`" + (" + mixup" if reference.tricks["mixup"] else "")
+    if (dtype := ours.run.args.get("dtype", "float32")) != reference.tricks["dtype"]:
+        name += f" in {dtype}"
     evidence = f"{outcome}, {kept} epochs · [log](logs/ours/{ours.folder.name})"
     return f"| {name} | {ours.epochs} | {', '.join(here)} | {', '.join(there)} | {', '.join(apart)} | {evidence} |"
 
