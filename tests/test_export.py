@@ -17,6 +17,7 @@ from gluon_tricks.data.augment import CifarTestTransform
 from gluon_tricks.data.imagenet import RecordImages
 from gluon_tricks.errors import UserError
 from gluon_tricks.models import GroupNorm, get_model
+from tests.onnx_runs import run_onnx, spread
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed: make onnx")
 onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed: make onnx")
@@ -27,17 +28,7 @@ PHOTOGRAPHS = ROOT.parent / "shared" / "data" / "imagenet-sample.tar"
 
 
 def spread_net(name, size, seed=0, **kwargs):
-    """A net whose every parameter is off its starting value, so that one left out or mixed up shows."""
-    mx.random.seed(seed)
-    net, rng = get_model(name, **kwargs), np.random.default_rng(seed)
-    net.initialize(mx.init.Xavier())
-    net(nd.zeros((1, 3, size, size)))
-    for key, parameter in net._collect_params_with_prefix().items():
-        if key.endswith(("gamma", "running_var")):
-            parameter.set_data(nd.array(rng.uniform(0.5, 1.5, parameter.shape)))
-        elif key.endswith(("beta", "bias", "running_mean")):
-            parameter.set_data(nd.array(rng.normal(0, 0.2, parameter.shape)))
-    return net
+    return spread(get_model(name, **kwargs), seed, (1, 3, size, size))
 
 
 def saved(net, folder):
@@ -50,14 +41,6 @@ def photographs(net_size, count=4):
     args = export.parse_args(["--model", "resnet18_v1", "--out", "x", "--input-size", str(net_size),
                               "--check-images", str(EXCERPT), "--num-check-images", str(count)])
     return export.check_images(args)[0]
-
-
-def run_onnx(model, images):
-    """[output] of each graph output, by ONNX Runtime."""
-    content = model.read_bytes() if isinstance(model, Path) else model.SerializeToString()
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"]).run(None, {"data": images})
 
 
 def assert_agrees(model, net, images, tolerance=1e-4):

@@ -4,7 +4,6 @@ import json
 import re
 
 import cv2
-import mxnet as mx
 import numpy as np
 import pytest
 from mxnet import autograd, nd
@@ -23,6 +22,7 @@ from gluon_tricks.models.cifar_shake_shake import MODES, CIFARShakeShake, predic
 from gluon_tricks.models.cifar_vgg import CIFARVGG
 from gluon_tricks.models.cifar_wideresnet import CIFARWideResNet
 from tests.lab_runs import train, write_data
+from tests.onnx_runs import run_onnx, spread
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed: make onnx")
 onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed: make onnx")
@@ -49,28 +49,9 @@ FAMILIES = {
 }
 
 
-def spread(net, seed=0):
-    """Every parameter off its starting value, so that one left out or mixed up shows."""
-    mx.random.seed(seed)
-    rng = np.random.default_rng(seed)
-    net.initialize(mx.init.Xavier())
-    for key, parameter in net._collect_params_with_prefix().items():
-        if key.endswith(("gamma", "running_var")):
-            parameter.set_data(nd.array(rng.uniform(0.5, 1.5, parameter.shape)))
-        elif key.endswith(("beta", "bias", "running_mean")):
-            parameter.set_data(nd.array(rng.normal(0, 0.2, parameter.shape)))
-    return net
-
-
-def run_onnx(content, images):
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"]).run(None, {"data": images})[0]
-
-
 def assert_agrees(content, net, images):
     for batch in (images, images[:1]):
-        expected, got = net(nd.array(batch)).asnumpy(), run_onnx(content, batch)
+        expected, [got] = net(nd.array(batch)).asnumpy(), run_onnx(content, batch)
         assert got.shape == expected.shape
         assert np.abs(got - expected).max() <= 1e-4 * np.abs(expected).max()
 
