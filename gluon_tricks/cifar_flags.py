@@ -3,7 +3,7 @@
 import argparse
 
 from gluon_tricks.cifar_net import DROPS
-from gluon_tricks.data.cifar import DATASETS
+from gluon_tricks.data.cifar import DATASETS, Augmentation
 from gluon_tricks.errors import UserError
 from gluon_tricks.optim.lr_schedule import MODES, WARMUPS
 from gluon_tricks.optim.optimizers import NAMES
@@ -117,11 +117,10 @@ def settle(args):
         args.random_flip = DATASETS[args.dataset].flip
     if args.dual_cutout:
         args.cutout = args.cutout or 16
-    known = DATASETS[args.dataset]
-    if args.augment == "follow-up" and known.channels == 1:
-        raise UserError(f"--augment follow-up: changes colours, and images of {args.dataset} are grey; leave it out")
-    if args.cutout > known.side:
-        raise UserError(f"--cutout {args.cutout}: images of {args.dataset} have {known.side} pixels a side; give fewer")
+    Augmentation(colors=args.augment == "follow-up").normalisation(args.dataset)         # refuses it of grey images
+    side = DATASETS[args.dataset].side
+    if args.cutout > side:
+        raise UserError(f"--cutout {args.cutout}: images of {args.dataset} have {side} pixels a side; give fewer")
     at_least(args, {"mixup_off_first": 0, "cutout": 0, "accumulate": 1, "cycle_epochs": 1, "cycle_factor": 1,
                     "clip_gradient": 0, "lars_coefficient": 0, "final_lr": 0, "dual_cutout_alpha": 0})
     if not 0 <= args.label_smoothing_eps < 1:
