@@ -30,7 +30,7 @@ class CifarRun:
     Attributes
     ----------
     slug : str
-        Its folder.
+        Its folder; rows of one command share it.
     words : list of str
         Flags of train_cifar.py.
     row : Row or None
@@ -83,11 +83,13 @@ def script():
 def plan_study(table, profile, rows, num_gpus, num_workers, out):
     """The runs for some rows of a study, a teacher first where one is needed.
 
+    Rows whose commands are equal (the smaller profiles make many so) share one run: the later ones have its `slug`.
+
     Returns
     -------
     list of CifarRun
     """
-    runs = []
+    runs, slugs = [], {}
     for row in rows:
         flags, stands = smaller(row.flags, profile, num_gpus)
         if flags.get("teacher") and profile != "full":
@@ -99,7 +101,8 @@ def plan_study(table, profile, rows, num_gpus, num_workers, out):
             stands.append(f"a {model} trained here for the teacher {row.flags['teacher'].partition(':')[0]}")
         if num_workers is not None:
             flags["num_workers"] = num_workers
-        runs.append(CifarRun(slug(row), row.title, tuple(words(flags)), row, tuple(stands)))
+        own = tuple(words(flags))
+        runs.append(CifarRun(slugs.setdefault(own, slug(row)), row.title, own, row, tuple(stands)))
     return runs
 
 

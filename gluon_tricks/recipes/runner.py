@@ -26,6 +26,7 @@ def run_rows(runs, out, more=()):
     Parameters
     ----------
     runs : list of Planned or CifarRun
+        Those with one `slug` are one training.
     out : Path
     more : sequence of str
         Further words of every command.
@@ -49,7 +50,7 @@ def run_rows(runs, out, more=()):
         for i, run in enumerate(runs, start=1):
             bar.set_description_str(f"{i} of {len(runs)}: {run.title}")
             base = bar.n
-            if not is_finished(run, out):
+            if run.slug not in failed and not is_finished(run, out):
                 code = train(run, out, more, lambda done, base=base: bar.update(base + done - bar.n))
                 if not is_finished(run, out):
                     failed[run.slug] = last_words(out / run.slug / "console.txt", code)

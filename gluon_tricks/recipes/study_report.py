@@ -35,12 +35,22 @@ def write_study_report(table, profile, runs, failed, out, command, seconds):
     if done and plot(table, profile, done, out):
         lines += ["", "![curves](curves.png)"]
     stands = dict.fromkeys(stand for run in runs for stand in run.stands)
-    notes = [*(f"Stands in: {stand}." for stand in stands), *table.notes]
+    notes = [*(f"Stands in: {stand}." for stand in stands), *shared_runs(runs), *table.notes]
     lines += ["", *(f"- {note}" for note in notes), "", "## Commands", ""]
-    lines += [f"    python train_cifar.py {' '.join(run.words)}" for run in runs]
+    lines += dict.fromkeys(f"    python train_cifar.py {' '.join(run.words)}" for run in runs)
     lines += ["", f"This sitting took {seconds / 60:.1f} minutes."]
     atomic_write(out / "report.md", "\n".join(lines) + "\n")
     return out / "report.md"
+
+
+def shared_runs(runs):
+    """A note for each command that several rows have in common."""
+    titles = {}
+    for run in runs:
+        titles.setdefault(run.slug, []).append(run.title)
+    for slug, shared in titles.items():
+        if len(shared) > 1:
+            yield f"One command in this profile, so one run, in `{slug}`: {'; '.join(shared)}."
 
 
 def top5_pct(metrics):

@@ -6,9 +6,10 @@ import shlex
 import pytest
 
 import train_cifar
-from gluon_tricks.recipes import STUDIES
+from gluon_tricks.recipes import STUDIES, runner
 from gluon_tricks.recipes.cifar_runs import plan_study, smaller
 from gluon_tricks.recipes.rows import words
+from gluon_tricks.recipes.study_report import shared_runs
 
 # Read once more from the text of the follow-up
 PRINTED = {
@@ -92,3 +93,28 @@ def test_a_distilled_row_is_preceded_by_its_teacher(tmp_path):
     file = str(tmp_path / "teacher" / "params" / "cifar10-cifar_resnet20_v1-1.params")
     assert runs[1].args.teacher == runs[2].args.teacher == f"cifar_resnet20_v1:{file}"
     assert runs[0].args.mixup is False and runs[0].args.label_smoothing
+
+
+def test_rows_of_one_command_are_one_run(tmp_path):
+    table = STUDIES["cifar10-mixing"]
+    runs = plan_study(table, "smoke", table.rows, 0, None, tmp_path)
+    folders, commands = {run.slug for run in runs}, {run.words for run in runs}
+    assert len(runs) == len(table.rows) > len(folders) == len(commands) == len({(run.slug, run.words) for run in runs})
+    assert sum(note.count("; ") for note in shared_runs(runs)) == len(runs) - len(folders)
+    whole = plan_study(table, "full", table.rows, 0, None, tmp_path)
+    assert len({run.slug for run in whole}) == len(whole)
+
+
+def test_a_shared_run_is_trained_once_also_when_it_fails(tmp_path, monkeypatch, capsys):
+    table, trained = STUDIES["kmnist"], []
+    runs = plan_study(table, "smoke", table.rows, 0, None, tmp_path)
+
+    def train(run, out, more, report):
+        trained.append(run.slug)
+        (out / run.slug).mkdir()
+        (out / run.slug / "console.txt").write_text("no such thing\n")
+        return 2
+
+    monkeypatch.setattr(runner, "train", train)
+    assert runner.run_rows(runs, tmp_path) == {runs[0].slug: "no such thing"}
+    assert trained == [runs[0].slug] and capsys.readouterr().out.count("failed: no such thing") == 4
