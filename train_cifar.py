@@ -69,7 +69,8 @@ def main(argv=None):
     data = open_cifar(args.dataset, args.data_dir, args.data_backend, local_batch_size(args), args.seed, args.num_workers,
                       engine.rank, engine.world_size, augmentation(args))            # what it sees
     paths = run_paths(args)
-    trial = settle_dtype(args, len(data.classes), DATASETS[args.dataset].side, paths.resume)   # in what numbers  (§3.2)
+    trial = settle_dtype(args, len(data.classes), DATASETS[args.dataset].side, paths.resume,
+                         keywords_of(args))                                          # in what numbers   (§3.2)
     run = Run(paths, {**facts(args, data, engine), "dtype_trial": trial}, engine, args.resume, args.overwrite)
     net = build_net(args, data.classes, engine)                                      # what learns
     schedule = learning_rate(args, data.train.batches_per_epoch)                     # how fast

@@ -89,7 +89,7 @@ def main(argv=None):
     engine = engine_of(args, parts_per_device(args))                                 # who computes
     data = open_data(args, engine.rank, engine.world_size)                           # what it sees     (§2.1)
     paths = run_paths(args)
-    trial = settle_dtype(args, args.classes, args.input_size, paths.resume)          # in what numbers  (§3.2)
+    trial = settle_dtype(args, args.classes, args.input_size, paths.resume, net_keywords(args))     # in what numbers (§3.2)
     run = Run(paths, {**facts(args, data, engine), "dtype_trial": trial}, engine, args.resume, args.overwrite)
     net = build_net(args, engine)                                                    # what learns      (§4.2, §3.1)
     schedule = learning_rate(args)                                                   # how fast         (§3.1, §5.1)
@@ -219,11 +219,15 @@ def model_kwargs(args):
     return kwargs
 
 
+def net_keywords(args):
+    """What `get_model` is given besides the name and the number of classes: GluonCV's, and what mends GluonCV."""
+    return {"fix_last_gamma": args.fix_last_gamma, "fix_use_se": args.fix_use_se, **model_kwargs(args)}
+
+
 def build_net(args, engine):
     """The net as it starts: from --init, or from --resume-params."""
     start_precision(args.dtype, args.use_amx)
-    net = get_model(args.model, classes=args.classes, fix_last_gamma=args.fix_last_gamma,
-                    fix_use_se=args.fix_use_se, **model_kwargs(args))
+    net = get_model(args.model, classes=args.classes, **net_keywords(args))
     check_drop_block(net, args.input_size)
     net.cast(compute_dtype(args.dtype))
     mx.random.seed(net_seed(args.seed, -1))
@@ -394,8 +398,8 @@ def plan_of(args):
     """The rows that --dry-run prints, made by the builders above without data, GPUs or downloads."""
     classes = args.classes = args.classes or 1000
     batch, updates = global_batch_size(args), args.num_training_samples // global_batch_size(args)
-    kwargs = {key: value for key, value in model_kwargs(args).items() if key != "pretrained"}
-    net = get_model(args.model, classes=classes, fix_last_gamma=args.fix_last_gamma, fix_use_se=args.fix_use_se, **kwargs)
+    kwargs = {key: value for key, value in net_keywords(args).items() if key != "pretrained"}
+    net = get_model(args.model, classes=classes, **kwargs)
     if args.no_wd:
         exempt_from_decay(net)
     yield "preset", ", ".join([args.preset, *overrides(args)])

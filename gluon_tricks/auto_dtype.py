@@ -5,6 +5,7 @@ fill, and without AVX512_BF16 bfloat16 is emulated. Each candidate trains for so
 its own, for neither AMP nor oneDNN's instruction set can be changed once it is in use.
 """
 
+import json
 import os
 import time
 
@@ -24,7 +25,7 @@ MOST_PIXELS = 400_000      # of a trial's batch: 8 images of 224 x 224
 WORTH = 1.05               # by how much bfloat16 must be faster to be chosen
 
 
-def settle_dtype(args, classes, size, resume_path):
+def settle_dtype(args, classes, size, resume_path, keywords):
     """Put a type in the place of `--dtype auto`: that of the run that is resumed, else the fastest.
 
     Parameters
@@ -35,6 +36,8 @@ def settle_dtype(args, classes, size, resume_path):
         Of the data: number of classes, pixels of an image's side.
     resume_path : Path
         What `--resume auto` would go on from.
+    keywords : dict
+        What the net is made with besides.
 
     Returns
     -------
@@ -48,7 +51,7 @@ def settle_dtype(args, classes, size, resume_path):
         saved, _ = checkpoint.read_meta(path)
         args.dtype, args.use_amx = saved["dtype"], saved.get("args", {}).get("use_amx", True)
         return saved.get("dtype_trial", {})
-    rates = try_all(args.model, classes, args.batch_size, size)
+    rates = try_all(args.model, classes, args.batch_size, size, keywords)
     args.dtype, args.use_amx = CANDIDATES[fastest(rates)]
     return rates
 
@@ -59,8 +62,11 @@ def fastest(rates):
     return best if rates[best] >= WORTH * rates["float32"] else "float32"
 
 
-def try_all(model, classes, batch_size, size):
+def try_all(model, classes, batch_size, size, keywords=None):
     """Images per second of each candidate that this machine has: dict by name."""
+    keywords = dict(keywords or {})
+    keywords.pop("pretrained", None)       # weights do not change the speed, and need not be there yet
+    group_norm = keywords.pop("norm_layer", None) is not None
     batch = max(1, min(batch_size, MOST_PIXELS // size**2))
     names = [name for name, (_, amx) in CANDIDATES.items() if not amx or permit_amx()]
     rates = {}
@@ -70,7 +76,7 @@ def try_all(model, classes, batch_size, size):
             dtype, amx = CANDIDATES[name]
             words = ["-m", "gluon_tricks.benching.net_side", "--side", "ours", "--dtype", dtype, "--model", model,
                      "--classes", classes, "--batch-size", batch, "--input-size", size, "--updates", 1,
-                     *(["--amx"] if amx else [])]
+                     "--keywords", json.dumps(keywords), *(["--use-gn"] if group_norm else []), *(["--amx"] if amx else [])]
             with Worker(f"--dtype auto, trial of {name}", words, env=without_amx()) as worker:
                 rates[name] = best_rate(worker)
     return rates

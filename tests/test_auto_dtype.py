@@ -4,11 +4,15 @@ import json
 from argparse import Namespace
 
 import pytest
+from mxnet import nd
 
 import train_cifar
 from gluon_tricks import auto_dtype, script
 from gluon_tricks.auto_dtype import CANDIDATES, fastest, trial_lines, try_all, without_amx
+from gluon_tricks.benching import net_side
+from gluon_tricks.benching.paired import Worker
 from gluon_tricks.errors import UserError
+from gluon_tricks.models import GroupNorm, get_model
 
 
 @pytest.mark.parametrize("rates, chosen", [
@@ -26,6 +30,46 @@ def test_a_trial_measures_what_this_machine_has(monkeypatch):
     monkeypatch.setattr(auto_dtype, "TRIAL_S", 0.0)
     rates = try_all("cifar_resnet20_v1", classes=4, batch_size=2, size=32)
     assert list(rates) == ["float32", "bfloat16"] and min(rates.values()) > 0
+
+
+def test_a_trial_is_of_the_net_as_it_will_be_made(monkeypatch):
+    """Each process tells the number of its net's parameters, which three channels would change."""
+    sizes = []
+
+    class Spy(Worker):
+        def __init__(self, *args, **more):
+            super().__init__(*args, **more)
+            sizes.append(self.facts["parameters"])
+
+    monkeypatch.setattr(auto_dtype, "Worker", Spy)
+    monkeypatch.setattr(auto_dtype, "permit_amx", lambda: False)
+    monkeypatch.setattr(auto_dtype, "TRIAL_S", 0.0)
+    keywords = {"in_channels": 1, "remove_first_relu": True, "pretrained": True}
+    try_all("cifar_preact20", classes=4, batch_size=2, size=32, keywords=keywords)
+    assert sizes == [learned(get_model("cifar_preact20", classes=4, in_channels=1), 1)] * 2
+    assert sizes[0] != learned(get_model("cifar_preact20", classes=4), 3)
+
+
+def test_a_trial_has_group_norm_where_the_net_has(monkeypatch):
+    asked = []
+
+    def spy(name, words, env):
+        asked.append([*map(str, words)])
+        raise UserError("enough")
+
+    monkeypatch.setattr(auto_dtype, "Worker", spy)
+    for keywords in ({"norm_layer": GroupNorm, "last_gamma": True}, {}):
+        with pytest.raises(UserError, match="enough"):
+            try_all("resnet18_v1", 4, 2, 32, keywords)
+    monkeypatch.setattr("sys.argv", asked[0][1:])
+    net, _ = net_side.ours(net_side.parse_args())
+    assert any("groupnorm" in name for name in net.collect_params()) and "--use-gn" not in asked[1]
+
+
+def learned(net, channels):
+    net.initialize()
+    net(nd.zeros((1, channels, 32, 32)))
+    return sum(param.data().size for param in net.collect_params().values() if param.grad_req != "null")
 
 
 def test_trials_that_must_not_use_amx_do_not_inherit_it():

@@ -7,6 +7,7 @@ scripts' own functions; side `gluoncv` has GluonCV's net, hybridized and trained
 """
 
 import argparse
+import json
 
 import gluon_tricks  # noqa: F401  before mxnet: prepares the process
 
@@ -16,7 +17,7 @@ from mxnet import autograd, gluon, nd
 
 from gluon_tricks.benching.paired import serve
 from gluon_tricks.engines.single import SingleProcess
-from gluon_tricks.models import get_model
+from gluon_tricks.models import GroupNorm, get_model
 from gluon_tricks.script import make_ready, start_precision
 
 
@@ -25,7 +26,7 @@ def main():
     start_precision(args.dtype, args.amx)            # "ours" alone gets another than float32
     net, trainer = {"ours": ours, "gluoncv": theirs}[args.side](args)
     criterion = gluon.loss.SoftmaxCrossEntropyLoss()
-    data = nd.random.uniform(-1, 1, shape=(args.batch_size, 3, args.input_size, args.input_size))
+    data = nd.random.uniform(-1, 1, shape=(args.batch_size, channels_of(args), args.input_size, args.input_size))
     label = nd.floor(nd.random.uniform(0, args.classes, shape=args.batch_size))
 
     def work():
@@ -43,10 +44,16 @@ def main():
 
 def ours(args):
     """Net and trainer as train_cifar.py and train_imagenet.py make them with --mode hybrid."""
-    engine, net = SingleProcess([mx.cpu()]), get_model(args.model, classes=args.classes)
+    engine, norm = SingleProcess([mx.cpu()]), {"norm_layer": GroupNorm} if args.use_gn else {}
+    net = get_model(args.model, classes=args.classes, **args.keywords, **norm)
     net.initialize(mx.init.Xavier())
-    make_ready(net, args.input_size, args.dtype, "hybrid", engine)
+    make_ready(net, args.input_size, args.dtype, "hybrid", engine, channels_of(args))
     return net, engine.trainer(net, nag())
+
+
+def channels_of(args):
+    """Of the images; nets for grey ones are made with `in_channels`."""
+    return args.keywords.get("in_channels", 3)
 
 
 def theirs(args):
@@ -74,6 +81,8 @@ def parse_args():
     parser.add_argument("--classes", type=int, default=10)
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--input-size", type=int, default=32)
+    parser.add_argument("--keywords", type=json.loads, default={}, help="what our net is made with besides, as JSON")
+    parser.add_argument("--use-gn", action="store_true", help="GroupNorm in our net")
     parser.add_argument("--updates", type=int, default=10, help="per turn")
     return parser.parse_args()
 
