@@ -33,7 +33,7 @@ def test_a_trial_measures_what_this_machine_has(monkeypatch):
 
 
 def test_a_trial_is_of_the_net_as_it_will_be_made(monkeypatch):
-    """Each process tells the number of its net's parameters, which three channels would change."""
+    """Each process tells the number of its net's parameters, which the switch makes greater."""
     sizes = []
 
     class Spy(Worker):
@@ -44,10 +44,10 @@ def test_a_trial_is_of_the_net_as_it_will_be_made(monkeypatch):
     monkeypatch.setattr(auto_dtype, "Worker", Spy)
     monkeypatch.setattr(auto_dtype, "permit_amx", lambda: False)
     monkeypatch.setattr(auto_dtype, "TRIAL_S", 0.0)
-    keywords = {"in_channels": 1, "remove_first_relu": True, "pretrained": True}
+    keywords = {"in_channels": 1, "last_bn": True, "pretrained": True}
     try_all("cifar_preact20", classes=4, batch_size=2, size=32, keywords=keywords)
-    assert sizes == [learned(get_model("cifar_preact20", classes=4, in_channels=1), 1)] * 2
-    assert sizes[0] != learned(get_model("cifar_preact20", classes=4), 3)
+    assert sizes == [learned(get_model("cifar_preact20", classes=4, in_channels=1, last_bn=True), 1)] * 2
+    assert sizes[0] > learned(get_model("cifar_preact20", classes=4), 3)
 
 
 def test_a_trial_has_group_norm_where_the_net_has(monkeypatch):
