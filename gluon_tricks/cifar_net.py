@@ -140,7 +140,11 @@ def find_run(params_file, record=None):
             raise UserError(f"--run-json {record}: is of the run {run.name}, and {params_file.name} is none of its files")
         return run
     for path in ([params_file.with_name(f"{name}.resume.npz")] if name else []) + [params_file.with_name("run.json")]:
-        run = read_run(path) if path.is_file() else None
+        try:
+            run = read_run(path) if path.is_file() else None
+        except UserError as error:
+            raise UserError(f"{params_file}: the record beside it, which says how it was trained, is damaged ({error}); put a "
+                            f"whole one there, or remove it") from error
         if run and name in (None, run.name):
             return run
     return None
@@ -156,7 +160,7 @@ def read_run(path):
     """
     try:
         facts = checkpoint.read_meta(path)[0] if path.suffix == ".npz" else json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, UserError) as error:
         raise UserError(f"--run-json {path}: cannot be read ({error})") from error
     if not isinstance(facts, dict) or facts.get("dataset") not in DATASETS or "drop_rate" not in facts.get("args", {}):
         return None

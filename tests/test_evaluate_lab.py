@@ -151,9 +151,11 @@ def test_a_record_is_found_by_its_runs_name_or_given(follow_up, tmp_path):
     assert find_run(tmp_path / "anything.params") is None
     with pytest.raises(UserError, match="is no record of train_cifar.py"):
         find_run(params, tmp_path / "run.json")
-    (tmp_path / "run.json").write_text("{")
-    with pytest.raises(UserError, match="cannot be read"):
-        find_run(tmp_path / "anything.params")
+    for record, file in (("run.json", "anything.params"),
+                         ("cifar10-cifar_resnet20_v1.resume.npz", "cifar10-cifar_resnet20_v1-3.params")):
+        (tmp_path / record).write_text("{")
+        with pytest.raises(UserError, match=f"{file}: the record beside it.* is damaged.*{record}.*; put a whole one there"):
+            find_run(tmp_path / file)
 
 
 @pytest.mark.parametrize("dataset, mix", [("cifar10", None), ("cifar10-excerpt", "vertical+mixup"), ("fashion-mnist", None),
