@@ -143,8 +143,8 @@ def find_run(params_file, record=None):
         try:
             run = read_run(path) if path.is_file() else None
         except UserError as error:
-            raise UserError(f"{params_file}: the record beside it, which says how it was trained, is damaged ({error}); put a "
-                            f"whole one there, or remove it") from error
+            raise UserError(f"{params_file}: the record beside it, which says how it was trained, is damaged ({error}); put "
+                            f"a whole one there, or remove it") from error
         if run and name in (None, run.name):
             return run
     return None
