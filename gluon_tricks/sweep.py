@@ -11,21 +11,17 @@
 Words after -- go to every run, those of a case to its own. A value `none` or `no` leaves its flag out, `yes` gives it
 without a value. A finished run is not trained again and a stopped one goes on, so the same command can be given until all
 are done; it may also be given with more cases, values or seeds. OUT/runs.csv has a row for each run, OUT/summary.csv one for
-each cell of the grid.
+each cell of the grid; OUT/report.md has these, and in how many of the seeds one cell ended better than another.
 """
 
 import argparse
-import csv
-import io
 import itertools
 import shlex
-import statistics
 import sys
 from pathlib import Path
 
 from gluon_tricks.errors import UserError, run_main
-from gluon_tricks.files import atomic_path, atomic_write, make_folder
-from gluon_tricks.log_lines import read_log
+from gluon_tricks.files import make_folder
 from gluon_tricks.recipes.cifar_runs import CifarRun
 from gluon_tricks.tables import split_at_dashes
 
@@ -62,20 +58,13 @@ def main(argv=None):
 def train(args, cells, runs, argv, words):
     """Run what is unfinished and write what there is; the exit code."""
     from gluon_tricks.recipes.runner import run_rows
+    from gluon_tricks.recipes.sweep_report import write_sweep_report
 
     out = make_folder("--out", args.out).resolve()
     failed = run_rows(list(runs.values()), out)
-    results = {key: errors_of(run, out) for key, run in runs.items() if run.is_finished(out)}
-    write_csv(out / "runs.csv", (dict(cells[i], seed=seed, last_error_pct=f"{errors[-1]:.2f}",
-                                      best_error_pct=f"{min(errors):.2f}", epochs=len(errors), folder=runs[i, seed].slug)
-                                 for (i, seed), errors in results.items()))
-    rows = summary(cells, results)
-    write_csv(out / "summary.csv", rows)
-    for line in table(rows):
+    command = shlex.join(["python", "-m", "gluon_tricks", "sweep", *argv, "--", *words])
+    for line in write_sweep_report(cells, runs, out, command):
         print(line)
-    if rows and plot(cells, results, out / "sweep.png", shlex.join(["sweep", *argv, "--", *words])):
-        print(f"plot: {out / 'sweep.png'}")
-    print(f"CSV: {out / 'runs.csv'}, {out / 'summary.csv'}")
     return 1 if failed else 0
 
 
@@ -130,74 +119,6 @@ def check(run):
         raise UserError(f"{run.title}: train_cifar.py does not take {shlex.join(run.words)}") from None
     except UserError as error:
         raise UserError(f"{run.title}: {error}") from error
-
-
-# --- Results --------------------------------------------------------------------------------------------------------
-
-def errors_of(run, out):
-    """Validation errors of a run, in percent, epoch by epoch."""
-    return [100 * epoch.val_err_top1 for epoch in read_log(run.log(out)).epochs]
-
-
-def summary(cells, results):
-    """For each cell with results its values, the number of seeds, and median and spread of the last errors."""
-    rows = []
-    for i, cell in enumerate(cells):
-        last = [errors[-1] for (j, _), errors in results.items() if j == i]
-        if last:
-            spread = f"{statistics.stdev(last):.2f}" if len(last) > 1 else ""
-            rows.append({**cell, "seeds": len(last), "median_error_pct": f"{statistics.median(last):.2f}",
-                         "least": f"{min(last):.2f}", "greatest": f"{max(last):.2f}", "deviation": spread})
-    return rows
-
-
-def table(rows):
-    """Aligned lines."""
-    if not rows:
-        return
-    widths = [max(len(name), *(len(str(row[name])) for row in rows)) for name in rows[0]]
-    for cells in ([*rows[0]], *([str(value) for value in row.values()] for row in rows)):
-        yield "  ".join(cell.rjust(width) for cell, width in zip(cells, widths))
-
-
-def write_csv(path, rows):
-    rows, stream = list(rows), io.StringIO()
-    if rows:
-        writer = csv.DictWriter(stream, [*rows[0]], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    atomic_write(path, stream.getvalue())
-
-
-def plot(cells, results, path, title):
-    """Curves of every run, one colour a cell; and each cell's last errors with their median."""
-    try:
-        from matplotlib import colormaps
-        from matplotlib.figure import Figure
-    except ImportError:
-        return False
-    figure = Figure(figsize=(12, 5), layout="constrained")
-    curves, ends = figure.subplots(1, 2)
-    names = [", ".join(f"{name} {value}" for name, value in cell.items()) for cell in cells]
-    for i, name in enumerate(names):
-        color = colormaps["viridis"](0.9 * i / max(1, len(cells) - 1))
-        own = [errors for (j, _), errors in results.items() if j == i]
-        for number, errors in enumerate(own):
-            curves.plot(range(1, len(errors) + 1), errors, color=color, alpha=0.7, label=None if number else name)
-        ends.plot([errors[-1] for errors in own], [i] * len(own), "o", color=color, alpha=0.6)
-        if own:
-            ends.plot([statistics.median(errors[-1] for errors in own)] * 2, [i - 0.3, i + 0.3], color=color, linewidth=2)
-    curves.set(xlabel="epochs", ylabel="validation error, top-1, %")
-    curves.legend(fontsize=7, frameon=False)
-    ends.set(xlabel="error after the last epoch, %; bars: medians", yticks=range(len(names)), yticklabels=names)
-    ends.invert_yaxis()
-    for axes in (curves, ends):
-        axes.grid(alpha=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
-    figure.suptitle(title, fontsize=8)
-    with atomic_path(path) as part:
-        figure.savefig(part, dpi=110)
-    return True
 
 
 # --- Flags ----------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import pytest
 
 from gluon_tricks import sweep
 from gluon_tricks.errors import UserError
+from gluon_tricks.recipes import sweep_report
 
 ROOT = Path(__file__).resolve().parents[1]
 WORDS = ["--dataset", "cifar10-excerpt", "--model", "cifar_resnet20_v1", "--mode", "hybrid", "--batch-size", "1000",
@@ -56,9 +57,22 @@ def test_what_cannot_be_is_said_before_anything_is_trained(argv, says):
 def test_medians_and_spreads():
     cells = [{"lr": "0.1"}, {"lr": "0.2"}, {"lr": "0.3"}]
     results = {(0, 0): [50.0, 12.0], (0, 1): [50.0, 10.0], (0, 2): [9.0, 17.0], (1, 0): [8.0]}
-    assert sweep.summary(cells, results) == [
+    assert sweep_report.summary(cells, results) == [
         {"lr": "0.1", "seeds": 3, "median_error_pct": "12.00", "least": "10.00", "greatest": "17.00", "deviation": "3.61"},
         {"lr": "0.2", "seeds": 1, "median_error_pct": "8.00", "least": "8.00", "greatest": "8.00", "deviation": ""}]
+
+
+def test_cells_are_compared_seed_by_seed():
+    results = {(0, 0): [9.0, 5.0], (0, 1): [7.0], (0, 2): [4.0], (1, 0): [6.0], (1, 1): [6.0], (2, 5): [1.0]}
+    assert sweep_report.better(results, 0, 1) == (1, 2) and sweep_report.better(results, 1, 0) == (1, 2)
+    assert sweep_report.better({(0, 0): [5.0], (1, 0): [5.0]}, 0, 1) == (0, 1)             # equal is not better
+    assert sweep_report.better(results, 0, 2) == (0, 0)
+    cells = [{"case": "plain"}, {"case": "cosine", "lr": "0.1"}, {"case": "never run"}]
+    runs = {(i, seed): sweep.run_of(cells[i], seed, WORDS) for i in range(3) for seed in (0, 1)}
+    lines = list(sweep_report.report(cells, runs, {key: results[key] for key in runs if key in results}, "sweep ...", False))
+    assert "4 of 6 runs are finished" in lines[4]
+    assert "| plain |  | 1 of 2 |" in lines and "| cosine, lr 0.1 | 1 of 2 |  |" in lines
+    assert not any("never run" in line for line in lines if line.startswith("|")) and "sweep.png" not in "".join(lines)
 
 
 def test_a_grid_is_trained_and_extended(tmp_path):
@@ -77,4 +91,5 @@ def test_a_grid_is_trained_and_extended(tmp_path):
     assert [(row["lr"], row["seed"], row["epochs"]) for row in rows] == [("0.1", "0", "1"), ("0.001", "0", "1")]
     assert [cell["seeds"] for cell in cells] == ["1", "1"]
     assert (tmp_path / "sweep.png").read_bytes()[:4] == b"\x89PNG"
-    assert "median_error_pct" in second.stdout
+    assert "median_error_pct" in second.stdout and f"report: {tmp_path / 'report.md'}" in second.stdout
+    assert "2 of 2 runs are finished" in (tmp_path / "report.md").read_text()
