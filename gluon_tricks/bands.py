@@ -15,30 +15,27 @@ The running median of the difference over the last m epochs must stay within
     m = 9      3 scatter  +  3 counting  +  slope / 2
     m = 36     1 scatter  +  3 counting  +  slope / 2
 
-The first line is the band that tables and plots show. Half a slope is a run half an epoch ahead or behind. A run is
-OUTSIDE if an epoch's training metric leaves the band, if more than one validation and one in 50 leave theirs (published
-curves have such single wild epochs themselves), or if a running median leaves its limit.
+and of CIFAR's training metric 5 counting for 3: of so few images, what a run starts from shows for long. The first line is
+the band that tables and plots show. Half a slope is a run half an epoch ahead or behind. A run is OUTSIDE if an epoch's
+training metric leaves the band, if more than one validation and one in 50 leave theirs (published curves have such single
+wild epochs themselves), or if a running median leaves its limit.
 
-`docs/bands.md` tells where the numbers come from; `python -m gluon_tricks.bands` measures them again.
+`docs/bands.md` tells where the numbers come from; `python -m gluon_tricks.calibration` measures them again.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from gluon_tricks.published import CLASSES, TRAIN_IMAGES, VAL_IMAGES, catalogue, curve, published_run, recipe
+from gluon_tricks.published import CLASSES, TRAIN_IMAGES, VAL_IMAGES, curve, published_run, recipe
 
 WITNESSES = ("train", "val")
 SCATTERS = {1: 6, 9: 3, 36: 1}                 # epochs in the running median -> limit in scatters
-COUNTING_ERRORS = 3
+COUNTING_ERRORS, COUNTING_ERRORS_CIFAR_TRAIN = 3, 5
 SLOPES = 0.5
 NEARBY = 10                      # epochs before and after whose scatter is pooled
 FINEST_ACCURACY = 0.02           # points; the scatter of an accuracy is taken no finer (10 images of 50,000)
 WILD_VALIDATIONS = 1, 50         # this many, and one in so many, may leave the band
-
-# Pairs of published logs of one network under one recipe: what a repeat looks like.
-REPEATS = (("resnet18_v1", "resnet18_v1b"), ("resnet34_v1", "resnet34_v1b"),
-           ("cifar_resnet20_v1_mixup", "cifar_resnet20_v2_mixup"))
 
 
 # --- Bands ----------------------------------------------------------------------------------------------------------
@@ -168,7 +165,8 @@ def band_of(name, witness):
     images = (TRAIN_IMAGES if witness == "train" else VAL_IMAGES)[run.dataset]
     noise = np.maximum(scatter(values, phase), 0 if metric == "rmse" else FINEST_ACCURACY)
     counting = counting_error(values, metric, images, CLASSES[run.dataset])
-    allowance = COUNTING_ERRORS * counting + SLOPES * np.abs(slope(epochs, values, phase))
+    errors = COUNTING_ERRORS_CIFAR_TRAIN if witness == "train" and run.dataset.startswith("cifar") else COUNTING_ERRORS
+    allowance = errors * counting + SLOPES * np.abs(slope(epochs, values, phase))
     limits = {window: scatters * noise + allowance for window, scatters in SCATTERS.items()}
     return Band(witness, metric, epochs, values, limits, noise, counting)
 
@@ -235,80 +233,3 @@ def compare_with(band, epochs, values):
         return None
     limits = {window: limit[theirs] for window, limit in band.limits.items()}
     return Comparison(band.witness, band.metric, common, values[ours], band.published[theirs], limits)
-
-
-# --- Calibration: python -m gluon_tricks.bands ----------------------------------------------------------------------
-
-def compare_published(reference, other):
-    """One published run as if it were a repeat of another: `Comparison`s of the witnesses that both have."""
-    found = []
-    for witness in WITNESSES:
-        band = band_of(reference, witness)
-        as_run = band_of(other, witness)
-        if band and as_run and band.metric == as_run.metric:
-            found.append(compare_with(band, as_run.epochs, as_run.published))
-    return [comparison for comparison in found if comparison]
-
-
-def main():
-    """Print how much of their limits repeats use, and how soon other networks leave them."""
-    print("largest share of each limit used by a repeat (1 is the limit), epochs 1, 9, 36")
-    for pair in REPEATS:
-        for reference, other in (pair, pair[::-1]):
-            for found in compare_published(reference, other):
-                shares = "  ".join(f"{np.nanmax(found.used(window)):.2f}" for window in found.limits)
-                print(f"  {other:24s} against {reference:24s} {found.witness:5s}  {shares}")
-    print("\nsimulated repeats found outside, by the deviation of their offset in counting errors")
-    for offset in (0, 0.75, 1, 1.5):
-        shares = "  ".join(f"{witness} {share:.4f}" for witness, share in false_alarms(offset).items())
-        print(f"  {offset:4.2f}  {shares}")
-    for dataset in VAL_IMAGES:
-        first = list(first_epochs_outside(dataset))
-        print(f"\n{len(first)} pairs of different networks on {dataset}, mixup alike: share told apart within epochs")
-        for epochs in (1, 5, 10, 20, 50, 100, 400):
-            print(f"  {epochs:3d}  {sum(epoch < epochs for epoch in first) / len(first):.3f}")
-
-
-def false_alarms(offset, repeats=60, seed=0):
-    """witness -> share of simulated repeats that are found outside.
-
-    A repeat differs from its published curve by normal noise of two scatters' variance and by a constant number of
-    counting errors, drawn for each run from a normal distribution of deviation `offset`.
-    """
-    draw = np.random.default_rng(seed).normal
-    found = {witness: [] for witness in WITNESSES}
-    for name in catalogue():
-        for band in filter(None, (band_of(name, witness) for witness in WITNESSES)):
-            for _ in range(repeats):
-                noise = draw(size=len(band.epochs)) * np.sqrt(2) * band.scatter
-                repeat = compare_with(band, band.epochs, band.published + noise + draw() * offset * band.counting)
-                found[band.witness].append(bool(repeat.because))
-    return {witness: sum(outside) / len(outside) for witness, outside in found.items()}
-
-
-def first_epochs_outside(dataset):
-    """For each ordered pair of usable logs that are no repeats: the first epoch that tells them apart, or infinity."""
-    runs = [run for run in catalogue().values() if run.dataset == dataset and run.is_usable]
-    bands = {(run.name, witness): band_of(run.name, witness) for run in runs for witness in WITNESSES}
-    repeats = [set(pair) for pair in REPEATS]
-    for reference in runs:
-        for other in runs:
-            pair = {reference.name, other.name}
-            if len(pair) == 2 and pair not in repeats and reference.tricks["mixup"] == other.tricks["mixup"]:
-                yield min(_leaves_at(bands[reference.name, key], bands[other.name, key]) for key in WITNESSES)
-
-
-def _leaves_at(band, as_run):
-    if not (band and as_run and band.metric == as_run.metric):
-        return np.inf
-    found = compare_with(band, as_run.epochs, as_run.published)
-    so_far = np.arange(1, len(found.epochs) + 1)
-    left = np.cumsum(~found.inside) > wild_allowed(found.witness, so_far)
-    for window in found.limits:
-        if window > 1:
-            left |= found.used(window) > 1
-    return found.epochs[np.argmax(left)] if left.any() else np.inf
-
-
-if __name__ == "__main__":
-    main()

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from data_prep import published_logs
-from gluon_tricks import bands, compare
-from gluon_tricks.bands import REPEATS, WITNESSES, band_of, compare_published, compare_with
+from gluon_tricks import bands, calibration, compare
+from gluon_tricks.bands import WITNESSES, band_of, compare_with
+from gluon_tricks.calibration import REPEATS, compare_published
 from gluon_tricks.compare import judge, main
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.log_lines import (
@@ -21,6 +22,7 @@ from gluon_tricks.log_lines import (
     namespace_line,
 )
 from gluon_tricks.published import catalogue, curve, published_run
+from gluon_tricks.recipes import numbers
 
 ROOT = Path(__file__).resolve().parent.parent
 ARCHIVE = ROOT.parent / "shared" / "published-logs" / "gluoncv-logs.tar.xz"
@@ -96,16 +98,24 @@ def test_repeats_are_inside_with_a_quarter_of_each_limit_to_spare(reference, oth
     assert not val.because
 
 
+def test_the_runs_of_this_kit_that_have_a_log_are_judged_as_their_verdict_says():
+    found = {name: comparison for name, comparison in calibration.runs_here() if comparison.witness == "train"}
+    assert len(found) >= 5
+    for folder in found:
+        verdict = judge(next((numbers.OURS / folder).glob("*.log")))
+        assert bool(found[folder].because) <= (verdict.outcome == "OUTSIDE")
+
+
 def test_a_hundred_simulated_repeats_of_every_usable_log_are_inside():
     # NVIDIA's eight seeds of ResNet-50 (77.15 %, deviation 0.07 to 0.10 points) differ by 0.1 sqrt(2) points, which is
     # 0.75 counting errors of 50,000 images.
-    assert bands.false_alarms(offset=0.75, repeats=100) == {"train": 0.0, "val": 0.0}
+    assert calibration.false_alarms(offset=0.75, repeats=100) == {"train": 0.0, "val": 0.0}
 
 
 def test_simulated_repeats_leave_bands_that_are_too_narrow(monkeypatch):
     """The test above can fail: half of each limit is not enough."""
     monkeypatch.setattr(bands, "SCATTERS", {window: factor / 2 for window, factor in bands.SCATTERS.items()})
-    assert max(bands.false_alarms(offset=0.75, repeats=10).values()) > 0.05
+    assert max(calibration.false_alarms(offset=0.75, repeats=10).values()) > 0.05
 
 
 def test_one_wild_validation_is_forgiven_and_two_are_not(tmp_path):
@@ -185,7 +195,7 @@ def test_resnet_b_is_told_from_resnet_d_by_validation_alone_also_at_the_end(refe
 
 @pytest.mark.parametrize(("dataset", "share"), [("cifar10", 0.97), ("imagenet", 0.98)])
 def test_nearly_all_pairs_of_different_networks_are_told_apart(dataset, share):
-    first = list(bands.first_epochs_outside(dataset))
+    first = list(calibration.first_epochs_outside(dataset))
     assert len(first) == {"cifar10": 178, "imagenet": 1438}[dataset]
     assert np.mean(np.isfinite(first)) > share
     assert np.median(first) < 5
