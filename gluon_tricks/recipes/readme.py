@@ -34,6 +34,8 @@ def _row(ours):
     name = f"`{reference.model}`" + (" + mixup" if reference.tricks["mixup"] else "")
     if (dtype := ours.run.args.get("dtype", "float32")) != reference.tricks["dtype"]:
         name += f" in {dtype}"
+    if seed := ours.run.args.get("seed", 0):
+        name += f", seed {seed}"
     evidence = f"{outcome}, {kept} epochs · [log](logs/ours/{ours.folder.name})"
     return f"| {name} | {ours.epochs} | {', '.join(here)} | {', '.join(there)} | {', '.join(apart)} | {evidence} |"
 
