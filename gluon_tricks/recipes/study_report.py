@@ -60,7 +60,8 @@ def top5_pct(metrics):
 
 
 def plot(table, profile, runs, out):
-    """Validation error of every row over its training."""
+    """Validation error over the training, of every row that is not another's run."""
+    runs = list({run.slug: run for run in reversed(runs)}.values())[::-1]
     try:
         from matplotlib import colormaps
         from matplotlib.figure import Figure
