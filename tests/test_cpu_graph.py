@@ -18,7 +18,7 @@ from gluon_tricks.script import make_ready
 
 NETS = [("ours", "cifar_resnet20_v1", 32), ("ours", "cifar_resnet20_v2", 32), ("ours", "resnet50_v1", 64),
         ("ours", "resnet50_v1d", 64), ("gluoncv", "cifar_resnet20_v1", 32), ("gluoncv", "resnet50_v1d", 70),
-        ("gluoncv", "mobilenet1.0", 64)]
+        ("gluoncv", "mobilenet1.0", 64), ("ours", "cifar_preact20", 32)]
 
 
 def make(source, name):
@@ -79,6 +79,16 @@ def trace(net, size=32):
 
 def operators(graph):
     return Counter(node["op"] for node in json.loads(graph.tojson(remove_amp_cast=False))["nodes"])
+
+
+def test_what_becomes_of_a_relu_that_is_no_layer():
+    """`F.relu` in the blocks of pre-activated nets, for which MXNet has a slow loop in bfloat16, becomes oneDNN's."""
+    before = trace(get_model("cifar_preact20"))
+    assert operators(before)["relu"] == 9
+    ops = operators(rewritten(before, "data", (1, 3, 32, 32)))
+    assert ops["relu"] == 0
+    assert ops["_contrib_BatchNormWithReLU"] == 1 + 9        # after the stem; inside each block
+    assert ops["Activation"] == 8 + 1                        # after the sums: at the blocks' starts, and before the mean
 
 
 def test_what_becomes_of_resnet_d():

@@ -62,7 +62,7 @@ def test_the_papers_choices_go_to_every_command(capsys):
 
 def test_our_runs_and_unusable_logs_among_the_published(capsys):
     rows = {row["row"]: row for row in csv.DictReader(io.StringIO(printed(capsys, "published", "--csv")))}
-    assert rows["cifar_resnet20_v1"]["here"] == "85.99, epochs 0-39 of 200, OUTSIDE the band (cifar_resnet20_v1_float32)"
+    assert rows["cifar_resnet20_v1"]["here"] == "85.99, epochs 0-39 of 200, INSIDE the band (cifar_resnet20_v1_float32)"
     assert rows["mobilenet1.0"]["log"] == "none (copy)" and rows["mobilenet1.0"]["zoo"] == "72.93 / 91.14"
     assert rows["resnet152_v1d"]["log"] == "none (synthetic-validation)"
 
