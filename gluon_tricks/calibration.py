@@ -31,12 +31,10 @@ def main():
     for pair in REPEATS:
         for reference, other in (pair, pair[::-1]):
             for found in compare_published(reference, other):
-                shares = "  ".join(f"{np.nanmax(found.used(window)):.2f}" for window in found.limits)
-                print(f"  {other:24s} against {reference:24s} {found.witness:5s}  {shares}")
+                print(f"  {other:24s} against {reference:24s} {found.witness:5s}  {largest_shares(found)}")
     print("\nthe same of this kit's runs against the published ones")
     for name, found in runs_here():
-        shares = "  ".join(f"{np.nanmax(found.used(m)):.2f}" if len(found.epochs) >= m else "-" for m in found.limits)
-        print(f"  {name:50s} {len(found.epochs):3d} epochs  {found.witness:5s}  {shares}")
+        print(f"  {name:50s} {len(found.epochs):3d} epochs  {found.witness:5s}  {largest_shares(found)}")
     print("\nsimulated repeats found outside, by the deviation of their offset in counting errors")
     for offset in (0, 0.75, 1, 1.5):
         shares = "  ".join(f"{witness} {share:.4f}" for witness, share in false_alarms(offset).items())
@@ -46,6 +44,11 @@ def main():
         print(f"\n{len(first)} pairs of different networks on {dataset}, mixup alike: share told apart within epochs")
         for epochs in (1, 5, 10, 20, 50, 100, 400):
             print(f"  {epochs:3d}  {sum(epoch < epochs for epoch in first) / len(first):.3f}")
+
+
+def largest_shares(found):
+    """Of each limit the largest share that a comparison uses, as text; - where it has too few epochs."""
+    return "  ".join(f"{np.nanmax(found.used(m)):.2f}" if len(found.epochs) >= m else "-" for m in found.limits)
 
 
 def runs_here():

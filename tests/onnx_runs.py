@@ -1,4 +1,4 @@
-"""Nets for the tests of `export`, and what ONNX Runtime computes of them."""
+"""Nets whose every parameter shows, and what ONNX Runtime computes of them."""
 
 from pathlib import Path
 

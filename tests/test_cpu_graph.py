@@ -15,6 +15,7 @@ from gluon_tricks.cpu_graph import rewritten, speed_up
 from gluon_tricks.engines.single import SingleProcess
 from gluon_tricks.models import get_model
 from gluon_tricks.script import make_ready
+from tests.onnx_runs import spread
 
 NETS = [("ours", "cifar_resnet20_v1", 32), ("ours", "cifar_resnet20_v2", 32), ("ours", "resnet50_v1", 64),
         ("ours", "resnet50_v1d", 64), ("gluoncv", "cifar_resnet20_v1", 32), ("gluoncv", "resnet50_v1d", 70),
@@ -27,17 +28,7 @@ def make(source, name):
         make_net = pytest.importorskip("gluoncv.model_zoo").get_model
     else:
         make_net = get_model
-    mx.random.seed(5)
-    net = make_net(name, classes=10)
-    net.initialize(mx.init.Xavier())
-    net(nd.zeros((1, 3, 64, 64)))
-    rng = np.random.default_rng(3)
-    for key, param in sorted(net._collect_params_with_prefix().items()):
-        if key.endswith(("gamma", "running_var")):
-            param.set_data(nd.array(rng.uniform(0.5, 1.5, param.shape)))
-        elif key.endswith(("beta", "bias", "running_mean")):
-            param.set_data(nd.array(rng.normal(0, 0.2, param.shape)))
-    return net
+    return spread(make_net(name, classes=10), 5, (1, 3, 64, 64))
 
 
 def results(net, data, label):

@@ -69,7 +69,9 @@ def test_cells_are_compared_seed_by_seed():
     assert sweep_report.better(results, 0, 2) == (0, 0)
     cells = [{"case": "plain"}, {"case": "cosine", "lr": "0.1"}, {"case": "never run"}]
     runs = {(i, seed): sweep.run_of(cells[i], seed, WORDS) for i in range(3) for seed in (0, 1)}
-    lines = list(sweep_report.report(cells, runs, {key: results[key] for key in runs if key in results}, "sweep ...", False))
+    results = {key: results[key] for key in runs if key in results}
+    rows = sweep_report.summary(cells, results)
+    lines = list(sweep_report.report(cells, runs, results, rows, "sweep ...", False))
     assert "4 of 6 runs are finished" in lines[4]
     assert "| plain |  | 1 of 2 |" in lines and "| cosine, lr 0.1 | 1 of 2 |  |" in lines
     assert not any("never run" in line for line in lines if line.startswith("|")) and "sweep.png" not in "".join(lines)

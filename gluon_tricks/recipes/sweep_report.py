@@ -33,16 +33,15 @@ def write_sweep_report(cells, runs, out, command):
     write_csv(out / "summary.csv", rows)
     yield from table(rows)
     pictured = bool(rows) and plot(cells, results, out / "sweep.png", command)
-    atomic_write(out / "report.md", "\n".join(report(cells, runs, results, command, pictured)) + "\n")
+    atomic_write(out / "report.md", "\n".join(report(cells, runs, results, rows, command, pictured)) + "\n")
     if pictured:
         yield f"plot: {out / 'sweep.png'}"
     yield f"CSV: {out / 'runs.csv'}, {out / 'summary.csv'}"
     yield f"report: {out / 'report.md'}"
 
 
-def report(cells, runs, results, command, pictured):
-    """Lines of report.md."""
-    rows = summary(cells, results)
+def report(cells, runs, results, rows, command, pictured):
+    """Lines of report.md; `rows` are those of `summary`."""
     yield from ("# Sweep", "", f"    {command}", "", f"{len(results)} of {len(runs)} runs are finished. Top-1 validation "
                 f"errors after the last epoch, in percent.", "")
     yield from grid_lines(rows)
