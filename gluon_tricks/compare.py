@@ -19,10 +19,10 @@ import argparse
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gluon_tricks import pictures
 from gluon_tricks.bands import WITNESSES, band_of, compare_with, metric_of, series
 from gluon_tricks.diagnosis import diagnose
 from gluon_tricks.errors import UserError, run_main
-from gluon_tricks.files import atomic_path
 from gluon_tricks.log_lines import RunLog, read_log
 from gluon_tricks.published import Match, find_reference
 from gluon_tricks.transfer.log_lines import read_transfer_log
@@ -186,18 +186,13 @@ def plot(verdict, path):
     """Write a picture of the run over the published curves and their bands."""
     if not verdict.comparisons:
         raise UserError(f"--plot {path}: nothing to draw; {verdict.line}")
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise UserError("--plot needs matplotlib; install it with pip install matplotlib") from None
     name = verdict.match.reference.name
-    figure = Figure(figsize=(11, 4.6), layout="constrained")
-    for axes, comparison in zip(figure.subplots(1, len(verdict.comparisons), squeeze=False)[0], verdict.comparisons):
+    figure, panels = pictures.panels((11, 4.6), columns=len(verdict.comparisons))
+    for axes, comparison in zip(panels, verdict.comparisons):
         _draw(axes, comparison, band_of(name, comparison.witness))
     figure.suptitle(f"{Path(verdict.run.path).name}: {verdict.outcome} the band of {name}", fontsize=12)
     try:
-        with atomic_path(path) as part:
-            figure.savefig(part, dpi=120)
+        pictures.save(figure, path, dpi=120)
     except (OSError, ValueError) as error:
         raise UserError(f"--plot {path}: cannot be written ({error}); give a .png in a folder that exists") from None
 
@@ -224,8 +219,6 @@ def _draw(axes, comparison, band):
     axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
     axes.set_xlabel("epoch")
     axes.set_ylabel(f"{'training' if band.witness == 'train' else 'validation'} {UNITS[band.metric]}")
-    axes.grid(True, linewidth=0.4, alpha=0.5)
-    axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="best")
 
 

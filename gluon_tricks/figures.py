@@ -22,8 +22,9 @@ from pathlib import Path
 
 import numpy as np
 
+from gluon_tricks import pictures
 from gluon_tricks.errors import UserError, run_main
-from gluon_tricks.files import atomic_path, atomic_write, make_folder
+from gluon_tricks.files import atomic_write, make_folder
 from gluon_tricks.log_lines import read_log
 from gluon_tricks.optim.lr_schedule import lr_schedule
 from gluon_tricks.published import TRAIN_IMAGES, curve
@@ -160,7 +161,7 @@ def words(rates, curves, gaps):
 
 def draw_figure_3(curves, path):
     """Rates above, accuracies below."""
-    figure, (top, bottom) = panels()
+    figure, (top, bottom) = pictures.panels((6.4, 8), rows=2)
     for kind in curves:
         rate, per_epoch, epochs = schedule(kind)
         updates = range(0, epochs * per_epoch, per_epoch // 50)            # fine enough to show steps upright
@@ -176,7 +177,7 @@ def draw_figure_3(curves, path):
 
 def draw_figure_4(gaps, args, path):
     """The gap asked for above, the gaps measured below."""
-    figure, (top, bottom) = panels()
+    figure, (top, bottom) = pictures.panels((6.4, 8), rows=2)
     top.plot(EPSILONS, [optimal_gap(eps, CLASSES, "paper") for eps in EPSILONS], color=COLORS["smooth"])
     top.plot([0.1], [optimal_gap(0.1, CLASSES, "paper")], "o", color=COLORS["plain"], label="eps 0.1")
     top.set(xlabel="eps", ylabel="gap", title=f"(a) theoretical gap, {CLASSES} classes")
@@ -192,24 +193,11 @@ def draw_figure_4(gaps, args, path):
     save(figure, (top, bottom), path)
 
 
-def panels():
-    """A figure and its two panels."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise UserError("figures needs matplotlib; install it with pip install matplotlib") from None
-    figure = Figure(figsize=(6.4, 8), layout="constrained")
-    return figure, figure.subplots(2, 1)
-
-
 def save(figure, axes, path):
     for each in axes:
-        each.grid(alpha=0.3)
-        each.spines[["top", "right"]].set_visible(False)
         if each.get_legend_handles_labels()[0]:
             each.legend(frameon=False, fontsize=8)
-    with atomic_path(path) as part:
-        figure.savefig(part, dpi=120)
+    pictures.save(figure, path, dpi=120)
 
 
 def write_csv(path, header, rows):

@@ -64,17 +64,21 @@ def test_medians_and_spreads():
 
 def test_cells_are_compared_seed_by_seed():
     results = {(0, 0): [9.0, 5.0], (0, 1): [7.0], (0, 2): [4.0], (1, 0): [6.0], (1, 1): [6.0], (2, 5): [1.0]}
-    assert sweep_report.better(results, 0, 1) == (1, 2) and sweep_report.better(results, 1, 0) == (1, 2)
-    assert sweep_report.better({(0, 0): [5.0], (1, 0): [5.0]}, 0, 1) == (0, 1)             # equal is not better
-    assert sweep_report.better(results, 0, 2) == (0, 0)
+    assert sweep_report.duel(results, 0, 1) == "1 of 2 (+0.00)" and sweep_report.duel(results, 1, 0) == "1 of 2 (+0.00)"
+    assert sweep_report.duel({(0, 0): [5.0], (1, 0): [5.0]}, 0, 1) == "0 of 1 (+0.00)"     # equal is not better
+    assert sweep_report.duel({(0, s): [e] for s, e in enumerate((1.0, 5.5, 9.0))} | {(1, s): [6.0] for s in range(3)}, 0, 1
+                             ) == "2 of 3 (-0.50)"
+    assert sweep_report.duel(results, 0, 2) == "-"
     cells = [{"case": "plain"}, {"case": "cosine", "lr": "0.1"}, {"case": "never run"}]
     runs = {(i, seed): sweep.run_of(cells[i], seed, WORDS) for i in range(3) for seed in (0, 1)}
     results = {key: results[key] for key in runs if key in results}
     rows = sweep_report.summary(cells, results)
-    lines = list(sweep_report.report(cells, runs, results, rows, "sweep ...", False))
+    lines = list(sweep_report.report(cells, runs, results, rows, "sweep ..."))
     assert "4 of 6 runs are finished" in lines[4]
-    assert "| plain |  | 1 of 2 |" in lines and "| cosine, lr 0.1 | 1 of 2 |  |" in lines
-    assert not any("never run" in line for line in lines if line.startswith("|")) and "sweep.png" not in "".join(lines)
+    assert "| plain |  | 1 of 2 (+0.00) |" in lines and "| cosine, lr 0.1 | 1 of 2 (+0.00) |  |" in lines
+    assert not any("never run" in line for line in lines if line.startswith("|")) and "![curves](sweep.png)" in lines
+    nothing = list(sweep_report.report(cells, runs, {}, [], "sweep ..."))
+    assert "0 of 6 runs are finished" in nothing[4] and "sweep.png" not in "".join(nothing)
 
 
 def test_a_grid_is_trained_and_extended(tmp_path):

@@ -4,7 +4,8 @@ import json
 import re
 from pathlib import Path
 
-from gluon_tricks.files import atomic_path, atomic_write
+from gluon_tricks import pictures
+from gluon_tricks.files import atomic_write
 from gluon_tricks.log_lines import read_log
 from gluon_tricks.recipes.numbers import read_run_json
 from gluon_tricks.recipes.rows import Figures, words
@@ -22,11 +23,12 @@ MEANING = {
 def write_report(table, profile, runs, left_out, failed, out, command, seconds):
     """Write `report.md` and `curves.png`; returns the report's path."""
     done = [run for run in runs if is_finished(run, out)]
-    plotted = plot_curves(table, profile, done, out / "curves.png") if done else False
+    if done:
+        plot_curves(table, profile, done, out / "curves.png")
     lines = [f"# Table {table.number}: {table.title} ({table.section})", "",
              f"Profile {profile.name}. {MEANING[profile.name]}", "", f"    {command}", "",
              *result_table(runs, failed, out), ""]
-    lines += ["![curves](curves.png)", ""] if plotted else []
+    lines += ["![curves](curves.png)", ""] if done else []
     lines += ["## What each row did", "", *acts_table(done, out), ""]
     lines += [f"- Left out: {left_out_words(left_out)}."] if left_out else []
     lines += [f"- Stands in: {stand}." for stand in dict.fromkeys(stand for run in runs for stand in run.stands)]
@@ -102,17 +104,11 @@ def made_on(folder, seconds):
 
 def plot_curves(table, profile, runs, path):
     """Validation error and rate of every row, each over its own training."""
-    try:
-        from matplotlib import colormaps
-        from matplotlib.figure import Figure
-    except ImportError:
-        return False
-    figure = Figure(figsize=(12, 5), layout="constrained")
-    errors, lrs = figure.subplots(1, 2)
+    figure, (errors, lrs) = pictures.panels((12, 5), columns=2)
     columns = list(dict.fromkeys(run.row.column if run.row else "" for run in runs))
     styles = dict(zip(columns, ("-", "--", ":", "-.")))
     names = list(dict.fromkeys(run.row.name if run.row else run.title for run in runs))
-    colors = {name: colormaps["viridis"](0.9 * i / max(1, len(names) - 1)) for i, name in enumerate(names)}
+    colors = dict(zip(names, pictures.shades(len(names))))
     for run in runs:
         look = dict(color=colors[run.row.name if run.row else run.title], label=run.title,
                     linestyle=styles[run.row.column if run.row else ""])
@@ -124,10 +120,5 @@ def plot_curves(table, profile, runs, path):
     errors.set(xlabel="epochs", ylabel="validation error, top-1, %")
     lrs.set(xlabel="epochs", ylabel="learning rate")
     errors.legend(fontsize=7, frameon=False)
-    for axes in (errors, lrs):
-        axes.grid(alpha=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
     figure.suptitle(f"Table {table.number}, profile {profile.name}")
-    with atomic_path(path) as part:
-        figure.savefig(part, dpi=110)
-    return True
+    pictures.save(figure, path)

@@ -2,7 +2,8 @@
 
 import json
 
-from gluon_tricks.files import atomic_path, atomic_write
+from gluon_tricks import pictures
+from gluon_tricks.files import atomic_write
 from gluon_tricks.log_lines import read_log
 from gluon_tricks.recipes.rows import shown
 
@@ -32,7 +33,8 @@ def write_study_report(table, profile, runs, failed, out, command, seconds):
         seconds_each = sum(epoch.time_s for epoch in epochs) / len(epochs)
         lines.append(f"| {run.title} | {printed} | {top1[-1]:.2f} / {top5:.2f}; {max(top1):.2f} | "
                      f"{epochs[-1].train_metric_name} {epochs[-1].train_metric:.4f} | {seconds_each:.1f} |")
-    if done and plot(table, profile, done, out):
+    if done:
+        plot(table, profile, done, out)
         lines += ["", "![curves](curves.png)"]
     stands = dict.fromkeys(stand for run in runs for stand in run.stands)
     notes = [*(f"Stands in: {stand}." for stand in stands), *shared_runs(runs), *table.notes]
@@ -62,21 +64,11 @@ def top5_pct(metrics):
 def plot(table, profile, runs, out):
     """Validation error over the training, of every row that is not another's run."""
     runs = list({run.slug: run for run in reversed(runs)}.values())[::-1]
-    try:
-        from matplotlib import colormaps
-        from matplotlib.figure import Figure
-    except ImportError:
-        return False
-    figure = Figure(figsize=(8, 5), layout="constrained")
-    axes = figure.subplots()
-    for i, run in enumerate(runs):
+    figure, (axes,) = pictures.panels((8, 5))
+    for run, color in zip(runs, pictures.shades(len(runs))):
         epochs = read_log(run.log(out)).epochs
         axes.plot([epoch.epoch + 1 for epoch in epochs], [100 * epoch.val_err_top1 for epoch in epochs], label=run.title,
-                  color=colormaps["viridis"](0.9 * i / max(1, len(runs) - 1)), marker="." if len(epochs) < 4 else None)
+                  color=color, marker="." if len(epochs) < 4 else None)
     axes.set(xlabel="epochs", ylabel="validation error, top-1, %", title=f"{table.number}, profile {profile}")
     axes.legend(fontsize=6, frameon=False)
-    axes.grid(alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
-    with atomic_path(out / "curves.png") as part:
-        figure.savefig(part, dpi=110)
-    return True
+    pictures.save(figure, out / "curves.png")

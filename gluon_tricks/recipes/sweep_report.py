@@ -9,7 +9,8 @@ import io
 import shlex
 import statistics
 
-from gluon_tricks.files import atomic_path, atomic_write
+from gluon_tricks import pictures
+from gluon_tricks.files import atomic_write
 from gluon_tricks.log_lines import read_log
 
 
@@ -32,27 +33,28 @@ def write_sweep_report(cells, runs, out, command):
     rows = summary(cells, results)
     write_csv(out / "summary.csv", rows)
     yield from table(rows)
-    pictured = bool(rows) and plot(cells, results, out / "sweep.png", command)
-    atomic_write(out / "report.md", "\n".join(report(cells, runs, results, rows, command, pictured)) + "\n")
-    if pictured:
+    if rows:
+        plot(cells, results, out / "sweep.png", command)
         yield f"plot: {out / 'sweep.png'}"
+    atomic_write(out / "report.md", "\n".join(report(cells, runs, results, rows, command)) + "\n")
     yield f"CSV: {out / 'runs.csv'}, {out / 'summary.csv'}"
     yield f"report: {out / 'report.md'}"
 
 
-def report(cells, runs, results, rows, command, pictured):
+def report(cells, runs, results, rows, command):
     """Lines of report.md; `rows` are those of `summary`."""
     yield from ("# Sweep", "", f"    {command}", "", f"{len(results)} of {len(runs)} runs are finished. Top-1 validation "
                 f"errors after the last epoch, in percent.", "")
     yield from grid_lines(rows)
     compared = [i for i in range(len(cells)) if any(j == i for j, _ in results)]
     if len(compared) > 1:
-        yield from ("", "In how many of the seeds that both have the row ended with a smaller error than the column:", "",
+        yield from ("", "In how many of the seeds that both have the row ended with a smaller error than the column; in "
+                    "brackets the median of the differences, in points:", "",
                     f"| | {' | '.join(cell_name(cells[i]) for i in compared)} |", "| --- " * (len(compared) + 1) + "|")
         for i in compared:
-            counts = ("" if i == j else "{} of {}".format(*better(results, i, j)) for j in compared)
-            yield f"| {cell_name(cells[i])} | {' | '.join(counts)} |"
-    if pictured:
+            found = ("" if i == j else duel(results, i, j) for j in compared)
+            yield f"| {cell_name(cells[i])} | {' | '.join(found)} |"
+    if rows:
         yield from ("", "![curves](sweep.png)")
     yield from ("", "## Commands", "")
     yield from (f"    {shlex.join(['python', 'train_cifar.py', *run.words])}" for run in runs.values())
@@ -75,10 +77,13 @@ def summary(cells, results):
     return rows
 
 
-def better(results, i, j):
-    """`(in how many seeds cell i's last error is smaller than cell j's, how many seeds both have)`."""
-    shared = [(errors[-1], results[j, seed][-1]) for (k, seed), errors in results.items() if k == i and (j, seed) in results]
-    return sum(one < other for one, other in shared), len(shared)
+def duel(results, i, j):
+    """`2 of 3 (-0.40)`: in how many of the seeds that both have cell i ended with less error than j, and by how much."""
+    differences = [errors[-1] - results[j, seed][-1] for (k, seed), errors in results.items()
+                   if k == i and (j, seed) in results]
+    if not differences:
+        return "-"
+    return f"{sum(each < 0 for each in differences)} of {len(differences)} ({statistics.median(differences):+.2f})"
 
 
 def cell_name(cell):
@@ -115,16 +120,9 @@ def write_csv(path, rows):
 
 def plot(cells, results, path, title):
     """Curves of every run, one colour a cell; and each cell's last errors with their median."""
-    try:
-        from matplotlib import colormaps
-        from matplotlib.figure import Figure
-    except ImportError:
-        return False
-    figure = Figure(figsize=(12, 5), layout="constrained")
-    curves, ends = figure.subplots(1, 2)
+    figure, (curves, ends) = pictures.panels((12, 5), columns=2)
     names = [cell_name(cell) for cell in cells]
-    for i, name in enumerate(names):
-        color = colormaps["viridis"](0.9 * i / max(1, len(cells) - 1))
+    for i, (name, color) in enumerate(zip(names, pictures.shades(len(names)))):
         own = [errors for (j, _), errors in results.items() if j == i]
         for number, errors in enumerate(own):
             curves.plot(range(1, len(errors) + 1), errors, color=color, alpha=0.7, label=None if number else name)
@@ -135,10 +133,5 @@ def plot(cells, results, path, title):
     curves.legend(fontsize=7, frameon=False)
     ends.set(xlabel="error after the last epoch, %; bars: medians", yticks=range(len(names)), yticklabels=names)
     ends.invert_yaxis()
-    for axes in (curves, ends):
-        axes.grid(alpha=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
-    figure.suptitle(title, fontsize=8)
-    with atomic_path(path) as part:
-        figure.savefig(part, dpi=110)
-    return True
+    figure.suptitle(title, fontsize=8, wrap=True)
+    pictures.save(figure, path)

@@ -1,0 +1,37 @@
+"""What the pictures of curves have in common: panels with a light grid, shades for ordered lines, whole files only."""
+
+from gluon_tricks.errors import UserError
+from gluon_tricks.files import atomic_path
+
+
+def panels(size, rows=1, columns=1):
+    """A matplotlib Figure and its axes, row by row, with a light grid and no frame above and to the right.
+
+    Parameters
+    ----------
+    size : (float, float)
+        Width and height in inches.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise UserError("a picture needs matplotlib; install it with pip install -r requirements.txt") from None
+    figure = Figure(figsize=size, layout="constrained")
+    found = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for axes in found:
+        axes.grid(linewidth=0.5, alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure, found
+
+
+def shades(count):
+    """`count` colors, dark to light, that differ in print and to the colour-blind."""
+    from matplotlib import colormaps
+
+    return [colormaps["viridis"](0.9 * i / max(1, count - 1)) for i in range(count)]
+
+
+def save(figure, path, dpi=110):
+    """Write the figure in the format of the name's ending; raises OSError or ValueError where that cannot be."""
+    with atomic_path(path) as part:
+        figure.savefig(part, dpi=dpi)
