@@ -50,12 +50,15 @@ def run_rows(runs, out, more=()):
         for i, run in enumerate(runs, start=1):
             bar.set_description_str(f"{i} of {len(runs)}: {run.title}")
             base = bar.n
-            if run.slug not in failed and not is_finished(run, out):
-                code = train(run, out, more, lambda done, base=base: bar.update(base + done - bar.n))
-                if not is_finished(run, out):
-                    failed[run.slug] = last_words(out / run.slug / "console.txt", code)
-            bar.update(base + run.updates - bar.n)
-            bar.write(summary(run, out, failed.get(run.slug), f"{i} of {len(runs)}"), file=sys.stdout)
+            try:
+                if run.slug not in failed and not is_finished(run, out):
+                    code = train(run, out, more, lambda done, base=base: bar.update(base + done - bar.n))
+                    if not is_finished(run, out):
+                        failed[run.slug] = last_words(out / run.slug / "console.txt", code)
+                bar.update(base + run.updates - bar.n)
+                bar.write(summary(run, out, failed.get(run.slug), f"{i} of {len(runs)}"), file=sys.stdout)
+            except KeyboardInterrupt:
+                raise UserError(f"stopped in {run.title}; the same command goes on from there") from None
     return failed
 
 
@@ -68,23 +71,32 @@ def summary(run, out, failure, place):
 
 
 def train(run, out, more, report):
-    """Run a row's process to its end; `report` is told the updates done. Returns the exit code."""
+    """Run a row's process to its end; `report` is told the updates done. Returns the exit code.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If that comes, or a signal that stands for it; the process has then saved and ended.
+    """
     folder = out / run.slug
     folder.mkdir(parents=True, exist_ok=True)
     with only_process(folder) as lock, open(folder / "console.txt", "a", encoding="utf-8") as console:
-        # a session of its own: Ctrl-C reaches this process alone, which then ends the row in an orderly way
-        process = subprocess.Popen([sys.executable, *run.command(out, more)], stdout=console, stderr=console,
-                                   stdin=subprocess.DEVNULL, start_new_session=True, pass_fds=[lock])
+        process = None
         try:
+            with interrupts_held_back():
+                # a session of its own: Ctrl-C reaches this process alone, which then ends the row in an orderly way
+                process = subprocess.Popen([sys.executable, *run.command(out, more)], stdout=console, stderr=console,
+                                           stdin=subprocess.DEVNULL, start_new_session=True, pass_fds=[lock])
             while True:
                 try:
                     return process.wait(timeout=1)
                 except subprocess.TimeoutExpired:
                     report(updates_done(folder / "metrics.jsonl"))
         except KeyboardInterrupt:
-            process.terminate()
-            process.wait()
-            raise UserError(f"stopped in {run.title}; the same command goes on from there") from None
+            if process:
+                process.terminate()
+                process.wait()
+            raise
 
 
 @contextmanager
@@ -110,13 +122,30 @@ def signals_as_interrupts():
     def interrupt(number, frame):
         raise KeyboardInterrupt
 
-    earlier = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)
+    with handled_by(interrupt, signal.SIGTERM, signal.SIGHUP):
+        yield
+
+
+@contextmanager
+def interrupts_held_back():
+    """Ctrl-C and its like come at the block's end: a process that is being started is not lost sight of."""
+    came = []
+    with handled_by(lambda number, frame: came.append(number), signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        yield
+    if came:
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def handled_by(handler, *numbers):
+    """Within the block these signals are the handler's; ignored ones stay ignored."""
+    earlier = {number: signal.signal(number, handler) for number in numbers
                if signal.getsignal(number) != signal.SIG_IGN}
     try:
         yield
     finally:
-        for number, handler in earlier.items():
-            signal.signal(number, handler)
+        for number, before in earlier.items():
+            signal.signal(number, before)
 
 
 # --- What there is already ------------------------------------------------------------------------------------------
