@@ -26,6 +26,7 @@ from gluon_tricks.engines.watchdog import STAGES
 from gluon_tricks.errors import UserError
 from gluon_tricks.launch_process import Process
 from gluon_tricks.launch_roles import parse_hosts, roles
+from gluon_tricks.signals import handled_by
 
 TICK_S = 0.1
 GRACE_S = 3.0            # for the others to say what they noticed, when one has failed
@@ -174,15 +175,10 @@ class Job:
 
 @contextlib.contextmanager
 def passed_on_signals():
-    """Within the block, SIGTERM and SIGINT are noted in the list that it gives."""
+    """Within the block SIGTERM, Ctrl-C and a lost terminal are noted in the list that it gives."""
     noted = []
-    earlier = {number: signal.signal(number, lambda number, frame: noted.append(number))
-               for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
-    try:
+    with handled_by(lambda number, frame: noted.append(number), signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         yield noted
-    finally:
-        for number, handler in earlier.items():
-            signal.signal(number, handler)
 
 
 def only_noticed(process):

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.published_commands import SCRIPTS, published_command, published_commands, wrapped
+from gluon_tricks.signals import handled_by
 
 ROOT = Path(__file__).resolve().parent.parent          # where the training scripts are
 
@@ -101,23 +102,32 @@ def run(command, added):
     words = [sys.executable, *launcher(command), str(ROOT / script), *flags, *added]
     print(shlex.join(words), flush=True)
     package = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])    # for the launcher
-    with passing_on_signals() as started, subprocess.Popen(words, env={**os.environ, "PYTHONPATH": package}) as process:
-        started.append(process)
+    with passing_on_signals() as pass_on_to, subprocess.Popen(words, env={**os.environ, "PYTHONPATH": package}) as process:
+        pass_on_to(process)
         code = process.wait()
     return code if code >= 0 else 128 - code               # as a shell says that a signal ended it
 
 
 @contextlib.contextmanager
 def passing_on_signals():
-    """Leave Ctrl-C, which the terminal sends to both processes, to the script, and pass on SIGTERM: it saves and ends."""
-    started = []
-    handlers = {signal.SIGINT: lambda *_: None, signal.SIGTERM: lambda *_: [process.terminate() for process in started]}
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-    try:
-        yield started
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    """Leave Ctrl-C, which the terminal sends to both processes, to the script, and pass on SIGTERM: it saves and ends.
+
+    Gives a function that names the script's process; a SIGTERM that came before is passed on then.
+    """
+    started, came = [], []
+
+    def pass_on(number, frame):
+        came.append(number)
+        for process in started:
+            process.terminate()
+
+    def pass_on_to(process):
+        started.append(process)
+        if came:
+            process.terminate()
+
+    with handled_by(pass_on, signal.SIGTERM), handled_by(lambda number, frame: None, signal.SIGINT):
+        yield pass_on_to
 
 
 def script_module(file_name):

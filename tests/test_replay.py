@@ -1,10 +1,12 @@
 """The published commands: as published, as of today, and the rates of every log from today's command."""
 
+import os
 import re
 import shlex
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -229,6 +231,19 @@ def test_a_signal_to_stop_is_left_to_the_script(tmp_path, monkeypatch):
     before = signal.getsignal(signal.SIGTERM)
     assert replay.main(["cifar_resnet20_v1", "--run"]) == 5
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_signal_that_comes_while_the_script_starts_is_passed_on_too(tmp_path, monkeypatch):
+    class Interrupted(subprocess.Popen):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.01)                       # the handler is called here, before replay has the process
+
+    (tmp_path / "train_cifar.py").write_text("import time; time.sleep(60)\n")
+    monkeypatch.setattr(replay, "ROOT", tmp_path)
+    monkeypatch.setattr(replay.subprocess, "Popen", Interrupted)
+    assert replay.main(["cifar_resnet20_v1", "--run"]) == 128 + signal.SIGTERM
 
 
 @pytest.mark.parametrize("argv, says", [

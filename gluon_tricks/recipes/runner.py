@@ -18,6 +18,7 @@ from tqdm import tqdm
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import atomic_write
 from gluon_tricks.log_lines import read_log
+from gluon_tricks.signals import handled_by
 
 
 def run_rows(runs, out, more=()):
@@ -134,18 +135,6 @@ def interrupts_held_back():
         yield
     if came:
         raise KeyboardInterrupt
-
-
-@contextmanager
-def handled_by(handler, *numbers):
-    """Within the block these signals are the handler's; ignored ones stay ignored."""
-    earlier = {number: signal.signal(number, handler) for number in numbers
-               if signal.getsignal(number) != signal.SIG_IGN}
-    try:
-        yield
-    finally:
-        for number, before in earlier.items():
-            signal.signal(number, before)
 
 
 # --- What there is already ------------------------------------------------------------------------------------------
