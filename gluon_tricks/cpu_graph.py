@@ -75,10 +75,10 @@ class _Graph:
         self.old, self.heads, self.attrs = source["nodes"], source["heads"], source["attrs"]
         self.nodes, self.entries = [], {}      # entries: (old node, output) -> new (node, output)
         self.low = set()                       # old nodes whose first output is bfloat16
-        self.uses = {}                         # (old node, output) -> how often it is read
-        for entry in [entry for node in self.old for entry in node["inputs"]] + self.heads:
-            key = entry[0], entry[1]
-            self.uses[key] = self.uses.get(key, 0) + 1
+        self.readers = {}                      # (old node, output) -> numbers of the old nodes that read it
+        for number, node in enumerate([*self.old, {"inputs": self.heads}]):
+            for entry in node["inputs"]:
+                self.readers.setdefault((entry[0], entry[1]), []).append(number)
 
     def add(self, number, node):
         """Take over an old node, rewritten where a rule applies."""
@@ -90,7 +90,7 @@ class _Graph:
             self.low.add(number)
         if op in ("amp_cast", "amp_multicast") and self.casts_nothing(number, node["inputs"]):
             self.entries.update({(number, output): tuple(entry[:2]) for output, entry in enumerate(inputs)})
-        elif op == "Activation" and attrs["act_type"] == "relu" and self.ends_in_norm(node):
+        elif op == "Activation" and attrs["act_type"] == "relu" and self.ends_in_norm(number, node):
             norm = self.nodes[inputs[0][0]]
             norm["op"] = "_contrib_BatchNormWithReLU"
             self.entries[number, 0] = tuple(inputs[0][:2])
@@ -152,12 +152,21 @@ class _Graph:
         """Whether a cast to bfloat16 has nothing but bfloat16 before it."""
         return number in self.low and all(entry[0] in self.low for entry in inputs)
 
-    def ends_in_norm(self, relu):
-        """Whether a relu alone reads a BatchNorm that follows a convolution."""
+    def ends_in_norm(self, number, relu):
+        """Whether a relu alone reads a BatchNorm that follows a convolution, in layouts in which both can be one."""
         before = relu["inputs"][0]
         norm = self.old[before[0]]
-        return (norm["op"] == "BatchNorm" and self.uses[before[0], before[1]] == 1
-                and self.source_node(norm["inputs"][0])["op"] == "Convolution")
+        if norm["op"] != "BatchNorm" or len(self.readers[before[0], before[1]]) > 1:
+            return False
+        source = self.source_node(norm["inputs"][0])
+        return source["op"] == "Convolution" and not any(map(has_narrow_groups, [source, *self.read_by(number)]))
+
+    def read_by(self, number):
+        """The old nodes that read a node's first output, behind AMP's casts."""
+        for reader in self.readers.get((number, 0), ()):
+            if reader < len(self.old):         # not the caller, who reads the heads
+                node = self.old[reader]
+                yield from self.read_by(reader) if node["op"] == "amp_cast" else [node]
 
     def halves(self, attrs, before):
         """Whether a pooling of 2 x 2 exactly halves height and width."""
@@ -187,6 +196,18 @@ class _Graph:
 
 WIDE = 16              # channels of a block in oneDNN's layouts
 MOST_OUTPUTS = 64      # of one operator; the graph does not say how many there are
+
+
+def has_narrow_groups(node):
+    """Whether a node convolves channels in groups that fill no block, as in ResNeXt 32x4d.
+
+    oneDNN puts 4 or 8 channels in a block then. Beside blocks of 16 in images or gradient it has no BatchNorm with ReLU:
+    MXNet ends with "could not create a primitive descriptor iterator". Groups of one channel (MobileNet) come in 16.
+    """
+    if node["op"] != "Convolution":
+        return False
+    groups, channels = int(node["attrs"]["num_group"]), int(node["attrs"]["num_filter"])
+    return 1 < groups < channels and channels // groups % WIDE != 0
 
 
 def is_global_average(op, attrs):

@@ -63,7 +63,7 @@ def train(args, cells, runs, argv, words):
     out = make_folder("--out", args.out).resolve()
     failed = run_rows(list(runs.values()), out)
     command = shlex.join(["python", "-m", "gluon_tricks", "sweep", *argv, "--", *words])
-    for line in write_sweep_report(cells, runs, out, command):
+    for line in write_sweep_report(cells, runs, out, command, words):
         print(line)
     return 1 if failed else 0
 

@@ -19,7 +19,8 @@ from tests.onnx_runs import spread
 
 NETS = [("ours", "cifar_resnet20_v1", 32), ("ours", "cifar_resnet20_v2", 32), ("ours", "resnet50_v1", 64),
         ("ours", "resnet50_v1d", 64), ("gluoncv", "cifar_resnet20_v1", 32), ("gluoncv", "resnet50_v1d", 70),
-        ("gluoncv", "mobilenet1.0", 64), ("ours", "cifar_preact20", 32)]
+        ("gluoncv", "mobilenet1.0", 64), ("ours", "cifar_preact20", 32), ("ours", "cifar_resnext29_32x4d", 32),
+        ("gluoncv", "resnext50_32x4d", 64)]
 
 
 def make(source, name):
@@ -90,6 +91,14 @@ def test_what_becomes_of_resnet_d():
     assert ops["BatchNorm"] == 16 + 4                        # the last of each path A, and path B where there is one
     assert (ops["elemwise_add"], ops["add_n"]) == (0, 16)
     assert ops["Pooling"] == 1 + 3 + 1                       # maximum, averages of stages 2 to 4, that of the global average
+
+
+def test_groups_of_few_channels_keep_their_norms_from_fusing():
+    """Groups of 4, 8 and 16 channels in three stages of three blocks: fused are the stem, and around groups of 16."""
+    ops = operators(rewritten(trace(get_model("cifar_resnext29_32x4d")), "data", (1, 3, 32, 32)))
+    assert ops["_contrib_BatchNormWithReLU"] == 1 + 3 * 2
+    ops = operators(rewritten(trace(get_model("cifar_resnext29_4x64d")), "data", (1, 3, 32, 32)))
+    assert ops["_contrib_BatchNormWithReLU"] == 1 + 9 * 2
 
 
 @pytest.mark.parametrize("size, halved", [(64, True), (70, False)])       # of 16, 8, 4;  of 18, 9, 5

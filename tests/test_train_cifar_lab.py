@@ -39,7 +39,9 @@ def differs(one, other):
 
 
 @pytest.mark.parametrize("model", ["cifar_vgg15_bn", "cifar_resnet20_basic", "cifar_se_preact20", "cifar_densenet40_k12",
-                                   "cifar_pyramidnet110_a48", "cifar_shake_shake26_2x32d"])
+                                   "cifar_pyramidnet110_a48", "cifar_shake_shake26_2x32d", "cifar_wideresnet16_10",
+                                   "cifar_resnext29_32x4d", "cifar_densenet_bc100_k12", "cifar_preact20_w4",
+                                   "cifar_resnet164_bottleneck", "cifar_preact164_bottleneck"])
 def test_every_family_of_nets_trains(tmp_path, model):
     train(tmp_path, model=model)
 

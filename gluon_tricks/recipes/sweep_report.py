@@ -14,7 +14,7 @@ from gluon_tricks.files import atomic_write
 from gluon_tricks.log_lines import read_log
 
 
-def write_sweep_report(cells, runs, out, command):
+def write_sweep_report(cells, runs, out, command, words):
     """Write the files; yields the lines for the terminal.
 
     Parameters
@@ -25,6 +25,8 @@ def write_sweep_report(cells, runs, out, command):
         (index of the cell, seed) -> CifarRun.
     out : Path
     command : str
+    words : list of str
+        What all runs were given.
     """
     results = {key: errors_of(run, out) for key, run in runs.items() if run.is_finished(out)}
     write_csv(out / "runs.csv", (dict(cells[i], seed=seed, last_error_pct=f"{errors[-1]:.2f}",
@@ -34,7 +36,7 @@ def write_sweep_report(cells, runs, out, command):
     write_csv(out / "summary.csv", rows)
     yield from table(rows)
     if rows:
-        plot(cells, results, out / "sweep.png", command)
+        plot(cells, results, out / "sweep.png", shlex.join(["train_cifar.py", *words]))
         yield f"plot: {out / 'sweep.png'}"
     atomic_write(out / "report.md", "\n".join(report(cells, runs, results, rows, command)) + "\n")
     yield f"CSV: {out / 'runs.csv'}, {out / 'summary.csv'}"
