@@ -52,13 +52,16 @@ def main(argv=None):
 
 def all_models():
     """A line per net of this kit."""
-    yield f"{'':52}{'with':>13}{'multiply-':>12}   {'Table 5 of the paper':^32}"
-    yield f"{'':24}{'image':>13}{'trainable':>15}{'statistics':>13}{'adds':>12}   {'params':>19}{'FLOPs':>7}{'top-1':>7}"
-    for name in list_models():
+    names = list_models()
+    width = max(map(len, names))
+    yield f"{'':{width + 28}}{'with':>13}{'multiply-':>12}   {'Table 5 of the paper':^32}"
+    yield (f"{'':{width}}{'image':>13}{'trainable':>15}{'statistics':>13}{'adds':>12}"
+           f"   {'params':>19}{'FLOPs':>7}{'top-1':>7}")
+    for name in names:
         net, size = get_model(name), natural_size(name)
         trainable, with_statistics = count_parameters(net)
         multiply_adds = giga(count_multiply_adds(net, (3, size, size)))
-        yield (f"{name:<24}{f'3x{size}x{size}':>13}{trainable:15,}{with_statistics:13,}{multiply_adds:>12}"
+        yield (f"{name:<{width}}{f'3x{size}x{size}':>13}{trainable:15,}{with_statistics:13,}{multiply_adds:>12}"
                + _in_table_5(name))
     yield ""
     yield "Every other name of GluonCV's zoo is known too, if GluonCV is installed."
