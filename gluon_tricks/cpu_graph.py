@@ -5,7 +5,7 @@ blocks, parameters and their names stay as they are, so nets of GluonCV's zoo ga
 why (docs/performance.md has the times):
 
     BatchNorm, relu      one operator: oneDNN keeps a bit per element for the backward instead of reading and writing
-                         the activations two more times
+                         the activations two more times. Not beside groups of 4 or 8 channels: see `has_narrow_groups`
     F.relu(x)            Activation, which oneDNN computes; MXNet's own loop over bfloat16 took two thirds of a step of the
                          CIFAR nets that call it
     a + b                add_n: the backward of + copies its gradient to either side, that of add_n passes it on

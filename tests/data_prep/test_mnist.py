@@ -56,16 +56,17 @@ def test_grey_images_are_normalised_by_published_figures():
     assert normalize(image, (0.1307,), (0.3081,))[0, 0, 0, 0] == pytest.approx((1 - 0.1307) / 0.3081)
 
 
-def test_grey_images_train(tmp_path, source):
+@pytest.mark.parametrize("dataset", ["mnist", "fashion-mnist", "kmnist"])
+def test_grey_images_train(tmp_path, source, dataset):
     out = tmp_path / "rec"
-    mnist.main(["--dataset", "kmnist", "--source", str(source[0]), "--out", str(out), "--subset"])
-    words = ["--dataset", "kmnist", "--data-dir", str(out), "--model", "cifar_preact20", "--batch-size", "20", "--cutout=14",
+    mnist.main(["--dataset", dataset, "--source", str(source[0]), "--out", str(out), "--subset"])
+    words = ["--dataset", dataset, "--data-dir", str(out), "--model", "cifar_preact20", "--batch-size", "20", "--cutout=14",
              "--random-erasing", "pixels", "--mix", "tile", "--num-epochs", "1", "-j", "0", "--lr", "0.01",
              "--save-dir", f"{tmp_path}/params", "--logging-dir", str(tmp_path), "--save-plot-dir", str(tmp_path)]
     assert train_cifar.main(words) == 0
-    assert (tmp_path / "train_kmnist_cifar_preact20_tile.log").exists()
+    assert (tmp_path / f"train_{dataset}_cifar_preact20_tile.log").exists()
     facts = json.loads(next(tmp_path.rglob("run.json")).read_text())
-    assert facts["dataset"] == "kmnist" and facts["args"]["random_flip"] is False
+    assert facts["dataset"] == dataset and facts["args"]["random_flip"] is (dataset == "fashion-mnist")
 
 
 def test_a_prepared_folder_is_left_alone(tmp_path, source, capsys):
