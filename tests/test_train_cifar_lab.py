@@ -53,7 +53,7 @@ def test_every_family_of_nets_trains(tmp_path, model):
     ["--random-erasing", "pixels", "--cutout", "8"], ["--augment", "follow-up"], ["--no-random-crop"], ["--no-random-flip"],
     ["--label-smoothing", "--label-smoothing-eps", "0.3"], ["--accumulate", "2"],
     *(["--optimizer", name] for name in NAMES if name != "nag"), ["--clip-gradient", "0.001"], ["--no-wd", "--wd", "0.5"],
-    ["--optimizer", "lars", "--lars-coefficient", "0.001"], ["--dtype", "bfloat16"],
+    ["--optimizer", "lars", "--lars-coefficient", "0.001"],
     ["--lr-mode", "cosine"], ["--lr-mode", "poly", "--warmup-epochs", "1"], ["--lr-mode", "step", "--lr-decay-epoch", "0,1"],
     ["--lr-mode", "sgdr", "--warmup-epochs", "1"], ["--warmup", "exponential", "--warmup-epochs", "1"],
     ["--model-kwargs", "last_bn=True", "preact_stages=[0,1,1]"]], ids=" ".join)
