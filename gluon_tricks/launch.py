@@ -26,7 +26,7 @@ from gluon_tricks.engines.watchdog import STAGES
 from gluon_tricks.errors import UserError
 from gluon_tricks.launch_process import Process
 from gluon_tricks.launch_roles import parse_hosts, roles
-from gluon_tricks.signals import handled_by
+from gluon_tricks.signals import handled_by, not_ignored
 
 TICK_S = 0.1
 GRACE_S = 3.0            # for the others to say what they noticed, when one has failed
@@ -177,7 +177,7 @@ class Job:
 def passed_on_signals():
     """Within the block SIGTERM, Ctrl-C and a lost terminal are noted in the list that it gives."""
     noted = []
-    with handled_by(lambda number, frame: noted.append(number), signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    with handled_by(lambda number, frame: noted.append(number), signal.SIGTERM, signal.SIGINT, *not_ignored(signal.SIGHUP)):
         yield noted
 
 

@@ -104,7 +104,10 @@ def run(command, added):
     package = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])    # for the launcher
     with passing_on_signals() as pass_on_to, subprocess.Popen(words, env={**os.environ, "PYTHONPATH": package}) as process:
         pass_on_to(process)
-        code = process.wait()
+        code = None
+        while code is None:                # a wait without end might begin just after a signal, and sleep over it
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                code = process.wait(timeout=1)
     return code if code >= 0 else 128 - code               # as a shell says that a signal ended it
 
 

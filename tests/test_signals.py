@@ -1,4 +1,4 @@
-"""Signals are handled for a while, and then as before; what is ignored stays so."""
+"""Signals are handled for a while, and then as before; what nohup ignores stays so."""
 
 import os
 import signal

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import atomic_write
 from gluon_tricks.log_lines import read_log
-from gluon_tricks.signals import handled_by
+from gluon_tricks.signals import handled_by, not_ignored
 
 
 def run_rows(runs, out, more=()):
@@ -123,15 +123,15 @@ def signals_as_interrupts():
     def interrupt(number, frame):
         raise KeyboardInterrupt
 
-    with handled_by(interrupt, signal.SIGTERM, signal.SIGHUP):
+    with handled_by(interrupt, *not_ignored(signal.SIGTERM, signal.SIGHUP)):
         yield
 
 
 @contextmanager
 def interrupts_held_back():
     """Ctrl-C and its like come at the block's end: a process that is being started is not lost sight of."""
-    came = []
-    with handled_by(lambda number, frame: came.append(number), signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    came, numbers = [], not_ignored(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    with handled_by(lambda number, frame: came.append(number), *numbers):
         yield
     if came:
         raise KeyboardInterrupt

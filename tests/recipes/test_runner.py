@@ -19,6 +19,16 @@ def row(code=SLEEP):
                            log=lambda out: out / "row" / "train.log", is_finished=lambda out: False)
 
 
+@pytest.fixture(autouse=True)
+def as_in_a_terminal():
+    """Handlers as a shell's foreground has them, also where these tests run under nohup or in the background."""
+    earlier = {number: signal.signal(number, handler) for number, handler in (
+        (signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL), (signal.SIGHUP, signal.SIG_DFL))}
+    yield
+    for number, handler in earlier.items():
+        signal.signal(number, handler)
+
+
 @pytest.fixture
 def started(monkeypatch):
     """The processes that the runner starts."""
@@ -61,9 +71,6 @@ def test_a_signal_between_two_rows_is_answered_in_a_sentence(tmp_path, started, 
 
 
 def test_what_nohup_ignores_stays_ignored(tmp_path, started):
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        started[0].during_start = signal.SIGHUP
-        assert runner.run_rows([row("raise SystemExit(3)")], tmp_path)["row"]
-    finally:
-        signal.signal(signal.SIGHUP, before)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    started[0].during_start = signal.SIGHUP
+    assert runner.run_rows([row("raise SystemExit(3)")], tmp_path)["row"]
