@@ -26,6 +26,7 @@ from gluon_tricks.published_commands import SCRIPTS, published_command, publishe
 from gluon_tricks.signals import handled_by
 
 ROOT = Path(__file__).resolve().parent.parent          # where the training scripts are
+TICK_S = 0.1
 
 
 def main(argv=None):
@@ -102,35 +103,23 @@ def run(command, added):
     words = [sys.executable, *launcher(command), str(ROOT / script), *flags, *added]
     print(shlex.join(words), flush=True)
     package = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])    # for the launcher
-    with passing_on_signals() as pass_on_to, subprocess.Popen(words, env={**os.environ, "PYTHONPATH": package}) as process:
-        pass_on_to(process)
-        code = None
-        while code is None:                # a wait without end might begin just after a signal, and sleep over it
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                code = process.wait(timeout=1)
+    stops = []
+    # Ctrl-C, which the terminal sends to both processes, is left to the script; SIGTERM is passed on: it saves and ends
+    with handled_by(lambda number, frame: stops.append(number), signal.SIGTERM), \
+            handled_by(lambda number, frame: None, signal.SIGINT), \
+            subprocess.Popen(words, env={**os.environ, "PYTHONPATH": package}) as process:
+        code = code_of(process, stops)
     return code if code >= 0 else 128 - code               # as a shell says that a signal ended it
 
 
-@contextlib.contextmanager
-def passing_on_signals():
-    """Leave Ctrl-C, which the terminal sends to both processes, to the script, and pass on SIGTERM: it saves and ends.
-
-    Gives a function that names the script's process; a SIGTERM that came before is passed on then.
-    """
-    started, came = [], []
-
-    def pass_on(number, frame):
-        came.append(number)
-        for process in started:
-            process.terminate()
-
-    def pass_on_to(process):
-        started.append(process)
-        if came:
-            process.terminate()
-
-    with handled_by(pass_on, signal.SIGTERM), handled_by(lambda number, frame: None, signal.SIGINT):
-        yield pass_on_to
+def code_of(process, signals):
+    """Wait for the process, pass on each of the signals to stop that come into the list; its exit code."""
+    while True:
+        try:
+            return process.wait(timeout=TICK_S)
+        except subprocess.TimeoutExpired:
+            while signals:
+                process.send_signal(signals.pop())
 
 
 def script_module(file_name):

@@ -10,6 +10,7 @@ import pytest
 
 from gluon_tricks.errors import UserError
 from gluon_tricks.recipes import runner
+from gluon_tricks.signals import handled_by
 
 SLEEP = "import time; time.sleep(100)"
 
@@ -22,11 +23,8 @@ def row(code=SLEEP):
 @pytest.fixture(autouse=True)
 def as_in_a_terminal():
     """Handlers as a shell's foreground has them, also where these tests run under nohup or in the background."""
-    earlier = {number: signal.signal(number, handler) for number, handler in (
-        (signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL), (signal.SIGHUP, signal.SIG_DFL))}
-    yield
-    for number, handler in earlier.items():
-        signal.signal(number, handler)
+    with handled_by(signal.default_int_handler, signal.SIGINT), handled_by(signal.SIG_DFL, signal.SIGTERM, signal.SIGHUP):
+        yield
 
 
 @pytest.fixture
