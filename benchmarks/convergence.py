@@ -1,0 +1,221 @@
+"""Compare GluonCV's own CIFAR script with this kit over several seeds: is half a point of accuracy missing?
+
+    python benchmarks/convergence.py --gluoncv-script gluon-cv/scripts/classification/cifar/train_cifar10.py \\
+        --binaries cifar-10-batches-bin --data-dir cifar10-rec
+    python benchmarks/convergence.py --report
+
+Each run is the published command of cifar_resnet20_v1 on the complete CIFAR-10, stopped after 8 epochs. Three sides:
+
+    gluoncv     GluonCV's train_cifar10.py, unmodified, in a process in which this kit has made MXNet importable
+    float32     train_cifar.py
+    bfloat16    train_cifar.py --dtype bfloat16
+
+`gluoncv` and `float32` of one seed start from the same weights: both draw them with the same call after the same seed.
+Order of images, crops and flips are each side's own. GluonCV's net is compiled with this kit's graph rewriting, which
+changes no value (tests/test_cpu_graph.py) but saves time; the seeds in PLAIN run without it.
+
+Fixed before the first run: the seeds, the number of epochs, the statistic (mean training accuracy of epochs 4 to 7) and
+the stopping rule (at least 8 pairs; more until the half-width of the 95 % interval is at most 0.35 points; at most 14).
+Finished runs are not run again; an interrupted run of this kit goes on, an interrupted run of GluonCV's script starts again.
+"""
+
+import argparse
+import csv
+import os
+import random
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+SEEDS = tuple(range(10, 24))             # none of them had been trained when they were chosen
+PLAIN = (10, 11, 12)                     # GluonCV's net as GluonCV compiles it
+LEAST_PAIRS, BFLOAT16_RUNS = 8, 5
+EPOCHS, STATISTIC = 8, (4, 5, 6, 7)
+HALF_WIDTH = 0.35                        # points
+FLAGS = ["--num-epochs", str(EPOCHS), "--mode", "hybrid", "--num-gpus", "0", "-j", "2", "--batch-size", "128",
+         "--wd", "0.0001", "--lr", "0.1", "--lr-decay", "0.1", "--lr-decay-epoch", "100,150", "--model", "cifar_resnet20_v1"]
+COLUMNS = ("side", "seed", "epoch", "train", "val", "loss", "time_s")
+
+
+def main():
+    args = parse_args()
+    if args.as_gluoncv is not None:
+        return gluoncv_process(args)
+    if not args.report:
+        args.out.mkdir(parents=True, exist_ok=True)
+        for side, seed in planned(args.out):
+            print(f"{side}, seed {seed} ...", flush=True)
+            (run_gluoncv if side == "gluoncv" else run_kit)(args, side, seed)
+            write_csv(args.out)
+    return report(args.out)
+
+
+def planned(out):
+    """Yield (side, seed) of the runs still to be made, until the stopping rule is met."""
+    for count, seed in enumerate(SEEDS):
+        if count >= LEAST_PAIRS and half_width(differences(read_csv(out))) <= HALF_WIDTH:
+            return
+        sides = ("gluoncv", "float32", "bfloat16")[:3 if count < BFLOAT16_RUNS else 2]
+        yield from ((side, seed) for side in sides if len(epochs_of(log_of(out, side, seed))) < EPOCHS)
+
+
+def log_of(out, side, seed):
+    return out / f"{side}_seed{seed}" / "train_cifar10_cifar_resnet20_v1.log"
+
+
+def epochs_of(path):
+    """The finished epochs of a log, as dicts of COLUMNS' last five."""
+    from gluon_tricks.log_lines import CifarEpoch, parse_line
+
+    lines = [parse_line(text.removeprefix("INFO:root:")) for text in path.read_text().splitlines()] if path.exists() else []
+    return [{"epoch": line.epoch, "train": line.train, "val": line.val, "loss": line.loss, "time_s": line.time_s}
+            for line in lines if isinstance(line, CifarEpoch)]
+
+
+# --- the runs -----------------------------------------------------------------------------------------------------
+
+def run_kit(args, side, seed):
+    """One run of train_cifar.py; an interrupted one goes on."""
+    folder = log_of(args.out, side, seed).parent
+    subprocess.run([sys.executable, ROOT / "train_cifar.py", *FLAGS, "--data-dir", args.data_dir, "--dtype", side,
+                    "--seed", str(seed), "--save-period", "0", "--save-dir", folder / "params", "--logging-dir", folder,
+                    "--save-plot-dir", folder, "--resume", "auto"], check=True, stdout=subprocess.DEVNULL)
+
+
+def run_gluoncv(args, side, seed):
+    """One run of GluonCV's script in a process of its own; the log gets its name when it is complete."""
+    log = log_of(args.out, side, seed)
+    log.parent.mkdir(exist_ok=True)
+    part = log.with_suffix(".part")
+    with open(part, "w", encoding="utf-8") as stream:
+        subprocess.run([sys.executable, __file__, "--as-gluoncv", str(seed), "--gluoncv-script", args.gluoncv_script,
+                        "--binaries", args.binaries, "--out", log.parent], check=True, stderr=stream)
+    os.replace(part, log)
+
+
+def gluoncv_process(args):
+    """Run GluonCV's script in this process; it logs to standard error."""
+    import gluon_tricks  # noqa: F401  restores what NumPy dropped
+
+    # isort: split
+    import mxnet as mx
+    import numpy as np
+    from mxnet.gluon.data.vision import datasets
+
+    from gluon_tricks.cpu_graph import speed_up
+    from gluon_tricks.mxnet_cpu import settle_weights
+    from gluon_tricks.randomness import net_seed
+
+    seed = args.as_gluoncv
+    random.seed(seed)
+    np.random.seed(seed)
+    initialize = mx.gluon.Block.initialize
+
+    def initialize_and_draw(net, *rest, **options):
+        """Draw all weights at once, as train_cifar.py does, instead of at the first batch."""
+        initialize(net, *rest, **options)
+        net.hybridize(False)
+        net(mx.nd.zeros((1, 3, 32, 32)))
+        settle_weights(net)
+        if seed not in PLAIN:
+            speed_up(net)
+        net.hybridize()
+        net.save_parameters(str(args.out / "drawn.params"))
+
+    mx.gluon.Block.initialize = initialize_and_draw
+    datasets.check_sha1 = lambda path, digest: True      # the images are the publisher's, their order is not
+    datasets.CIFAR10.__init__.__defaults__ = (str(args.binaries), True, None)
+    mx.random.seed(net_seed(seed, -1))
+    sys.argv = [str(args.gluoncv_script), *FLAGS, "--save-period", "0", "--save-plot-dir", str(args.out)]
+    os.chdir(args.out)
+    runpy.run_path(str(args.gluoncv_script), run_name="__main__")
+
+
+# --- the answer ---------------------------------------------------------------------------------------------------
+
+def write_csv(out):
+    rows = [{"side": folder.name.split("_seed")[0], "seed": folder.name.split("_seed")[1], **epoch}
+            for folder in sorted(out.glob("*_seed*")) for epoch in epochs_of(folder / log_of(out, "", "").name)]
+    part = out / "epochs.part.csv"
+    with open(part, "w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    os.replace(part, out / "epochs.csv")
+
+
+def read_csv(out):
+    """{(side, seed): {epoch: training accuracy in percent}}; empty without a file."""
+    runs = {}
+    if (out / "epochs.csv").exists():
+        with open(out / "epochs.csv", newline="", encoding="utf-8") as stream:
+            for row in csv.DictReader(stream):
+                runs.setdefault((row["side"], int(row["seed"])), {})[int(row["epoch"])] = 100 * float(row["train"])
+    return runs
+
+
+def statistics_of(runs, side):
+    """{seed: mean training accuracy of the statistic's epochs}, of a side's finished runs."""
+    return {seed: sum(epochs[e] for e in STATISTIC) / len(STATISTIC)
+            for (name, seed), epochs in runs.items() if name == side and set(STATISTIC) <= set(epochs)}
+
+
+def differences(runs, side="float32", other="gluoncv"):
+    """`side` minus `other` in points, for each seed that both have."""
+    these, those = statistics_of(runs, side), statistics_of(runs, other)
+    return [these[seed] - those[seed] for seed in sorted(these.keys() & those.keys())]
+
+
+def half_width(values, level=0.95):
+    """Half the width of Student's interval of a mean; inf for fewer than two values."""
+    from scipy import stats
+
+    if len(values) < 2:
+        return float("inf")
+    return stats.t.ppf((1 + level) / 2, len(values) - 1) * stats.tstd(values) / len(values) ** 0.5
+
+
+def report(out):
+    from scipy import stats
+
+    runs = read_csv(out)
+    print(f"training accuracy in percent, mean of epochs {STATISTIC[0]} to {STATISTIC[-1]}")
+    print(f"{'side':10s} {'runs':>4s} {'mean':>7s} {'spread':>7s}")
+    for side in ("gluoncv", "float32", "bfloat16"):
+        values = list(statistics_of(runs, side).values())
+        if values:
+            spread = f"{stats.tstd(values):7.2f}" if len(values) > 1 else "      -"
+            print(f"{side:10s} {len(values):4d} {sum(values) / len(values):7.2f} {spread}")
+    for side, other in (("float32", "gluoncv"), ("bfloat16", "float32"), ("bfloat16", "gluoncv")):
+        pairs = differences(runs, side, other)
+        if len(pairs) > 1:
+            mean, half = sum(pairs) / len(pairs), half_width(pairs)
+            print(f"{side} - {other}: {mean:+.2f} points, 95 % interval {mean - half:+.2f} to {mean + half:+.2f}, "
+                  f"{len(pairs)} pairs, p = {stats.ttest_1samp(pairs, 0).pvalue:.3f}")
+    return 0
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--report", action="store_true", help="print the table and the tests of the runs in --out; run nothing")
+    parser.add_argument("--gluoncv-script", type=Path, help="GluonCV's scripts/classification/cifar/train_cifar10.py")
+    parser.add_argument("--binaries", type=Path, help="folder with data_batch_1.bin ... test_batch.bin")
+    parser.add_argument("--data-dir", type=Path, help="folder that data_prep/cifar.py made of the same images")
+    parser.add_argument("--out", type=Path, default=ROOT / "logs" / "reference" / "convergence",
+                        help="folder of logs and epochs.csv (default logs/reference/convergence)")
+    parser.add_argument("--as-gluoncv", type=int, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    for name in ("gluoncv_script", "binaries", "data_dir", "out"):
+        if getattr(args, name):
+            setattr(args, name, getattr(args, name).absolute())
+    if not args.report and not (args.gluoncv_script and args.binaries):
+        parser.error("--gluoncv-script and --binaries: name them, or give --report")
+    return args
+
+
+if __name__ == "__main__":
+    sys.exit(main())
