@@ -10,8 +10,8 @@ Each run is the published command of cifar_resnet20_v1 on the complete CIFAR-10,
     float32     train_cifar.py
     bfloat16    train_cifar.py --dtype bfloat16
 
-`gluoncv` and `float32` of one seed start from the same weights: both draw them with the same call after the same seed.
-Order of images, crops and flips are each side's own. GluonCV's net is compiled with this kit's graph rewriting, which
+`gluoncv` and `float32` of one seed start from the same weights, those that train_cifar.py draws for the seed (the two draw
+by the same law, tests/parity/test_initialisation_parity.py, but in another order of layers). Order of images, crops and flips are each side's own. GluonCV's net is compiled with this kit's graph rewriting, which
 changes no value (tests/test_cpu_graph.py) but saves time; the seeds in PLAIN run without it.
 
 Fixed before the first run: the seeds, the number of epochs, the statistic (mean training accuracy of epochs 4 to 7) and
@@ -107,29 +107,31 @@ def gluoncv_process(args):
     from mxnet.gluon.data.vision import datasets
 
     from gluon_tricks.cpu_graph import speed_up
+    from gluon_tricks.models.registry import get_model
     from gluon_tricks.mxnet_cpu import settle_weights
     from gluon_tricks.randomness import net_seed
 
     seed = args.as_gluoncv
     random.seed(seed)
     np.random.seed(seed)
-    initialize = mx.gluon.Block.initialize
+    drawn = get_model("cifar_resnet20_v1", classes=10)      # this kit's, which has GluonCV's parameter names
+    mx.random.seed(net_seed(seed, -1))
+    drawn.initialize(mx.init.Xavier())
+    drawn.save_parameters(str(args.out / "drawn.params"))
 
-    def initialize_and_draw(net, *rest, **options):
-        """Draw all weights at once, as train_cifar.py does, instead of at the first batch."""
-        initialize(net, *rest, **options)
-        net.hybridize(False)
-        net(mx.nd.zeros((1, 3, 32, 32)))
-        settle_weights(net)
+    def load_drawn(net, *rest, **options):
+        """Start from what train_cifar.py draws for this seed, in the place of the script's own draw."""
+        net.load_parameters(str(args.out / "drawn.params"))
         if seed not in PLAIN:
+            net.hybridize(False)
+            net(mx.nd.zeros((1, 3, 32, 32)))
+            settle_weights(net)
             speed_up(net)
-        net.hybridize()
-        net.save_parameters(str(args.out / "drawn.params"))
+            net.hybridize()
 
-    mx.gluon.Block.initialize = initialize_and_draw
+    mx.gluon.Block.initialize = load_drawn
     datasets.check_sha1 = lambda path, digest: True      # the images are the publisher's, their order is not
     datasets.CIFAR10.__init__.__defaults__ = (str(args.binaries), True, None)
-    mx.random.seed(net_seed(seed, -1))
     sys.argv = [str(args.gluoncv_script), *FLAGS, "--save-period", "0", "--save-plot-dir", str(args.out)]
     os.chdir(args.out)
     runpy.run_path(str(args.gluoncv_script), run_name="__main__")
