@@ -73,7 +73,7 @@ help: ## show this list
 demo: $(VENV)/.installed ## train a small network on the CPU: log, checkpoints and plot in demo/
 	$(VENV)/bin/python train_cifar.py $(DEMO_FLAGS) $(ARGS)
 
-test: $(VENV)/.installed-dev $(call if_compilable,$(VENV)/.installed-horovod) ## run the tests; a part of them: ARGS="tests/test_doctor.py -k remedy"
+test: $(VENV)/.installed-dev $(call if_compilable,$(VENV)/.installed-horovod) ## run the tests; a part of them: ARGS="tests/commands/test_doctor.py -k remedy"
 	$(VENV)/bin/python -m pytest $(ARGS)
 
 lint: $(VENV)/.installed-dev ## check the style

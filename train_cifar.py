@@ -22,38 +22,41 @@ import gluon_tricks  # noqa: F401  before mxnet: prepares the process
 import mxnet as mx
 from mxnet import gluon, nd
 
-from gluon_tricks import plan
-from gluon_tricks.auto_dtype import settle_dtype, trial_lines
-from gluon_tricks.cifar_flags import add_image_flags, add_optimizer_flags, add_target_flags, settle, without_effect
-from gluon_tricks.cifar_net import find_run, make_net, net_keywords, run_name
 from gluon_tricks.data.cifar import DATASETS, Augmentation, open_cifar
-from gluon_tricks.data.loaders import CIFAR_BACKENDS
-from gluon_tricks.dialects import CifarDialect
-from gluon_tricks.engines import add_engine_flags
+from gluon_tricks.data.mxnet_iterators import CIFAR_BACKENDS
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import make_folder
+from gluon_tricks.log_lines.dialects import CifarDialect
+from gluon_tricks.machine import operator_threads
+from gluon_tricks.models.from_flags import make_net, net_keywords
+from gluon_tricks.models.ready import compute_dtype, load_params, make_ready, start_precision
 from gluon_tricks.optim.lr_schedule import after_warmup, epoch_steps, exponential_warmup, lr_schedule, sgdr
 from gluon_tricks.optim.optimizers import create_optimizer
 from gluon_tricks.randomness import MIXUP, generator, net_seed
-from gluon_tricks.run import Run, RunPaths
-from gluon_tricks.run_record import operator_threads
-from gluon_tricks.script import (
+from gluon_tricks.saved.record import find_run, run_name
+from gluon_tricks.script import plan
+from gluon_tricks.script.auto_dtype import settle_dtype, trial_lines
+from gluon_tricks.script.cifar_flags import (
+    add_image_flags,
+    add_optimizer_flags,
+    add_target_flags,
+    settle,
+    without_effect,
+)
+from gluon_tricks.script.engine_flags import add_engine_flags
+from gluon_tricks.script.flags import (
     at_least,
-    batch_line,
     check_common,
-    compute_dtype,
     decay_epochs,
     engine_of,
-    finish,
     global_batch_size,
-    header,
     keywords,
-    load_params,
     local_batch_size,
-    make_ready,
-    start_precision,
 )
-from gluon_tricks.training import accuracy, evaluate, rmse, train_epoch
+from gluon_tricks.script.opening import batch_line, finish, header
+from gluon_tricks.training.evaluation import evaluate
+from gluon_tricks.training.loop import accuracy, rmse, train_epoch
+from gluon_tricks.training.run import Run, RunPaths
 from gluon_tricks.tricks.cutout import dual_loss, side_by_side
 from gluon_tricks.tricks.distillation import DistillationLoss
 from gluon_tricks.tricks.label_smoothing import smooth_one_hot

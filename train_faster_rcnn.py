@@ -21,19 +21,26 @@ import gluon_tricks  # noqa: F401  before mxnet: prepares the process
 # isort: split
 import mxnet as mx
 
-from gluon_tricks import plan
 from gluon_tricks.data.voc import CLASSES, IMAGES, VocDetection
-from gluon_tricks.engines import KVSTORES, add_engine_flags, devices_per_process, launched_processes
+from gluon_tricks.engines.launcher import KVSTORES, devices_per_process, launched_processes
 from gluon_tricks.engines.single import SingleProcess
 from gluon_tricks.errors import UserError, run_main
+from gluon_tricks.log_lines.transfer import DetectionDialect
+from gluon_tricks.machine import operator_threads
 from gluon_tricks.randomness import net_seed
-from gluon_tricks.run_record import operator_threads
-from gluon_tricks.script import header
+from gluon_tricks.script import plan
+from gluon_tricks.script.engine_flags import add_engine_flags
+from gluon_tricks.script.opening import header
 from gluon_tricks.transfer.backbone import base_network, start_base
-from gluon_tricks.transfer.detection import Synthetic, detections, mean_average_precision, shared, training_loader
+from gluon_tricks.transfer.detection import (
+    Synthetic,
+    detections,
+    mean_average_precision,
+    shared,
+    training_loader,
+)
 from gluon_tricks.transfer.draw import draw_boxes
 from gluon_tricks.transfer.faster_rcnn import FPN, VOC, Losses, Shape, faster_rcnn, prepare
-from gluon_tricks.transfer.log_lines import DetectionDialect
 from gluon_tricks.transfer.loop import train_epoch
 from gluon_tricks.transfer.run import TransferRun
 from gluon_tricks.transfer.schedule import detection_schedule

@@ -19,15 +19,16 @@ import gluon_tricks  # noqa: F401  before mxnet: prepares the process
 import mxnet as mx
 
 from gluon_tricks.data.scenes import open_scenes
-from gluon_tricks.engines import add_engine_flags, devices_per_process
+from gluon_tricks.engines.launcher import devices_per_process
 from gluon_tricks.errors import UserError, run_main
+from gluon_tricks.log_lines.transfer import SegmentationDialect
+from gluon_tricks.machine import operator_threads
 from gluon_tricks.randomness import net_seed
-from gluon_tricks.run_record import operator_threads
-from gluon_tricks.script import header
+from gluon_tricks.script.engine_flags import add_engine_flags
+from gluon_tricks.script.opening import header
 from gluon_tricks.transfer.backbone import base_network
 from gluon_tricks.transfer.draw import draw_masks, palette, spread
 from gluon_tricks.transfer.fcn import Losses, fcn, prepare
-from gluon_tricks.transfer.log_lines import SegmentationDialect
 from gluon_tricks.transfer.loop import train_epoch
 from gluon_tricks.transfer.run import TransferRun
 from gluon_tricks.transfer.schedule import segmentation_schedule

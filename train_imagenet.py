@@ -26,51 +26,44 @@ import gluon_tricks  # noqa: F401  before mxnet: prepares the process
 import mxnet as mx
 from mxnet import gluon
 
-from gluon_tricks import plan
-from gluon_tricks.auto_dtype import settle_dtype, trial_lines
-from gluon_tricks.checkpoint import connect
 from gluon_tricks.data.dali import DaliLoader
-from gluon_tricks.data.imagenet import ImagenetData, ImageNetRecordIter, SyntheticLoader, folder_loaders, record_loaders
+from gluon_tricks.data.imagenet import ImagenetData, SyntheticLoader, folder_loaders, record_loaders
 from gluon_tricks.data.manifest import open_split, read_manifest
+from gluon_tricks.data.mxnet_iterators import ImageNetRecordIter
 from gluon_tricks.data.val_window import sample_counts, val_window
-from gluon_tricks.dialects import HorovodDialect, ImagenetDialect
-from gluon_tricks.engines import (
-    add_engine_flags,
-    devices_per_process,
-    kvstore_of_launcher,
-    launched_processes,
-)
+from gluon_tricks.engines.launcher import devices_per_process, kvstore_of_launcher, launched_processes
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import make_folder
-from gluon_tricks.horovod_flags import cosine_schedule, is_asked_for, translate
-from gluon_tricks.models import GroupNorm, get_model
+from gluon_tricks.log_lines.dialects import HorovodDialect, ImagenetDialect
+from gluon_tricks.machine import operator_threads
+from gluon_tricks.models.blocks import GroupNorm
 from gluon_tricks.models.initializers import imagenet_initializer
+from gluon_tricks.models.ready import compute_dtype, hybridize, load_params, make_ready, start_precision
+from gluon_tricks.models.registry import get_model
 from gluon_tricks.optim.lr_schedule import MODES, lr_schedule
 from gluon_tricks.optim.parameter_average import ParameterAverage
-from gluon_tricks.presets import PRESETS, overrides, parse_with_preset
-from gluon_tricks.published import reference_of
+from gluon_tricks.parameters import connect
+from gluon_tricks.published.reference import reference_of
 from gluon_tricks.randomness import MIXUP, generator, net_seed
-from gluon_tricks.run import Run, RunPaths
-from gluon_tricks.run_record import operator_threads
-from gluon_tricks.script import (
+from gluon_tricks.recipes.presets import PRESETS, overrides, parse_with_preset
+from gluon_tricks.script import plan
+from gluon_tricks.script.auto_dtype import settle_dtype, trial_lines
+from gluon_tricks.script.engine_flags import add_engine_flags
+from gluon_tricks.script.flags import (
     at_least,
-    batch_line,
     check_common,
-    compute_dtype,
     decay_epochs,
     engine_of,
-    finish,
     global_batch_size,
-    header,
-    hybridize,
-    load_params,
     local_batch_size,
-    make_ready,
     per_channel,
-    start_precision,
 )
-from gluon_tricks.trainer_states import load_states
-from gluon_tricks.training import accuracy, evaluate, hits, rmse, train_epoch
+from gluon_tricks.script.horovod_flags import cosine_schedule, is_asked_for, translate
+from gluon_tricks.script.opening import batch_line, finish, header
+from gluon_tricks.training.evaluation import evaluate, hits
+from gluon_tricks.training.loop import accuracy, rmse, train_epoch
+from gluon_tricks.training.run import Run, RunPaths
+from gluon_tricks.training.trainer_states import load_states
 from gluon_tricks.tricks.distillation import DistillationLoss
 from gluon_tricks.tricks.drop_block import DropBlocks, check_drop_block
 from gluon_tricks.tricks.label_smoothing import smooth_one_hot

@@ -12,7 +12,7 @@ Each run is the published command of cifar_resnet20_v1 on the complete CIFAR-10,
 
 `gluoncv` and `float32` of one seed start from the same weights, those that train_cifar.py draws for the seed (the two draw
 by the same law, tests/parity/test_initialisation_parity.py, but in another order of layers). Order of images, crops and flips are each side's own. GluonCV's net is compiled with this kit's graph rewriting, which
-changes no value (tests/test_cpu_graph.py) but saves time; the seeds in PLAIN run without it.
+changes no value (tests/models/test_cpu_graph.py) but saves time; the seeds in PLAIN run without it.
 
 Fixed before the first run: the seeds, the number of epochs, the statistic (mean training accuracy of epochs 4 to 7) and
 the stopping rule (at least 8 pairs; more until the half-width of the 95 % interval is at most 0.35 points; at most 14).
@@ -69,7 +69,7 @@ def log_of(out, side, seed):
 
 def epochs_of(path):
     """The finished epochs of a log, as dicts of COLUMNS' last five."""
-    from gluon_tricks.log_lines import CifarEpoch, parse_line
+    from gluon_tricks.log_lines.lines import CifarEpoch, parse_line
 
     lines = [parse_line(text.removeprefix("INFO:root:")) for text in path.read_text().splitlines()] if path.exists() else []
     return [{"epoch": line.epoch, "train": line.train, "val": line.val, "loss": line.loss, "time_s": line.time_s}
@@ -106,9 +106,9 @@ def gluoncv_process(args):
     import numpy as np
     from mxnet.gluon.data.vision import datasets
 
-    from gluon_tricks.cpu_graph import speed_up
+    from gluon_tricks.models.cpu_graph import speed_up
     from gluon_tricks.models.registry import get_model
-    from gluon_tricks.mxnet_cpu import settle_weights
+    from gluon_tricks.parameters import settle_weights
     from gluon_tricks.randomness import net_seed
 
     seed = args.as_gluoncv

@@ -37,7 +37,7 @@ from tqdm import tqdm
 from benchmarks.make_believe_imagenet import copies, generated, photographs, write_folders
 from gluon_tricks.compat import visible_cpus
 from gluon_tricks.errors import UserError, run_main
-from gluon_tricks.run_record import environment
+from gluon_tricks.machine import environment
 
 # gluon_tricks first: im2rec imports MXNet, which needs it where NumPy is 1.24 or newer
 RUN_IM2REC = "import gluon_tricks, runpy, sys; runpy.run_path(sys.argv.pop(1), run_name='__main__')"

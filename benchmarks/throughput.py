@@ -25,9 +25,10 @@ from mxnet import autograd, gluon, nd
 
 from gluon_tricks.data.cifar import open_cifar
 from gluon_tricks.engines.single import SingleProcess
-from gluon_tricks.models import get_model
-from gluon_tricks.run_record import environment
-from gluon_tricks.training import Progress, Stop, accuracy, train_epoch
+from gluon_tricks.machine import environment
+from gluon_tricks.models.registry import get_model
+from gluon_tricks.training.loop import accuracy, train_epoch
+from gluon_tricks.training.progress import Progress, Stop
 
 
 def main():

@@ -23,7 +23,14 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from gluon_tricks.data.manifest import HASH_WHOLE_FILES_BELOW, RECORD, Split, describe_split, read_manifest, record_row
+from gluon_tricks.data.manifest import (
+    HASH_WHOLE_FILES_BELOW,
+    RECORD,
+    Split,
+    describe_split,
+    read_manifest,
+    record_row,
+)
 from gluon_tricks.data.recordio import frame, image_payload, key_and_label, read_frames
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import atomic_path, atomic_write, digest_of

@@ -27,10 +27,10 @@ from data_prep.imagenet_sources import Archive, Images
 from data_prep.packing import open_journal
 from gluon_tricks.compat import visible_cpus
 from gluon_tricks.data.manifest import NO_LABEL, Manifest, write_manifest
+from gluon_tricks.data.names import names_path, names_sha256
 from gluon_tricks.data.paths import default_record_dir
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import atomic_write, only_writer
-from gluon_tricks.predictions import names_path, names_sha256
 
 PUBLISHED_CLASSES = 365
 PUBLISHED_COUNTS = {"train": 1803460, "val": 36500, "test": 328500}

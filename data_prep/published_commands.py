@@ -5,8 +5,8 @@ import re
 import shlex
 from pathlib import Path
 
-from gluon_tricks.published_rates import formula_of
-from gluon_tricks.transfer.published import published_transfer
+from gluon_tricks.published.rates import formula_of
+from gluon_tricks.published.transfer import published_transfer
 
 
 def command_text(path):

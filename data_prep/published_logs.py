@@ -29,9 +29,12 @@ if __name__ == "__main__":
 from data_prep.published_commands import command_text, split_command, table_text, workers_of
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import atomic_write
-from gluon_tricks.log_lines import EpochRecord, HorovodBatch, ImagenetBatch, Namespace, parse_line, read_log
-from gluon_tricks.published import FOLDER, dataset_of, recipe
-from gluon_tricks.published_rates import LoggedRate
+from gluon_tricks.log_lines.lines import HorovodBatch, ImagenetBatch, Namespace, parse_line
+from gluon_tricks.log_lines.reading import EpochRecord, read_log
+from gluon_tricks.published.catalogue import FOLDER
+from gluon_tricks.published.rates import LoggedRate
+from gluon_tricks.published.recipe import recipe
+from gluon_tricks.published.reference import dataset_of
 
 SOURCE = "github.com/dmlc/web-data at 0818ee5787b3, gluoncv/logs/classification"
 PATHS = ("rec_train", "rec_train_idx", "rec_val", "rec_val_idx", "data_dir", "save_dir", "logging_file")

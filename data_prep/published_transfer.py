@@ -17,9 +17,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from data_prep.published_commands import command_text, split_command
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import atomic_write
+from gluon_tricks.log_lines.transfer import LOSSES, read_transfer_log
 from gluon_tricks.models.resnet import MODELS
-from gluon_tricks.published import FOLDER
-from gluon_tricks.transfer.log_lines import LOSSES, read_transfer_log
+from gluon_tricks.published.catalogue import FOLDER
 
 
 def main(argv=None):

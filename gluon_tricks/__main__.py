@@ -1,7 +1,7 @@
 """python -m gluon_tricks SUBCOMMAND: everything the kit does beside training.
 
-A subcommand is the module of the same name, or the one in `MODULES`, with `main(argv) -> exit code`. It is imported
-when it is called, so that the doctor runs where MXNet or NumPy do not.
+A subcommand is the module of the same name in `commands/`, with `main(argv) -> exit code`. It is imported when it is
+called, so that the doctor runs where MXNet or NumPy do not.
 """
 
 import difflib
@@ -30,7 +30,6 @@ SUBCOMMANDS = {
     "bench": "images per second, with what it was measured on",
 }
 
-MODULES = {"models": "models_command", "show-augment": "show_augment"}  # where the name is a package's, or no name
 
 
 def main(argv):
@@ -61,7 +60,7 @@ def available():
 
 def module_of(name):
     """Full name of a subcommand's module."""
-    return f"gluon_tricks.{MODULES.get(name, name)}"
+    return f"gluon_tricks.commands.{name.replace('-', '_')}"
 
 
 def usage(names):

@@ -10,6 +10,10 @@ from pathlib import Path
 
 from gluon_tricks.errors import UserError
 
+PACKAGE = Path(__file__).resolve().parent
+ROOT = PACKAGE.parent                       # holds the training scripts and data_prep/, in a checkout and once installed
+LOGS = next((folder for folder in (ROOT / "logs", PACKAGE / "logs") if (folder / "published").is_dir()), ROOT / "logs")
+
 
 @contextlib.contextmanager
 def atomic_path(path):

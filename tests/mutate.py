@@ -100,15 +100,15 @@ MUTANTS = [
            f"{START}::test_weights_have_gluoncvs_law_and_the_rest_its_values[cifar_resnet20_v2]"),
     mutant("momentum's sign", "train_imagenet.py", "momentum=args.momentum", "momentum=-args.momentum",
            f"{NAG}::test_float32_steps", f"{LOOPS}[baseline]"),
-    mutant("gradient divided by a device's share", "gluon_tricks/training.py",
+    mutant("gradient divided by a device's share", "gluon_tricks/training/loop.py",
            "engine.step_size(train_data.batch_size)", "engine.step_size(train_data.batch_size) // len(engine.ctx)",
            f"{TWO_DEVICES}[real-baseline]"),
-    mutant("gradients of emulated devices not summed", "gluon_tricks/training.py", "total += gradient",
+    mutant("gradients of emulated devices not summed", "gluon_tricks/training/loop.py", "total += gradient",
            "total[:] = gradient", f"{TWO_DEVICES}[emulated-baseline]"),
-    mutant("gradients of emulated devices kept", "gluon_tricks/training.py",
+    mutant("gradients of emulated devices kept", "gluon_tricks/training/loop.py",
            "        self.totals = None\n\n\ndef scaled_update", "\n\ndef scaled_update",
            f"{TWO_DEVICES}[emulated-baseline]"),
-    mutant("rate of the next update", "gluon_tricks/training.py", "schedule(progress.num_update)",
+    mutant("rate of the next update", "gluon_tricks/training/loop.py", "schedule(progress.num_update)",
            "schedule(progress.num_update + 1)", f"{LOOPS}[warm-up]"),
     mutant("step decay one update late", "gluon_tricks/optim/lr_schedule.py", 'num_update + (formula == "head")',
            "num_update", f"{RATES}::test_every_update_of_train_imagenet_has_gluoncvs_rate"),
@@ -129,7 +129,7 @@ MUTANTS = [
            f"{LOOPS}[no bias decay]"),
     mutant("no float32 masters", "train_imagenet.py", 'multi_precision=args.dtype == "float16"', "multi_precision=False",
            f"{NAG}::test_float16_weights_follow_their_float32_masters"),
-    mutant("loss scale not divided out", "gluon_tricks/training.py", "trainer.update(samples * scale)",
+    mutant("loss scale not divided out", "gluon_tricks/training/loop.py", "trainer.update(samples * scale)",
            "trainer.update(samples)", f"{PRECISION}::test_a_power_of_two_as_scale_changes_no_bit"),
     mutant("updates applied though they overflow", f"{TRICKS}/low_precision.py",
            "self.skipped += 1\n            return False", "self.skipped += 1\n            return True",
@@ -169,10 +169,10 @@ MUTANTS = [
            LAM),
 
     # what is counted
-    mutant("RMSE not averaged over devices", "gluon_tricks/training.py", "return len(parts)", "return 1", METRICS),
-    mutant("mean square without its root", "gluon_tricks/training.py", ".square().mean().sqrt()", ".square().mean()",
+    mutant("RMSE not averaged over devices", "gluon_tricks/training/loop.py", "return len(parts)", "return 1", METRICS),
+    mutant("mean square without its root", "gluon_tricks/training/loop.py", ".square().mean().sqrt()", ".square().mean()",
            METRICS),
-    mutant("top 4 for top 5", "gluon_tricks/training.py", "topk(k=min(k, ", "topk(k=min(k - 1, ", METRICS),
+    mutant("top 4 for top 5", "gluon_tricks/training/evaluation.py", "topk(k=min(k, ", "topk(k=min(k - 1, ", METRICS),
 ]
 
 

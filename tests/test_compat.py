@@ -9,7 +9,8 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from gluon_tricks import compat, doctor
+from gluon_tricks import compat
+from gluon_tricks.commands import doctor
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -15,8 +15,8 @@ import pytest
 
 import train_cifar
 from gluon_tricks.errors import UserError
-from gluon_tricks.log_lines import read_log
-from gluon_tricks.published import catalogue
+from gluon_tricks.log_lines.reading import read_log
+from gluon_tricks.published.catalogue import catalogue
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = ["--dataset", "cifar10-excerpt", "--model", "cifar_resnet20_v1", "--mode", "hybrid", "--batch-size", "250",

@@ -9,9 +9,9 @@ import pytest
 from mxnet import nd
 
 import train_cifar
-from gluon_tricks.cifar_flags import without_effect
 from gluon_tricks.errors import UserError
 from gluon_tricks.optim.optimizers import NAMES
+from gluon_tricks.script.cifar_flags import without_effect
 from gluon_tricks.tricks.mixing import KINDS
 
 

@@ -15,15 +15,18 @@ import pytest
 from mxnet import gluon, nd
 
 import train_imagenet
-from gluon_tricks.data.imagenet import ImageNetRecordIter, RecordImages
+from gluon_tricks.data.images import RecordImages
 from gluon_tricks.data.manifest import Manifest, describe_split, read_manifest, record_row, write_manifest
+from gluon_tricks.data.mxnet_iterators import ImageNetRecordIter
 from gluon_tricks.data.recordio import RecordReader, write_image_records
 from gluon_tricks.engines.single import SingleProcess
 from gluon_tricks.errors import UserError
-from gluon_tricks.log_lines import read_log
-from gluon_tricks.models import get_model
-from gluon_tricks.published import catalogue, reference_of
-from gluon_tricks.training import Progress, accuracy, train_epoch
+from gluon_tricks.log_lines.reading import read_log
+from gluon_tricks.models.registry import get_model
+from gluon_tricks.published.catalogue import catalogue
+from gluon_tricks.published.reference import reference_of
+from gluon_tricks.training.loop import accuracy, train_epoch
+from gluon_tricks.training.progress import Progress
 
 ROOT = Path(__file__).resolve().parents[1]
 PUBLISHED = {name: run for name, run in catalogue().items() if run.script == "train_imagenet.py"}

@@ -11,7 +11,8 @@ import time
 
 import mxnet as mx
 
-from gluon_tricks.engines import create_engine, kvstore_of_launcher
+from gluon_tricks.engines.create import create_engine
+from gluon_tricks.engines.launcher import kvstore_of_launcher
 
 
 def main():

@@ -30,7 +30,6 @@ from gluon_tricks.benching.paired import (
     LEAST_ROUNDS,
     Measured,
     Spread,
-    Worker,
     at_least_rounds,
     machine_line,
     paired,
@@ -39,7 +38,8 @@ from gluon_tricks.benching.paired import (
 )
 from gluon_tricks.data.recordio import RecordReader, frame
 from gluon_tricks.errors import UserError
-from gluon_tricks.script import at_least
+from gluon_tricks.launching.worker import Worker
+from gluon_tricks.script.flags import at_least
 
 SIDES = ("ours", "mxnet", "pytorch", "decode", "decode-1")
 HEADER = ("side", "images/s (least to greatest)", "ours / side", "effective decode threads", "CPU ms/image",

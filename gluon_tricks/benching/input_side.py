@@ -15,11 +15,11 @@ import cv2
 import mxnet as mx
 import simplejpeg
 
-from gluon_tricks.benching.paired import serve
-from gluon_tricks.data.imagenet import PhotographLoader, RecordImages
 from gluon_tricks.data.imagenet_augment import RGB_MEAN, RGB_STD, ImagenetTrainTransform
+from gluon_tricks.data.images import PhotographLoader, RecordImages
 from gluon_tricks.data.photographs import Photograph
 from gluon_tricks.data.recordio import RecordReader
+from gluon_tricks.launching.worker import serve
 
 
 def main():

@@ -17,9 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-from gluon_tricks.benching.paired import ROOT, machine_line, table, write_report
+from gluon_tricks.benching.paired import machine_line, table, write_report
 from gluon_tricks.errors import UserError
-from gluon_tricks.script import at_least
+from gluon_tricks.files import ROOT
+from gluon_tricks.script.flags import at_least
 
 LEAST_EPOCHS = 8
 FLAT_MIB = 0.5   # of growth per epoch, above which the command fails

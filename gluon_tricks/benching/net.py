@@ -17,12 +17,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from gluon_tricks.auto_dtype import without_amx
 from gluon_tricks.benching.paired import (
     LEAST_ROUNDS,
-    ROOT,
     Measured,
-    Worker,
     at_least_rounds,
     machine_line,
     paired,
@@ -31,7 +28,10 @@ from gluon_tricks.benching.paired import (
 )
 from gluon_tricks.compat import permit_amx
 from gluon_tricks.errors import UserError
-from gluon_tricks.script import at_least
+from gluon_tricks.files import ROOT
+from gluon_tricks.launching.worker import Worker
+from gluon_tricks.script.auto_dtype import without_amx
+from gluon_tricks.script.flags import at_least
 
 SIDES = {  # name -> --side, or None for PyTorch; --dtype; whether with AMX
     "ours": ("ours", "float32", False),

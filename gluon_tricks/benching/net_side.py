@@ -15,10 +15,11 @@ import gluon_tricks  # noqa: F401  before mxnet: prepares the process
 import mxnet as mx
 from mxnet import autograd, gluon, nd
 
-from gluon_tricks.benching.paired import serve
 from gluon_tricks.engines.single import SingleProcess
-from gluon_tricks.models import GroupNorm, get_model
-from gluon_tricks.script import make_ready, start_precision
+from gluon_tricks.launching.worker import serve
+from gluon_tricks.models.blocks import GroupNorm
+from gluon_tricks.models.ready import make_ready, start_precision
+from gluon_tricks.models.registry import get_model
 
 
 def main():

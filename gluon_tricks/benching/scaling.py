@@ -27,9 +27,10 @@ from pathlib import Path
 
 import numpy as np
 
-from gluon_tricks.benching.paired import ROOT, at_least_rounds, machine_line, paired, table, write_report
+from gluon_tricks.benching.paired import at_least_rounds, machine_line, paired, table, write_report
 from gluon_tricks.compat import visible_cpus
 from gluon_tricks.errors import UserError
+from gluon_tricks.files import ROOT
 
 ONE = "1 process"
 SIZES = [4 << shift for shift in range(0, 25, 4)]            # 4 bytes to 64 MB

@@ -14,11 +14,19 @@ import contextlib
 import statistics
 import sys
 
-from gluon_tricks.auto_dtype import without_amx
-from gluon_tricks.benching.paired import LEAST_ROUNDS, Worker, at_least_rounds, machine_line, paired, table, write_report
+from gluon_tricks.benching.paired import (
+    LEAST_ROUNDS,
+    at_least_rounds,
+    machine_line,
+    paired,
+    table,
+    write_report,
+)
 from gluon_tricks.errors import UserError
-from gluon_tricks.published import TRAIN_IMAGES, catalogue, curve
-from gluon_tricks.script import at_least
+from gluon_tricks.launching.worker import Worker
+from gluon_tricks.published.catalogue import TRAIN_IMAGES, catalogue, curve
+from gluon_tricks.script.auto_dtype import without_amx
+from gluon_tricks.script.flags import at_least
 
 SIDES = {  # name -> side of `script_side`, type
     "ours": ("ours", "float32"),

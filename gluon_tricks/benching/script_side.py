@@ -21,13 +21,15 @@ import mxnet as mx
 from mxnet import autograd, gluon
 
 import train_cifar
-from gluon_tricks.benching.paired import serve
 from gluon_tricks.data.augment import CIFAR_MEAN, CIFAR_STD, CifarTestTransform, CifarTrainTransform
 from gluon_tricks.data.cifar import open_cifar
 from gluon_tricks.data.loaders import RecordLoader
 from gluon_tricks.engines.single import SingleProcess
 from gluon_tricks.errors import UserError
-from gluon_tricks.training import Progress, evaluate, train_epoch
+from gluon_tricks.launching.worker import serve
+from gluon_tricks.training.evaluation import evaluate
+from gluon_tricks.training.loop import train_epoch
+from gluon_tricks.training.progress import Progress
 
 
 def main():

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gluon_tricks.data.augment import CIFAR_MEAN, CIFAR_STD, CifarTestTransform, CifarTrainTransform
-from gluon_tricks.data.loaders import ImagesInMemory, MXNetLoader, RecordLoader
+from gluon_tricks.data.loaders import ImagesInMemory, RecordLoader
 from gluon_tricks.data.manifest import open_split, read_manifest
 from gluon_tricks.data.masks import Masks
+from gluon_tricks.data.mxnet_iterators import MXNetLoader
 from gluon_tricks.data.paths import default_record_dir
 from gluon_tricks.data.small_colors import IMAGENET_MEAN, IMAGENET_STD, follow_up_colors
 from gluon_tricks.errors import UserError

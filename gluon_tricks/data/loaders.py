@@ -12,15 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import cv2
-import mxnet as mx
 import numpy as np
 from mxnet import nd
 
-from gluon_tricks.data.augment import CIFAR_MEAN, CIFAR_STD, PAD
 from gluon_tricks.errors import UserError
 from gluon_tricks.randomness import epoch_order
-
-CIFAR_BACKENDS = ("ours", "mxnet")
 
 
 class Batch(NamedTuple):
@@ -163,90 +159,3 @@ class RecordLoader(EqualEpochs):
     def _finish(data, labels, positions):        # in the caller's thread: MXNet arrays are made by one thread only
         # The images change hands without a copy, if they lie in memory as MXNet wants them
         return Batch(nd.from_numpy(np.ascontiguousarray(data)), nd.array(labels), positions)
-
-
-class MXNetLoader(EqualEpochs):
-    """`ImageRecordIter` as the original recipes use it, for CIFAR-sized records.
-
-    Order depends on `seed`; crops and flips come from generators of MXNet's decoding threads that ignore it and start
-    afresh in every process, so a resumed run is not bit-equal and can only go on at the start of an epoch.
-
-    Parameters
-    ----------
-    rec_path : path
-        The index lies beside it.
-    records : int
-        Number of records in it; MXNet does not say.
-    train : bool
-        Pad, crop, mirror and shuffle; whole batches only. Otherwise every record once, in order.
-    rank, world_size : int
-        This process has the `Shard` of that number, in every epoch.
-    """
-
-    resumes_anywhere = False
-
-    def __init__(self, rec_path, records, batch_size, train, seed=0, num_workers=2, shape=(3, 32, 32), rank=0, world_size=1):
-        self.records, self.batch_size, self.train = records, batch_size, train
-        self.shard = Shard(records, rank, world_size)
-        self.batches_per_epoch = self.shard.batches_per_epoch(batch_size, train)
-        mean, std = ([255 * x for x in values] for values in (CIFAR_MEAN, CIFAR_STD))
-        augmentation = dict(rand_crop=True, rand_mirror=True, pad=PAD, fill_value=0, shuffle=True) if train else {}
-        self._iter = mx.io.ImageRecordIter(
-            path_imgrec=str(rec_path), path_imgidx=str(rec_path.with_suffix(".idx")), data_shape=shape,
-            batch_size=batch_size, preprocess_threads=max(1, num_workers), seed=seed, verbose=False, device_id=-1,
-            num_parts=world_size, part_index=rank,
-            # MXNet fills the last batch up from the front and starts the next pass behind that. Training keeps it so:
-            # a pass then never runs out before the last whole batch. Evaluation wants every record once.
-            round_batch=train,
-            **dict(zip(("mean_r", "mean_g", "mean_b"), mean)), **dict(zip(("std_r", "std_g", "std_b"), std)),
-            **augmentation)
-
-    def epoch(self, epoch, start=0):
-        """The batches of the iterator's next pass; `epoch` is not looked at."""
-        if start:
-            raise UserError(f"--data-backend mxnet: MXNet's iterator cannot go on at batch {start} of an epoch; "
-                            f"resume at an epoch's start, or use --data-backend ours")
-        self._iter.reset()
-        for number in range(self.batches_per_epoch):
-            batch = next_around(self._iter) if self.train else self._iter.next()
-            start, stop = number * self.batch_size, (number + 1) * self.batch_size
-            positions = None if self.train else self.shard.positions(start, stop)
-            valid = self.batch_size if self.train else len(positions)      # batch.pad cannot be trusted
-            # copies: the iterator reuses its buffers
-            yield Batch(batch.data[0][:valid].copy(), batch.label[0][:valid].copy(), positions)
-
-
-def next_around(iterator):
-    """The next batch; after the last one the first of another pass, for a short shard must take as many steps as others."""
-    try:
-        return iterator.next()
-    except StopIteration:
-        iterator.reset()
-        return iterator.next()
-
-
-class Shard:
-    """The contiguous block of records that MXNet's iterators read with `num_parts=world_size, part_index=rank`.
-
-    It never changes, so a process sees the same images in every epoch; the last block may be short.
-    """
-
-    def __init__(self, records, rank, world_size):
-        block = -(-records // world_size)
-        self.start = min(rank * block, records)
-        self.stop = min(self.start + block, records)
-        self._records, self._world_size = records, world_size
-        if self.start == self.stop:
-            raise UserError(f"--data-backend mxnet: {records} records are too few for {world_size} processes; use "
-                            f"--data-backend ours, or fewer processes")
-
-    def __len__(self):
-        return self.stop - self.start
-
-    def batches_per_epoch(self, batch_size, train):
-        """Whole batches, equally many on every process; or as many as this block needs."""
-        return self._records // (batch_size * self._world_size) if train else -(-len(self) // batch_size)
-
-    def positions(self, start, stop):
-        """Positions in the file of records `start` to `stop` of the block: int64, shape (at most stop - start,)."""
-        return np.arange(self.start + start, min(self.start + stop, self.stop))

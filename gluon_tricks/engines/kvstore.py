@@ -8,8 +8,8 @@ import mxnet as mx
 import numpy as np
 from mxnet import gluon
 
-from gluon_tricks.checkpoint import connect
 from gluon_tricks.engines.single import SingleProcess
+from gluon_tricks.parameters import connect
 
 FIRST_SUM_KEY = 1 << 20          # far above the Trainer's keys, which count parameters; a store takes whole numbers only
 FIRST_GRADIENT_KEY = 1 << 19

@@ -4,7 +4,7 @@ import mxnet as mx
 import numpy as np
 from mxnet import gluon
 
-from gluon_tricks.checkpoint import connect, named_parameters
+from gluon_tricks.parameters import connect, named_parameters
 
 
 class SingleProcess:

@@ -5,7 +5,7 @@ from collections import Counter
 
 import numpy as np
 
-from gluon_tricks.checkpoint import named_parameters
+from gluon_tricks.parameters import named_parameters
 
 
 class OutOfSync(Exception):

@@ -8,7 +8,15 @@ from functools import partial
 
 from mxnet.gluon import HybridBlock, nn
 
-from gluon_tricks.models.blocks import Classifier, GlobalMean, conv1x1, conv3x3, image_norm, projection, stages
+from gluon_tricks.models.blocks import (
+    Classifier,
+    GlobalMean,
+    conv1x1,
+    conv3x3,
+    image_norm,
+    projection,
+    stages,
+)
 
 CHANNELS = (16, 16, 32, 64)  # after the first convolution, after each stage
 

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import mxnet as mx
 
+from gluon_tricks.errors import UserError
+
 
 def count_parameters(net):
     """Number of values in a net's parameters.
@@ -105,3 +107,26 @@ def _kind(node):
         value = max(value) if isinstance(value, tuple) else value  # the same in both directions
         kind += f", {word} {value}" if value > 1 else ""
     return kind
+
+
+def sizes_of(net, name, size, channels=3):
+    """`layer_sizes` for images of size x size. GluonCV's nets know the shapes of all parameters only after this."""
+    shape = (channels, size, size)
+    try:
+        net.infer_shape(mx.nd.zeros((1, *shape)))
+        return layer_sizes(net, shape)
+    except mx.MXNetError as error:
+        reason = str(error).strip().rpartition("Check failed: ")[2]
+        raise UserError(f"--input-size {size}: model {name} takes no such images ({reason}); try a larger one") from error
+
+
+def giga(number):
+    """Multiply-adds as the papers print them, with four digits."""
+    return f"{number / 1e9:.4g} G"
+
+
+def natural_size(name):
+    """Height and width of the images a net is made for."""
+    if name.startswith("cifar_"):
+        return 32
+    return 299 if name in ("inceptionv3", "xception", "xception71") else 224

@@ -4,8 +4,7 @@ from contextlib import contextmanager
 
 from mxnet import nd
 
-from gluon_tricks.checkpoint import named_parameters
-from gluon_tricks.mxnet_cpu import settle_weights
+from gluon_tricks.parameters import named_parameters, settle_weights
 
 
 class ParameterAverage:

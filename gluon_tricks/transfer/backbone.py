@@ -11,9 +11,9 @@ import mxnet as mx
 from mxnet.gluon import nn
 
 from gluon_tricks.errors import UserError
-from gluon_tricks.models import get_model
 from gluon_tricks.models.initializers import imagenet_initializer
 from gluon_tricks.models.pretrained import load_pretrained
+from gluon_tricks.models.registry import get_model
 from gluon_tricks.models.resnet import MODELS
 
 # Words of GluonCV's segmentation scripts for its bases

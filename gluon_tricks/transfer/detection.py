@@ -3,9 +3,9 @@
 import mxnet as mx
 import numpy as np
 
-from gluon_tricks.mxnet_cpu import settle_weights
+from gluon_tricks.parameters import settle_weights
 from gluon_tricks.randomness import generator
-from gluon_tricks.training import Stop
+from gluon_tricks.training.progress import Stop
 from gluon_tricks.transfer.loader import EpochLoader, Seeded, parts
 
 

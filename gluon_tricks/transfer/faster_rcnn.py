@@ -16,7 +16,8 @@ from mxnet import autograd, gluon, nd
 from mxnet.gluon import nn
 
 from gluon_tricks.errors import UserError
-from gluon_tricks.mxnet_cpu import settle_weights
+from gluon_tricks.log_lines.transfer import METRICS
+from gluon_tricks.parameters import settle_weights
 from gluon_tricks.transfer.backbone import freeze, parts_of
 
 
@@ -164,10 +165,6 @@ def pyramid(base, shape, frozen_norm):
                                       num_filters=[shape.num_fpn_filters] * 4, use_p6=True, no_bias=not frozen_norm)
     return {"features": features, "top_features": None, "box_features": head, "strides": shape.strides,
             "min_stage": 2, "max_stage": 6}
-
-
-METRICS = ("RPN_Conf", "RPN_SmoothL1", "RCNN_CrossEntropy", "RCNN_SmoothL1",
-           "RPNAcc", "RPNL1Loss", "RCNNAcc", "RCNNL1Loss")
 
 
 class Losses:

@@ -12,7 +12,7 @@ import mxnet as mx
 import numpy as np
 from mxnet import autograd, nd
 
-from gluon_tricks.mxnet_cpu import settle_weights
+from gluon_tricks.parameters import settle_weights
 from gluon_tricks.transfer.backbone import width_of
 
 

@@ -1,4 +1,4 @@
-"""The training loop of detection and segmentation: as `gluon_tricks.training`, with several figures beside the loss."""
+"""The training loop of detection and segmentation: as `gluon_tricks.training.loop`, with several figures beside the loss."""
 
 import math
 
@@ -6,7 +6,7 @@ import mxnet as mx
 from mxnet import autograd
 
 from gluon_tricks.randomness import net_seed
-from gluon_tricks.training import Diverged, Meter
+from gluon_tricks.training.progress import Diverged, Meter
 
 
 class FiguresMeter(Meter):

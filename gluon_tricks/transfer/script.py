@@ -4,14 +4,16 @@ from pathlib import Path
 
 import mxnet as mx
 
-from gluon_tricks import script
-from gluon_tricks.engines import check_engine_flags, devices_per_process, launched_processes
+from gluon_tricks.engines.launcher import devices_per_process, launched_processes
 from gluon_tricks.engines.single import SingleProcess
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import make_folder
-from gluon_tricks.mxnet_cpu import settle_weights
-from gluon_tricks.run import RunPaths
-from gluon_tricks.run_record import operator_threads
+from gluon_tricks.machine import operator_threads
+from gluon_tricks.models.ready import load_params
+from gluon_tricks.parameters import settle_weights
+from gluon_tricks.script import flags as script
+from gluon_tricks.script.engine_flags import check_engine_flags
+from gluon_tricks.training.run import RunPaths
 from gluon_tricks.transfer.backbone import start_base
 
 
@@ -90,7 +92,7 @@ def first_weights(args, base, name, resumed):
 def start_params(args, net, engine):
     """Load the parameters of the whole net, if --resume names some."""
     if is_params(args):
-        script.load_params(net, "--resume", args.resume, engine)
+        load_params(net, "--resume", args.resume, engine)
         settle_weights(net)
 
 

@@ -8,9 +8,9 @@ import numpy as np
 from mxnet import nd
 from PIL import Image, ImageFilter, ImageOps
 
-from gluon_tricks.mxnet_cpu import settle_weights
+from gluon_tricks.parameters import settle_weights
 from gluon_tricks.randomness import generator
-from gluon_tricks.training import Stop
+from gluon_tricks.training.progress import Stop
 from gluon_tricks.transfer.fcn import Confusion, answers
 from gluon_tricks.transfer.loader import EpochLoader, Seeded, parts
 

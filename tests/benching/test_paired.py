@@ -5,10 +5,11 @@ import sys
 
 import pytest
 
-from gluon_tricks import bench
 from gluon_tricks.benching import memory
-from gluon_tricks.benching.paired import Measured, Spread, Worker, at_least_rounds, paired, table, write_report
+from gluon_tricks.benching.paired import Measured, Spread, at_least_rounds, paired, table, write_report
+from gluon_tricks.commands import bench
 from gluon_tricks.errors import UserError
+from gluon_tricks.launching.worker import Worker
 
 PROGRAM = """
 import sys

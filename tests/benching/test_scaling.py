@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from gluon_tricks import bench
 from gluon_tricks.benching import scaling
 from gluon_tricks.benching.scaling_model import (
     bytes_table,
@@ -15,6 +14,7 @@ from gluon_tricks.benching.scaling_model import (
     ring_bytes,
     server_bytes,
 )
+from gluon_tricks.commands import bench
 from gluon_tricks.errors import UserError
 
 DOC = Path(__file__).resolve().parents[2] / "docs" / "scaling.md"

@@ -5,7 +5,13 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from gluon_tricks.data.auto_augment import OPERATIONS, POLICY, apply_operations, auto_augment, sample_operations
+from gluon_tricks.data.auto_augment import (
+    OPERATIONS,
+    POLICY,
+    apply_operations,
+    auto_augment,
+    sample_operations,
+)
 from gluon_tricks.data.imagenet_augment import ImagenetTrainTransform
 from gluon_tricks.data.photographs import Decoded
 

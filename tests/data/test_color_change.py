@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gluon_tricks.data.imagenet_augment import GLUONCV, PAPER, change_color, color_change, mean_pixel, normalize, turn_hue
+from gluon_tricks.data.imagenet_augment import (
+    GLUONCV,
+    PAPER,
+    change_color,
+    color_change,
+    mean_pixel,
+    normalize,
+    turn_hue,
+)
 
 FACTORS = st.tuples(*3 * [st.floats(0.6, 1.4)])
 ORDERS = st.sampled_from(list(itertools.permutations(range(3))))

@@ -9,7 +9,13 @@ from PIL import Image
 from scipy.stats import ks_2samp
 
 from gluon_tricks.data.efficientnet_crop import center_square, crop_and_resize, sample_crop
-from gluon_tricks.data.imagenet_augment import RGB_MEAN, RGB_STD, ImagenetTestTransform, ImagenetTrainTransform, normalize
+from gluon_tricks.data.imagenet_augment import (
+    RGB_MEAN,
+    RGB_STD,
+    ImagenetTestTransform,
+    ImagenetTrainTransform,
+    normalize,
+)
 from gluon_tricks.data.photographs import Decoded
 
 

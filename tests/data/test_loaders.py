@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from small_records import png, random_images, write_rec
 
 from gluon_tricks.data.augment import CifarTestTransform, CifarTrainTransform
-from gluon_tricks.data.loaders import ImagesInMemory, MXNetLoader, RecordLoader
+from gluon_tricks.data.loaders import ImagesInMemory, RecordLoader
 from gluon_tricks.data.manifest import open_split, read_manifest
+from gluon_tricks.data.mxnet_iterators import MXNetLoader
 from gluon_tricks.data.paths import EXCERPT_DIR
 from gluon_tricks.errors import UserError
 from gluon_tricks.randomness import epoch_order

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from small_records import write_rec
 
-from gluon_tricks.data.imagenet import LEFT_OUT, BatchMemory, FolderImages, PhotographLoader, RecordImages
 from gluon_tricks.data.imagenet_augment import ImagenetTestTransform, ImagenetTrainTransform
+from gluon_tricks.data.images import LEFT_OUT, BatchMemory, FolderImages, PhotographLoader, RecordImages
 from gluon_tricks.errors import UserError
 
 COUNT, BAD = 14, 5

@@ -8,11 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gluon_tricks.data.imagenet import ImageNetRecordIter
+from gluon_tricks.data.mxnet_iterators import ImageNetRecordIter
 from gluon_tricks.data.recordio import write_image_records
-from gluon_tricks.data.val_window import batches_before, is_counted_over, sample_counts, samples_in_pass, val_window
+from gluon_tricks.data.val_window import (
+    batches_before,
+    is_counted_over,
+    sample_counts,
+    samples_in_pass,
+    val_window,
+)
 from gluon_tricks.errors import UserError
-from gluon_tricks.published import VAL_IMAGES, catalogue, curve
+from gluon_tricks.published.catalogue import VAL_IMAGES, catalogue, curve
 
 SYNTHETIC = "resnet152_v1d"                # its validation errors are the straight line (120 - epoch) / 120
 IMAGENET = [name for name, run in catalogue().items() if run.script == "train_imagenet.py"]

@@ -9,7 +9,7 @@ import pytest
 
 import train_imagenet
 from data_prep import places365, verify
-from gluon_tricks.data.imagenet import RecordImages
+from gluon_tricks.data.images import RecordImages
 from gluon_tricks.data.manifest import open_split, read_manifest
 from gluon_tricks.errors import UserError
 

@@ -4,8 +4,8 @@ import os
 import time
 
 import train_cifar
-from gluon_tricks import training
 from gluon_tricks.errors import UserError, run_main
+from gluon_tricks.training import loop as training
 
 FAULT, RANK, AT = os.environ["FAULT"], os.environ["FAULT_RANK"], int(os.environ["FAULT_AT"])
 passes = training.train_epoch

@@ -9,12 +9,16 @@ from mxnet import nd
 from mxnet.gluon import nn
 
 from gluon_tricks.data.cifar import open_cifar
-from gluon_tricks.data.loaders import RecordLoader, Shard
-from gluon_tricks.engines import check_engine_flags, create_engine, kvstore_of_launcher, launched_processes
+from gluon_tricks.data.loaders import RecordLoader
+from gluon_tricks.data.mxnet_iterators import Shard
+from gluon_tricks.engines.create import create_engine
+from gluon_tricks.engines.launcher import kvstore_of_launcher, launched_processes
 from gluon_tricks.engines.single import SingleProcess
 from gluon_tricks.engines.sync_check import OutOfSync, check_in_sync
 from gluon_tricks.errors import UserError
-from gluon_tricks.training import Diverged, Meter, Progress, Stop, evaluate, hits
+from gluon_tricks.script.engine_flags import check_engine_flags
+from gluon_tricks.training.evaluation import evaluate, hits
+from gluon_tricks.training.progress import Diverged, Meter, Progress, Stop
 
 ONE_AT_A_TIME = threading.Lock()
 

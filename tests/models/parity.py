@@ -6,7 +6,7 @@ import mxnet as mx
 import numpy as np
 from mxnet import autograd, gluon, nd
 
-from gluon_tricks.models import get_model
+from gluon_tricks.models.registry import get_model
 
 
 def spread(net):

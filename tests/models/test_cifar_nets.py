@@ -8,7 +8,7 @@ import pytest
 from facts import CIFAR_NETS, PARAMETERS, SMALL_CIFAR_NETS
 from mxnet import autograd, nd
 
-from gluon_tricks.models import get_model
+from gluon_tricks.models.registry import get_model
 
 
 def saved_parameters(net):

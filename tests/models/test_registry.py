@@ -8,7 +8,8 @@ from facts import CIFAR_NETS, RESNETS
 from mxnet.gluon import nn
 
 from gluon_tricks.errors import UserError, run_main
-from gluon_tricks.models import GroupNorm, get_model
+from gluon_tricks.models.blocks import GroupNorm
+from gluon_tricks.models.registry import get_model
 
 
 @pytest.fixture

@@ -11,9 +11,10 @@ from mxnet import autograd, nd
 from mxnet.gluon import nn
 
 from gluon_tricks.errors import UserError
-from gluon_tricks.models import GroupNorm, count_multiply_adds, get_model
+from gluon_tricks.models.blocks import GroupNorm
+from gluon_tricks.models.registry import get_model
 from gluon_tricks.models.resnet import VARIANTS
-from gluon_tricks.models.sizes import layer_sizes
+from gluon_tricks.models.sizes import count_multiply_adds, layer_sizes
 
 BLOCKS = {"18": 8, "34": 16, "50": 16, "101": 33, "152": 50}  # 2+2+2+2, 3+4+6+3, 3+4+6+3, 3+4+23+3, 3+8+36+3
 

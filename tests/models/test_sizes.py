@@ -3,8 +3,7 @@
 import pytest
 from mxnet.gluon import nn
 
-from gluon_tricks.models import count_multiply_adds, count_parameters
-from gluon_tricks.models.sizes import layer_sizes
+from gluon_tricks.models.sizes import count_multiply_adds, count_parameters, layer_sizes
 
 
 def small_net(in_channels):

@@ -1,6 +1,6 @@
 """Learning rates: the CIFAR scripts' steps, `LRSequential` of GluonCV on the same counters, and the paper's equation.
 
-The rates of the published logs: tests/test_published_rates.py.
+The rates of the published logs: tests/published/test_published_rates.py.
 """
 
 import math

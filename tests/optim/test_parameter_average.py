@@ -4,8 +4,8 @@ import mxnet as mx
 import numpy as np
 from mxnet import gluon, nd
 
-from gluon_tricks.checkpoint import named_parameters
 from gluon_tricks.optim.parameter_average import ParameterAverage
+from gluon_tricks.parameters import named_parameters
 
 
 def small_net(ctx):

@@ -14,8 +14,8 @@ import numpy as np
 from loops import FixedBatches, gluoncvs_net, train_gluoncvs, train_ours
 
 import train_imagenet
-from gluon_tricks.cpu_graph import speed_up
 from gluon_tricks.engines.single import SingleProcess
+from gluon_tricks.models.cpu_graph import speed_up
 
 
 def parse(dtype):

@@ -17,9 +17,10 @@ from mxnet import autograd, gluon, nd
 
 import train_imagenet
 from gluon_tricks.data.loaders import Batch
-from gluon_tricks.mxnet_cpu import settle_weights
+from gluon_tricks.parameters import settle_weights
 from gluon_tricks.randomness import MIXUP, generator
-from gluon_tricks.training import Progress, train_epoch
+from gluon_tricks.training.loop import train_epoch
+from gluon_tricks.training.progress import Progress
 
 BATCHES_PER_EPOCH = 10
 

@@ -16,7 +16,7 @@ from mxnet.gluon.data.vision import transforms
 from scipy import stats
 
 from gluon_tricks.data import imagenet_augment
-from gluon_tricks.data.imagenet import FOLDER_MEAN, FOLDER_STD, ImageNetRecordIter
+from gluon_tricks.data.imagenet import FOLDER_MEAN, FOLDER_STD
 from gluon_tricks.data.imagenet_augment import (
     EIGENVALUES,
     EIGENVECTORS,
@@ -27,6 +27,7 @@ from gluon_tricks.data.imagenet_augment import (
     center_crop,
     sample_crop,
 )
+from gluon_tricks.data.mxnet_iterators import ImageNetRecordIter
 from gluon_tricks.data.recordio import write_image_records
 
 LEAST_P = 1e-3

@@ -7,7 +7,9 @@ from mxnet import gluon, nd
 
 from gluon_tricks.data.loaders import Batch
 from gluon_tricks.engines.single import SingleProcess
-from gluon_tricks.training import Progress, accuracy, evaluate, rmse, train_epoch
+from gluon_tricks.training.evaluation import evaluate
+from gluon_tricks.training.loop import accuracy, rmse, train_epoch
+from gluon_tricks.training.progress import Progress
 
 CLASSES = 8
 

@@ -15,7 +15,7 @@ from loops import FixedBatches, gluoncvs_net, smooth_activations, train_gluoncvs
 
 import train_imagenet
 from gluon_tricks.engines.single import SingleProcess
-from gluon_tricks.models import get_model
+from gluon_tricks.models.registry import get_model
 
 CIFAR = ["--model", "cifar_resnet20_v1", "--input-size", "8"]
 # of the nets that know zero gamma the smallest; its last feature map is 1 x 1

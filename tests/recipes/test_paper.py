@@ -5,8 +5,9 @@ import shlex
 import pytest
 
 import train_imagenet
-from gluon_tricks.published import catalogue, recipe
-from gluon_tricks.recipes import TABLES
+from gluon_tricks.published.catalogue import catalogue
+from gluon_tricks.published.recipe import recipe
+from gluon_tricks.recipes.paper import TABLES
 from gluon_tricks.recipes.rows import words
 
 # The tables of arXiv 1812.01187, read once more from the text: top-1 and top-5 in the order of the rows, columns together.

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from mxnet import nd
 
-from gluon_tricks import plan
 from gluon_tricks.engines.single import SingleProcess
 from gluon_tricks.errors import UserError
+from gluon_tricks.script import plan
 from gluon_tricks.transfer import faster_rcnn as detector
 from gluon_tricks.transfer import fcn as scenes
 from gluon_tricks.transfer.backbone import base_network, start_base
@@ -178,7 +178,7 @@ def test_each_region_gets_the_features_of_its_level():
 
 
 def test_weights_of_a_classifier_become_the_base(tmp_path):
-    from gluon_tricks.models import get_model
+    from gluon_tricks.models.registry import get_model
 
     classifier = get_model("resnet18_v1b", classes=7)
     classifier.initialize()

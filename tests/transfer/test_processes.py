@@ -12,8 +12,8 @@ from engines.jobs import ENGINES, finish, start
 import train_faster_rcnn
 from gluon_tricks.data.voc import VocDetection
 from gluon_tricks.engines.single import SingleProcess
+from gluon_tricks.log_lines.transfer import read_transfer_log
 from gluon_tricks.transfer.detection import detections, shared
-from gluon_tricks.transfer.log_lines import read_transfer_log
 
 TRAIN, VAL = 5, 3            # two updates of two images, one left out; of the validation one process has one image more
 LR, WD = 0.01, 0.001

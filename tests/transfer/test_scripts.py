@@ -10,9 +10,10 @@ import pytest
 import train_faster_rcnn
 import train_fcn
 from gluon_tricks.errors import UserError
-from gluon_tricks.run_record import Metrics, operator_threads
+from gluon_tricks.log_lines.transfer import read_transfer_log
+from gluon_tricks.machine import operator_threads
+from gluon_tricks.training.record import Metrics
 from gluon_tricks.transfer.faster_rcnn import FPN
-from gluon_tricks.transfer.log_lines import read_transfer_log
 
 DETECT = ["--network", "resnet18_v1b", "--synthetic", "--gpus", "", "--batch-size", "2", "--epochs", "1", "-j", "0",
           "--lr", "0.01", "--no-pretrained-base", "--image-short", "64", "--rpn-train-post-nms", "20",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gluon_tricks.published import catalogue
+from gluon_tricks.published.catalogue import catalogue
 from gluon_tricks.tricks.linear_scaling import linear_scaled_lr
 
 

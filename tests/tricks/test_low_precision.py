@@ -7,7 +7,8 @@ from mxnet import gluon, nd
 
 from gluon_tricks.data.loaders import Batch
 from gluon_tricks.engines.single import SingleProcess
-from gluon_tricks.training import Diverged, Progress, accuracy, train_epoch
+from gluon_tricks.training.loop import accuracy, train_epoch
+from gluon_tricks.training.progress import Diverged, Progress
 from gluon_tricks.tricks.low_precision import DynamicLossScale, StaticLossScale, all_finite, create_loss_scale
 
 

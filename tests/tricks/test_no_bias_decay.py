@@ -5,7 +5,7 @@ import numpy as np
 from mxnet import gluon
 
 from gluon_tricks.engines.single import SingleProcess
-from gluon_tricks.models import get_model
+from gluon_tricks.models.registry import get_model
 from gluon_tricks.tricks.no_bias_decay import exempt_from_decay
 
 

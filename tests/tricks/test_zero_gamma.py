@@ -3,7 +3,7 @@
 import pytest
 from mxnet import nd
 
-from gluon_tricks.models import get_model
+from gluon_tricks.models.registry import get_model
 from gluon_tricks.tricks.zero_gamma import count_zero_gammas
 
 

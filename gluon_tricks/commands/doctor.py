@@ -1,0 +1,550 @@
+"""What works on this machine, what does not, and the remedy.
+
+Every dependency is imported alone, in a process of its own, after `gluon_tricks.compat` has prepared it: so a package
+that crashes takes nothing along, and the error shown is its own, not that of whoever imported it. Then MXNet trains
+one step. This module itself needs the standard library only.
+
+    FAIL   training cannot run before this is mended        (exit code 1)
+    note   training can run; something is missing, slow, or only half of what it looks like
+"""
+
+import argparse
+import builtins
+import contextlib
+import ctypes
+import json
+import os
+import platform
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from importlib import import_module, metadata
+from pathlib import Path
+from typing import Optional
+
+from gluon_tricks import compat
+from gluon_tricks.files import ROOT
+
+CHILD_TIMEOUT_S = 180                 # an import that takes longer hangs
+
+
+def version_of(distribution):
+    """What pip installed under a name, or None."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+CPU_PINS = "pip install -r requirements.txt"
+GPU_PINS = "pip install -r requirements-gpu.txt"
+PINS = GPU_PINS if version_of("mxnet-cu112") else CPU_PINS      # never both in one environment
+
+
+@dataclass
+class Finding:
+    """One line of the report. `status` is "ok", "note" or "FAIL"."""
+
+    name: str
+    status: str
+    says: str
+    remedy: Optional[str] = None
+
+
+@dataclass
+class Dependency:
+    """A module to import, and what stops without it. Training stops without a `needed` one."""
+
+    module: str
+    distribution: str
+    serves: str
+    needed: bool = False
+    install: str = PINS
+
+
+DEPENDENCIES = (
+    Dependency("numpy", "numpy", "everything", needed=True),
+    Dependency("mxnet", "mxnet", "everything", needed=True),
+    Dependency("cv2", "opencv-python", "reading images", needed=True),
+    Dependency("simplejpeg", "simplejpeg", "reading photographs", needed=True),
+    Dependency("PIL", "pillow", "preparing data, GluonCV"),
+    Dependency("matplotlib", "matplotlib", "the plot of each run", needed=True),
+    Dependency("tqdm", "tqdm", "progress bars", needed=True),
+    Dependency("scipy", "scipy", "GluonCV"),
+    Dependency("pandas", "pandas", "GluonCV"),
+    Dependency("gluoncv", "gluoncv", "comparing with GluonCV, and its zoo of models"),
+    Dependency("tensorboardX", "tensorboardX", "TensorBoard files"),
+    Dependency("horovod.mxnet", "horovod", "training in several processes with Horovod", install="make horovod"),
+    Dependency("onnx", "onnx", "export to ONNX", install="pip install -r requirements-onnx.txt"),
+)
+
+
+# ---- From an error's text to its remedy -----------------------------------------------------------------------------
+
+DRIVER = "NVIDIA's driver, 450.80.02 or newer (in a container: docker run --gpus all); without a GPU: requirements.txt"
+
+# Shared library -> what has it. The versions of pip packages stand in requirements-gpu.txt alone.
+LIBRARIES = {
+    "libcuda.so.1": DRIVER,
+    "libcudart.so.11.0": f"{GPU_PINS}   (nvidia-cuda-runtime-cu11 has it)",
+    "libnvrtc.so.11.2": f"{GPU_PINS}   (nvidia-cuda-nvrtc-cu11 has it)",
+    "libcublasLt.so.11": f"{GPU_PINS}   (nvidia-cublas-cu11 has it)",
+    "libcublas.so.11": f"{GPU_PINS}   (nvidia-cublas-cu11 has it)",
+    "libcufft.so.10": f"{GPU_PINS}   (nvidia-cufft-cu11 has it)",
+    "libcurand.so.10": f"{GPU_PINS}   (nvidia-curand-cu11 has it)",
+    "libcusolver.so.11": f"{GPU_PINS}   (nvidia-cusolver-cu11 has it)",
+    "libcudnn.so.8": f"{GPU_PINS}   (nvidia-cudnn-cu11 has it; cuDNN 9 has libcudnn.so.9 and does not fit)",
+    "libnccl.so.2": f"{GPU_PINS}   (nvidia-nccl-cu11 has it)",
+    "libnvToolsExt.so.1": f"{GPU_PINS}   (nvidia-nvtx-cu11 has it)",
+    "libopenblas.so.0": "pip install --force-reinstall --no-deps mxnet==1.9.1   (the wheel has it)",
+    "libgfortran.so.3": "pip install --force-reinstall --no-deps mxnet==1.9.1   (the wheel has it)",
+    "libgomp.so.1": "sudo apt install libgomp1",
+    "libquadmath.so.0": "sudo apt install libquadmath0",
+    "libstdc++.so.6": "sudo apt install libstdc++6",
+    "libz.so.1": "sudo apt install zlib1g",
+    "libGL.so.1": "sudo apt install libgl1 libglib2.0-0   (without root: pip install --no-deps "
+                  "opencv-python-headless==4.11.0.86, whose files replace those of opencv-python)",
+    "libgthread-2.0.so.0": "sudo apt install libglib2.0-0",
+    "libglib-2.0.so.0": "sudo apt install libglib2.0-0",
+}
+
+# Pattern of a message -> remedy; the first that matches counts.
+REMEDIES = (
+    (r"module 'numpy' has no attribute '(bool|int|float|complex|object|str)'",
+     f"NumPy 1.24 removed this name: import gluon_tricks before mxnet, or {PINS}"),
+    (r"was removed in the NumPy 2\.0 release|compiled using NumPy 1\.x cannot be run in\s+NumPy 2|_ARRAY_API not found",
+     f"MXNet 1.9.1 does not work with NumPy 2: {PINS}"),
+    (r"numpy\.\w+ size changed, may indicate binary incompatibility|numpy\.core\.multiarray failed to import",
+     f"compiled for another NumPy than the one installed: {PINS}"),
+    (r"No module named '_?distutils",
+     f"Python 3.12 has no distutils; setuptools has: {PINS}, and import gluon_tricks before mxnet"),
+    (r"Extension horovod\.\w+ has not been built|horovod.*undefined symbol",
+     "compiled without, or for another, MXNet: pip uninstall -y horovod, then make horovod"),
+    (r"Descriptors cannot (not )?be created directly",
+     f"the installed protobuf is too new for the package: {PINS}"),
+    (r"no kernel image is available for execution on the device",
+     "mxnet-cu112 has code for compute capability 5.0 to 8.9 only; on a newer GPU train on the CPU: requirements.txt"),
+    (r"CUDA driver version is insufficient", DRIVER),
+    (r"version `GLIBC(XX)?_[\d.]+' not found",
+     "the system's C or C++ library is older than the wheels': use a newer Linux"),
+    (r"No module named '_(ctypes|bz2|lzma|ssl|sqlite3)'",
+     "this Python was built without a library: sudo apt install libffi-dev libbz2-dev liblzma-dev libssl-dev, "
+     "then pyenv install --force 3.11"),
+    (r"killed by SIGILL",
+     "an instruction this processor, or its permission, lacks: unset DNNL_MAX_CPU_ISA, and call "
+     "gluon_tricks.compat.request_amx() to use AMX"),
+    (r"killed by SIGBUS|Failed to \w+ shared memory|No space left on device: '/dev/shm",
+     "shared memory is full: docker run --shm-size=8g (or --ipc=host), or fewer workers (-j)"),
+    (r"killed by SIGKILL", "the system ended it, mostly for want of memory: see dmesg; use a smaller --batch-size"),
+)
+
+
+def remedy_for(error_text):
+    """What mends an error, or None if this table does not know.
+
+    Parameters
+    ----------
+    error_text : str
+        The message as Python shows it, of one or several lines.
+    """
+    library = re.search(r"(lib[\w+.-]+\.so[.\d]*): cannot open shared object file", error_text)
+    if library:
+        soname = library.group(1)
+        return LIBRARIES.get(soname) or f"find the package that has {soname}: apt-file search {soname}"
+    for pattern, remedy in REMEDIES:
+        if re.search(pattern, error_text, re.DOTALL):
+            return remedy
+    missing = re.search(r"No module named '([\w.]+)'", error_text)
+    if missing:
+        top = missing.group(1).split(".")[0]
+        return next((d.install for d in DEPENDENCIES if d.module.split(".")[0] == top), PINS)
+    return None
+
+
+# ---- Children: what runs in a process of its own --------------------------------------------------------------------
+
+def run_child(function, *args):
+    """Call one of the functions below in a fresh interpreter that `gluon_tricks.compat` has prepared.
+
+    Returns
+    -------
+    dict
+        What the function returned, or {"errors": [...]}, root cause first.
+    """
+    code = (f"import sys; sys.path.append({str(ROOT)!r}); "
+            f"from gluon_tricks import doctor; doctor.answer(doctor.{function.__name__}, *{args!r})")
+    try:
+        child = run_python(code)
+    except subprocess.TimeoutExpired:
+        return {"errors": [f"no answer within {CHILD_TIMEOUT_S} s"]}
+    if child.returncode < 0:
+        last_words = (child.stderr.strip().splitlines() or [""])[-1]
+        return {"errors": [f"killed by {signal.Signals(-child.returncode).name} {last_words}".strip()]}
+    answers = [line for line in child.stdout.splitlines() if line.startswith('{"')]
+    if not answers:
+        return {"errors": [first_error(child.stderr) or f"ended without an answer, exit code {child.returncode}"]}
+    return json.loads(answers[-1])
+
+
+def run_python(code):
+    """Run code in a fresh interpreter, as a worker would: under DMLC_ROLE=server `import mxnet` never returns."""
+    environment = {key: value for key, value in os.environ.items() if key != "DMLC_ROLE"}
+    return subprocess.run([sys.executable, "-c", code], env=environment, stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, errors="replace", timeout=CHILD_TIMEOUT_S)
+
+
+def answer(function, *args):
+    """In the child: print as JSON what `function` returns or the errors it raised."""
+    try:
+        result = function(*args)
+    except Exception as error:
+        result = {"errors": error_chain(error)}
+    print("\n" + json.dumps(result))       # on a line of its own, whatever a library printed before
+
+
+def error_chain(error):
+    """The texts of an exception and of those it arose from, root cause first."""
+    texts = []
+    while error is not None:
+        texts.append(f"{type(error).__name__}: {error}")
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return texts[::-1]
+
+
+def first_error(traceback_text):
+    """The first exception line of what Python printed: the root cause, where it printed a chain."""
+    found = re.search(r"^[\w.]*(?:Error|Exception)\b.*", traceback_text, re.MULTILINE)
+    return found.group(0) if found else None
+
+
+def import_alone(module, distribution):
+    """Import one module; returns its version, or {"errors": ...}."""
+    with swallowed_by_gluoncv() as swallowed:
+        try:
+            imported = import_module(module)
+        except Exception as error:
+            return {"errors": swallowed + error_chain(error)}
+    return {"version": version_of(distribution) or getattr(imported, "__version__", "of unknown version")}
+
+
+@contextlib.contextmanager
+def swallowed_by_gluoncv():
+    """Collects the errors that `import gluoncv` replaces by "missing `mxnet` & `torch`".
+
+    GluonCV wraps all its imports in `try: ... except ImportError: pass`, so the real one is gone when it gives up.
+    Listening at the import statements of gluoncv/__init__.py and check.py is the only way to hear it.
+    """
+    errors, real_import = [], builtins.__import__
+
+    def listening_import(name, globals=None, *args, **kwargs):
+        try:
+            return real_import(name, globals, *args, **kwargs)
+        except ImportError as error:
+            if (globals or {}).get("__name__") in ("gluoncv", "gluoncv.check") and name != "torch":
+                errors.extend(error_chain(error))
+            raise
+
+    builtins.__import__ = listening_import
+    try:
+        yield errors
+    finally:
+        builtins.__import__ = real_import
+
+
+def training_step():
+    """One step of a tiny network on the CPU and on each GPU; returns seconds, threads and features."""
+    import mxnet as mx
+
+    features = {feature.name: feature.enabled for feature in mx.runtime.feature_list()}
+    seconds = {}
+    for ctx in [mx.cpu()] + [mx.gpu(index) for index in range(mx.context.num_gpus())]:
+        start = time.time()
+        net = mx.gluon.nn.HybridSequential()
+        net.add(mx.gluon.nn.Conv2D(8, 3, in_channels=3), mx.gluon.nn.BatchNorm(in_channels=8),
+                mx.gluon.nn.GlobalAvgPool2D(), mx.gluon.nn.Dense(2, in_units=8))
+        net.initialize(mx.init.Xavier(), ctx=ctx)
+        net.hybridize()
+        trainer = mx.gluon.Trainer(net.collect_params(), "nag", {"learning_rate": 0.1, "momentum": 0.9})
+        before = net[3].weight.data(ctx).copy()
+        with mx.autograd.record():
+            outputs = net(mx.nd.random.uniform(shape=(4, 3, 16, 16), ctx=ctx))
+            loss = mx.gluon.loss.SoftmaxCrossEntropyLoss()(outputs, mx.nd.array([0, 1, 0, 1], ctx=ctx))
+        loss.backward()
+        trainer.step(4)
+        moved = float((net[3].weight.data(ctx) - before).abs().sum().asscalar())
+        if not 0 < moved < float("inf"):
+            raise ArithmeticError(f"a training step on {ctx} moved the weights by {moved}")
+        seconds[str(ctx)] = round(time.time() - start, 3)
+    try:
+        threads = ctypes.CDLL("libgomp.so.1").omp_get_max_threads()     # the OpenMP runtime MXNet has loaded
+    except (OSError, AttributeError):
+        threads = None
+    return {"seconds": seconds, "threads": threads,
+            "features": sorted(name for name, enabled in features.items() if enabled)}
+
+
+# ---- Checks: each returns its findings ------------------------------------------------------------------------------
+
+def check_system():
+    """Wheels of MXNet 1.9.1 exist for few systems, and its Python code runs on 3.9 to 3.12."""
+    system = f"{platform.system()} {platform.machine()}"
+    says = f"Python {platform.python_version()} on {system}"
+    if not (3, 9) <= sys.version_info[:2] <= (3, 12):
+        return [Finding("system", "FAIL", f"{says}: the kit runs on 3.9 to 3.12", "make test PYTHON=python3.11")]
+    if system == "Linux x86_64":
+        return [Finding("system", "ok", says)]
+    if system in ("Linux aarch64", "Darwin x86_64"):
+        return [Finding("system", "note", f"{says}: MXNet 1.9.1 has a wheel, but nobody has tried the kit with it")]
+    return [Finding("system", "FAIL", f"{says}: MXNet 1.9.1 has no wheel", "use Linux on x86-64 (on Windows: WSL 2)")]
+
+
+def check_distributions():
+    """What pip says is installed, before anything is imported."""
+    names = sorted({(d.metadata["Name"] or "").lower() for d in metadata.distributions()})
+    findings = []
+    mxnets = [name for name in names if re.fullmatch(r"mxnet(-cu\d+\w*|-mkl|-native)?", name)]
+    if len(mxnets) > 1:
+        keep = GPU_PINS if "mxnet-cu112" in mxnets else CPU_PINS
+        findings.append(Finding("mxnet", "FAIL", f"{' and '.join(mxnets)} are both installed and overwrite each other",
+                                f"pip uninstall -y {' '.join(mxnets)}, then {keep}"))
+    opencv = [name for name in names if re.fullmatch(r"opencv(-contrib)?-python(-headless)?", name)]
+    for name in opencv:
+        if leading_numbers(version_of(name)) >= (4, 12) and leading_numbers(version_of("numpy")) < (2, 0):
+            findings.append(Finding("opencv", "note", f"{name} {version_of(name)} wants numpy 2, MXNet numpy 1",
+                                    f"pip install {name}==4.11.0.86"))
+    return findings
+
+
+def check_environment():
+    """Variables with which MXNet does something else than train here."""
+    findings = []
+    if os.environ.get("DMLC_ROLE") in ("server", "scheduler"):
+        findings.append(Finding("environment", "FAIL",
+                                f"under DMLC_ROLE={os.environ['DMLC_ROLE']} `import mxnet` serves and never returns",
+                                "unset DMLC_ROLE"))
+    if os.environ.get("MXNET_ENGINE_TYPE") == "NaiveEngine":
+        findings.append(Finding("environment", "note", "MXNET_ENGINE_TYPE=NaiveEngine: for debugging, much slower",
+                                "unset MXNET_ENGINE_TYPE"))
+    return findings
+
+
+def check_dependencies():
+    """Every dependency alone, each in its own process."""
+    with ThreadPoolExecutor(max_workers=min(4, compat.visible_cpus())) as pool:
+        reports = pool.map(lambda d: run_child(import_alone, d.module, d.distribution), DEPENDENCIES)
+        return [judge_import(*pair) for pair in zip(DEPENDENCIES, reports)]
+
+
+def judge_import(dependency, report):
+    """The finding for one import."""
+    version = report.get("version")
+    if dependency.module == "numpy" and version and leading_numbers(version) >= (2, 0):
+        return Finding("numpy", "FAIL", f"{version}: MXNet 1.9.1 does not work with NumPy 2", PINS)
+    if version:
+        return Finding(dependency.module, "ok", version)
+    errors = report["errors"]
+    says = brief(errors[0])
+    if f"No module named '{dependency.module.split('.')[0]}'" in says:
+        says, remedy = "not installed", dependency.install
+    else:
+        remedy = next(filter(None, map(remedy_for, errors)), None)
+    if dependency.needed:
+        return Finding(dependency.module, "FAIL", says, remedy)
+    return Finding(dependency.module, "note", f"{says}; serves {dependency.serves}", remedy)
+
+
+def check_preparation():
+    """What `gluon_tricks.compat` did, and how MXNet would fail without."""
+    findings = [Finding("compat", "ok", step) for step in compat.steps_taken]
+    if len(compat.steps_taken) > 1:
+        child = run_python("import mxnet")
+        if child.returncode:
+            findings.append(Finding("compat", "note", "without it: " + brief(first_error(child.stderr) or "a crash"),
+                                    "import gluon_tricks before mxnet"))
+    return findings
+
+
+def check_training():
+    """One training step, what MXNet was built with, and the threads it uses."""
+    report = run_child(training_step)
+    if "errors" in report:
+        remedy = next(filter(None, map(remedy_for, report["errors"])), None)
+        return [Finding("training", "FAIL", brief(report["errors"][0]), remedy)]
+    steps = ", ".join(f"{device} {seconds:.2f} s" for device, seconds in report["seconds"].items())
+    built_with = [name for name in report["features"] if not name.startswith("CPU_")]
+    return [Finding("training", "ok", f"one step: {steps}"),
+            Finding("features", "ok", " ".join(built_with)),
+            judge_threads(report["threads"])]
+
+
+def judge_threads(threads):
+    """Threads of the operators and of the decoders, beside the CPUs there are."""
+    cpus, quota = compat.visible_cpus(), cpu_quota()
+    decoders = max(1, cpus // 2)
+    says = (f"operators {threads or '?'} (OMP_NUM_THREADS={os.environ.get('OMP_NUM_THREADS')}), "
+            f"ImageRecordIter at most {decoders} (half of {cpus} CPUs, whatever -j says)")
+    if quota and quota < cpus:
+        return Finding("threads", "note", f"{says}; the container may use {quota:g} CPUs only",
+                       f"export OMP_NUM_THREADS={max(1, int(quota))}")
+    if threads and threads > cpus:
+        return Finding("threads", "note", f"{says}; more threads than CPUs spin", f"export OMP_NUM_THREADS={cpus}")
+    if threads and threads < cpus:
+        return Finding("threads", "note", f"{says}; {cpus - threads} CPUs idle unless several processes share them",
+                       f"export OMP_NUM_THREADS={cpus}")
+    return Finding("threads", "ok", says)
+
+
+def check_shared_memory(path="/dev/shm"):
+    """A Gluon DataLoader with workers hands over its batches in shared memory; Docker gives 64 MB."""
+    workers = compat.visible_cpus()
+    need = 2 * workers * 256 * 3 * 224 * 224 * 4
+    total = f"2 x {workers} workers x 256x3x224x224 x 4 bytes = {need / 1e9:.2f} GB"
+    if not os.path.isdir(path):
+        return [Finding("shared memory", "note", f"no {path}: DataLoader workers cannot start", "use -j 0")]
+    free = shutil.disk_usage(path).free
+    says = f"{path} has {free / 1e9:.2f} GB free; a DataLoader of ImageNet takes {total}"
+    if free >= need:
+        return [Finding("shared memory", "ok", says)]
+    return [Finding("shared memory", "note", says, "docker run --shm-size=8g (or --ipc=host), or a smaller -j")]
+
+
+def check_amx():
+    """AMX: bfloat16 runs faster with it, and crashes where it is asked for without permission."""
+    if "amx_tile" not in read_text("/proc/cpuinfo"):
+        return []
+    if os.environ.get("DNNL_MAX_CPU_ISA") == compat.AMX_ISA:
+        return [Finding("AMX", "note", f"under DNNL_MAX_CPU_ISA={compat.AMX_ISA} a program that imports mxnet without "
+                        "gluon_tricks dies with SIGILL in bfloat16", "unset it, and call compat.request_amx()")]
+    if compat.permit_amx():
+        return [Finding("AMX", "ok", "used for bfloat16 and int8 after gluon_tricks.compat.request_amx()")]
+    return [Finding("AMX", "note", "the processor has it, the kernel or the container does not permit it",
+                    "Linux 5.16 or newer")]
+
+
+def check_gpus():
+    """GPUs beside what the wheel has code for."""
+    installed_for_gpu = version_of("mxnet-cu112") is not None
+    rows = query_nvidia_smi()
+    if not rows:
+        if installed_for_gpu:
+            return [Finding("GPU", "note", "mxnet-cu112 is installed, but nvidia-smi finds no GPU", DRIVER)]
+        return [Finding("GPU", "ok", "none; training runs on the CPU")]
+    return [judge_gpu(index, *row, installed_for_gpu) for index, row in enumerate(rows)]
+
+
+def judge_gpu(index, name, capability, driver, installed_for_gpu):
+    """The finding for one GPU."""
+    says = f"{name}, compute capability {capability}, driver {driver}"
+    if not wheel_has_code_for(capability):
+        return Finding(f"GPU {index}", "FAIL" if installed_for_gpu else "note",
+                       f"{says}: mxnet-cu112 has no code for it (it has sm_{', sm_'.join(map(str, WHEEL_CODE))})",
+                       "a GPU of compute capability 5.0 to 8.9, or the CPU: requirements.txt")
+    if leading_numbers(driver) < (450, 80):
+        return Finding(f"GPU {index}", "FAIL" if installed_for_gpu else "note", f"{says}: too old for CUDA 11", DRIVER)
+    if not installed_for_gpu:
+        return Finding(f"GPU {index}", "note", f"{says}: not used by the CPU's mxnet", "make gpu")
+    return Finding(f"GPU {index}", "ok", says)
+
+
+WHEEL_CODE = (50, 60, 70, 80, 86)     # device code in the mxnet-cu112 1.9.1 wheel; no PTX to compile for others
+
+
+def wheel_has_code_for(capability):
+    """Whether the GPU wheel runs on a compute capability: code for X.y runs on X.z where z >= y."""
+    major, minor = leading_numbers(capability)
+    return any(major == code // 10 and minor >= code % 10 for code in WHEEL_CODE)
+
+
+# ---- Looking around -------------------------------------------------------------------------------------------------
+
+def query_nvidia_smi():
+    """(name, compute capability, driver version) of every GPU; empty without nvidia-smi."""
+    try:
+        output = subprocess.run(["nvidia-smi", "--query-gpu=name,compute_cap,driver_version", "--format=csv,noheader"],
+                                capture_output=True, text=True, timeout=60, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return [tuple(cell.strip() for cell in line.rsplit(",", 2)) for line in output.splitlines() if line.strip()]
+
+
+def cpu_quota(root="/sys/fs/cgroup"):
+    """CPUs' worth of time that a container may use (cgroup v2, then v1), or None without a limit."""
+    quota, _, period = read_text(f"{root}/cpu.max").partition(" ")
+    if not quota:
+        quota, period = read_text(f"{root}/cpu/cpu.cfs_quota_us"), read_text(f"{root}/cpu/cpu.cfs_period_us")
+    try:
+        return int(quota) / int(period) if int(quota) > 0 else None
+    except ValueError:                # "max", or no such file
+        return None
+
+
+def leading_numbers(version):
+    """(4, 11) of "4.11.0.86"; () of None."""
+    return tuple(int(number) for number in re.findall(r"\d+", version or "")[:2])
+
+
+def brief(text):
+    """The first line of an error, cut to a terminal's width."""
+    line = text.strip().split("\n")[0]
+    return line if len(line) <= 160 else line[:157] + "..."
+
+
+def read_text(path):
+    """A file's text, or "" if it cannot be read."""
+    try:
+        return Path(path).read_text().strip()
+    except OSError:
+        return ""
+
+
+# ---- The report -----------------------------------------------------------------------------------------------------
+
+CHECKS = (check_system, check_environment, check_distributions, check_preparation, check_dependencies, check_training,
+          check_shared_memory, check_amx, check_gpus)
+
+
+def examine():
+    """All findings. A check that itself fails is a finding too, not the end of the report."""
+    findings = []
+    for check in CHECKS:
+        if check is check_training and any(f.name == "mxnet" and f.status == "FAIL" for f in findings):
+            continue                  # it would only repeat what the import said
+        try:
+            findings += check()
+        except Exception as error:
+            findings.append(Finding(check.__name__, "note", f"could not be checked: {type(error).__name__}: {error}"))
+    return findings
+
+
+def report(findings):
+    """The findings as a table, each remedy under the first finding that needs it, the verdict last."""
+    lines, told = [], set()
+    for finding in findings:
+        lines.append(f"{finding.status:<5} {finding.name:<14} {finding.says}")
+        if finding.remedy:
+            lines.append(f"{'':<20} -> {'as above' if finding.remedy in told else finding.remedy}")
+            told.add(finding.remedy)
+    failures = [finding.name for finding in findings if finding.status == "FAIL"]
+    lines.append(f"Training cannot run: {', '.join(failures)}." if failures else "Training can run.")
+    return "\n".join(lines)
+
+
+def main(argv=None):
+    """Print the report; returns 0 if training can run and 1 if not."""
+    parser = argparse.ArgumentParser(
+        prog="python -m gluon_tricks doctor", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="Example:  python -m gluon_tricks doctor --json | jq '.findings[] | select(.status != \"ok\")'")
+    parser.add_argument("--json", action="store_true", help="print the findings as one JSON object")
+    args = parser.parse_args(argv)
+    findings = examine()
+    works = all(finding.status != "FAIL" for finding in findings)
+    if args.json:
+        print(json.dumps({"training_can_run": works, "findings": [asdict(f) for f in findings]}, indent=2))
+    else:
+        print(report(findings))
+    return 0 if works else 1

@@ -1,0 +1,246 @@
+"""Saved parameters as a model to deploy, written only if it computes what MXNet computes.
+
+    python -m gluon_tricks export --params-file demo/params/cifar10-cifar_resnet20_v1-11.params --out cifar.onnx \\
+        --check-images gluon_tricks/data/cifar10_excerpt/test.rec
+    python -m gluon_tricks export --model resnet50_v1d --params-file params/imagenet-resnet50_v1d-119.params \\
+        --out resnet50_v1d.onnx --check-images ~/.mxnet/datasets/imagenet/val --softmax
+    python -m gluon_tricks export --model resnet50_v1d --params-file params/imagenet-resnet50_v1d-119.params \\
+        --format symbol --out resnet50_v1d
+
+The first takes what `make demo` trained and what `make onnx` installs; the record of the run, which lies beside the
+parameters, says what net it was and how images were normalised. An ONNX model says in its metadata how images
+are to be prepared. --format symbol writes OUT-symbol.json and OUT-0000.params, which MXNet's SymbolBlock.imports and
+`evaluate --deploy --model-prefix OUT` read.
+"""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import mxnet as mx
+import numpy as np
+from mxnet import nd
+from mxnet.gluon import nn
+
+from gluon_tricks.data.cifar import DATASETS
+from gluon_tricks.data.imagenet_augment import RGB_MEAN, RGB_STD, ImagenetTestTransform
+from gluon_tricks.data.images import IMAGE_SUFFIXES, RecordImages
+from gluon_tricks.data.photographs import decode_rgb
+from gluon_tricks.engines.create import create_engine
+from gluon_tricks.errors import UserError, run_main
+from gluon_tricks.files import atomic_write, make_folder, sha256_of
+from gluon_tricks.models.cpu_graph import leave_as_traced
+from gluon_tricks.saved.flags import (
+    add_model_flags,
+    add_normalisation_flags,
+    channels_of,
+    check_model_flags,
+    settle_by_run,
+    settle_normalisation,
+)
+from gluon_tricks.saved.net import import_symbol, open_net
+from gluon_tricks.saved.onnx import OPSET, REMEDY, import_onnx, to_onnx
+from gluon_tricks.script.flags import per_channel
+
+COLOURS = {3: "RGB", 1: "grey"}
+
+
+def main(argv=None):
+    args = parse_args(argv)
+    if args.format == "onnx":              # before the work, if they are missing
+        import_onnx()
+        import_runtime()
+    images, shown = check_images(args)
+    net, classes = open_net(args, create_engine(0))
+    net = with_softmax(net) if args.softmax else net
+    files, run, reader = (onnx_files if args.format == "onnx" else symbol_files)(args, net, classes)
+    check = compare(net, run, images)
+    print(f"{reader} on {shown}: outputs differ by at most {check.difference:.1e} of the largest, {check.largest:.4g} "
+          f"(limit {args.tolerance:g}); top-1 equal on {check.same_top1} of {len(images)}")
+    if not check.difference <= args.tolerance:             # nan does not pass either
+        print("export: error: the exported model does not compute what MXNet computes; nothing was written", file=sys.stderr)
+        return 1
+    for path, content in files.items():
+        atomic_write(path, content)
+        print(f"{path}: {len(content) / 1e6:.1f} MB")
+    channels, size = channels_of(args), args.input_size
+    print(f"input data (batch, {channels}, {size}, {size}), {COLOURS[channels]}, mean {args.rgb_mean} and deviation "
+          f"{args.rgb_std} of 0..255 taken out; output {output_name(args)} (batch, {classes})")
+    return 0
+
+
+def with_softmax(net):
+    """The net with probabilities for outputs."""
+    whole = nn.HybridSequential(prefix="")
+    whole.add(net, nn.HybridLambda("softmax"))
+    whole.hybridize(static_alloc=True, static_shape=True)
+    return whole
+
+
+# --- Formats --------------------------------------------------------------------------------------------------------
+# Each gives {path: bytes} to write, a function from images to outputs that reads these bytes, and the reader's name.
+
+def onnx_files(args, net, classes):
+    """One ONNX file, read by ONNX Runtime."""
+    runtime = import_runtime()
+    model = to_onnx(net, args.input_size, output_name(args), metadata(args, classes), channels_of(args))
+    content = model.SerializeToString()
+    options = runtime.SessionOptions()
+    options.log_severity_level = 3
+    session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+    def run(images):
+        return session.run([output_name(args)], {"data": images})[0]
+
+    return {args.out: content}, run, f"ONNX Runtime {runtime.__version__} (opset {OPSET})"
+
+
+def import_runtime():
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise UserError(f"--format onnx: ONNX Runtime, which checks the model, cannot be imported ({error}); "
+                        f"{REMEDY}") from error
+    return onnxruntime
+
+
+def metadata(args, classes):
+    """How images are to be prepared, and where the parameters come from."""
+    return {"model": args.model, "classes": str(classes), "input_size": str(args.input_size),
+            "layout": f"NCHW, {COLOURS[channels_of(args)]}",
+            "mean": ",".join(map(str, args.rgb_mean)), "std": ",".join(map(str, args.rgb_std)), "mean_std_scale": "0..255",
+            "crop_ratio": str(args.crop_ratio), "output": output_name(args),
+            "params_sha256": sha256_of(args.params_file) if args.params_file else ""}
+
+
+def output_name(args):
+    return "probabilities" if args.softmax else "logits"
+
+
+def symbol_files(args, net, classes):
+    """MXNet's own pair of files, read by SymbolBlock."""
+    with tempfile.TemporaryDirectory() as folder:
+        leave_as_traced(net)
+        net(nd.zeros((1, channels_of(args), args.input_size, args.input_size)))      # MXNet exports what was computed
+        net.export(f"{folder}/net")
+        block = import_symbol(f"{folder}/net")
+        files = {Path(f"{args.out}{end}"): Path(f"{folder}/net{end}").read_bytes()
+                 for end in ("-0000.params", "-symbol.json")}
+    return files, lambda images: block(nd.array(images)).asnumpy(), f"MXNet {mx.__version__} (SymbolBlock)"
+
+
+# --- The check ------------------------------------------------------------------------------------------------------
+
+class Check(NamedTuple):
+    """How far an exported model's outputs lie from the net's."""
+    difference: float        # the largest, as a share of `largest`
+    largest: float           # output of the net in absolute value
+    same_top1: int           # images
+
+
+def compare(net, run, images):
+    """The outputs of the net and of `run`, in batches of 32 and, so that the batch is free indeed, for one image alone."""
+    batches = [images[start:start + 32] for start in range(0, len(images), 32)] + [images[:1]]
+    expected, got = [net(nd.array(batch)).asnumpy() for batch in batches], [run(batch) for batch in batches]
+    for ours, theirs in zip(expected, got):
+        if ours.shape != theirs.shape:
+            raise UserError(f"the exported model's outputs have shape {theirs.shape}, the net's {ours.shape}")
+    expected, got = np.concatenate(expected), np.concatenate(got)
+    largest = float(np.abs(expected).max()) or 1.0
+    same_top1 = (got.argmax(axis=1) == expected.argmax(axis=1))[:len(images)]
+    return Check(float(np.abs(got - expected).max() / largest), largest, int(same_top1.sum()))
+
+
+def check_images(args):
+    """Prepared images, float32, shape (N, C, H, W), and what they are in words."""
+    size, count, channels = args.input_size, args.num_check_images, channels_of(args)
+    if not args.check_images:
+        random = np.random.default_rng(0).normal(size=(count, channels, size, size)).astype(np.float32)
+        return random, f"{count} images of random numbers (seed 0; --check-images takes photographs)"
+    path = Path(args.check_images).expanduser()
+    photographs = read_images(path, count)
+    if channels == 1:                      # three equal ones for the transform
+        photographs = [cv2.cvtColor(cv2.cvtColor(one, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB) for one in photographs]
+    transform = ImagenetTestTransform(size, args.crop_ratio, *((3 // channels) * values
+                                                               for values in (args.rgb_mean, args.rgb_std)))
+    return transform(photographs, None, 0)[:, :channels], f"{len(photographs)} images of {path}"
+
+
+def read_images(path, count):
+    """So many uint8 RGB images, evenly spread over a record file or over the files in a folder and below it."""
+    if path.suffix == ".rec":
+        records = RecordImages(path)
+        return records.read(spread(len(records), count))[0]
+    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES) if path.is_dir() else []
+    if not files:
+        raise UserError(f"--check-images {path}: is neither a .rec file nor a folder with images")
+    images = []
+    for file in (files[position] for position in spread(len(files), count)):
+        images.append(decode_rgb(file.read_bytes()))
+        if images[-1] is None:
+            raise UserError(f"--check-images: {file} does not decode")
+    return images
+
+
+def spread(total, count):
+    """At most `count` positions from 0 to `total` - 1."""
+    return np.linspace(0, total - 1, min(count, total)).astype(int)
+
+
+# --- Flags ----------------------------------------------------------------------------------------------------------
+
+def parse_args(argv):
+    parser = argparse.ArgumentParser(prog="python -m gluon_tricks export", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_model_flags(parser)
+    output = parser.add_argument_group("Output")
+    output.add_argument("--format", choices=("onnx", "symbol"), default="onnx", help="(default onnx)")
+    output.add_argument("--out", required=True, metavar="FILE", help="FILE.onnx, or the prefix of MXNet's two files")
+    output.add_argument("--softmax", action="store_true", help="put out probabilities instead of logits")
+    images = parser.add_argument_group("Images: how they are prepared, and which ones the check uses")
+    images.add_argument("--dataset", choices=tuple(DATASETS),
+                        help="its channels, size and normalisation (default: the run's; else CIFAR-10's for cifar_*, "
+                             "ImageNet's for others)")
+    add_normalisation_flags(images)
+    images.add_argument("--crop-ratio", type=float,
+                        help="images are resized to size / ratio (default 0.875; for --dataset and cifar_*: 1)")
+    images.add_argument("--check-images", metavar="PATH", help="folder of images, or record file (default: random numbers)")
+    images.add_argument("--num-check-images", type=int, default=8, help="how many of them (default 8)")
+    images.add_argument("--tolerance", type=float, default=1e-4,
+                        help="largest difference allowed, as a share of the largest output (default 1e-4)")
+    args = parser.parse_args(argv)
+    check_args(args)
+    return args
+
+
+def check_args(args):
+    """Everything that can be wrong with a value by itself; completes what the model decides."""
+    run = settle_by_run(args)
+    if args.dataset is None and (args.model or "").lower().startswith("cifar_"):
+        args.dataset = "cifar10"
+    check_model_flags(args)
+    if args.dataset:
+        settle_normalisation(args, run)
+    elif args.augment:
+        raise UserError(f"--augment {args.augment}: is for nets of train_cifar.py; use --rgb-mean and --rgb-std")
+    else:
+        for flag, default in (("rgb_mean", RGB_MEAN), ("rgb_std", RGB_STD)):
+            value = getattr(args, flag)
+            setattr(args, flag, per_channel(f"--{flag.replace('_', '-')}", value) if value else default)
+    if args.crop_ratio is None:
+        args.crop_ratio = 1.0 if args.dataset else 0.875
+    if args.crop_ratio <= 0 or args.tolerance < 0 or args.num_check_images < 1:
+        raise UserError(f"--crop-ratio {args.crop_ratio}, --tolerance {args.tolerance}, --num-check-images "
+                        f"{args.num_check_images}: must be positive")
+    args.params_file = Path(args.params_file).expanduser() if args.params_file else None
+    out = Path(args.out).expanduser()
+    if out.is_dir():
+        raise UserError(f"--out {out}: is a folder; name a file in it")
+    args.out = make_folder("--out", out.parent) / out.name
+
+
+if __name__ == "__main__":
+    run_main(main, prog="export")

@@ -1,0 +1,146 @@
+"""GluonCV's published commands, and the same runs with this kit.
+
+    python -m gluon_tricks replay --list                        all 80, with the script that runs each today
+    python -m gluon_tricks replay resnet50_v1d                  the published command and today's
+    python -m gluon_tricks replay resnet50_v1d --dry-run        ... and what the run would do: sums, rates, decay, targets
+    python -m gluon_tricks replay --all --dry-run               ... of all of them
+    python -m gluon_tricks replay cifar_resnet20_v1 --run -- --num-gpus 0 --dataset cifar10-excerpt --num-epochs 1
+
+Names are those of the published .sh files. What stands after -- is added to today's command; of a flag given twice the last
+counts. --run starts that command and takes over its exit code. `compare` then judges the log.
+"""
+
+import argparse
+import contextlib
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections import Counter
+
+from gluon_tricks.errors import UserError, run_main
+from gluon_tricks.files import ROOT
+from gluon_tricks.launching.signals import handled_by
+from gluon_tricks.published.commands import SCRIPTS, published_command, published_commands, wrapped
+from gluon_tricks.script.load import load_script
+
+TICK_S = 0.1
+
+
+def main(argv=None):
+    args, added = parse_args(sys.argv[1:] if argv is None else argv)
+    if args.list:
+        return list_commands()
+    if args.run:
+        return run(published_command(args.name), added)
+    commands = list(published_commands().values()) if args.all else [published_command(args.name)]
+    for place, command in enumerate(commands):
+        if place:
+            print()
+        describe(command, added, args.dry_run)
+    if args.all:
+        print()
+        print(total(commands))
+    return 0
+
+
+def list_commands():
+    """A line per command."""
+    commands = published_commands().values()
+    for command in commands:
+        ours, log = SCRIPTS[command.script][0], "log" if command.log else "no log"
+        print(f"{command.name:<30} {command.script:<23} {ours:<21} {log}")
+    print(total(commands))
+    return 0
+
+
+def total(commands):
+    """How many commands each of this kit's scripts takes."""
+    counts = Counter(SCRIPTS[command.script][0] for command in commands)
+    return (f"{len(commands)} published commands: "
+            + ", ".join(f"{count} for {script}" for script, count in sorted(counts.items())))
+
+
+def describe(command, added, with_plan):
+    """Print a command as published and as of today, what is odd about its log, and perhaps its plan."""
+    print(f"# {command.name}: {command.file}")
+    print(wrapped(command.words))
+    for note in command.notes:
+        print(f"# note: {note}")
+    words = [*command.today, *added]
+    print(f"# today:\n{wrapped(['python', *launcher(command), *words])}")
+    if "--hostfile" in command.before:
+        print("# over several machines: add -H HOST:SLOTS,... after -n")
+    if with_plan:
+        script = load_script(words[0])
+        with as_one_of(command.workers):
+            script.plan.show(script.plan_of(script.parse_args(words[1:])))
+
+
+def launcher(command):
+    """What starts a command's processes; nothing where it is one process."""
+    return ["-m", "gluon_tricks", "launch", "-n", str(command.workers), "--engine", "horovod", "--"] * (command.workers > 1)
+
+
+@contextlib.contextmanager
+def as_one_of(workers):
+    """Within the block this process finds in its environment what Horovod's launcher tells each of `workers`."""
+    before = dict(os.environ)
+    if workers > 1:
+        os.environ.update(HOROVOD_RANK="0", HOROVOD_SIZE=str(workers))
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def run(command, added):
+    """Print today's command and start it; its exit code."""
+    script, *flags = command.today
+    words = [sys.executable, *launcher(command), str(ROOT / script), *flags, *added]
+    print(shlex.join(words), flush=True)
+    package = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])    # for the launcher
+    stops = []
+    # Ctrl-C, which the terminal sends to both processes, is left to the script; SIGTERM is passed on: it saves and ends
+    with handled_by(lambda number, frame: stops.append(number), signal.SIGTERM), \
+            handled_by(lambda number, frame: None, signal.SIGINT), \
+            subprocess.Popen(words, env={**os.environ, "PYTHONPATH": package}) as process:
+        code = code_of(process, stops)
+    return code if code >= 0 else 128 - code               # as a shell says that a signal ended it
+
+
+def code_of(process, signals):
+    """Wait for the process, pass on each of the signals to stop that come into the list; its exit code."""
+    while True:
+        try:
+            return process.wait(timeout=TICK_S)
+        except subprocess.TimeoutExpired:
+            while signals:
+                process.send_signal(signals.pop())
+
+
+# --- flags --------------------------------------------------------------------------------------------------------
+
+def parse_args(argv):
+    """The arguments, and the words after `--`."""
+    place = argv.index("--") if "--" in argv else len(argv)
+    own, added = argv[:place], argv[place + 1:]
+    parser = argparse.ArgumentParser(prog="python -m gluon_tricks replay", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", nargs="?", metavar="NAME", help="a published command, as resnet50_v1d-mixup")
+    parser.add_argument("--list", action="store_true", help="the names, a line each")
+    parser.add_argument("--all", action="store_true", help="every command")
+    parser.add_argument("--dry-run", action="store_true", help="also print what the run would do; needs no data and no GPU")
+    parser.add_argument("--run", action="store_true", help="run today's command")
+    args = parser.parse_args(own)
+    if bool(args.name) + args.list + args.all != 1:
+        raise UserError("give one of NAME, --list and --all (--help has examples)")
+    if args.run and (args.all or args.list or args.dry_run):
+        raise UserError("--run: goes with a NAME only, without --dry-run")
+    return args, added
+
+
+if __name__ == "__main__":
+    run_main(main, prog="replay")

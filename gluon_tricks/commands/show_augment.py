@@ -1,0 +1,135 @@
+"""A contact sheet of every augmentation on real images, with the labels that the net is told.
+
+    python -m gluon_tricks show-augment                                     augmentations.png, on the embedded images
+    python -m gluon_tricks show-augment --dataset cifar100 --seed 3 --out sheet.png
+    python -m gluon_tricks show-augment --only cutmix,ricap --images 6
+
+The images are those that train_cifar.py would make of the first images of eight classes: through the same functions, with
+the draws of epoch 0 and update 0. Below each stand the classes it counts for and their weights, which sum to 1.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from mxnet import nd
+
+from gluon_tricks.data.cifar import DATASETS, Augmentation, open_cifar
+from gluon_tricks.errors import UserError, run_main
+from gluon_tricks.files import atomic_path, make_folder
+from gluon_tricks.randomness import MIXUP, generator
+from gluon_tricks.script.flags import at_least
+from gluon_tricks.tricks.mixing import ALPHAS, KINDS, mix
+
+PLAIN = Augmentation(crop=False, flip=False)
+# name -> (what it is, Augmentation) or (what it is, kind of mix); flags of train_cifar.py
+SINGLE = {
+    "plain": ("as it is", PLAIN),
+    "gluoncv": ("crop and flip", Augmentation()),
+    "follow-up": ("--augment follow-up", Augmentation(colors=True)),
+    "cutout": ("--cutout 16", PLAIN._replace(cutout=16)),
+    "dual-cutout": ("--dual-cutout\n(both views)", PLAIN._replace(cutout=16, dual=True)),
+    "random-erasing": ("--random-erasing value", PLAIN._replace(erasing="value")),
+    "random-erasing-pixels": ("--random-erasing pixels", PLAIN._replace(erasing="pixels")),
+}
+MIXED = {kind: f"--mix {kind}" for kind in KINDS}
+NAMES = (*SINGLE, *MIXED)
+
+
+def main(argv=None):
+    args = parse_args(argv)
+    out = Path(args.out).expanduser()
+    make_folder("--out", out.parent)
+    data = open_cifar(args.dataset, args.data_dir, "ours", 1, args.seed, 1)
+    positions = one_of_each_class(data.train.images.labels, args.images)
+    rows = [row(name, data, positions, args) for name in (args.only.split(",") if args.only else names_for(args.dataset))]
+    alpha = f"{args.alpha:g}"
+    draw(rows, data.classes, out, f"{args.dataset}, seed {args.seed}; shares drawn from Beta({alpha}, {alpha})")
+    print(f"{len(rows)} rows of {len(positions)} images: {out}")
+    return 0
+
+
+def names_for(dataset):
+    """All augmentations that a data set can have; grey images have no colours to change."""
+    return [name for name in NAMES if DATASETS[dataset].channels == 3 or name != "follow-up"]
+
+
+def one_of_each_class(labels, count):
+    """Positions of the first image of each of the first `count` classes."""
+    _, first = np.unique(labels, return_index=True)
+    return first[:count]
+
+
+def row(name, data, positions, args):
+    """`(title, images, targets)` of one augmentation: images in 0..1, shape (N, H, W, C); targets, shape (N, classes)."""
+    title, augmentation = SINGLE.get(name, (MIXED.get(name), PLAIN))
+    pixels, labels = data.train.images.read(positions)
+    images = augmentation.transform(args.dataset, args.seed, data.train.records)(pixels, positions, 0)
+    targets = np.eye(len(data.classes), dtype=np.float32)[labels]
+    if name in MIXED:
+        mixed = mix(name, nd.array(images), nd.array(targets), args.alpha,
+                    generator(args.seed, MIXUP, 0, KINDS.index(name)))
+        images, targets = (array.asnumpy() for array in mixed)
+    return title, visible(images, *augmentation.normalisation(args.dataset)), targets
+
+
+def visible(images, mean, std):
+    """Undo the normalisation: float32, (N, C, H, W) -> (N, H, W, C) in 0..1. Two views become one picture, side by side."""
+    channels = len(mean)
+    views = np.concatenate(np.split(images, images.shape[1] // channels, axis=1), axis=3)
+    pixels = views * np.float32(std).reshape(1, -1, 1, 1) + np.float32(mean).reshape(1, -1, 1, 1)
+    return np.clip(pixels, 0, 1).transpose(0, 2, 3, 1)
+
+
+def told(target, classes):
+    """A row of class probabilities in words: `cat 0.62, dog 0.38`."""
+    order = [k for k in np.argsort(-target, kind="stable") if target[k] > 0]
+    return "\n".join(f"{classes[k]} {target[k]:.2f}".replace("_", " ") for k in order)
+
+
+def draw(rows, classes, path, title):
+    """Write the sheet."""
+    from matplotlib.figure import Figure
+
+    count = len(rows[0][1])
+    figure = Figure(figsize=(2 + 1.35 * count, 0.6 + 1.75 * len(rows)), layout="constrained")
+    for line, (name, images, targets) in enumerate(rows):
+        for column, (image, target) in enumerate(zip(images, targets)):
+            axes = figure.add_subplot(len(rows), count + 1, line * (count + 1) + column + 2)
+            shown = image if image.shape[2] == 3 else image[..., 0]
+            axes.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+            axes.set_xlabel(told(target, classes), fontsize=7, labelpad=2)
+            axes.set(xticks=[], yticks=[])
+            axes.spines[:].set_visible(False)
+        axes = figure.add_subplot(len(rows), count + 1, line * (count + 1) + 1)
+        axes.text(0, 0.5, name, fontsize=9, va="center")
+        axes.axis("off")
+    figure.suptitle(title, fontsize=10)
+    with atomic_path(path) as part:
+        figure.savefig(part, dpi=80)
+
+
+def parse_args(argv):
+    parser = argparse.ArgumentParser(prog="python -m gluon_tricks show-augment", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dataset", choices=tuple(DATASETS), default="cifar10-excerpt", help="(default cifar10-excerpt)")
+    parser.add_argument("--data-dir", help="folder of the prepared data (default ~/.mxnet/datasets/DATASET/rec)")
+    parser.add_argument("--only", metavar="NAME,NAME", help=f"rows, of {', '.join(NAMES)} (default all)")
+    parser.add_argument("--images", type=int, default=8, help="in each row, of as many classes (default 8)")
+    parser.add_argument("--alpha", type=float, default=4.0,
+                        help="of the Beta distribution (default 4: shares are seldom near 0 or 1; those of training "
+                             f"are {', '.join(f'{kind} {alpha:g}' for kind, alpha in ALPHAS.items())})")
+    parser.add_argument("--seed", type=int, default=0, help="(default 0)")
+    parser.add_argument("--out", default="augmentations.png", help="PNG to write (default augmentations.png)")
+    args = parser.parse_args(argv)
+    unknown = [name for name in (args.only.split(",") if args.only else ()) if name not in NAMES]
+    if unknown:
+        raise UserError(f"--only {unknown[0]}: there are {', '.join(NAMES)}")
+    at_least(args, {"images": 1, "seed": 0})
+    if args.alpha <= 0:
+        raise UserError(f"--alpha {args.alpha}: must be positive")
+    return args
+
+
+if __name__ == "__main__":
+    run_main(main, prog="show-augment")

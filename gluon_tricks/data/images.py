@@ -1,0 +1,182 @@
+"""Photographs from record files or class folders, decoded and augmented into batches."""
+
+import logging
+import math
+import weakref
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from gluon_tricks.data.loaders import RecordLoader
+from gluon_tricks.data.manifest import NO_LABEL
+from gluon_tricks.data.photographs import Decoded, Photograph, Undecodable
+from gluon_tricks.data.recordio import RecordReader
+from gluon_tricks.errors import UserError
+
+IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png", ".bmp")
+# What stands for an image that does not decode where no other may take its place; no count includes that label
+BLACK, LEFT_OUT = Decoded(np.zeros((1, 1, 3), np.uint8)), -1
+
+
+class DamagedRecord(Exception):
+    """A record that cannot be read from its file."""
+
+
+def whole(number, photograph):
+    """What is taken of a photograph where nothing else is said: all its pixels."""
+    return photograph.pixels()
+
+
+class RecordImages:
+    """Images of a record file, decoded when they are read.
+
+    Parameters
+    ----------
+    rec_path : path
+    on_bad_record : "fail", "skip" or "leave out"
+        What a record that does not decode does: end the run with a sentence, or be named, counted, and either replaced by
+        the next one that does or by a black image labelled `LEFT_OUT`.
+    expected : int array, shape (records,), optional
+        Labels as the manifest has them; a record that says otherwise ends the run. Only here may an image have none.
+    """
+
+    def __init__(self, rec_path, on_bad_record="fail", expected=None):
+        self.reader, self.on_bad_record, self.expected = RecordReader(rec_path), on_bad_record, expected
+        self.bad = {}
+
+    def __len__(self):
+        return len(self.reader)
+
+    def read(self, positions, take=whole):
+        """`take(n, photograph)` of the n-th position's `Photograph`, for each, as a list; and labels, shape (N,).
+
+        A photograph decodes as far as `take` asks.
+        """
+        taken, labels = zip(*(self._one(int(position), number, take) for number, position in enumerate(positions)))
+        return list(taken), np.array(labels, np.int64)
+
+    def _one(self, position, number, take):
+        for step in range(len(self)):
+            here = (position + step) % len(self)
+            try:
+                label, encoded = self._record(here)
+                return take(number, Photograph(encoded)), label
+            except Undecodable as damage:
+                what = f"{self.reader.describe(here)}: {damage}"
+            except DamagedRecord as damage:
+                what = str(damage)
+            if self.on_bad_record == "fail":
+                raise UserError(f"{what}; prepare the data again, or give --on-bad-record skip")
+            if here not in self.bad:
+                self.bad[here] = what
+                logging.warning(f"{what}; skipped ({len(self.bad)} so far)")
+            if self.on_bad_record == "leave out":
+                return take(number, BLACK), LEFT_OUT
+        raise UserError(f"{self.reader.path}: no record decodes")
+
+    def _record(self, position):
+        """Label and encoded image."""
+        try:
+            label, encoded, _, _ = self.reader.read_image(position)
+        except UserError as damage:
+            if self.on_bad_record == "fail":
+                raise
+            raise DamagedRecord(str(damage)) from damage
+        unlabelled = self.expected is not None and self.expected[position] == NO_LABEL
+        if np.ndim(label) or not (label >= 0 or unlabelled) or label != int(label):
+            raise UserError(f"{self.reader.describe(position)}: label {label} is no class index")
+        if self.expected is not None and label != self.expected[position]:
+            raise UserError(f"{self.reader.describe(position)}: label {label:g}, manifest {self.expected[position]}; "
+                            f"prepare the data again")
+        return int(label), encoded
+
+    def labels(self):
+        """Labels of all records, read from their headers."""
+        with ThreadPoolExecutor(4) as pool:
+            return np.array(list(pool.map(lambda i: int(self.reader.read_image(i)[0]), range(len(self)))))
+
+
+class FolderImages:
+    """Images in class folders; labels are the folders' places in alphabetical order, as everywhere in GluonCV.
+
+    Parameters
+    ----------
+    folder : path
+    flag : str
+        What an error names.
+    on_bad_record : "fail" or "leave out"
+        As in `RecordImages`.
+    """
+
+    def __init__(self, folder, flag="--data-dir", on_bad_record="fail"):
+        folder, self.on_bad_record, self.bad = Path(folder).expanduser(), on_bad_record, {}
+        self.classes = sorted(p.name for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
+        self.files = [(path, label) for label, name in enumerate(self.classes)
+                      for path in sorted((folder / name).iterdir()) if path.suffix.lower() in IMAGE_SUFFIXES]
+        if not self.files:
+            raise UserError(f"{flag}: {folder} has no class folders with images (flat folders have no labels)")
+
+    def __len__(self):
+        return len(self.files)
+
+    def read(self, positions, take=whole):
+        """As in `RecordImages`."""
+        taken, labels = zip(*(self._one(int(position), number, take) for number, position in enumerate(positions)))
+        return list(taken), np.array(labels, np.int64)
+
+    def _one(self, position, number, take):
+        path, label = self.files[position]
+        try:
+            return take(number, Photograph(path.read_bytes())), label
+        except Undecodable as damage:
+            what = f"{path}: {damage}"
+        if self.on_bad_record == "fail":
+            raise UserError(what)
+        if position not in self.bad:
+            self.bad[position] = what
+            logging.warning(f"{what}; skipped ({len(self.bad)} so far)")
+        return take(number, BLACK), LEFT_OUT
+
+
+class BatchMemory:
+    """Memory for batches that is used again: fresh from the system, with its pages to be mapped and cleared, it took a tenth
+    of the loader's time.
+    """
+
+    def __init__(self):
+        self._spare = deque()
+
+    def array(self, shape):
+        """A float32 array with anything in it. Its memory comes back when nobody holds this array any more."""
+        size = math.prod(shape)
+        memory = self._spare.pop() if self._spare else np.empty(size, np.float32)
+        if memory.size < size:
+            memory = np.empty(size, np.float32)
+        array = memory[:size].reshape(shape)
+        weakref.finalize(array, self._spare.append, memory).atexit = False       # by MXNet's thread, if that was the last
+        return array
+
+
+class PhotographLoader(RecordLoader):
+    """A `RecordLoader` of photographs: each goes from its bytes to its place in the batch in one go.
+
+    `images` is a `RecordImages` or `FolderImages`, `transform` one of `imagenet_augment`.
+    """
+
+    def __init__(self, images, transform, *args, **options):
+        super().__init__(images, transform, *args, **options)
+        self._memory = BatchMemory()
+        cv2.setNumThreads(1)                             # each worker has its own image; OpenCV would start more of them
+
+    def _prepare(self, epoch, batch):
+        positions, size = self.positions(epoch, batch), self.transform.size
+        data = self._memory.array((len(positions), 3, size, size))
+
+        def fill(number, photograph):
+            self.transform.fill(data[number], photograph, int(positions[number]), epoch)
+
+        _, labels = self.images.read(positions, fill)
+        return data, labels, positions

@@ -1,0 +1,236 @@
+"""How far a repeat of a published run may stray from its curve.
+
+Two runs of one recipe differ by noise from epoch to epoch and by a slow offset from run to run. Both shrink with the
+learning rate, so the limits come from the published curve itself, epoch by epoch, in *points* (hundredths: percent of
+accuracy or error; RMSE times 100). Between drops of the rate,
+
+    scatter   is how far an epoch lies off the mean of its two neighbours: the median over the 10 epochs before
+              and after, scaled to the standard deviation of one epoch's noise,
+    counting  is the standard error that a figure has for being measured on N images: sqrt(p (1 - p) / N) for a share p,
+    slope     is the change per epoch, the median over the 4 nearest steps.
+
+The running median of the difference over the last m epochs must stay within
+
+    m = 1      6 scatter  +  3 counting  +  slope / 2
+    m = 9      3 scatter  +  3 counting  +  slope / 2
+    m = 36     1 scatter  +  3 counting  +  slope / 2
+
+and of CIFAR's training metric 5 counting for 3: of so few images, what a run starts from shows for long. The first line is
+the band that tables and plots show. Half a slope is a run half an epoch ahead or behind. A run is OUTSIDE if an epoch's
+training metric leaves the band, if more than one validation and one in 50 leave theirs (published curves have such single
+wild epochs themselves), or if a running median leaves its limit.
+
+`docs/bands.md` tells where the numbers come from; `python -m gluon_tricks.judging.calibration` measures them again.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gluon_tricks.published.catalogue import CLASSES, TRAIN_IMAGES, VAL_IMAGES, curve, published_run
+from gluon_tricks.published.recipe import recipe
+
+WITNESSES = ("train", "val")
+SCATTERS = {1: 6, 9: 3, 36: 1}                 # epochs in the running median -> limit in scatters
+COUNTING_ERRORS, COUNTING_ERRORS_CIFAR_TRAIN = 3, 5
+SLOPES = 0.5
+NEARBY = 10                      # epochs before and after whose scatter is pooled
+FINEST_ACCURACY = 0.02           # points; the scatter of an accuracy is taken no finer (10 images of 50,000)
+WILD_VALIDATIONS = 1, 50         # this many, and one in so many, may leave the band
+
+
+# --- Bands ----------------------------------------------------------------------------------------------------------
+
+@dataclass(frozen=True)
+class Band:
+    """A published curve with its limits in points, all arrays over the epochs that have the figure."""
+
+    witness: str
+    metric: str
+    epochs: np.ndarray
+    published: np.ndarray
+    limits: dict                     # m -> limit on the running median over m epochs
+    scatter: np.ndarray
+    counting: np.ndarray
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A run's curve beside a band, all arrays over the epochs that both have."""
+
+    witness: str
+    metric: str
+    epochs: np.ndarray
+    ours: np.ndarray
+    published: np.ndarray
+    limits: dict
+
+    @property
+    def difference(self):
+        """Points above the published curve; infinite where the run has no number (it diverged)."""
+        return np.nan_to_num(self.ours - self.published, nan=np.inf)
+
+    @property
+    def inside(self):
+        """Per epoch: whether the difference keeps to the band."""
+        return np.abs(self.difference) <= self.limits[1]
+
+    def used(self, window):
+        """Per epoch: the share of its limit that the running median over `window` epochs uses; NaN before so many."""
+        return np.abs(running_median(self.difference / self.limits[window], window))
+
+    @property
+    def because(self):
+        """Why the run is outside; empty if it is inside."""
+        out = np.flatnonzero(~self.inside)
+        if len(out) > wild_allowed(self.witness, len(self.epochs)):
+            i = out[np.argmax(np.abs(self.difference[out]) / self.limits[1][out])]
+            return (f"{self.witness} {self.metric} {_side(self.difference[i])} at epoch {self.epochs[i]}, "
+                    f"where the band is {self.limits[1][i]:.2f}")
+        for window in [window for window in self.limits if 1 < window <= len(self.epochs)]:
+            last = int(np.nanargmax(self.used(window)))
+            if self.used(window)[last] > 1:
+                these = slice(last - window + 1, last + 1)
+                median, limit = np.median(self.difference[these]), np.median(self.limits[window][these])
+                return (f"{self.witness} {self.metric} {_side(median)} in the median of epochs "
+                        f"{self.epochs[these][0]}-{self.epochs[last]}, where the limit is {limit:.2f}")
+        return ""
+
+
+def wild_allowed(witness, epochs):
+    """How many of so many epochs may leave the band."""
+    some, one_in = WILD_VALIDATIONS
+    return some + epochs // one_in if witness == "val" else 0
+
+
+def running_median(values, window):
+    """Median of the last `window` values; NaN before there are so many."""
+    medians = np.full(len(values), np.nan)
+    if len(values) >= window:
+        medians[window - 1:] = np.median(np.lib.stride_tricks.sliding_window_view(values, window), axis=1)
+    return medians
+
+
+def _side(difference):
+    if np.isinf(difference):
+        return "not a number"
+    return f"{abs(difference):.2f} points {'above' if difference > 0 else 'below'} the published"
+
+
+# --- From records to bands and comparisons --------------------------------------------------------------------------
+
+def metric_of(record, witness, dataset):
+    """Name of the figure that a witness is judged by."""
+    if witness == "val":
+        return "accuracy" if dataset.startswith("cifar") else "error"
+    return "rmse" if record.train_metric_name == "rmse" else "accuracy"
+
+
+def points(record, witness, dataset):
+    """A record's figure in points, or None. Logs that print a training error are read as accuracies."""
+    value = record.train_metric if witness == "train" else record.val_err_top1
+    if value is None:
+        return None
+    is_error = record.train_metric_name == "err-top1" if witness == "train" else dataset.startswith("cifar")
+    return round(100 * (1 - value if is_error else value), 4)
+
+
+def series(records, witness, dataset):
+    """(epochs, points) of the records that have the figure."""
+    found = [(record.epoch, points(record, witness, dataset)) for record in records]
+    found = [(epoch, value) for epoch, value in found if value is not None]
+    return np.array([epoch for epoch, _ in found], dtype=int), np.array([value for _, value in found], dtype=float)
+
+
+def band_of(name, witness):
+    """The band of a published run.
+
+    Parameters
+    ----------
+    name : str
+        In the catalogue.
+    witness : 'train' or 'val'
+
+    Returns
+    -------
+    Band or None
+        None if that curve of the log is no measurement.
+    """
+    run = published_run(name)
+    if not (run.train_is_usable if witness == "train" else run.val_is_usable):
+        return None
+    records = curve(name)
+    metric = metric_of(records[0], witness, run.dataset)
+    epochs, values = series(records, witness, run.dataset)
+    phase = np.searchsorted(breaks_of(recipe(run.args, run.dataset), run.epochs), epochs, side="right")
+    images = (TRAIN_IMAGES if witness == "train" else VAL_IMAGES)[run.dataset]
+    noise = np.maximum(scatter(values, phase), 0 if metric == "rmse" else FINEST_ACCURACY)
+    counting = counting_error(values, metric, images, CLASSES[run.dataset])
+    errors = COUNTING_ERRORS_CIFAR_TRAIN if witness == "train" and run.dataset.startswith("cifar") else COUNTING_ERRORS
+    allowance = errors * counting + SLOPES * np.abs(slope(epochs, values, phase))
+    limits = {window: scatters * noise + allowance for window, scatters in SCATTERS.items()}
+    return Band(witness, metric, epochs, values, limits, noise, counting)
+
+
+def counting_error(values, metric, images, classes):
+    """Standard error, in points, that a figure has because it is measured on so many images.
+
+    For a share p it is sqrt(p (1 - p) / N). An RMSE r over K classes is that of a share q = K r^2 / 2 of images that
+    are all wrong (two entries of K off by one), and an error dq of it is dq / (K r) of r.
+    """
+    figure = values / 100
+    share = classes * figure ** 2 / 2 if metric == "rmse" else figure
+    error = np.sqrt(np.maximum(share * (1 - share), 1 / images) / images)
+    return 100 * (error / (classes * figure) if metric == "rmse" else error)
+
+
+def breaks_of(values, epochs):
+    """Epochs at which a recipe's rate drops or its mixup ends: the curve may jump there."""
+    breaks = set(values.get("lr_decay_epoch", ()))
+    if values["mixup"]:
+        breaks.add(epochs - values["mixup_off_epoch"])
+    return sorted(epoch for epoch in breaks if 0 < epoch < epochs)
+
+
+def scatter(values, phase):
+    """Standard deviation of one epoch's noise around the curve, robustly, from the epochs nearby in the same phase."""
+    middle = np.flatnonzero(phase[:-2] == phase[2:]) + 1
+    off = np.abs(values[middle] - (values[middle - 1] + values[middle + 1]) / 2) / np.sqrt(1.5)
+    noise = np.empty(len(values))
+    for i in range(len(values)):
+        nearby = (np.abs(middle - i) <= NEARBY) & (phase[middle] == phase[i])
+        noise[i] = 1.4826 * np.median(off[nearby] if nearby.any() else off)        # else: a phase of two epochs
+    return noise
+
+
+def slope(epochs, values, phase):
+    """Points per epoch: the median over the two steps before and the two after, within the phase."""
+    steps = np.diff(values) / np.diff(epochs)
+    within = phase[:-1] == phase[1:]
+    result = np.zeros(len(values))
+    for i in range(len(values)):
+        near = slice(max(0, i - 2), i + 2)
+        if within[near].any():
+            result[i] = np.median(steps[near][within[near]])
+    return result
+
+
+def compare_with(band, epochs, values):
+    """Hold a run's curve against a band.
+
+    Parameters
+    ----------
+    band : Band
+    epochs, values : ndarray
+        As `series` gives them.
+
+    Returns
+    -------
+    Comparison or None
+        None if there is no epoch in common.
+    """
+    common, theirs, ours = np.intersect1d(band.epochs, epochs, return_indices=True)
+    if not len(common):
+        return None
+    limits = {window: limit[theirs] for window, limit in band.limits.items()}
+    return Comparison(band.witness, band.metric, common, values[ours], band.published[theirs], limits)

@@ -1,0 +1,137 @@
+"""The figures that belong to a recipe besides the paper's: GluonCV's log, its zoo, and the runs of this kit."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from gluon_tricks.errors import UserError
+from gluon_tricks.files import LOGS
+from gluon_tricks.judging.verdict import Verdict, judge
+from gluon_tricks.log_lines.reading import RunLog, read_log
+from gluon_tricks.published.catalogue import catalogue
+from gluon_tricks.published.recipe import departures, recipe
+from gluon_tricks.published.reference import dataset_of
+from gluon_tricks.recipes.paper import TABLES
+from gluon_tricks.recipes.presets import PRESETS
+from gluon_tricks.recipes.rows import Figures
+
+OURS = LOGS / "ours"
+
+
+@dataclass(frozen=True)
+class OurRun:
+    """A run under `logs/ours`.
+
+    Attributes
+    ----------
+    folder : Path
+    run : RunLog
+    figures : Figures
+        Of the last epoch run.
+    verdict : Verdict
+        Of the comparison with the published log.
+    """
+
+    folder: Path
+    run: RunLog
+    figures: Figures
+    verdict: Verdict
+
+    @property
+    def is_finished(self):
+        return self.run.epochs[-1].epoch + 1 == self.run.args.get("num_epochs")
+
+    @property
+    def epochs(self):
+        """`0-14 of 200`."""
+        return f"{self.run.epochs[0].epoch}-{self.run.epochs[-1].epoch} of {self.run.args['num_epochs']}"
+
+
+# --- GluonCV's logs -----------------------------------------------------------------------------------------
+
+def published_log(args, dataset="imagenet"):
+    """The published log of exactly this recipe whose validation is a measurement, or None.
+
+    Parameters
+    ----------
+    args : dict
+        Arguments of a run, or flags of a row.
+    """
+    ours = recipe(args, dataset)
+    found = [run for run in catalogue().values()
+             if run.dataset == dataset and run.model == ours["model"] and run.val_is_usable
+             and not departures(ours, recipe(run.args, dataset))]
+    return min(found, key=lambda run: (len(run.flags), run.name), default=None)
+
+
+def log_figures(end):
+    """Figures of a published run's `final` or `best`; errors of CIFAR runs have no top-5."""
+    return Figures(*(f"{100 * (1 - end[key]):.2f}" for key in ("val_err_top1", "val_err_top5") if end.get(key) is not None))
+
+
+def paper_rows(args, dataset="imagenet"):
+    """The rows of the paper that a run of these arguments is: a list of (Table, Row).
+
+    Choices between paper and GluonCV (`--as`) make no difference here, nor does the file of a teacher's weights.
+    """
+    if dataset != "imagenet":
+        return []
+    ours = _by_the_paper(args)
+    return [(table, row) for table in TABLES.values() for row in table.rows
+            if row.flags and _by_the_paper(row.flags) == ours]
+
+
+def _by_the_paper(args):
+    values = {key: value for key, value in recipe(args, "imagenet").items() if key not in PRESETS["paper"]}
+    return {**values, "teacher": values["teacher"] and values["teacher"].partition(":")[0]}
+
+
+# --- Runs of this kit -----------------------------------------------------------------------------------------------
+
+def our_runs(folder=OURS):
+    """The classifiers of this kit with evidence: those with run.json and a log, as `OurRun`."""
+    runs = []
+    for run_json in sorted(Path(folder).glob("*/run.json")):
+        log = find_log(run_json.parent)
+        if log and "score" not in read_run_json(run_json.parent):        # detection and segmentation have one
+            runs.append(read_run(run_json.parent, log))
+    return runs
+
+
+def find_log(folder):
+    """The one log of a run's folder, or None."""
+    logs = sorted(Path(folder).glob("*.log"))
+    return logs[0] if len(logs) == 1 else None
+
+
+def read_run(folder, log):
+    """A run's last figures and its verdict."""
+    run = read_log(log)
+    last = run.epochs[-1]
+    errors = {"val_err_top1": last.val_err_top1, "val_err_top5": last.val_err_top5}
+    return OurRun(Path(folder), run, log_figures(errors), judge(log))
+
+
+def our_run(args, dataset, runs):
+    """Of `our_runs()`, the one with exactly this recipe that went furthest, or None."""
+    wanted = recipe(args, dataset)
+    found = [ours for ours in runs if dataset_of(ours.run) == dataset and recipe(ours.run.args, dataset) == wanted]
+    return max(found, key=lambda ours: ours.run.epochs[-1].epoch, default=None)
+
+
+def read_run_json(folder):
+    """A run's `run.json`.
+
+    Raises
+    ------
+    UserError
+        If the folder has none or it cannot be read.
+    """
+    path = Path(folder) / "run.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); give the folder of a run of train_imagenet.py or "
+                        "train_cifar.py, where metrics.jsonl lies") from None
+    except ValueError:
+        raise UserError(f"{path}: is no JSON; give the folder of a run of this kit") from None

@@ -1,0 +1,89 @@
+"""A process that answers with numbers: started here, driven through its standard input and output."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+from gluon_tricks.errors import UserError
+from gluon_tricks.files import ROOT
+
+
+class Worker:
+    """A side in a process of its own, which computes only when it is its turn.
+
+    Parameters
+    ----------
+    name : str
+        For messages.
+    words : list
+        What the interpreter gets; the program calls `serve`.
+    python : path
+        Interpreter.
+    env : dict, optional
+        Environment variables to add; None removes one.
+
+    Raises
+    ------
+    UserError
+        If the process cannot start or work: its last line says why.
+    """
+
+    def __init__(self, name, words, python=sys.executable, env=None):
+        environ = {**os.environ, **(env or {})}
+        self.name, self._errors = name, tempfile.TemporaryFile("w+")          # noqa: SIM115  closed with the process
+        self._process = subprocess.Popen([str(python), *map(str, words)], cwd=ROOT, text=True, stdin=subprocess.PIPE,
+                                         stdout=subprocess.PIPE, stderr=self._errors,
+                                         env={key: value for key, value in environ.items() if value is not None})
+        self.facts = self._answer()        # what the program told about itself before its first turn
+
+        self.told = []                     # of each turn: rate, cpu_ms (of all threads, per image), and more
+
+    def __call__(self):
+        try:
+            self._process.stdin.write("go\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass                           # _answer says why
+        self.told.append(self._answer())
+        return self.told[-1]["rate"]
+
+    def _answer(self):
+        for line in self._process.stdout:
+            if line.startswith("{"):
+                return json.loads(line)
+        code = self._process.wait()
+        self._errors.seek(0)
+        last = self._errors.read().strip().splitlines()[-1:] or ["it said nothing"]
+        raise UserError(f"{self.name} ended with code {code}: {last[0]}")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._process.stdin.close()
+        try:
+            self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def serve(work, more=dict, **facts):
+    """The program's end of a `Worker`: tell `facts`, then work whenever a line comes, until there are no more.
+
+    Parameters
+    ----------
+    work : callable () -> number of images
+        Returns when they are done.
+    more : callable () -> dict
+        What to tell with the rate.
+    """
+    print(json.dumps(facts), flush=True)
+    for _ in sys.stdin:
+        start, used = time.perf_counter(), time.process_time()
+        images = work()
+        told = {"rate": images / (time.perf_counter() - start), "cpu_ms": 1000 * (time.process_time() - used) / images}
+        print(json.dumps({**told, **more()}), flush=True)

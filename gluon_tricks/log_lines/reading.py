@@ -1,0 +1,168 @@
+"""Read a whole log, of this kit or of GluonCV's scripts, into epochs."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple, Optional
+
+from gluon_tricks.errors import UserError
+from gluon_tricks.log_lines.lines import CifarEpoch, ImagenetBatch, Namespace, TotalTime, noise_kind, parse_line
+
+UNMATCHED_KEPT = 1000          # lines of a log that are shown, not only counted, when nothing knows them
+
+
+class EpochRecord(NamedTuple):
+    """One epoch of a run. None stands for what the script does not print; errors are fractions.
+
+    `train_metric` is what the log printed: an 'accuracy', an 'err-top1' (dialect A) or, with mixup, an 'rmse'.
+    """
+
+    epoch: int
+    train_metric_name: str
+    train_metric: Optional[float] = None
+    train_loss: Optional[float] = None
+    val_err_top1: Optional[float] = None
+    val_err_top5: Optional[float] = None
+    samples_per_sec: Optional[float] = None
+    time_s: Optional[float] = None
+    lr_last_logged: Optional[float] = None
+    last_batch_logged: Optional[int] = None
+
+
+@dataclass
+class RunLog:
+    """A log as far as it is written.
+
+    Attributes
+    ----------
+    path : Path
+    style : 'cifar', 'imagenet-A', 'imagenet-B', 'imagenet-C' or 'horovod'
+    args : dict
+        The last header that epoch data follow; empty if there is none.
+    headers : int
+        More than one if the run was resumed or started anew.
+    epochs : list of EpochRecord
+        Those that count, in order.
+    counts : dict
+        Lines of each kind, of noise, 'unmatched' and 'half' (the end of a log that is still being written).
+    unmatched : list of (line number, text)
+        The first lines that nothing knows.
+    resumed_at : list of int
+        Epochs that were begun, or gone on with, under a later header than the epoch before.
+    """
+
+    path: Path
+    style: str
+    args: dict
+    headers: int
+    epochs: list
+    counts: dict
+    unmatched: list = field(default_factory=list)
+    resumed_at: list = field(default_factory=list)
+
+
+def read_log(path):
+    """Read a log of any of GluonCV's classification scripts or of this kit, finished or still being written.
+
+    A line about epoch e counts instead of everything said earlier about epochs from e on, so a log into which
+    several attempts were appended, or a run with all its resumptions, reads as the one run it ended up to be.
+
+    Returns
+    -------
+    RunLog
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read, is not text, or holds no finished epoch.
+    """
+    path = Path(path)
+    counts, unmatched, epochs = Counter(), [], _Epochs()
+    args, newest_header, style = {}, {}, None
+    for number, text, ended in _lines(path):
+        line = parse_line(text)
+        if line is None:
+            kind = noise_kind(text) if ended else "half"
+            counts[kind or "unmatched"] += 1
+            if kind is None and len(unmatched) < UNMATCHED_KEPT:
+                unmatched.append((number, text))
+            continue
+        counts[line.kind] += 1
+        if isinstance(line, Namespace):
+            newest_header = line.args
+            epochs.attempt += 1
+        elif not isinstance(line, TotalTime):
+            args = newest_header
+            style = style or _style(line, args)
+            epochs.add(line, args)
+    records = epochs.records()
+    if not records:
+        raise UserError(f"{path}: no finished epoch in this file ({sum(counts.values())} lines); give the log of a run "
+                        "of train_cifar.py or train_imagenet.py that has ended its first epoch")
+    return RunLog(path, style, args, counts["namespace"], records, dict(counts), unmatched, epochs.resumed_at())
+
+
+def _lines(path):
+    """(line number, text, whether it ends with a newline) of a text file."""
+    try:
+        with open(path, "rb") as stream:
+            if b"\0" in stream.read(4096):
+                raise UserError(f"{path}: not a text file; give the .log file of a run")
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            for number, text in enumerate(stream, start=1):
+                yield number, text.rstrip("\n"), text.endswith("\n")
+    except IsADirectoryError:
+        raise UserError(f"{path}: a directory; give the .log file in it") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); give the .log file of a run") from None
+
+
+def _style(line, args):
+    """Which script, and which dialect of it, a log's first line about an epoch comes from."""
+    if isinstance(line, CifarEpoch):
+        return "cifar"
+    if line.kind.startswith("hvd"):
+        return "horovod"
+    if getattr(line, "metric", "") in ("top1-err", "err-top1"):
+        return "imagenet-A"
+    counts_from_1 = isinstance(line, ImagenetBatch) and line.batch == args.get("log_interval", 50)
+    return "imagenet-C" if counts_from_1 else "imagenet-B"
+
+
+class _Epochs:
+    """Epoch records in the making; knows which lines replace which."""
+
+    def __init__(self):
+        self.attempt = 0               # grows with each header
+        self._records = {}             # epoch -> (attempt, EpochRecord)
+
+    def add(self, line, args):
+        """Note what `line` says of its epoch, after dropping what an earlier attempt said of it and of later ones."""
+        attempt, record = self._records.get(line.epoch, (None, None))
+        same_epoch_goes_on = attempt == self.attempt and line.epoch == max(self._records)
+        if isinstance(line, CifarEpoch) or not same_epoch_goes_on:
+            self._records = {epoch: known for epoch, known in self._records.items() if epoch < line.epoch}
+            record = EpochRecord(line.epoch, cifar_train_metric(args))
+        self._records[line.epoch] = self.attempt, record._replace(**line.facts())
+
+    def resumed_at(self):
+        """Epochs whose attempt is not that of the epoch before."""
+        attempts = [(epoch, attempt) for epoch, (attempt, _) in sorted(self._records.items())]
+        return [epoch for (_, before), (epoch, attempt) in zip(attempts, attempts[1:]) if attempt != before]
+
+    def records(self):
+        """The finished epochs, in order."""
+        return [record for _, (_, record) in sorted(self._records.items()) if record.train_metric is not None]
+
+
+def cifar_is_mixup(args):
+    """Whether a CIFAR header belongs to a run with mixup.
+
+    This kit's header says so; of GluonCV's two scripts only the mixup one has `--logging-dir`.
+    """
+    return bool(args["mixup"]) if "mixup" in args else "logging_dir" in args
+
+
+def cifar_train_metric(args):
+    """What a CIFAR log calls `train=`: the RMSE with mixup, else accuracy against the labels as they were."""
+    return "rmse" if cifar_is_mixup(args) else "accuracy"

@@ -1,0 +1,56 @@
+"""Build a CIFAR net from what the flags of train_cifar.py say."""
+
+import mxnet as mx
+
+from gluon_tricks.errors import UserError
+from gluon_tricks.models.registry import get_model, list_models
+
+SAID_ELSEWHERE = {"classes": "--dataset", "in_channels": "--dataset", "drop_rate": "--drop-rate"}
+DROPS = ("cifar_wideresnet", "cifar_densenet")       # what takes --drop-rate
+
+
+def net_keywords(model, channels=3, model_kwargs=None, drop_rate=0.0):
+    """What `get_model` is given besides the name and the number of classes.
+
+    Parameters
+    ----------
+    model : str
+    channels : int
+        Of the images. GluonCV's nets take colours only, and know no such keyword.
+    model_kwargs : dict, optional
+        Those of --model-kwargs.
+    drop_rate : float
+
+    Raises
+    ------
+    UserError
+        If the model takes no grey images, or --model-kwargs has what another flag says.
+    """
+    given = dict(model_kwargs or {})
+    for name, flag in SAID_ELSEWHERE.items():
+        if name in given:
+            raise UserError(f"--model-kwargs {name}={given[name]}: leave it out, {flag} says so")
+    if channels != 3 and not (model.lower() in list_models() and model.lower().startswith("cifar_")):
+        raise UserError(f"--model {model}: takes colour images only; the cifar_* nets of this kit take grey ones too")
+    if model.lower().startswith(DROPS):
+        given["drop_rate"] = drop_rate
+    return {**given, **({"in_channels": channels} if channels != 3 else {})}
+
+
+def make_net(model, classes, keywords, **more):
+    """The net by its name, not yet initialised; `keywords` are the user's, `more` are ours.
+
+    Raises
+    ------
+    UserError
+        As `get_model`; or if the values in `keywords` are none that the model can be made with.
+    """
+    try:
+        return get_model(model, classes=classes, **keywords, **more)
+    except UserError:
+        raise
+    except (ArithmeticError, AssertionError, LookupError, TypeError, ValueError, mx.MXNetError) as error:
+        if not keywords:
+            raise
+        words = " ".join(f"{name}={value}" for name, value in keywords.items())
+        raise UserError(f"--model-kwargs {words}: model {model} cannot be made so ({str(error).splitlines()[0]})") from error

@@ -1,0 +1,56 @@
+"""Make an initialised net ready for training or evaluation: precision, shapes, compilation."""
+
+from pathlib import Path
+
+import mxnet as mx
+from mxnet import nd
+
+from gluon_tricks.compat import request_amx
+from gluon_tricks.errors import UserError
+from gluon_tricks.models.cpu_graph import speed_up
+from gluon_tricks.parameters import settle_weights
+
+
+def start_precision(dtype, amx=True):
+    """To be called before the model is made: bfloat16 patches MXNet's operators, and asks for AMX where it may.
+
+    Parameters, their gradients and BatchNorm's statistics stay in float32.
+    """
+    if dtype == "bfloat16":
+        from mxnet.contrib import amp
+        amp.init("bfloat16")
+        if amx:
+            request_amx()
+
+
+def compute_dtype(dtype):
+    """The type of images and activations: bfloat16 nets take float32 and cast inside."""
+    return "float16" if dtype == "float16" else "float32"
+
+
+def load_params(net, flag, path, engine):
+    """Load a `.params` file that the user named."""
+    try:
+        net.load_parameters(str(Path(path).expanduser()), ctx=engine.ctx, cast_dtype=True)
+    except (AssertionError, ValueError, OSError, mx.MXNetError) as error:
+        raise UserError(f"{flag} {path}: does not load into this model ({str(error).splitlines()[0]})") from error
+
+
+def make_ready(net, size, dtype, mode, engine, channels=3):
+    """Run an initialised net once, so that every shape is known, and compile it where `mode` says hybrid.
+
+    All processes then have the parameters of rank 0. On CPUs the compiled graph is made of faster operators.
+    """
+    for ctx in engine.ctx:
+        net(nd.zeros((1, channels, size, size), ctx=ctx, dtype=compute_dtype(dtype)))
+    engine.broadcast_parameters(net)
+    settle_weights(net)
+    if all(ctx.device_type == "cpu" for ctx in engine.ctx):
+        speed_up(net)
+    hybridize(net, mode)
+
+
+def hybridize(net, mode):
+    """Compile the net, or compile it anew, where `mode` says hybrid."""
+    if mode == "hybrid":
+        net.hybridize(static_alloc=True, static_shape=True)

@@ -1,0 +1,91 @@
+"""Find the published run that a run should be compared with."""
+
+from dataclasses import dataclass
+from typing import Optional
+
+from gluon_tricks.errors import UserError
+from gluon_tricks.published.catalogue import TRAIN_IMAGES, VAL_IMAGES, PublishedRun, catalogue, published_run
+from gluon_tricks.published.recipe import departures, recipe
+
+WITHOUT_REFERENCE = {
+    "cifar10-excerpt": "cifar10-excerpt is a 2,500-image excerpt; no published log to compare with",
+    "cifar100": "GluonCV published no log on CIFAR-100",
+    "places365": "GluonCV published no log on Places365; the paper's figures are in tables 7",
+}
+
+
+@dataclass(frozen=True)
+class Match:
+    """The reference of a run and how the run departs from it, or the reason why there is none."""
+
+    reference: Optional[PublishedRun]
+    departures: tuple = ()
+    reason: str = ""
+
+
+def dataset_of(run):
+    """The data set of a `RunLog`: as its header says, else by its script."""
+    if "dataset" in run.args:
+        return str(run.args["dataset"])
+    return "cifar10" if run.style == "cifar" else "imagenet"
+
+
+def find_reference(run, name=None):
+    """The published run that a `RunLog` should be held against.
+
+    Of the usable logs with the same data set, model and mixup setting, the one that the run departs from least.
+
+    Parameters
+    ----------
+    run : RunLog
+    name : str, optional
+        Take this one whatever the run's own arguments say.
+
+    Returns
+    -------
+    Match
+    """
+    return reference_of(run.args, dataset_of(run), name)
+
+
+def reference_of(args, dataset, name=None):
+    """`find_reference` for the arguments of a run that has no log yet."""
+    ours = recipe(args, dataset)
+    if name is not None:
+        chosen = published_run(name)
+        if not chosen.is_usable:
+            raise UserError(f"{name} is no reference: {chosen.why_not}")
+        return _match(ours, chosen)
+    if dataset not in VAL_IMAGES:
+        return Match(None, reason=WITHOUT_REFERENCE.get(dataset, f"GluonCV published no log on {dataset}"))
+    if not ours["model"]:
+        return Match(None, reason="the log names no model: it has no Namespace line before its epochs; name the "
+                                  "reference with --ref")
+    images = ours["num_training_samples"]
+    if images not in (None, TRAIN_IMAGES[dataset]):
+        return Match(None, reason=f"{images} training images are not all {TRAIN_IMAGES[dataset]} of {dataset}; no "
+                                  "published log to compare with")
+    candidates = [_match(ours, other) for other in catalogue().values()
+                  if other.is_usable and (other.dataset, other.model) == (dataset, ours["model"])
+                  and other.tricks["mixup"] == ours["mixup"]]
+    if not candidates:
+        return Match(None, reason=_why_none(ours))
+    return min(candidates, key=lambda match: (len(match.departures), len(match.reference.flags), match.reference.name))
+
+
+def _match(ours, reference):
+    return Match(reference, tuple(departures(ours, recipe(reference.args, reference.dataset))))
+
+
+def _why_none(ours):
+    """Why no log of this model, with its mixup setting, can be a reference."""
+    setting = f"{ours['model']} {'with' if ours['mixup'] else 'without'} mixup"
+    runs = catalogue()
+    names = [str(ours["model"]) + suffix for suffix in (("-mixup", "_mixup") if ours["mixup"] else ("",))]
+    for name in names:
+        if name in runs and runs[name].why_not:
+            return f"no usable log of {setting} is published: {runs[name].why_not}"
+    others = [run.name for run in runs.values() if run.model == ours["model"] and run.is_usable]
+    if others:
+        return f"no log of {setting} is published, only {', '.join(others)}"
+    return f"no published log is of the model {ours['model']}"

@@ -1,0 +1,195 @@
+"""Run the rows of a table one after another, each as a process of its training script.
+
+Every row has a folder with its log, metrics.jsonl, run.json and params. A finished row is not run again; an unfinished
+one goes on where it stopped (`--resume auto`), so the same command can be given until all are done.
+"""
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+from tqdm import tqdm
+
+from gluon_tricks.errors import UserError
+from gluon_tricks.files import atomic_write
+from gluon_tricks.launching.signals import handled_by, not_ignored
+from gluon_tricks.log_lines.reading import read_log
+
+
+def run_rows(runs, out, more=()):
+    """Run what is not finished yet.
+
+    Parameters
+    ----------
+    runs : list of Planned or CifarRun
+        Those with one `slug` are one training.
+    out : Path
+    more : sequence of str
+        Further words of every command.
+
+    Returns
+    -------
+    dict
+        slug -> the last line that a row which failed has said.
+
+    Raises
+    ------
+    UserError
+        If `more` has what the plan decides, a teacher's parameters are missing, `out` holds a row that was run with other
+        flags, or another process is at work on one; or if the user stopped the runs: the row has saved where it stands.
+    """
+    check_words(more)
+    check_teachers(runs, out)
+    agree(runs, out, more)
+    failed, bar = {}, tqdm(total=sum(run.updates for run in runs), unit="update", disable=None, dynamic_ncols=True)
+    with bar, signals_as_interrupts():
+        for i, run in enumerate(runs, start=1):
+            bar.set_description_str(f"{i} of {len(runs)}: {run.title}")
+            base = bar.n
+            try:
+                if run.slug not in failed and not is_finished(run, out):
+                    code = train(run, out, more, lambda done, base=base: bar.update(base + done - bar.n))
+                    if not is_finished(run, out):
+                        failed[run.slug] = last_words(out / run.slug / "console.txt", code)
+                bar.update(base + run.updates - bar.n)
+                bar.write(summary(run, out, failed.get(run.slug), f"{i} of {len(runs)}"), file=sys.stdout)
+            except KeyboardInterrupt:
+                raise UserError(f"stopped in {run.title}; the same command goes on from there") from None
+    return failed
+
+
+def summary(run, out, failure, place):
+    """A line on a row that has been dealt with."""
+    if failure:
+        return f"{place}: {run.title}: failed: {failure}"
+    log = read_log(run.log(out))
+    return f"{place}: {run.title}: validation top-1 {100 * (1 - log.epochs[-1].val_err_top1):.2f} %"
+
+
+def train(run, out, more, report):
+    """Run a row's process to its end; `report` is told the updates done. Returns the exit code.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If that comes, or a signal that stands for it; the process has then saved and ended.
+    """
+    folder = out / run.slug
+    folder.mkdir(parents=True, exist_ok=True)
+    with only_process(folder) as lock, open(folder / "console.txt", "a", encoding="utf-8") as console:
+        process = None
+        try:
+            with interrupts_held_back():
+                # a session of its own: Ctrl-C reaches this process alone, which then ends the row in an orderly way
+                process = subprocess.Popen([sys.executable, *run.command(out, more)], stdout=console, stderr=console,
+                                           stdin=subprocess.DEVNULL, start_new_session=True, pass_fds=[lock])
+            while True:
+                try:
+                    return process.wait(timeout=1)
+                except subprocess.TimeoutExpired:
+                    report(updates_done(folder / "metrics.jsonl"))
+        except KeyboardInterrupt:
+            if process:
+                process.terminate()
+                process.wait()
+            raise
+
+
+@contextmanager
+def only_process(folder):
+    """A lock on a row's folder, as a file descriptor; who inherits it keeps the lock, also when we are killed."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"{folder}: another process trains this row; wait for it or end it, then give the same "
+                            f"command again") from None
+        except OSError:                    # a file system that cannot lock folders
+            pass
+        yield handle
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def signals_as_interrupts():
+    """SIGTERM and a lost terminal stop the table as Ctrl-C does; what nohup ignores stays ignored."""
+    def interrupt(number, frame):
+        raise KeyboardInterrupt
+
+    with handled_by(interrupt, *not_ignored(signal.SIGTERM, signal.SIGHUP)):
+        yield
+
+
+@contextmanager
+def interrupts_held_back():
+    """Ctrl-C and its like come at the block's end: a process that is being started is not lost sight of."""
+    came, numbers = [], not_ignored(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    with handled_by(lambda number, frame: came.append(number), *numbers):
+        yield
+    if came:
+        raise KeyboardInterrupt
+
+
+# --- What there is already ------------------------------------------------------------------------------------------
+
+PLANNED = ("--model", "--dataset", "--num-epochs", "--teacher", "--save-dir", "--save-plot-dir", "--logging-dir",
+           "--logging-file", "--json-log", "--resume", "--overwrite", "--dry-run")
+
+
+def check_words(more):
+    """Refuse further words by which a row would not be found, or never be seen to be finished."""
+    for word in more:
+        if word.partition("=")[0] in PLANNED:
+            raise UserError(f"{word}: is decided by row, profile and --out; leave it out after --")
+
+
+def check_teachers(runs, out):
+    """Refuse rows whose teacher is neither there nor left by a run before them; a name without a file is downloaded."""
+    made = set()
+    for run in runs:
+        words = list(run.words)
+        _, _, path = words[words.index("--teacher") + 1].partition(":") if "--teacher" in words else ("", "", "")
+        there = not path or Path(path).expanduser().is_file() or Path(path).parent.parent in made
+        if not there and not is_finished(run, out):
+            raise UserError(f"{run.title}: the teacher's parameters {path} do not exist; train or fetch them (the table's "
+                            f"notes say which), or leave the row out with --rows")
+        made.add(out / run.slug)
+
+
+def agree(runs, out, more):
+    """Note the flags of each row in `rows.json`; refuse a folder whose rows were run with others."""
+    path = out / "rows.json"
+    noted = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    for run in runs:
+        flags = " ".join([*run.words, *more])
+        if noted.setdefault(run.slug, flags) != flags:
+            raise UserError(f"--out {out}: row {run.slug} was run there as {noted[run.slug]!r}, and is {flags!r} now; "
+                            f"give another --out, or remove {out / run.slug} and its line in {path}")
+    atomic_write(path, json.dumps(noted, indent=1) + "\n")
+
+
+def is_finished(run, out):
+    """Whether a run has nothing left to do."""
+    return run.is_finished(out)
+
+
+def updates_done(metrics):
+    """The newest `num_update` of a metrics file; 0 if there is none yet."""
+    try:
+        lines = Path(metrics).read_text(encoding="utf-8").splitlines()
+        return json.loads(lines[-1])["num_update"]
+    except (OSError, ValueError, IndexError, KeyError):
+        return 0
+
+
+def last_words(console, code):
+    """The last line of a row's output that is not empty, else its exit code."""
+    lines = [line for line in console.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    return lines[-1] if lines else f"exit code {code}"

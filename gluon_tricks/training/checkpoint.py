@@ -1,0 +1,205 @@
+"""Everything a run needs to go on as if it had never stopped.
+
+A resume file is one `.npz` archive, no pickle:
+
+    param/NAME      parameter or running statistic, structural names, first device
+    param@D/NAME    running statistics of device D > 0, which differ between devices
+    state/I/NAME    I-th array of the optimizer's state: NAG's momentum, and with float16 the float32 master copy
+    ema/NAME        moving average of a parameter or running statistic, with --ema
+    meta            JSON: progress, update count, arguments, data root hash, versions
+
+It is written under a temporary name, synced and renamed, so a kill leaves the previous one. `.params` files for exchange
+with GluonCV are written by Gluon itself, through the same renaming.
+"""
+
+import json
+import zipfile
+from dataclasses import asdict
+
+import mxnet as mx
+import numpy as np
+from mxnet import nd
+
+from gluon_tricks.errors import UserError
+from gluon_tricks.files import atomic_path
+from gluon_tricks.parameters import connect, flat, named_parameters
+from gluon_tricks.training.progress import Diverged, Progress
+
+FORMAT = 1
+MUST_AGREE = {"model": "--model", "network": "--network or --backbone", "classes": "--dataset", "dataset": "--dataset",
+              "data_root_hash": "--data-dir", "seed": "--seed", "dtype": "--dtype", "mixup": "--mixup", "mix": "--mix",
+              "optimizer": "--optimizer", "model_kwargs": "--model-kwargs",
+              "global_batch_size": "--batch-size, --num-gpus, --num-cpus and number of processes"}
+
+
+# What an optimizer keeps besides its arrays and the count of updates: the running product of MXNet's Nadam
+OPTIMIZER_NUMBERS = ("m_schedule",)
+
+
+def save_params(net, path):
+    """`net.save_parameters` through a temporary name; the file is GluonCV's and Gluon's `.params`."""
+    with atomic_path(path) as part:
+        net.save_parameters(str(part))
+
+
+def save_states(trainer, path):
+    """`trainer.save_states` through a temporary name: GluonCV's `.states`, a pickled optimizer without a schedule."""
+    with atomic_path(path) as part:
+        trainer.save_states(str(part))
+
+
+def save_resume(path, net, trainer, progress, facts, average=None, is_writer=True):
+    """Write a resume file; of several processes that have the same arrays only the writer does, but all of them check.
+
+    Parameters
+    ----------
+    facts : dict
+        JSON-able; `load_resume` compares the keys of `MUST_AGREE` with those of the run that resumes.
+    average : ParameterAverage, optional
+
+    Raises
+    ------
+    Diverged
+        If a parameter is not finite; the previous file stays.
+    """
+    mx.nd.waitall()                    # backward writes BatchNorm's statistics behind the engine's back on CPUs
+    arrays = {}
+    for name, param in named_parameters(net).items():
+        for device, value in enumerate(param.list_data()):
+            if device == 0:
+                arrays[f"param/{name}"] = value.asnumpy()
+            elif param.grad_req == "null":
+                arrays[f"param@{device}/{name}"] = value.asnumpy()
+    for name, state in _optimizer_states(net, trainer).items():
+        for i, value in enumerate(state):
+            arrays[f"state/{i}/{name}"] = value.asnumpy()
+    for name, value in (average.arrays.items() if average else ()):
+        arrays[f"ema/{name}"] = value.asnumpy()
+    for name, value in arrays.items():
+        if not np.isfinite(value).all():
+            raise Diverged(progress.epoch, progress.num_update, f"{name.split('/')[-1]} is not finite")
+    if not is_writer:
+        return
+    meta = {"format": FORMAT, "facts": facts, "progress": asdict(progress),
+            "optimizer": {name: getattr(trainer._optimizer, name) for name in OPTIMIZER_NUMBERS
+                          if hasattr(trainer._optimizer, name)}}
+    arrays["meta"] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
+    with atomic_path(path) as part, open(part, "wb") as stream:
+        np.savez(stream, **arrays)
+
+
+def read_meta(path):
+    """`(facts, Progress)` of a resume file, without its arrays.
+
+    Raises
+    ------
+    UserError
+        If the file is missing, damaged, or of another format.
+    """
+    with _open(path) as archive:
+        try:
+            meta = json.loads(archive["meta"].tobytes())
+        except (KeyError, ValueError, zipfile.BadZipFile) as error:
+            raise UserError(f"--resume {path}: is no resume file of this project ({error})") from error
+    if meta.get("format") != FORMAT:
+        raise UserError(f"--resume {path}: format {meta.get('format')}, this version reads {FORMAT}")
+    return meta["facts"], Progress(**meta["progress"])
+
+
+def check_facts(path, saved, current):
+    """Refuse a resume file of another run; return sentences about what differs but may.
+
+    Raises
+    ------
+    UserError
+        If model, data, seed, type or global batch differ.
+    """
+    for key, flag in MUST_AGREE.items():
+        if key in saved and saved[key] != current.get(key):      # files of earlier versions lack some
+            raise UserError(f"--resume {path}: was made with {key} {saved.get(key)!r}, this run has {current.get(key)!r}; "
+                            f"give the same {flag}, or another --save-dir")
+    notes = []
+    for name, value in current["args"].items():
+        if name not in NOT_NUMERIC and name in saved["args"] and saved["args"][name] != value:
+            notes.append(f"--{name.replace('_', '-')} was {saved['args'][name]!r} and is now {value!r}: "
+                         f"the run will not be the uninterrupted one")
+    if any(saved.get(key, 1) != current.get(key, 1) for key in ("world_size", "devices")):
+        was, now = (f"{facts.get('world_size', 1)} x {facts.get('devices', 1)}" for facts in (saved, current))
+        notes.append(f"processes x devices were {was} and are now {now}: BatchNorm sees other parts of the batch and sums "
+                     f"are added in another order, so the run will not be the uninterrupted one")
+    if saved.get("threads") != current.get("threads"):
+        notes.append(f"OMP_NUM_THREADS was {saved.get('threads')} and is now {current.get('threads')}: sums are added in "
+                     f"another order, so the last bits will differ from the uninterrupted run's")
+    return notes
+
+
+NOT_NUMERIC = {"num_workers", "save_dir", "save_period", "save_plot_dir", "logging_dir", "resume", "overwrite", "json_log",
+               "tensorboard", "log_interval", "max_updates", "checkpoint_period", "data_dir", "mode", "timeout",
+               "check_sync", "save_prefix", "save_interval", "gpus", "verbose", "executor_threads", "workers",
+               "batch_size", "num_gpus", "num_cpus"}       # of the last three the global batch is compared
+
+
+def load_resume(path, net, trainer, average=None):
+    """Put parameters, optimizer state and average back; the net must have run forward once, so that all shapes are known."""
+    with _open(path) as archive:
+        try:
+            stored = {name: archive[name] for name in archive.files if name != "meta"}
+            meta = json.loads(archive["meta"].tobytes())
+        except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
+            raise UserError(f"--resume {path}: is damaged ({error}); delete it to start again") from error
+    params = named_parameters(net)
+    names = {name.split("/", 1)[1] for name in stored if name.startswith("param/")}
+    if names != set(params):
+        odd = sorted(names.symmetric_difference(params))[0]
+        raise UserError(f"--resume {path}: its parameters are not this model's ({odd} is only in one of them)")
+    connect(trainer)
+    for name, param in params.items():
+        value = stored[f"param/{name}"]
+        if value.shape != param.shape:
+            raise UserError(f"--resume {path}: {name} has shape {value.shape}, the model's has {param.shape}")
+        for device, target in enumerate(param.list_data()):
+            target[:] = nd.array(stored.get(f"param@{device}/{name}", value), dtype=value.dtype)
+    _restore_optimizer(net, trainer, stored)
+    trainer._optimizer.begin_num_update = trainer._optimizer.num_update = meta["progress"]["num_update"]
+    for name, value in meta.get("optimizer", {}).items():
+        setattr(trainer._optimizer, name, value)
+    if average:
+        average.restore({name: stored.get(f"ema/{name}", stored[f"param/{name}"]) for name in params})
+    mx.nd.waitall()
+
+
+def _trainer_indices(net, trainer):
+    """Structural name -> the Trainer's index, for parameters that are trained."""
+    index_of = {id(param): i for i, param in enumerate(trainer._params)}
+    return {name: index_of[id(param)] for name, param in named_parameters(net).items() if param.grad_req != "null"}
+
+
+def _optimizer_states(net, trainer):
+    """Structural name -> list of state arrays on the first device; empty before the first update."""
+    states = trainer._updaters[0].states
+    return {name: list(flat(states[i])) for name, i in _trainer_indices(net, trainer).items() if i in states}
+
+
+def _restore_optimizer(net, trainer, stored):
+    """Let MXNet create each state in its own shape and nesting, then fill it.
+
+    Trainer.save_states would pickle the whole optimizer, schedule included; the counts and arrays are all that matters.
+    """
+    optimizer = trainer._optimizer
+    for device, updater in enumerate(trainer._updaters):
+        for name, i in _trainer_indices(net, trainer).items():
+            if f"state/0/{name}" not in stored:
+                continue
+            weight = trainer._params[i].list_data()[device]
+            updater.states[i] = optimizer.create_state_multi_precision(i, weight)
+            updater.states_synced[i] = True
+            for number, target in enumerate(flat(updater.states[i])):
+                value = stored[f"state/{number}/{name}"]
+                target[:] = nd.array(value, dtype=value.dtype)
+
+
+def _open(path):
+    try:
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+        raise UserError(f"--resume {path}: cannot be read ({error}); delete it to start again") from error

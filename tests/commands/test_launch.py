@@ -1,0 +1,91 @@
+"""python -m gluon_tricks launch: who runs where, with what in the environment, and how a command is gone on with."""
+
+import os
+
+import pytest
+
+from gluon_tricks import compat
+from gluon_tricks.commands import launch
+from gluon_tricks.errors import UserError
+from gluon_tricks.launching.roles import Role, parse_hosts, places, roles
+
+
+@pytest.mark.parametrize("text, workers, expected", [
+    (None, 3, [("localhost", 3)]),
+    ("a:2,b:4", 5, [("a", 2), ("b", 4)]),
+])
+def test_hosts_are_read(text, workers, expected):
+    assert parse_hosts(text, workers) == expected
+
+
+@pytest.mark.parametrize("text, says", [("a", "HOST:SLOTS"), ("a:x", "HOST:SLOTS"), ("a:1,b:1", "has 2 slots, -n asks")])
+def test_hosts_that_do_not_fit_are_refused(text, says):
+    with pytest.raises(UserError, match=says):
+        parse_hosts(text, 3)
+
+
+def test_ranks_fill_one_host_after_the_other():
+    assert places([("a", 2), ("b", 4)], 5) == [("a", 0, 2), ("a", 1, 2), ("b", 0, 3), ("b", 1, 3), ("b", 2, 3)]
+
+
+def made(engine="dist_sync", workers=4, servers=2, hosts=None, interface=None):
+    with roles(engine, ["true"], workers, servers, hosts or [("localhost", workers)], 7.5, "/beats", interface) as found:
+        return found
+
+
+def test_the_parameter_servers_roles():
+    found = made()
+    assert [role.name for role in found] == ["scheduler", "server 0", "server 1", "rank 0", "rank 1", "rank 2", "rank 3"]
+    assert [role.environment["DMLC_ROLE"] for role in found] == ["scheduler"] + ["server"] * 2 + ["worker"] * 4
+    names = ("DMLC_PS_ROOT_PORT", "DMLC_NUM_SERVER", "DMLC_NUM_WORKER", "GLUON_TRICKS_TIMEOUT")
+    shared = {tuple(role.environment[name] for name in names) for role in found}
+    assert len(shared) == 1 and next(iter(shared))[1:] == ("2", "4", "7.5")
+    assert [role.environment.get("GLUON_TRICKS_HEARTBEATS") for role in found] == [None] * 3 + ["/beats"] * 4
+    assert [role.environment.get("GLUON_TRICKS_RANK") for role in found] == [None] * 3 + list("0123")
+
+
+def test_another_machine_is_reached_by_ssh_with_its_environment():
+    role = Role("rank 1", ["python", "train.py", "--name", "a b"], {"DMLC_ROLE": "worker"}, 1, "node2")
+    assert role.argv()[:-1] == ["ssh", "-tt", "-o", "BatchMode=yes", "node2"]
+    assert "DMLC_ROLE=worker" in role.argv()[-1] and role.argv()[-1].endswith("python train.py --name 'a b'")
+    assert role.argv()[-1].startswith(f"cd {os.getcwd()} && exec env ")
+
+
+def test_no_process_inherits_another_launchers_part(monkeypatch):
+    for name in ("DMLC_ROLE", "HOROVOD_RANK", "OMPI_COMM_WORLD_RANK", "PORT"):
+        monkeypatch.setenv(name, "server")
+    monkeypatch.setenv("HOROVOD_FUSION_THRESHOLD", "1")
+    kept = Role("rank 0", ["true"], {"GLUON_TRICKS_RANK": "0"}, 0).full_environment()
+    assert not {"DMLC_ROLE", "HOROVOD_RANK", "OMPI_COMM_WORLD_RANK", "PORT"} & set(kept)
+    assert kept["HOROVOD_FUSION_THRESHOLD"] == "1" and kept["GLUON_TRICKS_RANK"] == "0"
+
+
+@pytest.mark.parametrize("cores, workers, threads", [(8, 4, "2"), (2, 4, "1"), (7, 2, "3")])
+def test_cores_are_divided_unless_the_user_has_done_so(cores, workers, threads, monkeypatch):
+    monkeypatch.setattr(compat, "visible_cpus", lambda: cores)
+    monkeypatch.setattr(compat, "steps_taken", ["OMP_NUM_THREADS=8, every visible CPU"])
+    assert {role.environment["OMP_NUM_THREADS"] for role in made(workers=workers) if role.is_worker} == {threads}
+    monkeypatch.setattr(compat, "steps_taken", [])
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    assert {role.environment["OMP_NUM_THREADS"] for role in made(workers=workers) if role.is_worker} == {"5"}
+
+
+@pytest.mark.parametrize("command, expected", [
+    ("t.py --lr 1", "t.py --lr 1 --resume auto"),
+    ("t.py --overwrite --lr 1", "t.py --lr 1 --resume auto"),
+    ("t.py --resume old.npz --lr 1", "t.py --lr 1 --resume auto"),
+    ("t.py --resume=old.npz --lr 1 --resume-params x", "t.py --lr 1 --resume-params x --resume auto"),
+])
+def test_a_restart_goes_on(command, expected):
+    assert launch.resuming(command.split()) == expected.split()
+
+
+@pytest.mark.parametrize("argv, says", [
+    (["-n", "0", "--", "train_cifar.py"], "--num-workers 0"),
+    (["-n", "2", "--timeout", "0", "--", "train_cifar.py"], "--timeout 0"),
+    (["-n", "2"], "no script"),
+    (["-n", "2", "--", "nowhere.py"], "nowhere.py: does not exist"),
+])
+def test_what_is_typed_wrong_is_one_sentence(argv, says):
+    with pytest.raises(UserError, match=says):
+        launch.main(argv)

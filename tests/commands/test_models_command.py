@@ -1,0 +1,108 @@
+"""`python -m gluon_tricks models`: the figures it prints are the nets', beside the paper's."""
+
+import pytest
+
+from gluon_tricks.commands.models import TABLE_5, main
+from gluon_tricks.errors import UserError
+from gluon_tricks.models.registry import get_model, list_models
+from gluon_tricks.models.sizes import count_multiply_adds, count_parameters, giga
+
+
+def printed(capsys, *arguments):
+    assert main(list(arguments)) == 0
+    return capsys.readouterr().out.splitlines()
+
+
+def columns(line):
+    """What stands in a line, commas and units left out."""
+    return line.replace(",", "").replace(" G", "").split()
+
+
+def test_every_net_has_a_line_with_its_figures(capsys):
+    lines = {line.split()[0]: columns(line) for line in printed(capsys) if "3x" in line}
+    assert list(lines) == list_models()
+    assert lines["resnet18_v1b"] == ["resnet18_v1b", "3x224x224", "11689512", "11699112", "1.814"]
+    assert lines["cifar_resnet20_v1"] == ["cifar_resnet20_v1", "3x32x32", "272474", "274042", "0.04081"]
+
+
+def test_table_5_stands_beside_its_nets(capsys):
+    lines = [line.split("G", 1)[1].split() for line in printed(capsys) if "ResNet-50" in line]
+    assert lines == [["ResNet-50", "25", "M", "3.8", "G", "76.21"],
+                     ["ResNet-50-B", "25", "M", "4.1", "G", "76.66"],
+                     ["ResNet-50-C", "25", "M", "4.3", "G", "76.87"],
+                     ["ResNet-50-D", "25", "M", "4.3", "G", "77.16"]]
+
+
+@pytest.mark.parametrize("name", TABLE_5)
+def test_the_papers_figures_are_ours_cut_off(name):
+    net, row = get_model(name), TABLE_5[name]
+    assert count_parameters(net)[0] // 1_000_000 == int(row.parameters.split()[0])
+    assert count_multiply_adds(net, (3, 224, 224)) / 1e9 == pytest.approx(float(row.flops.split()[0]), abs=0.06)
+
+
+@pytest.mark.parametrize("name", ["resnet50_v1", "resnet50_v1d", "cifar_wideresnet16_10"])
+@pytest.mark.parametrize("flags", [[], ["--layers"]])
+def test_the_parts_of_a_net_sum_up_to_it(name, flags, capsys):
+    lines = printed(capsys, name, *flags)
+    rows = [columns(line) for line in lines[lines.index("") + 2:]]
+    parameters = [int(row[-1] if "normalization" in row else row[-2]) for row in rows]
+    multiply_adds = [float(row[-1]) for row in rows if "normalization" not in row]
+    net, size = get_model(name), 32 if name.startswith("cifar") else 224
+    assert sum(parameters) == count_parameters(net)[1]
+    assert sum(multiply_adds) * 1e9 == pytest.approx(count_multiply_adds(net, (3, size, size)), rel=1e-3)
+
+
+def test_a_net_is_shown_by_stages(capsys):
+    lines = printed(capsys, "ResNet50_v1d")
+    assert lines[:3] == ["resnet50_v1d, images of 3x224x224",
+                         "25,576,264 trainable parameters, 25,629,512 with statistics, 4.329 G multiply-adds",
+                         "Table 5, ResNet-50-D: 25 M parameters, 4.3 G FLOPs, top-1 77.16 %"]
+    assert [line.split()[0] for line in lines[5:]] == ["conv1", "bn1", "layer1", "layer2", "layer3", "layer4", "fc"]
+    assert lines[7].split() == ["layer1", "10", "layers", "256x56x56", "218,624", "0.6679", "G"]
+
+
+def test_a_net_is_shown_by_layers(capsys):
+    lines = printed(capsys, "resnet50_v1d", "--layers")
+    assert len(lines[5:]) == 55 + 55 + 1  # convolutions, BatchNorms, the classifier
+    assert lines[5].split() == ["conv1.0", "conv", "3x3,", "stride", "2", "32x112x112", "864", "0.01084", "G"]
+
+
+def test_classes_and_image_size_can_be_chosen(capsys):
+    lines = printed(capsys, "resnet18_v1b", "--classes", "10", "--input-size", "64")
+    assert lines[0] == "resnet18_v1b, images of 3x64x64"
+    assert lines[-1].split() == ["fc", "dense", "10", "5,130", "5.12e-06", "G"]  # 512 x 10 weights, 10 biases
+
+
+def test_gluoncvs_nets_are_shown_too(capsys):
+    pytest.importorskip("gluoncv", reason="GluonCV is not installed; its names are unknown")
+    assert printed(capsys, "inceptionv3")[:2] == [
+        "inceptionv3, images of 3x299x299",
+        "23,834,568 trainable parameters, 23,869,000 with statistics, 5.713 G multiply-adds"]
+
+
+@pytest.mark.parametrize(("arguments", "said"), [
+    (["resnet18_v1b", "--input-size", "0"], "--input-size must be at least 1, got 0"),
+    (["resnet18_v1b", "--classes", "0"], "classes must be at least 1, got 0"),
+    (["--layers"], "are for one net: give its name"),
+    (["cifar_resnet20"], "model cifar_resnet20 is .*nearest: "),
+])
+def test_what_cannot_be_shown_is_said(arguments, said):
+    with pytest.raises(UserError, match=said):
+        main(arguments)
+
+
+def test_images_too_small_for_a_net_are_refused():
+    pytest.importorskip("gluoncv", reason="GluonCV is not installed; its names are unknown")
+    with pytest.raises(UserError, match="--input-size 32: model inceptionv3 takes no such images .*try a larger one"):
+        main(["inceptionv3", "--input-size", "32"])
+
+
+def test_help_has_an_example(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    assert "python -m gluon_tricks models resnet50_v1d" in capsys.readouterr().out
+
+
+def test_multiply_adds_have_four_digits():
+    assert [giga(number) for number in (4_328_824_832, 11_513_626_624, 40_813_184)] == ["4.329 G", "11.51 G", "0.04081 G"]
