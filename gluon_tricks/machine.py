@@ -17,10 +17,28 @@ from gluon_tricks.files import ROOT
 VERSIONS_OF = ("mxnet", "mxnet-cu112", "numpy", "opencv-python", "gluoncv", "horovod")
 
 
-def command(*more):
-    """The command line of this process, with more words appended."""
-    words = ["python", *sys.argv] if sys.argv[0].endswith(".py") else list(sys.argv)
-    return shlex.join([*words, *more])
+def command():
+    """The command line of this process."""
+    return shlex.join(_words())
+
+
+def resume_command():
+    """The command line that goes on with this process's run."""
+    return shlex.join(resuming(_words()))
+
+
+def resuming(words):
+    """The words of a command with `--resume auto` in the place of `--overwrite` and any other `--resume`."""
+    kept, skip = [], False
+    for word in words:
+        if not (skip or word in ("--overwrite", "--resume") or word.startswith("--resume=")):
+            kept.append(word)
+        skip = word == "--resume"
+    return [*kept, "--resume", "auto"]
+
+
+def _words():
+    return ["python", *sys.argv] if sys.argv[0].endswith(".py") else list(sys.argv)
 
 
 def environment():

@@ -20,6 +20,7 @@ import tempfile
 from gluon_tricks.errors import UserError
 from gluon_tricks.launching.job import Job, passed_on_signals, say
 from gluon_tricks.launching.roles import parse_hosts, roles
+from gluon_tricks.machine import resuming
 
 
 def main(argv):
@@ -52,16 +53,6 @@ def worker_command(words):
             raise UserError(f"{words[0]}: does not exist")
         return [sys.executable, *words]
     return words
-
-
-def resuming(command):
-    """The command with --resume auto instead of how it was to begin."""
-    words, skip = [], False
-    for word in command:
-        if not (skip or word == "--overwrite" or word == "--resume" or word.startswith("--resume=")):
-            words.append(word)
-        skip = word == "--resume"
-    return [*words, "--resume", "auto"]
 
 
 def parse_args(argv):

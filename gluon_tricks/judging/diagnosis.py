@@ -18,7 +18,7 @@ import numpy as np
 
 from gluon_tricks.judging.bands import points, scatter
 from gluon_tricks.published.catalogue import CLASSES, VAL_IMAGES, curve
-from gluon_tricks.published.recipe import global_batch_size
+from gluon_tricks.published.recipe import logged_batch_size
 from gluon_tricks.published.reference import dataset_of
 from gluon_tricks.tricks.linear_scaling import linear_scaled_lr
 
@@ -87,7 +87,7 @@ def chance_validation(run):
 
 def unscaled_rate(run, reference, comparisons):
     """A rate far from what the global batch calls for: the published one's at its batch, else the linear rule's."""
-    batch, lr = global_batch_size(run.args), run.args.get("lr")
+    batch, lr = logged_batch_size(run.args), run.args.get("lr")
     if not batch or not lr or run.style == "horovod" or run.args.get("auto_lr"):
         return None
     if reference and reference.args.get("lr") and reference.global_batch_size:

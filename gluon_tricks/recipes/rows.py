@@ -8,15 +8,7 @@ import shlex
 from dataclasses import dataclass
 from typing import NamedTuple, Optional
 
-# The order of the published commands; a flag that is not here is an error, so that none can be lost.
-ORDER = ("model", "mode", "input_size", "lr", "lr_mode", "lr_decay_epoch", "num_epochs", "batch_size", "num_gpus",
-         "num_workers", "use_rec", "rec_train", "rec_train_idx", "rec_val", "rec_val_idx", "data_backend", "classes",
-         "num_training_samples", "dtype", "warmup_epochs", "last_gamma", "no_wd", "label_smoothing", "mixup", "teacher",
-         # of train_cifar.py
-         "dataset", "data_dir", "augment", "random_crop", "cutout", "dual_cutout", "random_erasing", "label_smoothing_eps",
-         "mix", "mixup_alpha", "mixup_off_first", "temperature", "optimizer", "wd", "accumulate", "model_kwargs")
-SPELLED = {"num_workers": "-j"}
-ON_UNLESS_REFUSED = ("random_crop",)           # False is --no-random-crop
+from gluon_tricks.recipes.flags import FLAGS
 
 
 class Figures(NamedTuple):
@@ -90,24 +82,26 @@ def shown(row):
 
 
 def words(flags):
-    """Flags as words of a command line; those that are None or False are left out.
+    """Flags as words of a command line, in the order of the table of flags.
+
+    None is left out, and False too, except where the default is True (`--no-random-crop`).
 
     Raises
     ------
     KeyError
-        If a flag is not in `ORDER`.
+        If the table lacks a flag, so that none is lost.
     """
-    unknown = set(flags) - set(ORDER)
+    unknown = set(flags) - set(FLAGS)
     if unknown:
-        raise KeyError(f"no place in ORDER for {', '.join(sorted(unknown))}")
+        raise KeyError(f"the table of flags lacks {', '.join(sorted(unknown))}")
     found = []
-    for name in ORDER:
+    for name, known in FLAGS.items():
         value = flags.get(name)
-        if value is False and name in ON_UNLESS_REFUSED:
+        if value is False and known.default is True:
             found.append(f"--no-{name.replace('_', '-')}")
         if value is None or value is False:
             continue
-        found.append(SPELLED.get(name, f"--{name.replace('_', '-')}"))
+        found.append(known.word or f"--{name.replace('_', '-')}")
         if value is not True:
             found += [str(each) for each in value] if isinstance(value, list) else [str(value)]
     return found

@@ -1,13 +1,14 @@
-"""--dtype auto: the fastest of float32, bfloat16 and bfloat16 with AMX for a model on this processor, by trying them.
+"""--dtype auto: the fastest of float32, bfloat16 and bfloat16 with AMX for a model on this processor, found by a trial.
 
-Which one that is depends on the shapes: AMX multiplies tiles of 16 rows and 64 bytes, which nets with few channels cannot
-fill, and without AVX512_BF16 bfloat16 is emulated. Each candidate trains for some seconds on random images, in a process of
-its own, for neither AMP nor oneDNN's instruction set can be changed once it is in use.
+The answer depends on the shapes. AMX multiplies tiles of 16 rows and 64 bytes, which nets with few channels cannot fill.
+Without AVX512_BF16, bfloat16 is emulated. Each candidate trains for some seconds on random images, in a process of its
+own, because neither AMP nor oneDNN's instruction set can be changed after its first use.
 """
 
 import json
 import os
 import time
+from typing import NamedTuple
 
 from tqdm import tqdm
 
@@ -25,35 +26,56 @@ MOST_PIXELS = 400_000      # of a trial's batch: 8 images of 224 x 224
 WORTH = 1.05               # by how much bfloat16 must be faster to be chosen
 
 
-def settle_dtype(args, classes, size, resume_path, keywords):
-    """Put a type in the place of `--dtype auto`: that of the run that is resumed, else the fastest.
+class Precision(NamedTuple):
+    """What a run computes in.
+
+    Attributes
+    ----------
+    dtype : "float32", "float16" or "bfloat16"
+    use_amx : bool
+        Whether bfloat16 may use AMX where the processor has it.
+    rates : dict
+        Images per second of each candidate that --dtype auto tried; empty if none was.
+    """
+    dtype: str
+    use_amx: bool
+    rates: dict
+
+    @property
+    def flags(self):
+        """The flags as the log's header and run.json have them."""
+        return {"dtype": self.dtype, "use_amx": self.use_amx}
+
+    @property
+    def lines(self):
+        """What the log says about the choice; empty if there was none."""
+        if not self.rates:
+            return []
+        chosen = next(name for name, choice in CANDIDATES.items() if choice == (self.dtype, self.use_amx))
+        tried = ", ".join(f"{name} {rate:.1f}" for name, rate in self.rates.items())
+        return [f"--dtype auto: {chosen}; images/s of the trials: {tried}"]
+
+
+def choose_precision(args, classes, size, resume_path, keywords):
+    """The precision that --dtype names; for auto that of the run that is resumed, else the fastest.
 
     Parameters
     ----------
-    args : Namespace
-        `dtype` and `use_amx` are set; the others are only read.
     classes, size : int
-        Of the data: number of classes, pixels of an image's side.
+        Of the data: number of classes, side of an image in pixels.
     resume_path : Path
-        What `--resume auto` would go on from.
+        The file from which `--resume auto` would go on.
     keywords : dict
-        What the net is made with besides.
-
-    Returns
-    -------
-    dict
-        Images per second of each candidate; empty where nothing was tried.
+        The net's other arguments.
     """
     if args.dtype != "auto":
-        return {}
+        return Precision(args.dtype, args.use_amx, {})
     path = resume_path if args.resume in ("", "auto") else args.resume
     if args.resume and os.path.exists(path):
         saved, _ = checkpoint.read_meta(path)
-        args.dtype, args.use_amx = saved["dtype"], saved.get("args", {}).get("use_amx", True)
-        return saved.get("dtype_trial", {})
+        return Precision(saved["dtype"], saved.get("args", {}).get("use_amx", True), saved.get("dtype_trial", {}))
     rates = try_all(args.model, classes, args.batch_size, size, keywords)
-    args.dtype, args.use_amx = CANDIDATES[fastest(rates)]
-    return rates
+    return Precision(*CANDIDATES[fastest(rates)], rates)
 
 
 def fastest(rates):
@@ -94,11 +116,3 @@ def best_rate(worker):
 def without_amx(environ=os.environ):
     """What keeps a new process from AMX unless it asks for it: change of environment variables."""
     return {"DNNL_MAX_CPU_ISA": None} if environ.get("DNNL_MAX_CPU_ISA") == AMX_ISA else {}
-
-
-def trial_lines(args, rates):
-    """What the log says of the choice; nothing where there was none."""
-    if rates:
-        chosen = next(name for name, choice in CANDIDATES.items() if choice == (args.dtype, args.use_amx))
-        tried = ", ".join(f"{name} {rate:.1f}" for name, rate in rates.items())
-        yield f"--dtype auto: {chosen}; images/s of the trials: {tried}"

@@ -1,13 +1,14 @@
-"""Groups of flags that train_cifar.py has beyond GluonCV's scripts: images, targets, optimizer and schedule."""
+"""Flags that train_cifar.py has beyond GluonCV's scripts, and what completes and checks them."""
 
 import argparse
 
-from gluon_tricks.data.cifar import DATASETS, Augmentation
+from gluon_tricks.data.cifar_sets import DATASETS, Augmentation
 from gluon_tricks.errors import UserError
-from gluon_tricks.models.from_flags import DROPS
 from gluon_tricks.optim.lr_schedule import MODES, WARMUPS
 from gluon_tricks.optim.optimizers import NAMES
-from gluon_tricks.script.flags import at_least, keywords
+from gluon_tricks.recipes.flags import recipe_defaults, without_effect
+from gluon_tricks.script.engine_flags import settled_kvstore
+from gluon_tricks.script.flags import check_common, completed, flag_name, keywords
 from gluon_tricks.tricks.cutmix import LABELS
 from gluon_tricks.tricks.mixing import ALPHAS, KINDS, REVERSED
 from gluon_tricks.tricks.mixup import CIFAR_OFF_EPOCHS
@@ -15,7 +16,7 @@ from gluon_tricks.tricks.random_erasing import FILLS
 
 
 def add_image_flags(group):
-    """What the net sees."""
+    """Add the flags of images: what the net sees."""
     group.add_argument("--augment", choices=("gluoncv", "follow-up"), default="gluoncv",
                        help="follow-up: brightness, saturation, hue and lighting besides crop and flip, and ImageNet's mean "
                             "and deviation (default gluoncv)")
@@ -33,7 +34,7 @@ def add_image_flags(group):
 
 
 def add_target_flags(group):
-    """What the net is told."""
+    """Add the flags of targets: what the net learns from."""
     group.add_argument("--mix", choices=KINDS, metavar="KIND", help=f"mix images otherwise than --mixup: {', '.join(KINDS)}")
     group.add_argument("--mixup-alpha", type=float, metavar="A",
                        help="of the Beta distribution (default 1; of what is stitched or tiled 0.2, of ricap 0.3)")
@@ -53,7 +54,7 @@ def add_target_flags(group):
 
 
 def add_optimizer_flags(group):
-    """What moves the net, and how fast."""
+    """Add the flags of optimizer and schedule."""
     group.add_argument("--optimizer", choices=NAMES, default="nag",
                        help="adadelta has no rate of its own: --lr is without effect (default nag)")
     group.add_argument("--lars-coefficient", type=float, default=1.0,
@@ -71,69 +72,53 @@ def add_optimizer_flags(group):
     group.add_argument("--cycle-factor", type=int, default=1, help="of sgdr: growth of the cycles (default 1)")
 
 
-# flag -> (its default, what it needs, whether that is on)
-NEEDS = {
-    "label_smoothing_eps": (0.1, "--label-smoothing", lambda args: args.label_smoothing),
-    "mixup_alpha": (ALPHAS["mixup"], "--mixup or --mix", lambda args: args.mixup),
-    "cutmix_label": ("area", "--mix cutmix", lambda args: args.mixup and args.mix == "cutmix"),
-    "dual_cutout_alpha": (0.1, "--dual-cutout", lambda args: args.dual_cutout),
-    "temperature": (20.0, "--teacher", lambda args: args.teacher),
-    "hard_weight": (0.5, "--teacher", lambda args: args.teacher),
-    "lars_coefficient": (1.0, "--optimizer lars", lambda args: args.optimizer == "lars"),
-    "final_lr": (0.1, "--optimizer adabound", lambda args: args.optimizer == "adabound"),
-    "cycle_epochs": (10, "--lr-mode sgdr", lambda args: args.lr_mode == "sgdr"),
-    "cycle_factor": (1, "--lr-mode sgdr", lambda args: args.lr_mode == "sgdr"),
-    "drop_rate": (0.0, "a cifar_wideresnet* or cifar_densenet*", lambda args: args.model.lower().startswith(DROPS)),
-}
-
-
-def without_effect(args):
-    """Warnings about flags that do nothing for want of another. No errors: a sweep may give them to every run."""
-    for name, (default, other, is_on) in NEEDS.items():
+def without_effect_lines(args):
+    """Yield warnings about flags that have no effect without another. No errors: a sweep may give them to every run."""
+    for name, need in without_effect(vars(args)):
         value = getattr(args, name)
-        if value != default and not is_on(args):
-            yield f"warning: --{name.replace('_', '-')} {value} has no effect without {other}"
+        if need.words and value != recipe_defaults(cifar=True)[name]:
+            yield f"warning: {flag_name(name)} {value} has no effect without {need.words}"
 
 
-def settle(args):
-    """Fill in the defaults that depend on other flags, and refuse what cannot be.
+def settled(args):
+    """The parsed flags with the defaults that depend on other flags.
 
-    Afterwards `args.mixup` says whether anything is mixed, and `args.mix` how.
+    In them `mixup` says whether anything is mixed, and `mix` how.
 
     Raises
     ------
     UserError
+        For values that cannot be, and for flags that exclude each other.
     """
     if args.mix and args.mixup:
         raise UserError(f"--mix {args.mix} and --mixup: give one; --mixup is --mix mixup as train_mixup_cifar10.py has it")
-    if args.mixup_off_epoch is None:
-        args.mixup_off_epoch = 0 if args.mix else CIFAR_OFF_EPOCHS
-    args.mixup, args.mix = bool(args.mix or args.mixup), args.mix or "mixup"
-    if args.mixup_alpha is None:
-        args.mixup_alpha = ALPHAS[args.mix]
-    if args.mixup_partners is None:
-        args.mixup_partners = "reversed" if args.mix in REVERSED else "random"
-    if args.random_flip is None:
-        args.random_flip = DATASETS[args.dataset].flip
-    if args.dual_cutout:
-        args.cutout = args.cutout or 16
-    Augmentation(colors=args.augment == "follow-up").normalisation(args.dataset)         # refuses it of grey images
+    mix, off_epoch, alpha = args.mix or "mixup", args.mixup_off_epoch, args.mixup_alpha
+    if off_epoch is None:
+        off_epoch = 0 if args.mix else CIFAR_OFF_EPOCHS
+    partners = args.mixup_partners or ("reversed" if mix in REVERSED else "random")
+    flip = DATASETS[args.dataset].flip if args.random_flip is None else args.random_flip
+    args = completed(args, mixup=bool(args.mix or args.mixup), mix=mix, mixup_off_epoch=off_epoch,
+                     mixup_alpha=ALPHAS[mix] if alpha is None else alpha, mixup_partners=partners, random_flip=flip,
+                     cutout=(args.cutout or 16) if args.dual_cutout else args.cutout, kvstore=settled_kvstore(args))
+    check(args)
+    return args
+
+
+def check(args):
+    """Refuse values that cannot be, before anything is opened."""
+    check_common(args)
+    Augmentation(colors=args.augment == "follow-up").normalisation(args.dataset)         # refuses colours of grey images
     side = DATASETS[args.dataset].side
     if args.cutout > side:
         raise UserError(f"--cutout {args.cutout}: images of {args.dataset} have {side} pixels a side; give fewer")
-    at_least(args, {"mixup_off_first": 0, "cutout": 0, "accumulate": 1, "cycle_epochs": 1, "cycle_factor": 1,
-                    "clip_gradient": 0, "lars_coefficient": 0, "final_lr": 0, "dual_cutout_alpha": 0})
-    if not 0 <= args.label_smoothing_eps < 1:
-        raise UserError(f"--label-smoothing-eps {args.label_smoothing_eps}: must be in [0, 1)")
-    if args.hard_weight < 0 or args.temperature <= 0:
-        raise UserError(f"--hard-weight {args.hard_weight}, --temperature {args.temperature}: must not be negative, and "
-                        f"positive")
     if args.teacher and ":" not in args.teacher:
         raise UserError(f"--teacher {args.teacher}: give NAME:FILE, as {args.teacher}:params/{args.teacher}.params")
     if args.warmup == "exponential" and not args.warmup_epochs:
         raise UserError("--warmup exponential: give --warmup-epochs too")
     if args.mix in ("tile", "ricap") and args.mixup_partners == "reversed":
         raise UserError(f"--mixup-partners reversed: --mix {args.mix} needs four images, leave the flag out")
+    if args.resume and args.resume_from:
+        raise UserError("--resume and --resume-from: give one; --resume goes on with a run, --resume-from starts a new one")
     _refuse_for_mxnet(args)
     keywords("--model-kwargs", args.model_kwargs)
 

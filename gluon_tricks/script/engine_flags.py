@@ -24,24 +24,25 @@ def add_engine_flags(group):
                        help="several processes: end a process that waits so many seconds for progress (default 120)")
 
 
-def check_engine_flags(args):
-    """Refuse combinations that no engine has, and settle on --kvstore."""
-    launched = kvstore_of_launcher(os.environ)
-    if args.kvstore in (None, launched):
-        args.kvstore = args.kvstore or launched or "device"
-    elif launched and not ("dist" in args.kvstore and "dist" in launched):
-        raise UserError(f"--kvstore {args.kvstore}: the launcher of this process is for {launched}, and every process would "
+def settled_kvstore(args):
+    """The kvstore that flags and launcher ask for.
+
+    Raises
+    ------
+    UserError
+        For combinations that no engine has.
+    """
+    kvstore, launched = args.kvstore, kvstore_of_launcher(os.environ)
+    if kvstore in (None, launched):
+        kvstore = kvstore or launched or "device"
+    elif launched and not ("dist" in kvstore and "dist" in launched):
+        raise UserError(f"--kvstore {kvstore}: the launcher of this process is for {launched}, and every process would "
                         f"train alone; leave the flag out")
-    if args.num_cpus < 1:
-        raise UserError(f"--num-cpus {args.num_cpus}: must be at least 1")
     if args.num_cpus > 1 and args.num_gpus:
         raise UserError(f"--num-cpus {args.num_cpus} and --num-gpus {args.num_gpus}: give one of them")
-    if args.kvstore == "nccl" and not args.num_gpus:
+    if kvstore == "nccl" and not args.num_gpus:
         raise UserError("--kvstore nccl: adds up on GPUs; give --num-gpus, or use device")
-    if args.kvstore == "horovod" and max(args.num_cpus, args.num_gpus) > 1:
+    if kvstore == "horovod" and max(args.num_cpus, args.num_gpus) > 1:
         raise UserError(f"--kvstore horovod: has one device per process; give --num-gpus {min(1, args.num_gpus)} and start "
                         f"more processes")
-    if args.check_sync < 0:
-        raise UserError(f"--check-sync {args.check_sync}: must be at least 0")
-    if not args.timeout > 0:
-        raise UserError(f"--timeout {args.timeout}: must be positive")
+    return kvstore

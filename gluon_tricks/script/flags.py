@@ -1,66 +1,76 @@
-"""What both training scripts do the same way: checks of flags, a net's start, the last lines."""
+"""Checks and values of flags that several scripts and commands share. Nothing here imports MXNet."""
 
+import argparse
 import ast
 
-from gluon_tricks.engines.create import create_engine
 from gluon_tricks.engines.launcher import devices_per_process, launched_processes
 from gluon_tricks.errors import UserError
-from gluon_tricks.script.engine_flags import check_engine_flags
+from gluon_tricks.recipes.flags import FLAGS
 
-FLAGS = {"num_workers": "num-data-workers"}        # what the classification scripts call otherwise than their attribute
+SPELLING = {"num_workers": "num-data-workers"}        # flags whose attribute differs by more than dashes
 
 
-def at_least(args, limits, flags=FLAGS):
-    """Refuse numbers below their limit, and nan.
+def flag_name(name):
+    """`--lr-decay` for the attribute `lr_decay`."""
+    return f"--{SPELLING.get(name, name.replace('_', '-'))}"
+
+
+def completed(args, **changes):
+    """A copy of the parsed flags with some values completed; the original stays as it is."""
+    return argparse.Namespace(**{**vars(args), **changes})
+
+
+def check_numbers(args, table=FLAGS):
+    """Refuse numbers outside the limits of the table of flags, and nan.
+
+    Raises
+    ------
+    UserError
+    """
+    for name, flag in table.items():
+        value = getattr(args, name, None)
+        if flag.limits and value is not None and not flag.limits.allow(value):
+            raise UserError(f"{flag_name(name)} {value}: {flag.limits}")
+
+
+def at_least(args, limits):
+    """Refuse numbers below their limit, and nan; for commands, whose flags are not in the table.
 
     Parameters
     ----------
     limits : dict, attribute name -> least value
-    flags : dict, attribute name -> flag
-        Where they differ by more than dashes.
     """
     for name, least in limits.items():
         if not getattr(args, name) >= least:
-            raise UserError(f"--{flags.get(name, name.replace('_', '-'))} {getattr(args, name)}: must be at least {least}")
-
-
-def check_rate(args):
-    """Refuse a --lr that is not a positive number."""
-    if not 0 < args.lr < float("inf"):
-        raise UserError(f"--lr {args.lr}: must be positive")
+            raise UserError(f"{flag_name(name)} {getattr(args, name)}: must be at least {least}")
 
 
 def check_common(args):
-    """What can be wrong with flags that both scripts have."""
-    at_least(args, {"batch_size": 1, "num_epochs": 1, "num_gpus": 0, "num_workers": 0, "warmup_epochs": 0,
-                    "checkpoint_period": 0, "log_interval": 0, "max_updates": 0, "mixup_off_epoch": 0, "seed": 0})
-    check_rate(args)
-    if args.mixup_alpha <= 0:
-        raise UserError(f"--mixup-alpha {args.mixup_alpha}: must be positive")
+    """Refuse what is wrong with the flags that both classification scripts have."""
+    check_numbers(args)
     if not args.save_dir:
         raise UserError("--save-dir '': name a folder (GluonCV's script would write to / here)")
     if args.warmup_epochs >= args.num_epochs:
         raise UserError(f"--warmup-epochs {args.warmup_epochs}: must be fewer than --num-epochs {args.num_epochs}")
-    if args.dtype == "float16" and not args.num_gpus:
-        raise UserError("--dtype float16: MXNet 1.9.1 has no float16 convolution on CPUs; use --num-gpus, or bfloat16")
-    if args.dtype == "bfloat16" and args.num_gpus:
-        raise UserError("--dtype bfloat16: MXNet 1.9.1 computes it on CPUs only; use float16 on GPUs")
-    decay_epochs(args)
-    check_engine_flags(args)
-    if args.dtype == "auto" and args.num_gpus:
-        raise UserError("--dtype auto: chooses for CPUs; use float32 or float16 on GPUs")
+    check_dtype(args.dtype, args.num_gpus)
     if args.dtype == "auto" and launched_processes(args.kvstore) > 1:
         raise UserError("--dtype auto: each process would try for itself; run it once without the launcher, and give the "
                         "type that its log names")
+    decay_epochs(args)
 
 
-def engine_of(args, parts_per_device=1):
-    """The engine that the flags ask for."""
-    return create_engine(args.num_gpus, parts_per_device, args.num_cpus, args.kvstore, args.timeout, args.deterministic)
+def check_dtype(dtype, num_gpus):
+    """Refuse a type that MXNet 1.9.1 cannot compute in on the chosen devices."""
+    if dtype == "float16" and not num_gpus:
+        raise UserError("--dtype float16: MXNet 1.9.1 has no float16 convolution on CPUs; use --num-gpus, or bfloat16")
+    if dtype == "bfloat16" and num_gpus:
+        raise UserError("--dtype bfloat16: MXNet 1.9.1 computes it on CPUs only; use float16 on GPUs")
+    if dtype == "auto" and num_gpus:
+        raise UserError("--dtype auto: chooses for CPUs; use float32 or float16 on GPUs")
 
 
 def local_batch_size(args):
-    """Images per update on one process."""
+    """Images per update of one process."""
     parts = getattr(args, "accumulate", 1) * max(1, getattr(args, "emulate_gpus", 0))
     return args.batch_size * max(1, devices_per_process(args)) * parts
 
@@ -85,7 +95,8 @@ def per_channel(flag, text, channels=3):
         if len(values) != channels:
             raise ValueError
     except ValueError:
-        raise UserError(f"{flag} {text}: give " + ("three numbers with commas" if channels == 3 else "one number")) from None
+        wanted = "three numbers with commas" if channels == 3 else "one number"
+        raise UserError(f"{flag} {text}: give {wanted}") from None
     return values
 
 
@@ -110,8 +121,6 @@ def keywords(flag, words):
 
 
 def split_at_dashes(argv):
-    """The words before `--` and those after it."""
-    if "--" in argv:
-        at = argv.index("--")
-        return argv[:at], argv[at + 1:]
-    return argv, []
+    """The words of a command line before and after `--`."""
+    where = argv.index("--") if "--" in argv else len(argv)
+    return argv[:where], argv[where + 1:]

@@ -1,29 +1,81 @@
-"""The first and last lines of a run, the same for every training script."""
+"""What the training scripts do alike at the start and the end of a run: engine, facts, settings, first and last lines."""
 
+from pathlib import Path
+
+from gluon_tricks.engines.create import create_engine
 from gluon_tricks.errors import UserError
+from gluon_tricks.files import make_folder
 from gluon_tricks.judging.verdict import judge
 from gluon_tricks.log_lines.lines import namespace_line
+from gluon_tricks.machine import operator_threads
 from gluon_tricks.script.flags import global_batch_size
+from gluon_tricks.training.run import RunSettings
+
+
+def engine_of(args, parts_per_device=1):
+    """The engine that the flags ask for."""
+    return create_engine(args.num_gpus, parts_per_device, args.num_cpus, args.kvstore, args.timeout, args.deterministic)
+
+
+def settings_of(args, num_epochs, save_period):
+    """The `RunSettings` of the flags; the scripts name these two differently."""
+    return RunSettings(num_epochs, args.checkpoint_period, save_period, args.log_interval, args.max_updates,
+                       args.check_sync)
+
+
+def facts_of(args, engine, **more):
+    """What run.json and the resume file hold about a run: the machine's part, the flags, and what a script adds.
+
+    `more` may have `flags`: values that replace parsed ones, such as the type that --dtype auto has chosen.
+    """
+    flags = more.pop("flags", {})
+    return {"seed": args.seed, "devices": len(engine.ctx), "world_size": engine.world_size, "threads": operator_threads(),
+            "args": {**vars(args), **flags}, **more}
+
+
+def metrics_path(args, default):
+    """The path of metrics.jsonl by --json-log; its folder is made."""
+    path = Path(args.json_log).expanduser() if args.json_log else default
+    make_folder("--json-log", path.parent)
+    return path
+
+
+def tensorboard_dir(args):
+    return Path(args.tensorboard).expanduser() if args.tensorboard else None
 
 
 def batch_line(args, engine, emulated=0):
-    """The sum done: `global batch 1024 = 128 per device x 8 devices x 1 process`."""
-    n = max(len(engine.ctx), emulated)
-    return (f"global batch {global_batch_size(args)} = {args.batch_size} per device x {n} device{'s' * (n > 1)}"
-            + (f", as {emulated} devices would compute them," if emulated else "")
-            + (f" x {args.accumulate} accumulated" if getattr(args, "accumulate", 1) > 1 else "")
-            + f" x {engine.world_size} process{'es' * (engine.world_size > 1)}"
-            + (f" ({args.kvstore})" if engine.world_size > 1 else ""))
+    """The arithmetic of the batch: `global batch 1024 = 128 per device x 8 devices x 1 process`."""
+    devices, accumulated = max(len(engine.ctx), emulated), getattr(args, "accumulate", 1)
+    words = [f"global batch {global_batch_size(args)} = {args.batch_size} per device x {counted(devices, 'device')}"]
+    if emulated:
+        words.append(f", as {emulated} devices would compute them,")
+    if accumulated > 1:
+        words.append(f" x {accumulated} accumulated")
+    words.append(f" x {counted(engine.world_size, 'process')}")
+    if engine.world_size > 1:
+        words.append(f" ({args.kvstore})")
+    return "".join(words)
+
+
+def counted(number, noun):
+    """`1 process`, `2 processes`, `8 devices`."""
+    ending = "es" if noun.endswith("s") else "s"
+    return f"{number} {noun}{ending if number > 1 else ''}"
+
+
+def threads_line(args, loaders="threads"):
+    return f"seed {args.seed}; {operator_threads()} operator threads, {args.num_workers} loader {loaders}"
 
 
 def header(args, engine, **more):
-    """GluonCV's first line, the namespace; with several processes it says how many, for `compare` to know the batch."""
+    """GluonCV's first line, the namespace; with several processes it holds their number, which `compare` needs."""
     processes = {"world_size": engine.world_size} if engine.world_size > 1 else {}
     return namespace_line({**vars(args), **more, **processes})
 
 
 def finish(run):
-    """Say where the results are and how they compare; the exit code."""
+    """Print where the results are and how they compare with the published run; returns the exit code."""
     if not run.engine.is_writer:
         return run.exit_code
     print(f"log: {run.paths.log}")

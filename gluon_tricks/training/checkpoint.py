@@ -23,13 +23,11 @@ from mxnet import nd
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import atomic_path
 from gluon_tricks.parameters import connect, flat, named_parameters
+from gluon_tricks.recipes.flags import known_flag, must_agree
 from gluon_tricks.training.progress import Diverged, Progress
 
 FORMAT = 1
-MUST_AGREE = {"model": "--model", "network": "--network or --backbone", "classes": "--dataset", "dataset": "--dataset",
-              "data_root_hash": "--data-dir", "seed": "--seed", "dtype": "--dtype", "mixup": "--mixup", "mix": "--mix",
-              "optimizer": "--optimizer", "model_kwargs": "--model-kwargs",
-              "global_batch_size": "--batch-size, --num-gpus, --num-cpus and number of processes"}
+MUST_AGREE = must_agree()
 
 
 # What an optimizer keeps besides its arrays and the count of updates: the running product of MXNet's Nadam
@@ -120,7 +118,7 @@ def check_facts(path, saved, current):
                             f"give the same {flag}, or another --save-dir")
     notes = []
     for name, value in current["args"].items():
-        if name not in NOT_NUMERIC and name in saved["args"] and saved["args"][name] != value:
+        if known_flag(name).resume != "free" and name in saved["args"] and saved["args"][name] != value:
             notes.append(f"--{name.replace('_', '-')} was {saved['args'][name]!r} and is now {value!r}: "
                          f"the run will not be the uninterrupted one")
     if any(saved.get(key, 1) != current.get(key, 1) for key in ("world_size", "devices")):
@@ -131,12 +129,6 @@ def check_facts(path, saved, current):
         notes.append(f"OMP_NUM_THREADS was {saved.get('threads')} and is now {current.get('threads')}: sums are added in "
                      f"another order, so the last bits will differ from the uninterrupted run's")
     return notes
-
-
-NOT_NUMERIC = {"num_workers", "save_dir", "save_period", "save_plot_dir", "logging_dir", "resume", "overwrite", "json_log",
-               "tensorboard", "log_interval", "max_updates", "checkpoint_period", "data_dir", "mode", "timeout",
-               "check_sync", "save_prefix", "save_interval", "gpus", "verbose", "executor_threads", "workers",
-               "batch_size", "num_gpus", "num_cpus"}       # of the last three the global batch is compared
 
 
 def load_resume(path, net, trainer, average=None):

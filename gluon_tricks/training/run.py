@@ -1,4 +1,4 @@
-"""One sitting of a run: resume, progress bar, checkpoints, signals, and what is written at each epoch's end."""
+"""One run of a training: where it starts, its checkpoints and signals, and what is written at the end of each epoch."""
 
 import signal
 import time
@@ -12,7 +12,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from gluon_tricks.engines.sync_check import OutOfSync, check_in_sync
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import remove_leftovers
-from gluon_tricks.machine import command, resident_memory
+from gluon_tricks.machine import resident_memory, resume_command
 from gluon_tricks.training import checkpoint
 from gluon_tricks.training.plots import plot_history
 from gluon_tricks.training.progress import Diverged, Progress, Stop, Stopwatch
@@ -21,7 +21,7 @@ from gluon_tricks.training.record import Metrics, NoMetrics, open_log, quiet_log
 
 @dataclass(frozen=True)
 class RunPaths:
-    """Where a run writes. Names of parameter files and plot are GluonCV's."""
+    """Where a run writes. Parameter files and plot have GluonCV's names."""
     log: Path
     metrics: Path
     plot: Path
@@ -32,116 +32,150 @@ class RunPaths:
     averaged: str = ""       # template over {epoch}, where parameters are averaged
     states: bool = False     # whether GluonCV's .states go with the .params
     tensorboard: Path = None
-    save_flag: str = "--save-dir"      # the flag that says where, for messages
+    save_flag: str = "--save-dir"      # the flags that name the folders, for messages
+    log_flag: str = "--save-dir"
 
     @property
     def run_json(self):
         return self.metrics.with_name("run.json")
 
 
+@dataclass(frozen=True)
+class RunSettings:
+    """How long a run lasts and how often it writes.
+
+    Attributes
+    ----------
+    num_epochs : int
+    checkpoint_period : int
+        Updates between resume files, in addition to each epoch's end; 0: none.
+    save_period : int
+        Epochs between parameter files; 0: the last epoch only.
+    log_interval : int
+        Updates between interval records; 0: none.
+    max_updates : int
+        The run stops after so many updates in all; 0: no limit.
+    check_sync : int
+        Updates between comparisons of the processes' parameters; 0: at the start only.
+    """
+    num_epochs: int
+    checkpoint_period: int
+    save_period: int
+    log_interval: int
+    max_updates: int
+    check_sync: int
+
+
 class Run:
     """Carries a training from its first update, or from where it was stopped, to its end.
 
-    Of several processes one writes; the others make the same calls and keep silent.
+    Of several processes one writes. The others make the same calls and write nothing.
 
     Parameters
     ----------
     paths : RunPaths
     facts : dict
-        Goes into run.json and the resume file; see `checkpoint.MUST_AGREE`.
+        Goes into run.json and the resume file; a resumed run must agree with it in `checkpoint.MUST_AGREE`.
     engine : SingleProcess or one of its kind
+    settings : RunSettings
     resume : str
-        "" (start anew), "auto" (go on if there is a resume file) or the path of a resume file.
+        "" (a new run), "auto" (resume if there is a resume file) or the path of a resume file.
     overwrite : bool
         Replace an earlier run's resume file, log and metrics.
+
+    Raises
+    ------
+    UserError
+        If the folders hold another run and neither `resume` nor `overwrite` is given, or the resume file is unusable.
     """
 
     plot_history = staticmethod(plot_history)
 
-    def __init__(self, paths, facts, engine, resume="", overwrite=False):
-        self.paths, self.facts, self.engine, self.overwrite = paths, facts, engine, overwrite
+    def __init__(self, paths, facts, engine, settings, resume="", overwrite=False):
+        self.paths, self.facts, self.engine, self.settings = paths, facts, engine, settings
         self.progress, self.notes, self._resume_path = Progress(), [], None
         self._signal = None
         if resume:
-            path = paths.resume if resume == "auto" else Path(resume).expanduser()
-            if path.exists() or resume != "auto":
-                saved, self.progress = checkpoint.read_meta(path)
-                self.notes = checkpoint.check_facts(path, saved, facts)
-                self._resume_path = path
+            self._find_resume_file(resume)
         elif not overwrite:
-            log_flag = next((flag for name, flag in (("logging_file", "--logging-file"), ("logging_dir", "--logging-dir"))
-                             if name in facts["args"]), paths.save_flag)
-            for flag, held in ((paths.save_flag, paths.resume), (log_flag, paths.run_json)):
-                if held.exists():
-                    raise UserError(f"{flag}: {held.parent} holds a run of this model already ({held.name}); give --resume "
-                                    f"auto to go on, --overwrite to start again, or another {flag}")
+            self._refuse_occupied_folders()
+        self._overwrites = overwrite and not self.resumed
+
+    def _find_resume_file(self, resume):
+        path = self.paths.resume if resume == "auto" else Path(resume).expanduser()
+        if path.exists() or resume != "auto":
+            saved, self.progress = checkpoint.read_meta(path)
+            self.notes = checkpoint.check_facts(path, saved, self.facts)
+            self._resume_path = path
+
+    def _refuse_occupied_folders(self):
+        for flag, held in ((self.paths.save_flag, self.paths.resume), (self.paths.log_flag, self.paths.run_json)):
+            if held.exists():
+                raise UserError(f"{flag}: {held.parent} holds a run of this model already ({held.name}); give "
+                                f"--resume auto to go on, --overwrite to start again, or another {flag}")
 
     @property
     def resumed(self):
         return self._resume_path is not None
 
-    def open(self, net, trainer, header, lines, dialect, num_epochs, batches_in, average=None, **options):
+    def open(self, net, trainer, train_data, lines, dialect, average=None):
         """Load the resume file if there is one, open log and metrics, and write the opening lines.
 
         Parameters
         ----------
-        header : str
-            GluonCV's first line, the namespace.
-        lines : list of str
-            What else to say at the start.
+        train_data : loader
+            Its `batches_in(epoch)` and `resumes_anywhere` are used here.
+        lines : iterable of str
+            The opening lines of the log; the first is GluonCV's namespace.
         dialect : object with `prefix`, `interval_lines(numbers)` and `epoch_lines(numbers)`
             GluonCV's lines for each log interval and epoch; `numbers` are those of metrics.jsonl.
-        batches_in : callable
-            `(epoch) -> batches` of the training data.
         average : ParameterAverage, optional
-            Kept up with every update, saved beside the parameters.
-        options : checkpoint_period, save_period, log_interval, max_updates, check_sync, resumes_anywhere
-            The last says whether the loader can go on in the middle of an epoch.
+            Updated with every update and saved next to the parameters.
 
         Raises
         ------
         UserError
-            If processes do not see the same resume file.
+            If the processes do not see the same resume file.
         """
-        self.net, self.trainer, self.num_epochs, self.options = net, trainer, num_epochs, options
-        self.batches_in, self.dialect, self.average = batches_in, dialect, average
-        begins = self.engine.gather([self.progress.num_update])        # also waits until all have looked at the files
-        if len(set(begins[:, 0])) > 1:
-            raise UserError(f"{self.paths.save_flag} {self.paths.save_dir}: processes begin at updates "
-                            f"{begins[:, 0].astype(int).tolist()}; all of them must see the same folder")
+        self.net, self.trainer, self.train_data = net, trainer, train_data
+        self.dialect, self.average = dialect, average
+        starts = self.engine.gather([self.progress.num_update])        # also waits until all have looked at the files
+        if len(set(starts[:, 0])) > 1:
+            raise UserError(f"{self.paths.save_flag} {self.paths.save_dir}: processes start at updates "
+                            f"{starts[:, 0].astype(int).tolist()}; all of them must see the same folder")
         if self._resume_path:
             checkpoint.load_resume(self._resume_path, net, trainer, average)
         self.engine.barrier()
         if self.engine.is_writer:
-            self._open_files(header, lines)
+            self._open_files(lines)
         else:
             self.log, self.metrics = quiet_log(), NoMetrics()
 
-    def _open_files(self, header, lines):
+    def _open_files(self, lines):
         remove_leftovers(self.paths.save_dir)
-        if self.overwrite and not self.resumed:
+        if self._overwrites:
             self.paths.resume.unlink(missing_ok=True)
-        self.log = open_log(self.paths.log, self.dialect.prefix, overwrite=self.overwrite and not self.resumed)
-        self.metrics = Metrics(self.paths.metrics, self.progress if self.resumed else None,
-                               self.overwrite and not self.resumed, self.paths.tensorboard)
+        self.log = open_log(self.paths.log, self.dialect.prefix, overwrite=self._overwrites)
+        self.metrics = Metrics(self.paths.metrics, self.progress if self.resumed else None, self._overwrites,
+                               self.paths.tensorboard)
         write_run_json(self.paths.run_json, self.facts)
-        for line in [header, *lines, *(f"warning: {note}" for note in self.notes)]:
+        for line in [*lines, *(f"warning: {note}" for note in self.notes)]:
             self.log.info(line)
         if self.resumed:
             self.log.info(f"resumed at epoch {self.progress.epoch}, batch {self.progress.batch}, "
                           f"update {self.progress.num_update}, from {self._resume_path}")
-            if not self.options["resumes_anywhere"]:
-                self.log.info("warning: MXNet's iterator starts its random streams anew: the run goes on, but its images "
+            if not self.train_data.resumes_anywhere:
+                self.log.info("warning: MXNet's iterator starts its random streams again: the run goes on, but its images "
                               "are not those of the uninterrupted run")
 
     @contextmanager
     def sitting(self):
-        """Signals are noted, the bar is shown, and whatever ends the run is said; sets `exit_code`."""
+        """Handle signals, show the progress bar, and log why the run ends; sets `exit_code`."""
         self.exit_code = 0
         earlier = {number: signal.signal(number, self._note_signal) for number in (signal.SIGTERM, signal.SIGINT)}
-        total = sum(map(self.batches_in, range(self.num_epochs)))
-        self._bar = tqdm(total=total, initial=self.progress.num_update,
-                         unit="update", disable=None if self.engine.is_writer else True, dynamic_ncols=True)
+        total = sum(map(self.train_data.batches_in, range(self.settings.num_epochs)))
+        self._bar = tqdm(total=total, initial=self.progress.num_update, unit="update", dynamic_ncols=True,
+                         disable=None if self.engine.is_writer else True)
         try:
             with logging_redirect_tqdm():
                 try:
@@ -152,7 +186,7 @@ class Run:
                 self.log.info(f"highest resident memory of this sitting: {resident_memory()['peak_rss_mib']:.0f} MiB")
             self.engine.close()
         except Diverged as error:
-            self._say_diverged(error)
+            self._log_divergence(error)
             self.exit_code = 2
         except OutOfSync as error:
             self.log.info(f"error: {error}")
@@ -164,19 +198,20 @@ class Run:
                 signal.signal(number, handler)
 
     def _stop(self):
-        progress, why = self.progress, f"--max-updates {self.options['max_updates']}"
-        signals = [signal.Signals(int(number)).name for number in self.engine.gather([self._signal or 0])[:, 0] if number]
+        progress, reason = self.progress, f"--max-updates {self.settings.max_updates}"
+        numbers = self.engine.gather([self._signal or 0])[:, 0]
+        signals = [signal.Signals(int(number)).name for number in numbers if number]
         if signals:
-            why = signals[0]
-        kept = ""
-        if self.options["resumes_anywhere"] or progress.batch in (0, self.batches_in(progress.epoch)):
+            reason = signals[0]
+        lost = ""
+        if self.train_data.resumes_anywhere or progress.batch in (0, self.train_data.batches_in(progress.epoch)):
             self.save_resume()
         else:
-            kept = "; this loader resumes at an epoch's start only, so the epoch will be done again"
-        self.log.info(f"stopped by {why} at epoch {progress.epoch}, update {progress.num_update}{kept}; "
-                      f"go on with: {_resume_command()}")
+            lost = "; this loader resumes at an epoch's start only, so the epoch will be done again"
+        self.log.info(f"stopped by {reason} at epoch {progress.epoch}, update {progress.num_update}{lost}; "
+                      f"go on with: {resume_command()}")
 
-    def _say_diverged(self, error):
+    def _log_divergence(self, error):
         kept = "no state had been saved before"
         if self.paths.resume.exists():
             _, saved = checkpoint.read_meta(self.paths.resume)
@@ -184,16 +219,16 @@ class Run:
         self.log.info(f"error: {error}; training stops, {kept}; try a lower --lr")
 
     def _note_signal(self, number, frame):
-        if self._signal:                   # a second one: the user does not want to wait
+        if self._signal:                   # a second signal ends the process at once
             raise KeyboardInterrupt
         self._signal = number
 
     def keep_going(self):
-        """False once a signal to stop has come."""
+        """False after a signal to stop."""
         return self._signal is None
 
     def _asked_to_stop(self, meter):
-        """Whether a signal has come, to any process; all processes answer alike at the same update."""
+        """Whether any process has had a signal; all processes get the same answer at the same update."""
         return not self.keep_going() if self.engine.world_size == 1 else meter.stop
 
     def begin_epoch(self):
@@ -201,22 +236,22 @@ class Run:
         self._interval = time.time(), self.progress.num_update
 
     def after_update(self, meter):
-        """Bar, interval record, checkpoint, and the reasons to stop."""
-        progress, options = self.progress, self.options
+        """Update bar and average, write interval record and checkpoint; raise Stop where the run ends."""
+        progress, settings = self.progress, self.settings
         self._bar.update()
         if self.average:
             self.average.update(progress.num_update)
-        if options["log_interval"] and progress.batch % options["log_interval"] == 0:
+        if settings.log_interval and progress.batch % settings.log_interval == 0:
             meter.drain()
             self._write_interval()
-        wanted = options["max_updates"] and progress.num_update >= options["max_updates"]
-        if self._asked_to_stop(meter) or wanted:
+        done = settings.max_updates and progress.num_update >= settings.max_updates
+        if self._asked_to_stop(meter) or done:
             meter.drain()
             raise Stop
-        if options["check_sync"] and progress.num_update % options["check_sync"] == 0:
+        if settings.check_sync and progress.num_update % settings.check_sync == 0:
             check_in_sync(self.net, self.engine, progress.num_update)
-        if (options["checkpoint_period"] and progress.num_update % options["checkpoint_period"] == 0
-                and options["resumes_anywhere"]):
+        due = settings.checkpoint_period and progress.num_update % settings.checkpoint_period == 0
+        if due and self.train_data.resumes_anywhere:
             meter.drain()                  # a state whose loss is not finite must not be kept
             self.save_resume()
 
@@ -237,12 +272,12 @@ class Run:
         self._interval = time.time(), progress.num_update
 
     def end_training(self):
-        """Take note of the seconds that the epoch's training took; validation comes next."""
+        """Note how long the epoch's training took; validation comes next."""
         self._train_s = self._watch.seconds()
         self.engine.average_statistics(self.net, self.average)
 
     def end_epoch(self, accuracies, of_average=None):
-        """Save and write everything that an epoch's end calls for.
+        """Save and log a finished epoch.
 
         Parameters
         ----------
@@ -266,12 +301,12 @@ class Run:
         self._close_epoch(accuracies[0], scores, row, notes)
 
     def _close_epoch(self, val, scores, row, notes=()):
-        """Parameters, plot, log lines, metrics and resume file of an epoch; the next one begins.
+        """Write parameters, plot, log lines, metrics and resume file of an epoch, and begin the next one.
 
         Parameters
         ----------
         val : float
-            What the best parameters have most of.
+            The score that is highest for the best parameters.
         scores : dict
             The validation's figures, for metrics.jsonl and the log lines.
         row : dict
@@ -279,21 +314,13 @@ class Run:
         notes : sequence of str
             More for the log.
         """
-        progress, paths = self.progress, self.paths
-        epoch, samples = progress.epoch, progress.batch * self.facts["global_batch_size"]
+        progress, epoch = self.progress, self.progress.epoch
+        samples = progress.batch * self.facts["global_batch_size"]
         loss, lr = progress.loss_sum / samples, self.trainer.learning_rate
         progress.history.append({"epoch": epoch, **row, "val": val, "loss": loss, "lr": lr})
         if self.engine.is_writer:
-            self.plot_history(paths.plot, progress.history, self.facts["title"])
-        if val > progress.best_val:
-            progress.best_val = val
-            self._save_params(paths.best.format(val=val, err=1 - val, epoch=epoch))
-        last = epoch + 1 == self.num_epochs
-        if last or self.options["save_period"] and (epoch + 1) % self.options["save_period"] == 0:
-            self._save_params(paths.periodic.format(epoch=epoch, val=val))
-            if self.average and self.engine.is_writer:
-                with self.average.applied():
-                    checkpoint.save_params(self.net, paths.save_dir / paths.averaged.format(epoch=epoch))
+            self.plot_history(self.paths.plot, progress.history, self.facts["title"])
+        self._save_epochs_params(epoch, val)
         numbers = {"epoch": epoch, "batch": progress.batch, "lr": lr, "loss": loss, **self.running(), **scores,
                    "time_s": self._watch.seconds(), "train_s": self._train_s, "samples_per_s": samples / self._train_s,
                    **resident_memory()}
@@ -304,6 +331,19 @@ class Run:
         self.metrics.write("epoch", progress.num_update, **numbers)
         progress.next_epoch()
         self.save_resume()
+
+    def _save_epochs_params(self, epoch, val):
+        """Write the parameters if they are the best so far, and if the epoch is one of those that are saved."""
+        if val > self.progress.best_val:
+            self.progress.best_val = val
+            self._save_params(self.paths.best.format(val=val, err=1 - val, epoch=epoch))
+        last, period = epoch + 1 == self.settings.num_epochs, self.settings.save_period
+        if not (last or period and (epoch + 1) % period == 0):
+            return
+        self._save_params(self.paths.periodic.format(epoch=epoch, val=val))
+        if self.average and self.engine.is_writer:
+            with self.average.applied():
+                checkpoint.save_params(self.net, self.paths.save_dir / self.paths.averaged.format(epoch=epoch))
 
     def _save_params(self, name):
         if not self.engine.is_writer:
@@ -320,8 +360,3 @@ class Run:
         self.engine.average_statistics(self.net, self.average)
         checkpoint.save_resume(self.paths.resume, self.net, self.trainer, self.progress, self.facts, self.average,
                                self.engine.is_writer)
-
-
-def _resume_command():
-    words = command("--resume", "auto").replace(" --overwrite", "")
-    return words.replace(" --resume auto", "", 1) if words.count(" --resume auto") > 1 else words

@@ -1,0 +1,180 @@
+"""What train_cifar.py is made of: data, net, schedule, optimizer, and what it writes, built from its flags."""
+
+
+import mxnet as mx
+
+from gluon_tricks.data.cifar import open_cifar
+from gluon_tricks.data.cifar_sets import DATASETS, Augmentation
+from gluon_tricks.errors import UserError
+from gluon_tricks.files import make_folder
+from gluon_tricks.models.from_flags import make_net, net_keywords
+from gluon_tricks.models.ready import load_params, make_ready, start_precision
+from gluon_tricks.optim.lr_schedule import after_warmup, epoch_steps, exponential_warmup, lr_schedule, sgdr
+from gluon_tricks.optim.optimizers import create_optimizer
+from gluon_tricks.randomness import net_seed
+from gluon_tricks.saved.record import find_run, run_name
+from gluon_tricks.script import plan
+from gluon_tricks.script.cifar_flags import without_effect_lines
+from gluon_tricks.script.flags import decay_epochs, global_batch_size, keywords, local_batch_size
+from gluon_tricks.script.opening import batch_line, facts_of, metrics_path, tensorboard_dir, threads_line
+from gluon_tricks.script.targets import training_targets
+from gluon_tricks.training.run import RunPaths
+from gluon_tricks.tricks.no_bias_decay import exempt_from_decay
+
+
+def open_data(args, engine):
+    """Training and validation batches of this process."""
+    return open_cifar(args.dataset, args.data_dir, args.data_backend, local_batch_size(args), args.seed, args.num_workers,
+                      engine.rank, engine.world_size, augmentation(args))
+
+
+def augmentation(args):
+    """What is done to training images."""
+    return Augmentation(args.augment == "follow-up", args.random_crop, args.random_flip, args.cutout, args.dual_cutout,
+                        args.random_erasing)
+
+
+def build_net(args, classes, precision, engine):
+    """The net, initialised as GluonCV's CIFAR scripts do, or from --resume-from."""
+    start_precision(precision.dtype, precision.use_amx)
+    net = make_net(args.model, classes, keywords_of(args))
+    if precision.dtype == "float16":
+        net.cast("float16")
+    mx.random.seed(net_seed(args.seed, -1))
+    if args.resume_from:
+        load_params(net, "--resume-from", args.resume_from, engine)
+    else:
+        net.initialize(mx.init.Xavier(), ctx=engine.ctx)
+    known = DATASETS[args.dataset]
+    make_ready(net, known.side, precision.dtype, args.mode, engine, known.channels)
+    if args.no_wd:
+        exempt_from_decay(net)
+    return net
+
+
+def keywords_of(args):
+    """The model's arguments apart from its number of classes."""
+    return net_keywords(args.model, DATASETS[args.dataset].channels, keywords("--model-kwargs", args.model_kwargs),
+                        args.drop_rate)
+
+
+def draws(args):
+    """Whether the net itself draws random numbers."""
+    return bool(args.drop_rate) or args.model.lower().startswith("cifar_shake_shake")
+
+
+def build_teacher(args, classes, precision, engine):
+    """The net of --teacher NAME:FILE, made as its own run made it."""
+    name, _, path = args.teacher.partition(":")
+    known, run = DATASETS[args.dataset], find_run(path)
+    if run:
+        check_teacher(args, name, run)
+    teacher = make_net(name, classes, run.keywords if run else net_keywords(name, known.channels))
+    load_params(teacher, "--teacher", path, engine)
+    if precision.dtype == "float16":
+        teacher.cast("float16")
+    make_ready(teacher, known.side, precision.dtype, args.mode, engine, known.channels)
+    return teacher
+
+
+def check_teacher(args, name, run):
+    """Refuse a teacher that was trained on other images than the student's."""
+    for what, its, ours in (("as a", run.model, name), ("on", run.dataset.removesuffix("-excerpt"),
+                                                        args.dataset.removesuffix("-excerpt")),
+                            ("with --augment", run.augment, args.augment)):
+        if its.lower() != ours.lower():
+            raise UserError(f"--teacher {args.teacher}: was trained {what} {its}, as {run.path} says, not {what} {ours}")
+
+
+def learning_rate(args, updates_per_epoch):
+    """num_update -> rate. Without warm-up, `step` is the CIFAR scripts' own rule."""
+    warmup_updates = args.warmup_epochs * updates_per_epoch
+    if args.lr_mode == "step" and not args.warmup_epochs:
+        return epoch_steps(args.lr, args.lr_decay, decay_epochs(args), updates_per_epoch)
+    if args.lr_mode == "sgdr":
+        rate = after_warmup(sgdr(args.lr, updates_per_epoch, args.cycle_epochs, args.cycle_factor), args.lr, warmup_updates)
+    else:
+        rate = lr_schedule(args.lr_mode, args.lr, args.num_epochs, updates_per_epoch, args.warmup_epochs, args.lr_decay,
+                           decay_epochs(args))
+    return exponential_warmup(rate, args.lr, warmup_updates) if args.warmup == "exponential" else rate
+
+
+def optimizer(args, dtype):
+    """MXNet's NAG by default; with float16 it keeps float32 masters."""
+    return create_optimizer(args.optimizer, args.lr, args.momentum, args.wd, dtype, args.clip_gradient or None,
+                            args.lars_coefficient, args.final_lr)
+
+
+def run_paths(args):
+    """GluonCV's names; the mixup script's have `_mixup` in the model part, other ways to mix have their own word there."""
+    run = run_name(args.dataset, args.model, args.mix if args.mixup else None)
+    data = args.dataset.removesuffix("-excerpt")
+    name = run.removeprefix(f"{data}-")
+    save_dir = make_folder("--save-dir", args.save_dir)
+    log_dir = make_folder("--logging-dir", args.logging_dir)
+    stem = f"train_{data}_{name}"
+    return RunPaths(log=log_dir / f"{stem}.log", metrics=metrics_path(args, log_dir / stem / "metrics.jsonl"),
+                    plot=make_folder("--save-plot-dir", args.save_plot_dir) / f"{name}_history.png", save_dir=save_dir,
+                    best=f"{{val:.4f}}-{'cifar' if data == 'cifar10' else data}-{name}-{{epoch}}-best.params",
+                    periodic=f"{run}-{{epoch}}.params", resume=save_dir / f"{run}.resume.npz",
+                    tensorboard=tensorboard_dir(args), log_flag="--logging-dir")
+
+
+def facts(args, data, precision, engine):
+    """What run.json and the resume file say about this run."""
+    mix = args.mix if args.mixup else None
+    return facts_of(args, engine, flags=precision.flags, model=args.model, dataset=args.dataset, classes=len(data.classes),
+                    dtype=precision.dtype, dtype_trial=precision.rates, mixup=args.mixup, mix=mix, optimizer=args.optimizer,
+                    model_kwargs=keywords("--model-kwargs", args.model_kwargs), data_root_hash=data.root_hash,
+                    data_backend=args.data_backend, global_batch_size=global_batch_size(args),
+                    title=args.model + (f" with {mix}" if mix else ""), train_metric="rmse" if mix else "accuracy")
+
+
+def opening_lines(args, data, engine):
+    """Yield the arithmetic of batch, rate, updates and data, and warnings about flags without effect."""
+    left_out = data.train.records - data.train.batches_per_epoch * global_batch_size(args)
+    yield (f"{batch_line(args, engine)}; lr {args.lr:g}; {data.train.batches_per_epoch} updates/epoch, {left_out} images "
+           f"left out of each")
+    yield (f"data {args.dataset}: {data.train.records} training and {data.val.records} validation images, "
+           f"root hash {data.root_hash}")
+    yield threads_line(args)
+    if args.lr_decay_period:
+        yield "warning: --lr-decay-period has no effect, here as in GluonCV's CIFAR scripts; use --lr-decay-epoch"
+    if args.mixup and args.num_epochs <= args.mixup_off_epoch + args.mixup_off_first:
+        first = f"the first {args.mixup_off_first} and " if args.mixup_off_first else ""
+        yield (f"warning: --num-epochs {args.num_epochs} with --mixup: nothing is mixed in {first}the last "
+               f"{args.mixup_off_epoch} epochs, so nothing is mixed at all; lower --mixup-off-epoch")
+    yield from without_effect_lines(args)
+    if args.optimizer == "adadelta":
+        yield f"warning: --optimizer adadelta has no learning rate: --lr {args.lr:g} and its schedule have no effect"
+    if args.dataset == "cifar10-excerpt":
+        yield "note: an excerpt of CIFAR-10; accuracies are not comparable with published ones"
+
+
+def plan_of(args):
+    """Yield the rows that --dry-run prints, made by the builders above without data or GPUs."""
+    images, classes, channels, side, *_ = DATASETS[args.dataset]
+    batch, updates = global_batch_size(args), images // global_batch_size(args)
+    if not updates:
+        raise UserError(f"--batch-size: {batch} images over all devices, but the training set has {images}")
+    net = make_net(args.model, classes, keywords_of(args))
+    yield from plan.net_rows(net, args.model, classes, side, channels)
+    yield from plan.precision_rows(net, args.dtype)
+    yield from plan.batch_rows(args.batch_size, batch // args.batch_size // args.accumulate, images, args.num_epochs,
+                               args.accumulate)
+    if args.no_wd:
+        exempt_from_decay(net)
+    yield from plan.optimizer_rows(optimizer(args, args.dtype))
+    yield from plan.rate_rows(learning_rate(args, updates), args.lr_mode, args.lr, batch, updates, args.num_epochs,
+                              args.warmup_epochs, decay_epochs(args) if args.lr_mode == "step" else ())
+    yield from plan.decay_rows(net, args.wd)
+    yield from plan.gamma_rows(net)
+    yield from plan.cifar_image_rows(augmentation(args), args.dataset)
+    if not args.teacher:
+        targets, _, _ = training_targets(args, classes, args.dtype, None)
+        yield from plan.target_rows(targets, classes, channels * (1 + args.dual_cutout))
+    if args.mixup:
+        yield from plan.mixup_rows(args.mixup_alpha, args.mixup_off_epoch, args.mixup_partners, args.mix,
+                                   args.mixup_off_first)
+    if args.teacher:
+        yield from plan.teacher_rows(args.teacher, args.temperature, args.hard_weight)

@@ -1,0 +1,111 @@
+"""The net's numbers as flags of train_faster_rcnn.py, and what completes and checks its flags."""
+
+import math
+
+from gluon_tricks.errors import UserError
+from gluon_tricks.script.flags import completed
+from gluon_tricks.script.transfer_flags import check_limits, with_devices
+from gluon_tricks.transfer.shape import FPN, VOC, Shape
+
+DATA_DIR = "~/.mxnet/datasets/voc"
+DEFAULTS = {"epochs": 20, "lr": 0.001, "lr_warmup": -1, "wd": 5e-4}        # of flags that are empty unless given
+
+
+def numbers(text_given):
+    return tuple(float(word) if "." in word else int(word) for word in text_given.split(","))
+
+
+def text(value):
+    return ",".join(f"{one:g}" for one in value) if isinstance(value, tuple) else str(value)
+
+
+KINDS = {name: numbers if isinstance(getattr(VOC, name), tuple) else str if name == "roi_mode" else
+         float if name in ("nms_thresh", "clip", "rpn_nms_thresh", "rcnn_pos_iou_thresh", "rcnn_pos_ratio") else int
+         for name in Shape._fields}
+
+
+def add_shape_flags(group):
+    """Add a flag for each number of the net; not given, it has the value of the plain net or of the FPN."""
+    for name, kind in KINDS.items():
+        plain, pyramid = (text(getattr(shape, name)) for shape in (VOC, FPN))
+        default = plain if plain == pyramid else f"{plain}, {pyramid}"
+        flags = [f"--{name.replace('_', '-')}"] + (["--num_box_head_dense_filters"] if "dense" in name else [])
+        group.add_argument(*flags, type=kind, dest=name, help=f"[{default}]")
+
+
+def settled(args):
+    """The flags with numbers, devices and the net's `Shape`; refuses values that cannot be, before anything is opened."""
+    if args.dataset != "voc":
+        raise UserError(f"--dataset {args.dataset}: only voc is done here, any folder in VOC's layout (--data-dir)")
+    if args.amp:
+        raise UserError("--amp: float16 detection has not been made to work here; leave it out")
+    use_fpn = args.use_fpn or args.command == "custom-model"
+    given = {name: getattr(args, name) for name in Shape._fields if getattr(args, name) is not None}
+    shape = (FPN if use_fpn else VOC)._replace(**given)
+    args = completed(args, use_fpn=use_fpn, **{name: number(args, name) for name in DEFAULTS},
+                     lr_decay_epochs=epochs_of(args), gpu_ids=gpu_ids(args), shape=shape)
+    for name in Shape._fields:
+        delattr(args, name)
+    check_limits(args)
+    check_shape(shape, use_fpn)
+    return with_devices(args, len(args.gpu_ids), "horovod" if args.horovod else args.kv_store)
+
+
+def number(args, name):
+    """The value of a flag that is text in GluonCV's script, or its default."""
+    given, default = getattr(args, name), DEFAULTS[name]
+    try:
+        return type(default)(float(given)) if given != "" else default
+    except (ValueError, OverflowError):
+        raise UserError(f"--{name.replace('_', '-')} {given}: give a number") from None
+
+
+def epochs_of(args):
+    """--lr-decay-epoch as ascending numbers."""
+    try:
+        epochs = sorted(float(word) for word in (args.lr_decay_epoch or "14,20").split(",") if word.strip())
+        step_epochs(epochs)
+    except (ValueError, OverflowError):
+        raise UserError(f"--lr-decay-epoch {args.lr_decay_epoch}: give numbers with commas") from None
+    return epochs
+
+
+def step_epochs(decay_epochs):
+    """Epochs at whose start the rate steps."""
+    return [math.ceil(epoch) for epoch in decay_epochs]
+
+
+def gpu_ids(args):
+    """--gpus as a list of int."""
+    try:
+        ids = [int(word) for word in args.gpus.split(",") if word.strip()]
+    except ValueError:
+        raise UserError(f"--gpus {args.gpus}: give numbers with commas") from None
+    if min(ids, default=0) < 0 or len(set(ids)) < len(ids):
+        raise UserError(f"--gpus {args.gpus}: give each GPU's number once, from 0")
+    return ids
+
+
+def check_shape(shape, use_fpn):
+    """Numbers of the net that do not fit together."""
+    if shape.roi_mode not in ("align", "pool"):
+        raise UserError(f"--roi-mode {shape.roi_mode}: is align or pool")
+    for name in ("image_short", "image_max_size", "rpn_channel", "anchor_base_size", "rpn_train_post_nms",
+                 "rpn_test_post_nms", "rcnn_num_samples", "max_num_gt", "num_fpn_filters", "num_box_head_conv_filters",
+                 "num_box_head_dense_filters"):
+        if getattr(shape, name) < 1:
+            raise UserError(f"--{name.replace('_', '-')} {getattr(shape, name)}: must be at least 1")
+    objects = round(shape.rcnn_num_samples * shape.rcnn_pos_ratio)
+    if not 0 < objects < shape.rcnn_num_samples <= shape.rpn_train_post_nms:
+        raise UserError(f"--rcnn-num-samples {shape.rcnn_num_samples} of --rpn-train-post-nms {shape.rpn_train_post_nms} "
+                        f"with --rcnn-pos-ratio {shape.rcnn_pos_ratio:g}: there must be as many proposals, and room for an "
+                        f"object and for background")
+    levels = 5 if use_fpn else 1
+    if len(shape.strides) != levels:
+        raise UserError(f"--strides {text(shape.strides)}: this net has {levels} feature map{'s' * (levels > 1)}")
+    if not use_fpn and shape.strides[0] not in (4, 8, 16):
+        raise UserError(f"--strides {text(shape.strides)}: is 4, 8 or 16, the stride of stage 1, 2 or 3")
+    if use_fpn and len(shape.anchor_scales) != levels:
+        raise UserError(f"--anchor-scales {text(shape.anchor_scales)}: give one for each of the {levels} feature maps")
+    if len(shape.roi_size) != 2 or len(shape.anchor_alloc_size) != 2:
+        raise UserError("--roi-size, --anchor-alloc-size: give height and width with a comma")

@@ -1,0 +1,81 @@
+"""What train_fcn.py is made of: scenes, net, optimizer, validation, and what it writes, built from its flags."""
+
+from pathlib import Path
+
+import mxnet as mx
+
+from gluon_tricks.data.scenes import open_scenes
+from gluon_tricks.errors import UserError
+from gluon_tricks.randomness import net_seed
+from gluon_tricks.script.transfer import first_weights, paths_with_log, start_params, transfer_facts
+from gluon_tricks.transfer.backbone import base_network
+from gluon_tricks.transfer.draw import draw_masks, palette, spread
+from gluon_tricks.transfer.fcn import fcn, prepare
+from gluon_tricks.transfer.segmentation import Synthetic, validate
+from gluon_tricks.tricks.no_bias_decay import exempt_from_decay
+
+
+def open_data(args):
+    """Training and validation scenes."""
+    if args.synthetic:
+        return Synthetic(8, args.seed), Synthetic(4, args.seed + 1)
+    dataset = {"pascal": "voc", "pascal_voc": "voc"}.get(args.dataset, args.dataset)
+    folder = args.data_dir or {"voc": "~/.mxnet/datasets/voc", "ade20k": "~/.mxnet/datasets/ade"}.get(dataset)
+    if folder is None:
+        raise UserError("--dataset folder: name the folder with --data-dir")
+    train, val = (open_scenes(dataset, folder, split, args.classes) for split in (args.train_split, "val"))
+    return train, val
+
+
+def build_net(args, classes, engine, resumed=False):
+    """`(net, sentence)`: the FCN as it starts, and where its weights are from."""
+    mx.random.seed(net_seed(args.seed, -1))
+    base = base_network("--backbone", args.backbone, dilated=True)
+    said = first_weights(args, base, args.backbone, resumed)
+    net = fcn(base, classes, args.aux)
+    prepare(net, engine, args.crop_size)
+    start_params(args, net, engine)
+    if args.mode == "hybrid":
+        net.hybridize(static_alloc=True)
+    if args.no_wd:
+        exempt_from_decay(net)
+    return net, said
+
+
+def optimizer(args):
+    """SGD or Adam, as in GluonCV's script."""
+    if args.optimizer == "adam":
+        return mx.optimizer.Adam(learning_rate=args.lr, wd=args.weight_decay)
+    return mx.optimizer.SGD(learning_rate=args.lr, momentum=args.momentum, wd=args.weight_decay)
+
+
+def validation(args, net, val_set, engine, run):
+    """Scores over every image once, and a picture."""
+    keep = spread(len(val_set), 5)
+    scores, kept = validate(net, val_set, args.crop_size, engine, run.keep_going, keep)
+    if engine.is_writer and kept:
+        draw_masks(run.paths.metrics.with_name(f"predictions-{run.progress.epoch:04d}.png"), [kept[i] for i in sorted(kept)],
+                   palette(val_set.num_class))
+    return scores
+
+
+def print_scores(args, val_set, engine):
+    """Validate the parameters of --resume and print their scores, for --eval; returns the exit code."""
+    net, said = build_net(args, val_set.num_class, engine)
+    scores, _ = validate(net, val_set, args.crop_size, engine)
+    if engine.is_writer:
+        print(f"{said}\nvalidation pixAcc: {scores['pix_acc']:.3f}, mIoU: {scores['miou']:.3f} over {len(val_set)} images")
+    return 0
+
+
+def run_paths(args):
+    """GluonCV's names for log and parameters."""
+    folder = Path(args.save_dir or f"runs/{args.dataset}/{args.model}/{args.backbone}").expanduser()
+    return paths_with_log("--save-dir", folder / args.logging_file, folder, best="best.params",
+                            periodic="epoch_{epoch:04d}_mIoU_{val:2.4f}.params", resume="resume.npz")
+
+
+def facts(args, train_set, engine):
+    """What run.json and the resume file say about this run."""
+    return transfer_facts(args, train_set, engine, network=args.backbone, mixup=False, title=f"FCN, {args.backbone}",
+                          train_metric="training_loss", score="miou")

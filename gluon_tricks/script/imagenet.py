@@ -1,0 +1,304 @@
+"""What train_imagenet.py is made of: data, net, schedule, optimizer, and what it writes, built from its flags."""
+
+import functools
+from pathlib import Path
+
+import mxnet as mx
+
+from gluon_tricks.data.dali import DaliLoader
+from gluon_tricks.data.imagenet import ImagenetData, SyntheticLoader, folder_loaders, record_loaders
+from gluon_tricks.data.manifest import open_split, read_manifest
+from gluon_tricks.data.mxnet_iterators import ImageNetRecordIter
+from gluon_tricks.data.val_window import sample_counts, val_window
+from gluon_tricks.engines.launcher import launched_processes
+from gluon_tricks.errors import UserError
+from gluon_tricks.files import make_folder
+from gluon_tricks.log_lines.dialects import HorovodDialect, ImagenetDialect
+from gluon_tricks.models import GroupNorm, get_model
+from gluon_tricks.models.initializers import imagenet_initializer
+from gluon_tricks.models.ready import compute_dtype, load_params, make_ready, start_precision
+from gluon_tricks.optim.lr_schedule import lr_schedule
+from gluon_tricks.parameters import connect
+from gluon_tricks.published.reference import reference_of
+from gluon_tricks.randomness import net_seed
+from gluon_tricks.recipes.presets import overrides
+from gluon_tricks.script import plan
+from gluon_tricks.script.flags import completed, decay_epochs, global_batch_size, local_batch_size
+from gluon_tricks.script.horovod_flags import cosine_schedule
+from gluon_tricks.script.imagenet_flags import RECORD_PATHS, RECORD_SETS
+from gluon_tricks.script.opening import batch_line, facts_of, metrics_path, tensorboard_dir, threads_line
+from gluon_tricks.script.targets import training_targets
+from gluon_tricks.training.evaluation import evaluate, hits
+from gluon_tricks.training.run import RunPaths
+from gluon_tricks.training.trainer_states import load_states
+from gluon_tricks.tricks.drop_block import check_drop_block
+from gluon_tricks.tricks.linear_scaling import linear_scaled_lr
+from gluon_tricks.tricks.no_bias_decay import exempt_from_decay
+from gluon_tricks.tricks.zero_gamma import count_zero_gammas
+
+
+def open_data(args, engine):
+    """One process's share of the data: --synthetic, --use-rec (MXNet's iterator, this kit's, or DALI) or class folders."""
+    batch, size = local_batch_size(args), args.input_size
+    share = {"rank": engine.rank, "world_size": engine.world_size}
+    if args.synthetic:
+        classes = args.classes or 1000
+        train = SyntheticLoader(args.num_training_samples, batch, size, classes, **share)
+        val = SyntheticLoader(batch * engine.world_size, batch, size, classes, 1, **share)
+        return ImagenetData(train, val, classes, "synthetic", lambda: val)
+    if not (args.use_rec or args.data_backend.startswith("dali")):
+        train, val, classes = folder_loaders(args.data_dir, batch, args.seed, size, args.crop_ratio, args.num_workers,
+                                             args.crop_law or "folder", args.colors, args.auto_aug, **share)
+        return checked(args, ImagenetData(train, val, classes, "", lambda: val))
+    manifest = manifest_of(args)
+    described = (len(manifest.classes), manifest.root_hash) if manifest else (None, "")
+    for flag in RECORD_PATHS:
+        if not rec_path(args, flag).is_file():
+            raise UserError(f"--{flag.replace('_', '-')} {getattr(args, flag)}: does not exist; make it with "
+                            f"{RECORD_SETS[args.dataset].prepared_by}")
+    train, val, exact = record_backend(args, batch, size, share)
+    return checked(args, ImagenetData(train, val, *described, exact))
+
+
+def record_backend(args, batch, size, share):
+    """Training and validation loaders over record files, and what makes the exact validation loader."""
+    pixels = size, args.crop_ratio, args.rgb_mean, args.rgb_std
+    if args.data_backend == "ours":
+        train, val = record_loaders(rec_path(args, "rec_train"), rec_path(args, "rec_val"), batch, args.seed, *pixels,
+                                    args.num_workers, args.on_bad_record, args.crop_law or "rec", args.colors,
+                                    args.auto_aug, **share)
+        return train, val, lambda: val
+    if args.data_backend.startswith("dali"):
+        make = functools.partial(DaliLoader, batch_size=batch, decode_on=args.data_backend[-3:], num_gpus=args.num_gpus,
+                                 size=size, crop_ratio=args.crop_ratio, mean=args.rgb_mean, std=args.rgb_std,
+                                 prefetch_queue=args.dali_prefetch_queue, nvjpeg_padding=args.dali_nvjpeg_memory_padding,
+                                 fuse_decoder=args.dali_fuse_decoder)
+        val = make(rec_path(args, "rec_val"), rec_path(args, "rec_val_idx"), train=False,
+                   num_threads=args.dali_validation_threads)
+        return (make(rec_path(args, "rec_train"), rec_path(args, "rec_train_idx"), train=True,
+                     num_threads=args.dali_threads), val, lambda: val)
+
+    def record_iter(part, protocol):
+        return ImageNetRecordIter(rec_path(args, f"rec_{part}"), rec_path(args, f"rec_{part}_idx"), batch,
+                                  part == "train", *pixels, args.num_workers, protocol, **share)
+
+    val = record_iter("val", args.val_protocol)
+    exact = (lambda: val) if val.protocol == "exact" else functools.cache(lambda: record_iter("val", "exact"))
+    return record_iter("train", args.val_protocol), val, exact
+
+
+def rec_path(args, flag):
+    return Path(getattr(args, flag)).expanduser()
+
+
+def manifest_of(args):
+    """The manifest beside the record files, its files and labels checked; None for records of other tools."""
+    manifests = {}
+    for part in ("train", "val"):
+        folder = rec_path(args, f"rec_{part}").parent
+        if (folder / "manifest.json").is_file():
+            manifests[part] = read_manifest(folder)
+            open_split(folder, rec_path(args, f"rec_{part}").stem, manifests[part])
+    if len({manifest.classes_sha256 for manifest in manifests.values()}) > 1:
+        raise UserError(f"--rec-val {args.rec_val}: its labels are by another list of classes than those of --rec-train "
+                        f"{args.rec_train} (the SHA-256 in their manifests differs); prepare both in one go")
+    return manifests.get("train")
+
+
+def checked(args, data):
+    """The data with their number of classes; refuses data that do not fit the flags."""
+    classes = args.classes or data.classes or 1000
+    if data.classes not in (None, classes):
+        raise UserError(f"--classes {classes}: the data have {data.classes}")
+    if global_batch_size(args) > data.train.records:
+        raise UserError(f"--batch-size: {global_batch_size(args)} images over all devices, but the training set has "
+                        f"{data.train.records}")
+    if args.num_training_samples != data.train.records:
+        raise UserError(f"--num-training-samples {args.num_training_samples}: the training set has {data.train.records}; "
+                        f"the learning rate counts by this flag, so give --num-training-samples {data.train.records}")
+    return data._replace(classes=classes)
+
+
+def model_keywords(args):
+    """The model's arguments apart from its number of classes: those of GluonCV's script, and what mends GluonCV."""
+    given = {"last_gamma": args.last_gamma, "pretrained": args.use_pretrained, "use_se": args.use_se}
+    keywords = {name: True for name, is_on in given.items() if is_on}
+    if args.use_gn:
+        keywords["norm_layer"] = GroupNorm
+    if args.model.startswith("vgg"):
+        keywords["batch_norm"] = args.batch_norm
+    if args.model.startswith("resnest"):       # the size of what its DropBlock layers drop follows from it
+        keywords["input_size"] = args.input_size
+    return {"fix_last_gamma": args.fix_last_gamma, "fix_use_se": args.fix_use_se, **keywords}
+
+
+def build_net(args, classes, precision, engine):
+    """The net as it starts: from --init, or from --resume-params."""
+    start_precision(precision.dtype, precision.use_amx)
+    net = get_model(args.model, classes=classes, **model_keywords(args))
+    check_drop_block(net, args.input_size)
+    net.cast(compute_dtype(precision.dtype))
+    mx.random.seed(net_seed(args.seed, -1))
+    if args.resume_params:
+        load_params(net, "--resume-params", args.resume_params, engine)
+    else:
+        net.initialize(imagenet_initializer(args.init), ctx=engine.ctx)
+    make_ready(net, args.input_size, precision.dtype, args.mode, engine)
+    if args.no_wd:
+        exempt_from_decay(net)
+    return net
+
+
+def build_teacher(args, classes, precision, engine):
+    """The net behind --teacher: a zoo name with the zoo's weights, or NAME:FILE."""
+    name, _, path = args.teacher.partition(":")
+    if not path and classes != 1000:
+        raise UserError(f"--teacher {args.teacher}: the zoo's weights are for 1000 classes, the data have {classes}; "
+                        f"give {args.teacher}:FILE with the parameters of such a net")
+    teacher = get_model(name, classes=classes, **({} if path else {"pretrained": True}))
+    if path:
+        load_params(teacher, "--teacher", path, engine)
+    teacher.collect_params().reset_ctx(engine.ctx)
+    teacher.cast(compute_dtype(precision.dtype))
+    make_ready(teacher, args.input_size, precision.dtype, args.mode, engine)
+    return teacher
+
+
+def learning_rate(args):
+    """num_update -> rate, by --num-training-samples as GluonCV counts."""
+    if args.flags == "horovod":
+        return cosine_schedule(args.lr, args.warmup_lr, args.num_epochs, args.warmup_epochs, args.num_training_samples,
+                               local_batch_size(args), launched_processes(args.kvstore))
+    updates = args.num_training_samples // global_batch_size(args)
+    return lr_schedule(args.lr_mode, args.lr, args.num_epochs, updates, args.warmup_epochs, args.lr_decay, step_epochs(args),
+                       formula=args.lr_formula)
+
+
+def step_epochs(args):
+    """Epochs at which --lr-mode step steps."""
+    if args.lr_decay_period:
+        return range(args.lr_decay_period, args.num_epochs, args.lr_decay_period)
+    return decay_epochs(args)
+
+
+def nag(args, dtype):
+    """MXNet's NAG; with float16 it keeps float32 masters."""
+    return mx.optimizer.NAG(learning_rate=args.lr, momentum=args.momentum, wd=args.wd,
+                            multi_precision=dtype == "float16", clip_gradient=args.clip_gradient or None)
+
+
+def dialect_of(args):
+    """Whose log lines are written."""
+    return HorovodDialect(args.eval_frequency, args.num_epochs) if args.flags == "horovod" else ImagenetDialect
+
+
+def resume_from_gluoncv(args, run, trainer, data):
+    """Start at --resume-epoch with the momentum of --resume-states; --resume-params has been loaded."""
+    run.progress.epoch = args.resume_epoch
+    run.progress.num_update = sum(map(data.train.batches_in, range(args.resume_epoch)))
+    connect(trainer)
+    load_states(Path(args.resume_states).expanduser(), trainer)
+
+
+def evaluate_average(average, data, engine, dtype, run):
+    """Exact validation accuracies of the averaged parameters."""
+    with average.applied():
+        return evaluate(average.net, data.exact(), engine, dtype, run.keep_going, top=(1, 5))
+
+
+def both_protocols(args, net, data, engine, dtype, keep_going):
+    """The final errors, over every image once and over the last window of MXNet's iterator."""
+    right = hits(net, data.exact(), engine, dtype, keep_going, top=(1, 5))
+    window = val_window(args.num_epochs, len(right), global_batch_size(args))
+    exact, gluoncv = (" ".join(f"err-top{k}={error:f}" for k, error in zip((1, 5), 1 - rows.mean(axis=0)))
+                      for rows in (right, right[window]))
+    return (f"both validation protocols at the end: exact {exact} ({len(right)} images); "
+            f"gluoncv {gluoncv} ({len(window)} samples)")
+
+
+def parts_per_device(args):
+    return max(1, args.emulate_gpus) * args.accumulate
+
+
+def run_paths(args):
+    """GluonCV's names for parameters and states."""
+    save_dir = make_folder("--save-dir", args.save_dir)
+    log = Path(args.logging_file).expanduser()
+    make_folder("--logging-file", log.parent)
+    metrics = metrics_path(args, log.with_suffix("") / "metrics.jsonl")
+    return RunPaths(log=log, metrics=metrics, plot=metrics.with_name(f"{args.model}_history.png"), save_dir=save_dir,
+                    best=f"{{err:.4f}}-{args.dataset}-{args.model}-{{epoch}}-best.params",
+                    periodic=f"{args.dataset}-{args.model}-{{epoch}}.params", states=True,
+                    averaged=f"{args.dataset}-{args.model}-{{epoch}}-ema.params",
+                    resume=save_dir / f"{args.dataset}-{args.model}.resume.npz", tensorboard=tensorboard_dir(args),
+                    log_flag="--logging-file")
+
+
+def facts(args, data, precision, engine):
+    """What run.json and the resume file say about this run."""
+    return facts_of(args, engine, flags={"classes": data.classes, **precision.flags}, model=args.model,
+                    dataset=args.dataset, classes=data.classes, dtype=precision.dtype, dtype_trial=precision.rates,
+                    mixup=args.mixup, data_root_hash=data.root_hash, data_backend=args.data_backend,
+                    global_batch_size=global_batch_size(args), title=args.model,
+                    train_metric="rmse" if args.mixup else "accuracy")
+
+
+def opening_lines(args, data, net, dtype, engine):
+    """Yield the arithmetic of batch, rate and updates, and warnings where the run departs from rule or published run."""
+    batch, rule = global_batch_size(args), linear_scaled_lr(global_batch_size(args))
+    lengths = sorted(set(map(data.train.batches_in, range(args.num_epochs))))
+    yield (f"{batch_line(args, engine, args.emulate_gpus)}; "
+           f"peak lr {args.lr:g}; {args.num_training_samples // batch} updates/epoch in the schedule, "
+           f"{' or '.join(map(str, lengths))} in the data")
+    if abs(args.lr - rule) > 1e-9:
+        yield (f"warning: global batch {batch} ({args.batch_size} x {batch // args.batch_size}) with --lr {args.lr:g}; "
+               f"the linear rule 0.1 x {batch}/256 gives {rule:g}")
+    flags = {**vars(args), "dtype": dtype, "world_size": engine.world_size}
+    match = reference_of(flags, args.dataset)
+    if match.departures:
+        yield f"warning: departs from the published run {match.reference.name} in {', '.join(match.departures)}"
+    changed = f"; overrides: {', '.join(overrides(args))}" if overrides(args) else ""
+    yield f"preset {args.preset}{changed}"
+    yield f"data: {data.train.records} training images of {data.classes} classes, " + (
+        f"root hash {data.root_hash}" if data.root_hash else "without a manifest, so nothing vouches for them")
+    zero, gammas = count_zero_gammas(net)
+    yield f"{zero} of {gammas} gammas start at zero; weight decay on {'weights only' if args.no_wd else 'everything'}"
+    if args.last_gamma and not zero:
+        yield f"warning: --last-gamma has no effect on {args.model}"
+    yield threads_line(args)
+    if args.warmup_lr and args.flags != "horovod":
+        yield "warning: --warmup-lr has no effect, here as in GluonCV's script; warm-up starts from 0"
+    if args.data_backend == "mxnet" and args.use_rec:
+        yield (f"validation protocol {data.val.protocol}" + ("" if data.val.protocol == "exact" else (
+            f": MXNet's sliding window, as in the published logs, of "
+            f"{' or '.join(map(str, sample_counts(data.val.records, batch)))} samples")))
+
+
+def plan_of(args):
+    """Yield the rows that --dry-run prints, made by the builders above without data, GPUs or downloads."""
+    classes = args.classes or 1000
+    batch, updates = global_batch_size(args), args.num_training_samples // global_batch_size(args)
+    kwargs = {key: value for key, value in model_keywords(args).items() if key != "pretrained"}
+    net = get_model(args.model, classes=classes, **kwargs)
+    if args.no_wd:
+        exempt_from_decay(net)
+    yield "preset", ", ".join([args.preset, *overrides(args)])
+    yield from plan.net_rows(net, args.model, classes, args.input_size)
+    yield from plan.precision_rows(net, args.dtype, args.loss_scale)
+    yield from plan.batch_rows(args.batch_size, max(1, args.num_gpus, args.emulate_gpus), args.num_training_samples,
+                               args.num_epochs, args.accumulate, launched_processes(args.kvstore))
+    formula = "as train_horovod.py counts" if args.flags == "horovod" else f"formula {args.lr_formula}"
+    yield from plan.rate_rows(learning_rate(args), f"{args.lr_mode}, {formula}", args.lr, batch, updates,
+                              args.num_epochs, args.warmup_epochs, step_epochs(args) if args.lr_mode == "step" else ())
+    yield from plan.decay_rows(net, args.wd)
+    yield from plan.gamma_rows(net, args.last_gamma)
+    if not args.synthetic:
+        yield from plan.imagenet_image_rows(args.data_backend, args.use_rec, args.crop_law, args.colors, args.input_size,
+                                            args.crop_ratio, args.rgb_mean, args.rgb_std, args.auto_aug)
+    # a teacher would be downloaded; of two images, reversed order always makes a pair
+    alone = completed(args, teacher=None, mixup_partners="reversed")
+    yield from plan.target_rows(training_targets(alone, classes, args.dtype, None)[0], classes)
+    if args.mixup:
+        yield from plan.mixup_rows(args.mixup_alpha, args.mixup_off_epoch, args.mixup_partners)
+    if args.teacher is not None:
+        yield from plan.teacher_rows(args.teacher, args.temperature, args.hard_weight, args.soft_weight)

@@ -1,0 +1,96 @@
+"""What train_faster_rcnn.py and train_fcn.py do alike once MXNet is imported: devices, weights, paths, first and last lines."""
+
+from pathlib import Path
+
+import mxnet as mx
+
+from gluon_tricks.engines.launcher import launched_processes
+from gluon_tricks.engines.single import SingleProcess
+from gluon_tricks.errors import UserError
+from gluon_tricks.files import make_folder
+from gluon_tricks.models.ready import load_params
+from gluon_tricks.parameters import settle_weights
+from gluon_tricks.script import opening
+from gluon_tricks.script.transfer_flags import is_params
+from gluon_tricks.training.run import RunPaths
+from gluon_tricks.transfer.backbone import start_base
+
+
+def engine_of(args, flag, gpus):
+    """The engine for the GPU ids, or for the number of GPUs, that `flag` names.
+
+    Raises
+    ------
+    UserError
+        If MXNet does not see them.
+    """
+    by_id, seen = isinstance(gpus, list), mx.context.num_gpus()
+    wanted = max(gpus, default=-1) + 1 if by_id else gpus
+    if wanted > seen:
+        none = "''" if by_id else "0"
+        raise UserError(f"{flag} {getattr(args, flag[2:])}: MXNet sees {seen} GPUs; give {flag} {none} to train on the CPU")
+    if by_id and gpus and launched_processes(args.kvstore) == 1:
+        return SingleProcess([mx.gpu(number) for number in gpus], kvstore=args.kvstore)
+    return opening.engine_of(args)
+
+
+def check_batch(batch_size, images, processes):
+    """Refuse a training set with fewer images than one update takes."""
+    if batch_size * processes > images:
+        each = f" in each of {processes} processes" if processes > 1 else ""
+        raise UserError(f"--batch-size {batch_size}{each}: the training set has {images} images")
+
+
+def paths_with_log(flag, log, save_dir, **names):
+    """`RunPaths` with metrics, plot and pictures in a folder named after the log."""
+    make_folder(flag, save_dir)
+    folder = make_folder(flag, log.with_suffix(""))
+    names["resume"] = save_dir / names["resume"]
+    return RunPaths(log=log, metrics=folder / "metrics.jsonl", plot=folder / "history.png", save_dir=save_dir,
+                    save_flag=flag, log_flag=flag, **names)
+
+
+def transfer_facts(args, train_set, engine, **more):
+    """What run.json and the resume file say about this run; `args` are the flags as the log's header has them."""
+    return opening.facts_of(args, engine, dataset=args.dataset, classes=len(train_set.classes), dtype="float32",
+                            data_root_hash=train_set.root_hash, global_batch_size=args.batch_size * engine.world_size, **more)
+
+
+def first_weights(args, base, name, resumed):
+    """Give the base its first weights, unless the whole net is loaded later; a sentence on where they come from."""
+    if resumed or is_params(args):
+        start_base(base, name)
+        return f"weights: {args.resume}" if is_params(args) else "weights: of the resumed run"
+    return start_base(base, name, args.init, args.backbone_params, args.pretrained_base)
+
+
+def start_params(args, net, engine):
+    """Load the parameters of the whole net, if --resume names some."""
+    if is_params(args):
+        load_params(net, "--resume", args.resume, engine)
+        settle_weights(net)
+
+
+def skip_epochs(run, start_epoch, batches_per_epoch):
+    """Start a run at GluonCV's --start-epoch, unless it is resumed exactly."""
+    if start_epoch and not run.resumed:
+        run.progress.epoch, run.progress.num_update = start_epoch, start_epoch * batches_per_epoch
+
+
+def opening_lines(args, train_set, val_set, engine):
+    """Yield lines on batch and data."""
+    devices, classes = len(engine.ctx), len(train_set.classes)
+    yield (f"global batch {args.batch_size * engine.world_size} = {args.batch_size // devices} per device x "
+           f"{opening.counted(devices, 'device')} x {opening.counted(engine.world_size, 'process')}")
+    yield (f"data: {len(train_set)} training and {len(val_set)} validation images, {opening.counted(classes, 'class')}, "
+           f"root hash {train_set.root_hash}")
+    yield opening.threads_line(args, "processes")
+
+
+def finish(run):
+    """Print where the results are; returns the exit code."""
+    if run.engine.is_writer and run.progress.history:
+        name, last = run.facts["score"], run.progress.history[-1]
+        print(f"log: {run.paths.log}\nplot and pictures: {Path(run.paths.plot).parent}\n"
+              f"{name}: last {last.get(name, float('nan')):.4f}, best {run.progress.best_val:.4f}")
+    return run.exit_code
