@@ -22,7 +22,8 @@ import gluon_tricks  # noqa: F401  before mxnet: prepares the process
 import mxnet as mx
 from mxnet import gluon, nd
 
-from gluon_tricks.data.cifar import DATASETS, Augmentation, open_cifar
+from gluon_tricks.data.cifar import open_cifar
+from gluon_tricks.data.cifar_sets import DATASETS, Augmentation
 from gluon_tricks.data.mxnet_iterators import CIFAR_BACKENDS
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import make_folder

@@ -2,7 +2,7 @@
 
 import argparse
 
-from gluon_tricks.data.cifar import DATASETS, Augmentation
+from gluon_tricks.data.cifar_sets import DATASETS, Augmentation
 from gluon_tricks.errors import UserError
 from gluon_tricks.models.from_flags import DROPS
 from gluon_tricks.optim.lr_schedule import MODES, WARMUPS
