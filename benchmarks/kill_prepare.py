@@ -4,7 +4,7 @@
     python benchmarks/kill_prepare.py --photographs imagenet-sample.tar --copies 10         # photographs: a tar or a folder
     python benchmarks/kill_prepare.py --trials 3 --flags "--resize 480"
 
-Builds a make-believe ILSVRC2012 in the publisher's layout, a tar of class tars and a tar of validation images, with a CMYK
+Builds a synthetic ILSVRC2012 in the publisher's layout, a tar of class tars and a tar of validation images, with a CMYK
 JPEG, a PNG named .JPEG, a truncated and an empty member. Says what each --on-error does with these. Then, in each trial,
 data_prep/imagenet.py is killed with SIGKILL one to three times, at moments drawn uniformly from the undisturbed run's
 duration, and in the end left to finish. A trial is equal if it ends with the root hash of the undisturbed run and every
@@ -29,7 +29,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.make_believe_imagenet import (
+from benchmarks.synthetic_imagenet import (
     FAULTS,
     as_validation,
     copies,
@@ -41,7 +41,7 @@ from benchmarks.make_believe_imagenet import (
 )
 from gluon_tricks.data.manifest import read_manifest
 
-# The script as it is, but for the published MD5s: those of the make-believe archives, so that it reads them through.
+# The script as it is, but for the published MD5s: those of the synthetic archives, so that it reads them through.
 PREPARE = """
 import json, sys
 from data_prep import imagenet
@@ -156,7 +156,7 @@ def records_noted(out):
 # --- the preparation ----------------------------------------------------------------------------------------------
 
 class Preparation:
-    """A make-believe ILSVRC2012 in a folder of its own, and data_prep/imagenet.py run on it."""
+    """A synthetic ILSVRC2012 in a folder of its own, and data_prep/imagenet.py run on it."""
 
     def __init__(self, scratch, args):
         self.scratch = scratch

@@ -34,7 +34,7 @@ sys.path.insert(0, str(ROOT))
 
 from tqdm import tqdm
 
-from benchmarks.make_believe_imagenet import copies, generated, photographs, write_folders
+from benchmarks.synthetic_imagenet import copies, generated, photographs, write_folders
 from gluon_tricks.compat import visible_cpus
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.machine import environment

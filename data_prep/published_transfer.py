@@ -18,7 +18,7 @@ from data_prep.published_commands import command_text, split_command
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import atomic_write
 from gluon_tricks.log_lines.transfer import LOSSES, read_transfer_log
-from gluon_tricks.models.resnet import MODELS
+from gluon_tricks.models.names import RESNETS
 from gluon_tricks.published.catalogue import FOLDER
 
 
@@ -58,7 +58,7 @@ def oddities(log, sh):
         found["sh-differs"] = f"Command and log differ: {', '.join(differing)}."
     if len(log.epochs) < log.args["epochs"]:
         found["unfinished"] = f"The log ends after {len(log.epochs)} of {log.args['epochs']} epochs."
-    if log.args["network"] not in MODELS:
+    if log.args["network"] not in RESNETS:
         found["net-gone"] = (f"{log.args['network']} is neither in this kit nor in today's GluonCV: the run can be planned, "
                              "not started.")
     return found

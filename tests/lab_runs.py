@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 import train_cifar
-from gluon_tricks.data.cifar import DATASETS
+from gluon_tricks.data.cifar_sets import DATASETS
 from gluon_tricks.data.manifest import Manifest, describe_split, record_row, write_manifest
 from gluon_tricks.data.recordio import write_image_records
 

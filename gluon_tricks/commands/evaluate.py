@@ -28,7 +28,8 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from gluon_tricks.data.cifar import DATASETS, open_cifar_test
+from gluon_tricks.data.cifar import open_cifar_test
+from gluon_tricks.data.cifar_sets import DATASETS
 from gluon_tricks.data.classes import imagenet_synsets
 from gluon_tricks.data.imagenet import FOLDER_MEAN, FOLDER_STD
 from gluon_tricks.data.imagenet_augment import RGB_MEAN, RGB_STD, ImagenetTestTransform

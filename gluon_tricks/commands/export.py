@@ -25,7 +25,7 @@ import numpy as np
 from mxnet import nd
 from mxnet.gluon import nn
 
-from gluon_tricks.data.cifar import DATASETS
+from gluon_tricks.data.cifar_sets import DATASETS
 from gluon_tricks.data.imagenet_augment import RGB_MEAN, RGB_STD, ImagenetTestTransform
 from gluon_tricks.data.images import IMAGE_SUFFIXES, RecordImages
 from gluon_tricks.data.photographs import decode_rgb

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 from mxnet import nd
 
-from gluon_tricks.data.cifar import DATASETS, Augmentation, open_cifar
+from gluon_tricks.data.cifar import open_cifar
+from gluon_tricks.data.cifar_sets import DATASETS, Augmentation
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import atomic_path, make_folder
 from gluon_tricks.randomness import MIXUP, generator

@@ -5,77 +5,15 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from gluon_tricks.data.augment import CIFAR_MEAN, CIFAR_STD, CifarTestTransform, CifarTrainTransform
+from gluon_tricks.data.augment import CifarTestTransform, CifarTrainTransform
+from gluon_tricks.data.cifar_sets import DATASETS, Augmentation
 from gluon_tricks.data.loaders import ImagesInMemory, RecordLoader
 from gluon_tricks.data.manifest import open_split, read_manifest
 from gluon_tricks.data.masks import Masks
 from gluon_tricks.data.mxnet_iterators import MXNetLoader
 from gluon_tricks.data.paths import default_record_dir
-from gluon_tricks.data.small_colors import IMAGENET_MEAN, IMAGENET_STD, follow_up_colors
+from gluon_tricks.data.small_colors import follow_up_colors
 from gluon_tricks.errors import UserError
-
-
-class DataSet(NamedTuple):
-    """What is known of a data set before it is opened. Means and deviations are on the 0..1 scale, one per channel."""
-    training_images: int
-    classes: int
-    channels: int = 3
-    side: int = 32
-    mean: tuple = CIFAR_MEAN
-    std: tuple = CIFAR_STD
-    flip: bool = True        # whether a mirrored image still is what its label says
-
-
-def _grey(mean, std, flip):
-    return DataSet(60_000, 10, 1, 28, (mean,), (std,), flip)
-
-
-DATASETS = {
-    "cifar10": DataSet(50_000, 10), "cifar100": DataSet(50_000, 100), "cifar10-excerpt": DataSet(2_000, 10),
-    "mnist": _grey(0.1307, 0.3081, False), "fashion-mnist": _grey(0.2860, 0.3530, True),
-    "kmnist": _grey(0.1904, 0.3475, False),
-}
-
-
-class Augmentation(NamedTuple):
-    """What training images go through besides normalisation.
-
-    Attributes
-    ----------
-    colors : bool
-        The follow-up's colours, and ImageNet's mean and deviation in training and validation.
-    crop, flip : bool
-    cutout : int
-        Side of the square; 0: none.
-    dual : bool
-        Two views with squares of their own, behind each other in the channels.
-    erasing : "value", "pixels" or None
-    """
-    colors: bool = False
-    crop: bool = True
-    flip: bool = True
-    cutout: int = 0
-    dual: bool = False
-    erasing: str = None
-
-    def normalisation(self, dataset):
-        """(mean, std), one each per channel, on the 0..1 scale.
-
-        Raises
-        ------
-        UserError
-            If the colours of a grey data set are to be changed.
-        """
-        if self.colors and DATASETS[dataset].channels == 1:
-            raise UserError(f"--augment follow-up: changes colours, and images of {dataset} are grey; leave it out")
-        return (IMAGENET_MEAN, IMAGENET_STD) if self.colors else DATASETS[dataset][4:6]
-
-    def transform(self, dataset, seed, records):
-        """What `RecordLoader` calls for training images."""
-        mean, std = self.normalisation(dataset)
-        masked = self.cutout or self.erasing
-        return CifarTrainTransform(seed, records, mean, std, self.crop, self.flip, follow_up_colors if self.colors else None,
-                                   Masks(seed, records, self.cutout, self.dual, self.erasing, mean, std) if masked else None)
 
 
 class CifarData(NamedTuple):
@@ -120,10 +58,20 @@ def open_cifar(dataset, folder, backend, batch_size, seed, num_workers, rank=0, 
     else:
         augmentation = augmentation or Augmentation()
         images = {name: _in_memory(dataset, *readers[name], num_workers) for name in ("train", "test")}
-        train = RecordLoader(images["train"], augmentation.transform(dataset, seed, records), batch_size, seed, **share)
+        train = RecordLoader(images["train"], train_transform(augmentation, dataset, seed, records), batch_size, seed, **share)
         test_transform = CifarTestTransform(*augmentation.normalisation(dataset))
         val = RecordLoader(images["test"], test_transform, batch_size, None, "keep", **share)
     return CifarData(train, val, manifest.classes, manifest.root_hash, manifest.subset)
+
+
+def train_transform(augmentation, dataset, seed, records):
+    """The `CifarTrainTransform` of an `Augmentation`, for `RecordLoader`."""
+    mean, std = augmentation.normalisation(dataset)
+    masks = None
+    if augmentation.cutout or augmentation.erasing:
+        masks = Masks(seed, records, augmentation.cutout, augmentation.dual, augmentation.erasing, mean, std)
+    colors = follow_up_colors if augmentation.colors else None
+    return CifarTrainTransform(seed, records, mean, std, augmentation.crop, augmentation.flip, colors, masks)
 
 
 class CifarTestData(NamedTuple):

@@ -11,7 +11,6 @@ from gluon_tricks.data.imagenet_augment import JITTER, PCA_STD, change_color, co
 from gluon_tricks.randomness import COLOR, generator
 
 KINDS = ("brightness", "saturation", "hue")
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def follow_up_colors(images, positions, seed, epoch):

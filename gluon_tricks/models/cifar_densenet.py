@@ -5,8 +5,6 @@ convolution and a 2x2 mean. DenseNet-BC has a bottleneck of 4k channels in each 
 blocks (C) and starts with 2k channels instead of 16. Depth 3n + 4, or 6n + 4 of bottlenecks.
 """
 
-from functools import partial
-
 from mxnet.gluon import HybridBlock, nn
 
 from gluon_tricks.errors import UserError
@@ -78,13 +76,3 @@ class CIFARDenseNet(Classifier):
                     channels = after
             self.features.add(GlobalMean())
             self.output = nn.Dense(classes, in_units=channels)
-
-
-MODELS = {
-    "cifar_densenet40_k12": partial(CIFARDenseNet, 40, 12),
-    "cifar_densenet100_k12": partial(CIFARDenseNet, 100, 12),
-    "cifar_densenet100_k24": partial(CIFARDenseNet, 100, 24),
-    "cifar_densenet_bc100_k12": partial(CIFARDenseNet, 100, 12, True),
-    "cifar_densenet_bc250_k24": partial(CIFARDenseNet, 250, 24, True),
-    "cifar_densenet_bc190_k40": partial(CIFARDenseNet, 190, 40, True),
-}

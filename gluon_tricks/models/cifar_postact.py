@@ -4,8 +4,6 @@ They differ from GluonCV's `cifar_resnet*_v1` in the ReLU after the first BatchN
 bottleneck blocks. Depth 6n + 2 (basic) or 9n + 2 (bottleneck); shortcuts are projected where the channels change.
 """
 
-from functools import partial
-
 from mxnet.gluon import HybridBlock, nn
 
 from gluon_tricks.models.blocks import Classifier, GlobalMean, conv1x1, conv3x3, projection, stages
@@ -55,10 +53,3 @@ class CIFARPostact(Classifier):
                 GlobalMean(),
             )
             self.output = nn.Dense(classes, in_units=channels[-1])
-
-
-MODELS = {
-    "cifar_resnet20_basic": partial(CIFARPostact, 20),
-    "cifar_resnet110_basic": partial(CIFARPostact, 110),
-    "cifar_resnet164_bottleneck": partial(CIFARPostact, 164, "bottleneck"),
-}

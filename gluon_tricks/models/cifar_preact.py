@@ -120,14 +120,3 @@ class CIFARPreact(Classifier):
                 self.features.add(stage)                                    # (N, 16 w, H, W) ... (N, 64 w, H/4, W/4)
             self.features.add(*activation(channels[-1]), GlobalMean())      # (N, 64 w, 1, 1)
             self.output = nn.Dense(classes, in_units=channels[-1])          # (N, classes)
-
-
-MODELS = {
-    **{f"cifar_preact{depth}": partial(CIFARPreact, depth) for depth in (20, 50, 56, 110)},
-    "cifar_preact20_w4": partial(CIFARPreact, 20, width=4),
-    "cifar_preact50_w4": partial(CIFARPreact, 50, width=4),
-    "cifar_preact164_bottleneck": partial(CIFARPreact, 164, "bottleneck"),
-    "cifar_preact1001_bottleneck": partial(CIFARPreact, 1001, "bottleneck"),
-    "cifar_se_preact20": partial(CIFARPreact, 20, se_reduction=16),
-    "cifar_se_preact110": partial(CIFARPreact, 110, se_reduction=16),
-}

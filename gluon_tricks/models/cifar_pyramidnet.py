@@ -5,8 +5,6 @@ Channels grow a little with every block instead of doubling between stages: afte
 one BatchNorm more at the end. Shortcuts have no parameters: a 2x2 mean where the image is halved, zeros for new channels.
 """
 
-from functools import partial
-
 from mxnet.gluon import HybridBlock, nn
 
 from gluon_tricks.models.blocks import Classifier, GlobalMean, concat_channels, conv1x1, conv3x3
@@ -67,12 +65,3 @@ class CIFARPyramidNet(Classifier):
                 self.features.add(PyramidBlock(kind, after, before, 2 if halves else 1, prefix=f"block{i + 1}_"))
             self.features.add(*activation(widths[-1]), GlobalMean())                            # (N, 16 + alpha, 1, 1)
             self.output = nn.Dense(classes, in_units=widths[-1])
-
-
-MODELS = {
-    "cifar_pyramidnet110_a48": partial(CIFARPyramidNet, 110, 48),
-    "cifar_pyramidnet110_a84": partial(CIFARPyramidNet, 110, 84),
-    "cifar_pyramidnet110_a270": partial(CIFARPyramidNet, 110, 270),
-    "cifar_pyramidnet164_a270_bottleneck": partial(CIFARPyramidNet, 164, 270, "bottleneck"),
-    "cifar_pyramidnet272_a200_bottleneck": partial(CIFARPyramidNet, 272, 200, "bottleneck"),
-}

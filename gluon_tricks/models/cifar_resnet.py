@@ -4,8 +4,6 @@ Depth 6n + 2: a 3x3 convolution, three stages of n blocks of two convolutions, a
 As in GluonCV, no ReLU follows the first BatchNorm of v1, and the shortcut convolution of v2 sees the block's raw input.
 """
 
-from functools import partial
-
 from mxnet.gluon import HybridBlock, nn
 
 from gluon_tricks.models.blocks import (
@@ -114,13 +112,3 @@ class CIFARResNetV2(Classifier):
                 nn.Flatten(),                                       # (N, 64)
             )
             self.output = nn.Dense(classes, in_units=CHANNELS[-1])  # (N, classes)
-
-
-MODELS = {
-    "cifar_resnet20_v1": partial(CIFARResNetV1, 3),    # 20 = 6 x 3 + 2
-    "cifar_resnet56_v1": partial(CIFARResNetV1, 9),    # 56 = 6 x 9 + 2
-    "cifar_resnet110_v1": partial(CIFARResNetV1, 18),  # 110 = 6 x 18 + 2
-    "cifar_resnet20_v2": partial(CIFARResNetV2, 3),
-    "cifar_resnet56_v2": partial(CIFARResNetV2, 9),
-    "cifar_resnet110_v2": partial(CIFARResNetV2, 18),
-}

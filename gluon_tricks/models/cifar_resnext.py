@@ -68,13 +68,3 @@ class CIFARResNeXt(Classifier):
                 GlobalMean(),                                       # (N, 1024, 1, 1)
             )
             self.output = nn.Dense(classes, in_units=CHANNELS[-1])  # (N, classes)
-
-
-MODELS = {
-    "cifar_resnext29_16x64d": partial(CIFARResNeXt, 3, 16, 64),  # 29 = 9 x 3 + 2
-    "cifar_resnext29_32x4d": partial(CIFARResNeXt, 3, 32, 4),
-}
-NOT_IN_GLUONCV = {
-    "cifar_resnext29_4x64d": partial(CIFARResNeXt, 3, 4, 64),
-    "cifar_resnext29_8x64d": partial(CIFARResNeXt, 3, 8, 64),
-}

@@ -11,7 +11,6 @@ seeds before each update, so a resumed run draws the same.
 """
 
 from contextlib import contextmanager
-from functools import partial
 
 from mxnet.gluon import HybridBlock, nn
 
@@ -145,6 +144,3 @@ class CIFARShakeShake(Classifier):
                 self.features.add(stage)                                                         # ... (N, 4w, H/4, W/4)
             self.features.add(nn.Activation("relu"), GlobalMean())
             self.output = nn.Dense(classes, in_units=channels[-1])
-
-
-MODELS = {f"cifar_shake_shake26_2x{width}d": partial(CIFARShakeShake, 26, width) for width in (32, 64, 96, 128)}

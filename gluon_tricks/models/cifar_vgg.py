@@ -4,8 +4,6 @@ Five stages of 2, 2, 3, 3 and 3 convolutions 3x3, each with a bias, BatchNorm an
 pooling. The collection of CIFAR-10 experiments calls it "VGG-like, depth 15".
 """
 
-from functools import partial
-
 from mxnet.gluon import nn
 
 from gluon_tricks.models.blocks import Classifier
@@ -17,11 +15,11 @@ CHANNELS = (64, 128, 256, 512, 512)
 class CIFARVGG(Classifier):
     """VGG: (N, in_channels, H, W) -> (N, classes); H and W up to 32, so that five halvings leave one pixel."""
 
-    def __init__(self, layers=LAYERS, channels=CHANNELS, classes=10, in_channels=3, prefix=None, params=None):
+    def __init__(self, classes=10, in_channels=3, prefix=None, params=None):
         super().__init__(prefix=prefix, params=params)
         with self.name_scope():
             self.features = nn.HybridSequential(prefix="")
-            for count, width in zip(layers, channels):
+            for count, width in zip(LAYERS, CHANNELS):
                 for _ in range(count):
                     self.features.add(
                         nn.Conv2D(width, 3, padding=1, in_channels=in_channels),  # (N, width, H, W)
@@ -30,7 +28,4 @@ class CIFARVGG(Classifier):
                     in_channels = width
                 self.features.add(nn.MaxPool2D(2, 2, ceil_mode=True))             # (N, width, H/2, W/2)
             self.features.add(nn.Flatten())                                       # (N, 512) of 32x32 and of 28x28
-            self.output = nn.Dense(classes, in_units=channels[-1])                # (N, classes)
-
-
-MODELS = {"cifar_vgg15_bn": partial(CIFARVGG, LAYERS, CHANNELS)}
+            self.output = nn.Dense(classes, in_units=CHANNELS[-1])                # (N, classes)

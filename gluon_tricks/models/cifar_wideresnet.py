@@ -76,10 +76,3 @@ class CIFARWideResNet(Classifier):
                 nn.Flatten(),                                       # (N, 64k)
             )
             self.output = nn.Dense(classes, in_units=channels[-1])  # (N, classes)
-
-
-MODELS = {
-    "cifar_wideresnet16_10": partial(CIFARWideResNet, 2, 10),  # 16 = 6 x 2 + 4
-    "cifar_wideresnet28_10": partial(CIFARWideResNet, 4, 10),  # 28 = 6 x 4 + 4
-    "cifar_wideresnet40_8": partial(CIFARWideResNet, 6, 8),    # 40 = 6 x 6 + 4
-}

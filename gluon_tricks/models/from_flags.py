@@ -1,7 +1,5 @@
 """Build a CIFAR net from what the flags of train_cifar.py say."""
 
-import mxnet as mx
-
 from gluon_tricks.errors import UserError
 from gluon_tricks.models.registry import get_model, list_models
 
@@ -45,6 +43,8 @@ def make_net(model, classes, keywords, **more):
     UserError
         As `get_model`; or if the values in `keywords` are none that the model can be made with.
     """
+    import mxnet as mx
+
     try:
         return get_model(model, classes=classes, **keywords, **more)
     except UserError:

@@ -2,8 +2,6 @@
 
 import textwrap
 
-import mxnet as mx
-
 from gluon_tricks.errors import UserError
 
 DEFAULT_ROOT = "~/.mxnet/models"
@@ -42,4 +40,6 @@ def load_pretrained(net, name, tag=True, root=DEFAULT_ROOT, ctx=None):
     except Exception as error:  # no network, no such version, a full disk, ...
         reason = textwrap.shorten(f"{type(error).__name__}: {error}", width=160)
         raise UserError(f"pretrained: the weights of {name} cannot be fetched ({reason}); {remedy}") from error
+    import mxnet as mx
+
     net.load_parameters(path, ctx=mx.cpu() if ctx is None else ctx)

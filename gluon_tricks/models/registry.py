@@ -6,34 +6,8 @@ import re
 import textwrap
 
 from gluon_tricks.errors import UserError
-from gluon_tricks.models import (
-    cifar_densenet,
-    cifar_postact,
-    cifar_preact,
-    cifar_pyramidnet,
-    cifar_resnet,
-    cifar_resnext,
-    cifar_shake_shake,
-    cifar_vgg,
-    cifar_wideresnet,
-    resnet,
-)
+from gluon_tricks.models.names import MODELS
 from gluon_tricks.models.pretrained import DEFAULT_ROOT, load_pretrained
-
-MODELS = {  # name -> callable(classes=, ...)
-    **resnet.MODELS,
-    **cifar_resnet.MODELS,
-    **cifar_wideresnet.MODELS,
-    **cifar_resnext.MODELS,
-    **cifar_resnext.NOT_IN_GLUONCV,      # from here on nets of the CIFAR collections
-    **cifar_vgg.MODELS,
-    **cifar_postact.MODELS,
-    **cifar_preact.MODELS,
-    **cifar_densenet.MODELS,
-    **cifar_pyramidnet.MODELS,
-    **cifar_shake_shake.MODELS,
-}
-GLUONCV_NETS = (*resnet.MODELS, *cifar_resnet.MODELS, *cifar_wideresnet.MODELS, *cifar_resnext.MODELS)
 
 GLUONCV_REQUIREMENT = "gluoncv==0.10.5.post0"
 
@@ -95,12 +69,13 @@ def get_model(name, classes=None, fix_last_gamma=None, fix_use_se=False, **kwarg
 
 
 def _own_model(name, pretrained=False, root=DEFAULT_ROOT, ctx=None, **kwargs):
-    accepted = inspect.signature(MODELS[name]).parameters
+    build = MODELS[name].builder()
+    accepted = inspect.signature(build).parameters
     _check_keywords(name, kwargs, accepted)
     published = accepted["classes"].default
     if pretrained and kwargs.get("classes", published) != published:
         raise UserError(f"pretrained: GluonCV's weights of {name} are for {published} classes, not {kwargs['classes']}")
-    net = MODELS[name](**kwargs)
+    net = build(**kwargs)
     if pretrained:
         load_pretrained(net, name, pretrained, root, ctx)
     return net

@@ -306,12 +306,4 @@ class ResNetV1b(HybridBlock):
         return self.fc(x)                                          # (N, classes)
 
 
-BOTTLENECK_DEPTHS = (50, 101, 152)
-
-MODELS = {
-    **{f"resnet{depth}_v1": partial(ResNetV1, depth) for depth in DEPTHS},
-    **{f"resnet{depth}_v1b": partial(ResNetV1b, depth, "v1b") for depth in DEPTHS},
-    **{f"resnet{depth}_{variant}": partial(ResNetV1b, depth, variant)
-       for variant in ("v1c", "v1d", "v1s", "v1e") for depth in BOTTLENECK_DEPTHS},
-    **{f"resnet{depth}_v1b_gn": partial(ResNetV1b, depth, "v1b", norm_layer=GroupNorm) for depth in (50, 101)},
-}
+ResNetV1bGroupNorm = partial(ResNetV1b, norm_layer=GroupNorm)

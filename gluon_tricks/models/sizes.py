@@ -5,8 +5,6 @@ import math
 from ast import literal_eval
 from typing import NamedTuple
 
-import mxnet as mx
-
 from gluon_tricks.errors import UserError
 
 
@@ -79,6 +77,8 @@ def layer_sizes(net, image_shape):
     -------
     list of LayerSize
     """
+    import mxnet as mx
+
     graph = net(mx.sym.Variable("data"))
     internals = graph.get_internals()
     argument_shapes, output_shapes, _ = internals.infer_shape(data=(1, *image_shape))
@@ -111,6 +111,8 @@ def _kind(node):
 
 def sizes_of(net, name, size, channels=3):
     """`layer_sizes` for images of size x size. GluonCV's nets know the shapes of all parameters only after this."""
+    import mxnet as mx
+
     shape = (channels, size, size)
     try:
         net.infer_shape(mx.nd.zeros((1, *shape)))

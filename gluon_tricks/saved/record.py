@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from gluon_tricks.data.cifar import DATASETS
+from gluon_tricks.data.cifar_sets import DATASETS
 from gluon_tricks.errors import UserError
 from gluon_tricks.models.from_flags import net_keywords
 from gluon_tricks.training import checkpoint

@@ -14,7 +14,7 @@ from mxnet import nd
 
 from gluon_tricks.data.augment import PAD
 from gluon_tricks.data.auto_augment import POLICY
-from gluon_tricks.data.cifar import DATASETS
+from gluon_tricks.data.cifar_sets import DATASETS
 from gluon_tricks.data.efficientnet_crop import MARGIN, MIN_AREA
 from gluon_tricks.data.imagenet import FOLDER_MEAN, FOLDER_STD
 from gluon_tricks.data.imagenet_augment import (

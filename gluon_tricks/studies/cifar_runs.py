@@ -7,7 +7,7 @@
 
 from dataclasses import dataclass
 
-from gluon_tricks.data.cifar import DATASETS
+from gluon_tricks.data.cifar_sets import DATASETS
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import ROOT
 from gluon_tricks.log_lines.reading import read_log

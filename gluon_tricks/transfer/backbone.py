@@ -12,9 +12,9 @@ from mxnet.gluon import nn
 
 from gluon_tricks.errors import UserError
 from gluon_tricks.models.initializers import imagenet_initializer
+from gluon_tricks.models.names import RESNETS
 from gluon_tricks.models.pretrained import load_pretrained
 from gluon_tricks.models.registry import get_model
-from gluon_tricks.models.resnet import MODELS
 
 # Words of GluonCV's segmentation scripts for its bases
 SHORT_NAMES = {"resnet18": "resnet18_v1b", "resnet34": "resnet34_v1b", "resnet50": "resnet50_v1s",
@@ -42,8 +42,8 @@ def base_network(flag, name, dilated=False, frozen_norm=False, norm_layer=nn.Bat
         If there is no such ResNet, or it has no such form.
     """
     name = SHORT_NAMES.get(name, name).lower()
-    if name not in MODELS:
-        raise UserError(f"{flag} {name}: is no ResNet of this kit; there are {', '.join(MODELS)}")
+    if name not in RESNETS:
+        raise UserError(f"{flag} {name}: is no ResNet of this kit; there are {', '.join(RESNETS)}")
     if name.endswith("_gn") and (frozen_norm or norm_layer is not nn.BatchNorm):
         raise UserError(f"{flag} {name}: has no BatchNorm to freeze or to synchronise; take {name[:-3]}")
     counts_layers = name.endswith("_v1")

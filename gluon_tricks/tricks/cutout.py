@@ -11,7 +11,6 @@ centre, which makes left and right alike. Here the latter.
 """
 
 import numpy as np
-from mxnet import nd
 
 
 def corners(draws, size, side):
@@ -53,6 +52,8 @@ def cutout(images, tops, lefts, size, value=0.0):
 
 def side_by_side(pairs):
     """NDArray of shape (N, 2C, H, W), two views of each image as channels, to (2N, C, H, W): first views, then second."""
+    from mxnet import nd
+
     return nd.concat(*pairs.split(2, axis=1), dim=0)
 
 

@@ -11,14 +11,14 @@ bfloat16 has float32's range and needs no scaling.
 
 import math
 
-from mxnet import nd
-
 
 def all_finite(arrays):
     """Whether no element of the NDArrays of one device is nan or infinite; waits for them.
 
     MXNet's operator takes arrays of one type only, and in a float16 net BatchNorm's gradients are float32.
     """
+    from mxnet import nd
+
     of_type = {}
     for array in arrays:
         of_type.setdefault(array.dtype, []).append(array)

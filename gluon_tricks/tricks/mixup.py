@@ -10,8 +10,6 @@ The paper takes alpha = 0.2 on ImageNet; GluonCV's CIFAR script takes alpha = 1 
 epochs.
 """
 
-from mxnet import nd
-
 CIFAR_ALPHA = 1.0
 CIFAR_OFF_EPOCHS = 20
 
@@ -58,6 +56,8 @@ def mixup(data, targets, lam, partners=None):
     if partners is None:
         other_data, other_targets = data[::-1], targets[::-1]
     else:
+        from mxnet import nd
+
         index = nd.array(partners, ctx=data.context, dtype="int64")
         other_data, other_targets = data.take(index), targets.take(index)
     return lam * data + (1 - lam) * other_data, lam * targets + (1 - lam) * other_targets

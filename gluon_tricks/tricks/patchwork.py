@@ -6,7 +6,6 @@ What CutMix, RICAP, stitching and tiling have in common: each is a list of `Piec
 from typing import NamedTuple
 
 import numpy as np
-from mxnet import nd
 
 
 class Piece(NamedTuple):
@@ -67,6 +66,8 @@ def patchwork(data, targets, pieces, partners, weights=None):
     -------
     (NDArray, NDArray), of the same shapes
     """
+    from mxnet import nd
+
     weights = shares(pieces, *data.shape[2:]) if weights is None else weights
     mixed, mixed_targets = nd.empty(data.shape, ctx=data.context, dtype=data.dtype), 0
     for piece, weight, who in zip(pieces, weights, partners):

@@ -10,7 +10,7 @@ from mxnet import autograd, nd
 from mxnet.gluon import HybridBlock
 
 from gluon_tricks.commands import export
-from gluon_tricks.data.cifar import DATASETS
+from gluon_tricks.data.cifar_sets import DATASETS
 from gluon_tricks.errors import UserError
 from gluon_tricks.models.cifar_densenet import CIFARDenseNet
 from gluon_tricks.models.cifar_postact import CIFARPostact

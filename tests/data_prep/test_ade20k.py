@@ -1,4 +1,4 @@
-"""data_prep/ade20k.py on make-believe archives in the publisher's layout, sound and hostile."""
+"""data_prep/ade20k.py on synthetic archives in the publisher's layout, sound and hostile."""
 
 import json
 import stat

@@ -1,4 +1,4 @@
-"""data_prep/imagenet.py on a make-believe ILSVRC2012 in the publisher's archives."""
+"""data_prep/imagenet.py on a synthetic ILSVRC2012 in the publisher's archives."""
 
 import hashlib
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.make_believe_imagenet import (
+from benchmarks.synthetic_imagenet import (
     FAULTS,
     WNIDS,
     as_validation,

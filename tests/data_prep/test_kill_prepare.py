@@ -5,7 +5,7 @@ import re
 import pytest
 
 from benchmarks import kill_prepare
-from benchmarks.make_believe_imagenet import generated, photographs, write_folders, write_tar
+from benchmarks.synthetic_imagenet import generated, photographs, write_folders, write_tar
 
 
 def test_killed_in_every_phase_it_ends_with_the_root_hash_of_the_undisturbed_run(monkeypatch, capsys):

@@ -11,7 +11,8 @@ import pytest
 import train_cifar
 from data_prep import mnist, verify
 from gluon_tricks.data.augment import normalize
-from gluon_tricks.data.cifar import DATASETS, open_cifar
+from gluon_tricks.data.cifar import open_cifar
+from gluon_tricks.data.cifar_sets import DATASETS
 from gluon_tricks.errors import UserError
 
 

@@ -1,4 +1,4 @@
-"""data_prep/places365.py on make-believe archives in the publisher's layout, sound and hostile."""
+"""data_prep/places365.py on synthetic archives in the publisher's layout, sound and hostile."""
 
 import io
 import tarfile

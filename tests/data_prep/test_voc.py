@@ -1,4 +1,4 @@
-"""data_prep/voc.py on make-believe archives in the publisher's layout, sound and hostile."""
+"""data_prep/voc.py on synthetic archives in the publisher's layout, sound and hostile."""
 
 import io
 import json

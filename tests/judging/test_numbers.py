@@ -34,18 +34,18 @@ def test_weights_of_the_zoo(name, column, top1):
 
 
 def test_every_published_log_has_weights_in_the_zoo_and_every_log_named_there_exists():
-    assert {weights.log for weights in numbers.zoo()} - {""} == set(catalogue())
+    assert {weights.log for weights in zoo.zoo()} - {""} == set(catalogue())
 
 
 def test_hashtags_are_those_of_gluoncvs_model_store():
     store = pytest.importorskip("gluoncv.model_zoo.model_store")
     known = {checksum[:8] for checksum in store._model_sha1.values()}
-    ours = {weights.hashtag for weights in numbers.zoo() if weights.hashtag}
+    ours = {weights.hashtag for weights in zoo.zoo() if weights.hashtag}
     assert len(ours & known) >= 60                     # some weights are offered under other checksums than documented
 
 
 def test_zoo_and_log_agree_within_a_third_of_a_point_for_imagenet():
-    for weights in numbers.zoo():
+    for weights in zoo.zoo():
         run = catalogue().get(weights.log)
         if run and run.dataset == "imagenet" and run.val_is_usable and run.name != "inceptionv3-mixup":
             assert abs(float(weights.figures.top1) - float(numbers.log_figures(run.final).top1)) < 0.34, run.name

@@ -10,7 +10,8 @@ from mxnet import autograd, nd
 from gluon_tricks.errors import UserError
 from gluon_tricks.models.cifar_preact import CIFARPreact, PreactBlock
 from gluon_tricks.models.cifar_shake_shake import MODES, Shake
-from gluon_tricks.models.registry import GLUONCV_NETS, get_model, list_models
+from gluon_tricks.models.names import GLUONCV_NETS
+from gluon_tricks.models.registry import get_model, list_models
 from gluon_tricks.models.sizes import count_parameters
 
 # Millions of parameters as the papers print them for 10 classes

@@ -3,7 +3,8 @@
 import pytest
 from facts import CIFAR_NETS, PARAMETERS, RESNETS, SIZES
 
-from gluon_tricks.models.registry import GLUONCV_NETS, get_model, list_models
+from gluon_tricks.models.names import GLUONCV_NETS
+from gluon_tricks.models.registry import get_model, list_models
 from gluon_tricks.models.sizes import count_multiply_adds, count_parameters
 
 NETS = CIFAR_NETS + RESNETS

@@ -11,7 +11,7 @@ from models.facts import PARAMETERS, SIZES
 
 import train_cifar
 import train_imagenet
-from gluon_tricks.data.cifar import DATASETS
+from gluon_tricks.data.cifar_sets import DATASETS
 from gluon_tricks.data.imagenet_augment import ImagenetTestTransform
 from gluon_tricks.data.manifest import read_manifest
 from gluon_tricks.data.paths import default_record_dir

@@ -204,8 +204,8 @@ AMP_PROGRAM = """
 import gluon_tricks, mxnet as mx, numpy as np
 from mxnet import autograd, gluon
 from gluon_tricks.models.registry import get_model
-from gluon_tricks.script import hybridize, start_precision
-from gluon_tricks.training import GradientSum
+from gluon_tricks.models.ready import hybridize, start_precision
+from gluon_tricks.training.loop import GradientSum
 
 start_precision("bfloat16")
 net = get_model("cifar_resnet20_v1", classes=10)

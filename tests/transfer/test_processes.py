@@ -1,4 +1,4 @@
-"""Faster R-CNN in two processes on a make-believe folder in VOC's layout: one training, one log, each image counted once."""
+"""Faster R-CNN in two processes on a synthetic folder in VOC's layout: one training, one log, each image counted once."""
 
 import json
 import re

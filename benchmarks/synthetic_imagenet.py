@@ -1,7 +1,7 @@
-"""A make-believe ILSVRC2012 in the publisher's layout, for tests and benchmarks of its preparation.
+"""A synthetic ILSVRC2012 in the publisher's layout, for tests and benchmarks of its preparation.
 
-    python benchmarks/make_believe_imagenet.py --out /tmp/fake --copies 20                        # generated images
-    python benchmarks/make_believe_imagenet.py --out /tmp/fake --photographs imagenet-sample.tar  # n01440764/*.JPEG
+    python benchmarks/synthetic_imagenet.py --out /tmp/fake --copies 20                           # generated images
+    python benchmarks/synthetic_imagenet.py --out /tmp/fake --photographs imagenet-sample.tar  # n01440764/*.JPEG
 
 Writes ILSVRC2012_img_train.tar (a tar of class tars), ILSVRC2012_img_val.tar and the training images again as class folders.
 With --faults the first class also holds a CMYK JPEG, a PNG named .JPEG, a truncated and an empty file.

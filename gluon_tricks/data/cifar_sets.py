@@ -1,0 +1,64 @@
+"""The CIFAR and MNIST data sets, and what train_cifar.py does to their images. Importing this file does not import MXNet."""
+
+from typing import NamedTuple
+
+from gluon_tricks.data.augment import CIFAR_MEAN, CIFAR_STD
+from gluon_tricks.errors import UserError
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class DataSet(NamedTuple):
+    """What is known of a data set before it is opened. Means and deviations are on the 0..1 scale, one per channel."""
+    training_images: int
+    classes: int
+    channels: int = 3
+    side: int = 32
+    mean: tuple = CIFAR_MEAN
+    std: tuple = CIFAR_STD
+    flip: bool = True        # whether a mirrored image still is what its label says
+
+
+def _grey(mean, std, flip):
+    return DataSet(60_000, 10, 1, 28, (mean,), (std,), flip)
+
+
+DATASETS = {
+    "cifar10": DataSet(50_000, 10), "cifar100": DataSet(50_000, 100), "cifar10-excerpt": DataSet(2_000, 10),
+    "mnist": _grey(0.1307, 0.3081, False), "fashion-mnist": _grey(0.2860, 0.3530, True),
+    "kmnist": _grey(0.1904, 0.3475, False),
+}
+
+
+class Augmentation(NamedTuple):
+    """What training images go through besides normalisation.
+
+    Attributes
+    ----------
+    colors : bool
+        The follow-up's colours, and ImageNet's mean and deviation in training and validation.
+    crop, flip : bool
+    cutout : int
+        Side of the square; 0: none.
+    dual : bool
+        Two views with squares of their own, behind each other in the channels.
+    erasing : "value", "pixels" or None
+    """
+    colors: bool = False
+    crop: bool = True
+    flip: bool = True
+    cutout: int = 0
+    dual: bool = False
+    erasing: str = None
+
+    def normalisation(self, dataset):
+        """(mean, std), one each per channel, on the 0..1 scale.
+
+        Raises
+        ------
+        UserError
+            If the colours of a grey data set are to be changed.
+        """
+        if self.colors and DATASETS[dataset].channels == 1:
+            raise UserError(f"--augment follow-up: changes colours, and images of {dataset} are grey; leave it out")
+        return (IMAGENET_MEAN, IMAGENET_STD) if self.colors else DATASETS[dataset][4:6]

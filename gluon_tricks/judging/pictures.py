@@ -1,0 +1,56 @@
+"""The picture of a verdict: the run's curves over the published ones and their bands."""
+
+from pathlib import Path
+
+import numpy as np
+
+from gluon_tricks import pictures
+from gluon_tricks.judging.bands import band_of
+
+UNITS = {"accuracy": "accuracy, %", "error": "error, %", "rmse": "RMSE x 100"}
+PUBLISHED, OURS = "#4c6a92", "#d1495b"
+
+
+def plot_verdict(verdict, path):
+    """Write one panel per compared curve.
+
+    Parameters
+    ----------
+    verdict : Verdict
+        With at least one comparison.
+    path : path
+        The ending names the format.
+
+    Raises
+    ------
+    OSError, ValueError
+        If the file cannot be written, or the format is unknown.
+    """
+    name = verdict.match.reference.name
+    figure, panels = pictures.panels((11, 4.6), columns=len(verdict.comparisons))
+    for axes, comparison in zip(panels, verdict.comparisons):
+        draw_comparison(axes, comparison, band_of(name, comparison.witness))
+    figure.suptitle(f"{Path(verdict.run.path).name}: {verdict.outcome} the band of {name}", fontsize=12)
+    pictures.save(figure, path, dpi=120)
+
+
+def draw_comparison(axes, comparison, band):
+    """Draw the published curve, its band and the run's curve; epochs outside the band are crosses."""
+    outside, last = ~comparison.inside, comparison.epochs[-1]
+    shown = band.epochs <= max(last + max(2, last // 10), 9)             # a few of the epochs still to come
+    epochs, values, limit = band.epochs[shown], band.published[shown], band.limits[1][shown]
+    axes.fill_between(epochs, values - limit, values + limit, color=PUBLISHED, alpha=0.18, linewidth=0, label="band")
+    axes.plot(epochs, values, color=PUBLISHED, linewidth=1.2, label="published")
+    axes.plot(comparison.epochs, comparison.ours, color=OURS, linewidth=1.4, label="this run",
+              marker="o" if len(comparison.epochs) < 30 else None, markersize=3.5)
+    axes.plot(comparison.epochs[outside], comparison.ours[outside], "x", color="black", markersize=6, zorder=3,
+              label="outside" if outside.any() else None)
+    seen = np.concatenate([values, comparison.ours[np.isfinite(comparison.ours)]])
+    if band.metric == "rmse":
+        axes.set_ylim(0.9 * seen.min(), 1.05 * seen.max())
+    else:
+        axes.set_ylim(max(0, seen.min() - 3), min(seen.max() + 3, 101))
+    axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(f"{'training' if band.witness == 'train' else 'validation'} {UNITS[band.metric]}")
+    axes.legend(frameon=False, loc="best")
