@@ -104,16 +104,19 @@ def difference(got, expected, part):
 def job(statistics, argv):
     """A run of train_imagenet.py, in every process."""
     sys.path.insert(0, str(ROOT))
+    from mxnet.gluon import nn
+
     import train_imagenet
     from gluon_tricks.errors import run_main
-    plain, nn = train_imagenet.get_model, train_imagenet.gluon.nn
+    from gluon_tricks.script import imagenet
+    plain = imagenet.get_model
 
     def get_model(*names, **kwargs):
         net = plain(*names, **kwargs)
         net.apply(lambda block: block._kwargs.update(use_global_stats=statistics == "global")
                   if isinstance(block, nn.BatchNorm) else None)
         return net
-    train_imagenet.get_model = get_model
+    imagenet.get_model = get_model
     run_main(lambda: train_imagenet.main(argv))
 
 

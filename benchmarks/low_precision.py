@@ -71,6 +71,8 @@ def compute(args):
     import train_cifar
     from gluon_tricks.data.cifar import open_cifar
     from gluon_tricks.engines.single import SingleProcess
+    from gluon_tricks.script import cifar as build
+    from gluon_tricks.script.auto_dtype import as_asked
 
     dtype, noise, path = args.side
     flags = train_cifar.parse_args(["--model", args.model, "--mode", "hybrid", "--dataset", "cifar10-excerpt", "--seed",
@@ -78,11 +80,11 @@ def compute(args):
     engine = SingleProcess([mx.cpu()])
     images = open_cifar(flags.dataset, None, "ours", args.batch_size, args.seed, 1)
     weights = Path(path).with_name(f"{args.updates[0]}.params")        # the first side, float32 without noise, leaves it
-    net = train_cifar.build_net(flags, images.classes, engine)
+    net = build.build_net(flags, images.classes, as_asked(flags), engine)
     if weights.exists():
         net.load_parameters(str(weights))
     else:
-        trainer, done = engine.trainer(net, train_cifar.optimizer(flags)), 0
+        trainer, done = engine.trainer(net, build.optimizer(flags, flags.dtype)), 0
         while done < args.updates[0]:
             for batch in images.train.epoch(1 + done // images.train.batches_per_epoch):
                 if done < args.updates[0]:

@@ -12,6 +12,7 @@ import train_cifar
 from gluon_tricks.errors import UserError
 from gluon_tricks.optim.optimizers import NAMES
 from gluon_tricks.script.cifar_flags import without_effect
+from gluon_tricks.script.targets import training_targets
 from gluon_tricks.tricks.mixing import KINDS
 
 
@@ -110,7 +111,7 @@ def test_a_student_learns_from_a_parameter_file_and_top_5_is_counted(tmp_path, p
 def test_nothing_is_mixed_in_the_first_and_last_epochs():
     args = train_cifar.parse_args(["--model", "any", "--mix", "vertical", "--mixup-off-first", "2", "--num-epochs", "5",
                                    "--mixup-off-epoch", "1"])
-    targets, _, _ = train_cifar.training_targets(args, range(4))
+    targets, _, _ = training_targets(args, 4, args.dtype, None)
     ramp = nd.arange(16).reshape((2, 1, 8, 1))
     mixed = [bool((targets(ramp, nd.array([0, 1]), epoch, 0)[0] != ramp).sum().asscalar()) for epoch in range(5)]
     assert mixed == [False, False, True, True, False]

@@ -15,6 +15,7 @@ import pytest
 from mxnet import gluon, nd
 
 import train_imagenet
+from gluon_tricks.data.imagenet import SyntheticLoader
 from gluon_tricks.data.images import RecordImages
 from gluon_tricks.data.manifest import Manifest, describe_split, read_manifest, record_row, write_manifest
 from gluon_tricks.data.mxnet_iterators import ImageNetRecordIter
@@ -25,9 +26,14 @@ from gluon_tricks.log_lines.reading import read_log
 from gluon_tricks.models.registry import get_model
 from gluon_tricks.published.catalogue import catalogue
 from gluon_tricks.published.reference import reference_of
+from gluon_tricks.script import imagenet as build
+from gluon_tricks.script.auto_dtype import as_asked
+from gluon_tricks.script.targets import training_targets
 from gluon_tricks.training.loop import accuracy, train_epoch
 from gluon_tricks.training.progress import Progress
+from gluon_tricks.tricks import mixing
 
+ENGINE = SingleProcess([mx.cpu()])
 ROOT = Path(__file__).resolve().parents[1]
 PUBLISHED = {name: run for name, run in catalogue().items() if run.script == "train_imagenet.py"}
 
@@ -88,12 +94,13 @@ def test_a_published_command_departs_from_no_published_run(name):
 def test_dali_is_asked_for_in_one_sentence(records):
     args = parse(*rec_flags(records), "--data-backend", "dali-cpu", "--num-gpus", "1", "--batch-size", "8")
     with pytest.raises(UserError, match="NVIDIA DALI with its MXNet plugin is not installed"):
-        train_imagenet.open_data(args)
+        build.open_data(args, ENGINE)
 
 
 def test_a_teacher_of_other_classes_is_refused():
     with pytest.raises(UserError, match="zoo's weights are for 1000 classes, the data have 4"):
-        train_imagenet.build_teacher(parse("--teacher", "resnet18_v1b", "--classes", "4"), SingleProcess([mx.cpu()]))
+        args = parse("--teacher", "resnet18_v1b", "--classes", "4")
+        build.build_teacher(args, 4, as_asked(args), ENGINE)
 
 
 def test_a_teacher_file_of_other_classes_is_refused(tmp_path):
@@ -103,13 +110,13 @@ def test_a_teacher_file_of_other_classes_is_refused(tmp_path):
     teacher.save_parameters(str(tmp_path / "t.params"))
     args = parse("--teacher", f"cifar_resnet20_v1:{tmp_path}/t.params", "--classes", "4", "--input-size", "32")
     with pytest.raises(UserError, match="does not load into this model"):
-        train_imagenet.build_teacher(args, SingleProcess([mx.cpu()]))
+        build.build_teacher(args, 4, as_asked(args), ENGINE)
 
 
 def test_class_ids_above_2048_survive_float16():
     """GluonCV casts labels to float16, where 2049 becomes 2048."""
     args = parse("--dtype", "float16", "--num-gpus", "1", "--classes", "3000")
-    targets, _, _ = train_imagenet.training_targets(args, SingleProcess([mx.cpu()]))
+    targets, _, _ = training_targets(args, 3000, args.dtype, None)
     data, target, counted = targets(nd.zeros((2, 3, 4, 4)), nd.array([2049, 2999]), 0, 0)
     assert data.dtype == np.float16 and target.asnumpy().tolist() == counted.asnumpy().tolist() == [2049, 2999]
 
@@ -133,20 +140,20 @@ class Linear(gluon.nn.Dense):
         self.initialize(mx.init.Uniform(0.5))
 
 
-def first_loss(args, net, data, label):
+def first_loss(args, net, data, label, teacher=None):
     """Loss of the first update, mean over the samples, by the script's own targets and loop."""
     engine = SingleProcess([mx.cpu()])
-    targets, loss, metric = train_imagenet.training_targets(args, engine)
-    trainer, progress = engine.trainer(net, train_imagenet.nag(args)), Progress()
+    targets, loss, metric = training_targets(args, args.classes, args.dtype, lambda: teacher)
+    trainer, progress = engine.trainer(net, build.nag(args, args.dtype)), Progress()
 
     class OneBatch:
         batch_size = len(label)
 
         @staticmethod
         def epoch(epoch, start):
-            yield train_imagenet.SyntheticLoader(4, 4, 2, 4)._batch._replace(data=nd.array(data), label=nd.array(label))
+            yield SyntheticLoader(4, 4, 2, 4)._batch._replace(data=nd.array(data), label=nd.array(label))
 
-    train_epoch(net, OneBatch, targets, loss, metric, trainer, train_imagenet.learning_rate(args), engine, progress,
+    train_epoch(net, OneBatch, targets, loss, metric, trainer, build.learning_rate(args), engine, progress,
                 lambda meter: None)
     return progress.loss_sum / len(label)
 
@@ -160,7 +167,7 @@ def batch():
 def test_mixup_with_smoothing(batch, monkeypatch):
     data, label = batch
     lam, eta, k = 0.3, 0.1, 4
-    monkeypatch.setattr(train_imagenet, "sample_lam", lambda alpha, rng: lam)
+    monkeypatch.setattr(mixing, "sample_lam", lambda alpha, rng: lam)
     args = parse("--mixup", "--label-smoothing", "--classes", "4", "--num-training-samples", "64")
     net = Linear()
     w = net.weight.data().asnumpy()
@@ -170,17 +177,16 @@ def test_mixup_with_smoothing(batch, monkeypatch):
     assert first_loss(args, net, data, label) == pytest.approx(expected, rel=1e-5)
 
 
-def test_distillation_from_a_teacher(batch, monkeypatch):
+def test_distillation_from_a_teacher(batch):
     data, label = batch
     teacher, t, h = Linear(), 20, 0.5
-    monkeypatch.setattr(train_imagenet, "build_teacher", lambda args, engine: teacher)
     args = parse("--teacher", "any", "--classes", "4", "--num-training-samples", "64")
     net = Linear()
     flat = data.reshape(4, -1)
     z, r = flat @ net.weight.data().asnumpy().T, flat @ teacher.weight.data().asnumpy().T
     expected = (h * cross_entropy(np.eye(4)[label], softmax(z))
                 + (1 - h) * t * t * cross_entropy(softmax(r / t), softmax(z / t))).mean()
-    assert first_loss(args, net, data, label) == pytest.approx(expected, rel=1e-5)
+    assert first_loss(args, net, data, label, teacher) == pytest.approx(expected, rel=1e-5)
 
 
 def test_plain_labels(batch):
@@ -207,7 +213,7 @@ def test_emulated_devices_equal_real_ones():
             @staticmethod
             def epoch(epoch, start):
                 for _ in range(3):
-                    yield train_imagenet.SyntheticLoader(8, 8, 8, 3)._batch._replace(
+                    yield SyntheticLoader(8, 8, 8, 3)._batch._replace(
                         data=nd.array(rng.normal(size=(8, 3, 8, 8))), label=nd.array(rng.integers(0, 3, 8)))
 
         train_epoch(net, Batches, lambda x, y, e, b: (x, y, y), gluon.loss.SoftmaxCrossEntropyLoss(), accuracy,
@@ -402,8 +408,7 @@ def test_the_manifest_says_how_many_classes_and_vouches_for_the_data(records, tm
     write_manifest(data, Manifest("imagenet", classes, {}, splits, "test"))
     flags = rec_flags(data)
     args = parse(*flags, "--data-backend", "ours", "--batch-size", "8")
-    train_imagenet.open_data(args)
-    assert args.classes == 4
+    assert build.open_data(args, ENGINE).classes == 4
     done = run(tmp_path, *flags, "--data-backend", "ours", "--max-updates", "1")
     assert "24 training images of 4 classes, root hash" in done.stderr
     assert "--classes 5: the data have 4" in run(tmp_path / "b", *flags, "--classes", "5", check=2).stderr
@@ -412,8 +417,8 @@ def test_the_manifest_says_how_many_classes_and_vouches_for_the_data(records, tm
     manifest = read_manifest(other)
     write_manifest(other, Manifest("imagenet", list("abdc"), {}, manifest.splits, "test"))
     with pytest.raises(UserError, match="by another list of classes"):
-        train_imagenet.open_data(parse(*flags, "--batch-size", "8", "--rec-val", f"{other}/val.rec",
-                                       "--rec-val-idx", f"{other}/val.idx"))
+        build.open_data(parse(*flags, "--batch-size", "8", "--rec-val", f"{other}/val.rec",
+                              "--rec-val-idx", f"{other}/val.idx"), ENGINE)
     with open(data / "val.rec", "r+b") as stream:
         stream.truncate(100)
     assert "val.rec" in run(tmp_path / "c", *flags, check=2).stderr
@@ -427,7 +432,8 @@ def test_last_gamma_is_gluoncvs_unless_fixed():
     small = ["--classes", "4", "--input-size", "32", "--num-training-samples", "64", "--last-gamma"]
     zeros = {}
     for more in ([], ["--fix-last-gamma"]):
-        net = train_imagenet.build_net(parse(*small, *more), engine)       # resnet18_v1b: 8 blocks
+        args = parse(*small, *more)
+        net = build.build_net(args, 4, as_asked(args), engine)       # resnet18_v1b: 8 blocks
         zeros[bool(more)] = count_zero_gammas(net)[0]
     assert zeros == {False: 0, True: 8}
 
@@ -436,6 +442,6 @@ def test_use_gn_is_hybridized(tmp_path):
     engine = SingleProcess([mx.cpu()])
     args = train_imagenet.parse_args(["--model", "resnet50_v1b", "--use-gn", "--mode", "hybrid", "--classes", "4",
                                       "--input-size", "32", "--num-training-samples", "64"])
-    net = train_imagenet.build_net(args, engine)
+    net = build.build_net(args, 4, as_asked(args), engine)
     assert net(nd.zeros((1, 3, 32, 32))).shape == (1, 4)
     assert not [name for name in net._collect_params_with_prefix() if "running" in name]

@@ -20,13 +20,16 @@ import gluon_tricks  # noqa: F401  before mxnet: prepares the process
 import mxnet as mx
 from mxnet import autograd, gluon
 
-import train_cifar
 from gluon_tricks.data.augment import CIFAR_MEAN, CIFAR_STD, CifarTestTransform, CifarTrainTransform
 from gluon_tricks.data.cifar import open_cifar
 from gluon_tricks.data.loaders import RecordLoader
 from gluon_tricks.engines.single import SingleProcess
 from gluon_tricks.errors import UserError
 from gluon_tricks.launching.worker import serve
+from gluon_tricks.script import cifar as build
+from gluon_tricks.script.auto_dtype import as_asked
+from gluon_tricks.script.load import load_script
+from gluon_tricks.script.targets import training_targets
 from gluon_tricks.training.evaluation import evaluate
 from gluon_tricks.training.loop import train_epoch
 from gluon_tricks.training.progress import Progress
@@ -77,9 +80,9 @@ def ours(args, trains=True, loads=True):
     if not trains:
         return lambda number: walk(train, val, number), train.batches_per_epoch
     engine, progress = SingleProcess([mx.cpu()]), Progress()
-    net = train_cifar.build_net(flags, range(10), engine)
-    trainer = engine.trainer(net, train_cifar.optimizer(flags))
-    targets, loss, metric = train_cifar.training_targets(flags, range(10), engine)
+    net = build.build_net(flags, 10, as_asked(flags), engine)
+    trainer = engine.trainer(net, build.optimizer(flags, flags.dtype))
+    targets, loss, metric = training_targets(flags, 10, flags.dtype, None)
     if not loads:
         train, val = Again(train), Again(val)
 
@@ -95,7 +98,7 @@ def ours(args, trains=True, loads=True):
 
 def flags_of(args):
     """The flags of train_cifar.py."""
-    return train_cifar.parse_args(["--model", args.model, "--mode", "hybrid", "--batch-size", str(args.batch_size),
+    return load_script("train_cifar.py").parse_args(["--model", args.model, "--mode", "hybrid", "--batch-size", str(args.batch_size),
                                    "--lr", str(args.lr), "--dtype", args.dtype])
 
 
@@ -134,7 +137,8 @@ def theirs(args):
     net = get_model(args.model, classes=10)
     with tempfile.TemporaryDirectory() as scratch:
         drawn = Path(scratch, "drawn.params")
-        train_cifar.build_net(flags_of(args), range(10), SingleProcess([mx.cpu()])).save_parameters(str(drawn))
+        flags = flags_of(args)
+        build.build_net(flags, 10, as_asked(flags), SingleProcess([mx.cpu()])).save_parameters(str(drawn))
         net.load_parameters(str(drawn), ctx=mx.cpu())
     net.hybridize()
     trainer = gluon.Trainer(net.collect_params(), "nag", {"learning_rate": args.lr, "wd": 1e-4, "momentum": 0.9})

@@ -154,6 +154,9 @@ def setting(row, value):
 def first_update(words, folder):
     """`(loss, rate, change of the weights)` of a run's first update, by the script's own pieces."""
     from gluon_tricks.engines.create import create_engine
+    from gluon_tricks.script import imagenet
+    from gluon_tricks.script.auto_dtype import as_asked
+    from gluon_tricks.script.targets import training_targets
     from gluon_tricks.training.loop import train_epoch
     from gluon_tricks.training.progress import Progress
     from gluon_tricks.tricks.low_precision import create_loss_scale
@@ -167,15 +170,18 @@ def first_update(words, folder):
                               "--input-size", "64", "--batch-size", "16", "--num-training-samples", "2000", "--auto-lr",
                               "--num-epochs", "120", *words])
     engine = create_engine(0)
-    data = script.open_data(args)
+    data = imagenet.open_data(args, engine)
     if args.teacher and not Path(teacher).exists():
-        other = script.build_net(script.parse_args(["--model", "resnet18_v1b", "--classes", "10", "--seed", "1"]), engine)
+        other = script.parse_args(["--model", "resnet18_v1b", "--classes", "10", "--seed", "1"])
+        other = imagenet.build_net(other, 10, as_asked(other), engine)
         other.save_parameters(teacher)
-    net = script.build_net(args, engine)
-    trainer = engine.trainer(net, script.nag(args))
-    targets, loss, metric = script.training_targets(args, engine)
+    precision = as_asked(args)
+    net = imagenet.build_net(args, data.classes, precision, engine)
+    trainer = engine.trainer(net, imagenet.nag(args, args.dtype))
+    make_teacher = functools.partial(imagenet.build_teacher, args, data.classes, precision, engine)
+    targets, loss, metric = training_targets(args, data.classes, args.dtype, make_teacher)
     before, progress = weights(net), Progress()
-    train_epoch(net, FirstBatch(data.train), targets, loss, metric, trainer, script.learning_rate(args), engine, progress,
+    train_epoch(net, FirstBatch(data.train), targets, loss, metric, trainer, imagenet.learning_rate(args), engine, progress,
                 lambda meter: None, args.seed, create_loss_scale(args.loss_scale))
     return progress.loss_sum / 16, trainer.learning_rate, weights(net) - before
 

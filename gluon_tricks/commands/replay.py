@@ -75,7 +75,7 @@ def describe(command, added, with_plan):
     if with_plan:
         script = load_script(words[0])
         with as_one_of(command.workers):
-            script.plan.show(script.plan_of(script.parse_args(words[1:])))
+            script.main([*words[1:], "--dry-run"])
 
 
 def launcher(command):

@@ -56,6 +56,11 @@ class Precision(NamedTuple):
         return [f"--dtype auto: {chosen}; images/s of the trials: {tried}"]
 
 
+def as_asked(args):
+    """The precision that --dtype names, which is not auto."""
+    return Precision(args.dtype, args.use_amx, {})
+
+
 def choose_precision(args, classes, size, resume_path, keywords):
     """The precision that --dtype names; for auto that of the run that is resumed, else the fastest.
 
@@ -69,7 +74,7 @@ def choose_precision(args, classes, size, resume_path, keywords):
         The net's other arguments.
     """
     if args.dtype != "auto":
-        return Precision(args.dtype, args.use_amx, {})
+        return as_asked(args)
     path = resume_path if args.resume in ("", "auto") else args.resume
     if args.resume and os.path.exists(path):
         saved, _ = checkpoint.read_meta(path)

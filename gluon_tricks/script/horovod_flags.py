@@ -23,9 +23,6 @@ import argparse
 import math
 from pathlib import Path
 
-from mxnet.lr_scheduler import CosineScheduler
-
-from gluon_tricks.data.imagenet import FOLDER_MEAN, FOLDER_STD
 from gluon_tricks.errors import UserError
 
 # Kept as they are by train_imagenet.py: name -> default here
@@ -59,6 +56,8 @@ def translate(argv, workers):
     UserError
         For what this kit does not have.
     """
+    from gluon_tricks.data.imagenet import FOLDER_MEAN, FOLDER_STD  # imports MXNet, and is needed here only
+
     theirs, ours = _parser().parse_known_args(argv)
     for flag, what in NOT_HERE.items():
         if getattr(theirs, flag.strip("-").replace("-", "_")):
@@ -88,6 +87,8 @@ def cosine_schedule(peak_lr, warmup_lr, num_epochs, warmup_epochs, records, batc
     batch_size : int
         Images per worker and update.
     """
+    from mxnet.lr_scheduler import CosineScheduler
+
     epoch_size = math.ceil(records // workers / batch_size)
     schedule = CosineScheduler(num_epochs * epoch_size, base_lr=peak_lr, warmup_steps=warmup_epochs * epoch_size,
                                warmup_begin_lr=warmup_lr)

@@ -14,9 +14,10 @@ from gluon_tricks.engines.launcher import launched_processes
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import make_folder
 from gluon_tricks.log_lines.dialects import HorovodDialect, ImagenetDialect
-from gluon_tricks.models import GroupNorm, get_model
+from gluon_tricks.models.blocks import GroupNorm
 from gluon_tricks.models.initializers import imagenet_initializer
 from gluon_tricks.models.ready import compute_dtype, load_params, make_ready, start_precision
+from gluon_tricks.models.registry import get_model
 from gluon_tricks.optim.lr_schedule import lr_schedule
 from gluon_tricks.parameters import connect
 from gluon_tricks.published.reference import reference_of

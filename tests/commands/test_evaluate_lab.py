@@ -14,6 +14,7 @@ import train_cifar
 from gluon_tricks.commands import evaluate as command
 from gluon_tricks.errors import UserError
 from gluon_tricks.saved.record import find_run, run_name, run_name_of
+from gluon_tricks.script import cifar as build
 from tests.lab_runs import left_by, train, train_words, write_data
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -163,7 +164,7 @@ def test_a_record_is_found_by_its_runs_name_or_given(follow_up, tmp_path):
 def test_names_of_files_are_read_back(tmp_path, monkeypatch, dataset, mix):
     monkeypatch.chdir(tmp_path)
     args = train_cifar.parse_args(["--dataset", dataset, "--model", "cifar_preact20", *(["--mix", mix] if mix else [])])
-    paths, name = train_cifar.run_paths(args), run_name(dataset, "cifar_preact20", mix)
+    paths, name = build.run_paths(args), run_name(dataset, "cifar_preact20", mix)
     assert paths.resume.name == f"{name}.resume.npz"
     assert run_name_of(paths.periodic.format(epoch=119)) == run_name_of(paths.best.format(val=0.91234, epoch=7)) == name
     assert run_name_of("net.params") is run_name_of("0.9123-cifar-x-7.params") is None

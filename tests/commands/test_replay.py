@@ -23,6 +23,7 @@ from gluon_tricks.published.catalogue import catalogue
 from gluon_tricks.published.commands import PublishedCommand, published_command, published_commands, wrapped
 from gluon_tricks.published.rates import logged_rates, mismatches
 from gluon_tricks.published.transfer import published_transfer
+from gluon_tricks.script import faster_rcnn, imagenet
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = published_commands()
@@ -89,11 +90,11 @@ def test_todays_command_of_detection_has_the_arguments_of_the_log(name, differin
 @pytest.mark.parametrize("name", DETECTION)
 def test_todays_commands_of_detection_step_where_the_logs_do(name):
     run, args = published_transfer()[name], todays_args(DETECTION[name])
-    images, _ = train_faster_rcnn.planned_data(args)
+    images, _ = faster_rcnn.planned_data(args)
     assert images == 5011 + 11540                                          # VOC 2007 and 2012 trainval
     updates = images // 4
     assert updates // 100 * 100 - 1 == run["last_batch"]                   # a line for every hundredth update
-    schedule, rate, steps = train_faster_rcnn.learning_rate(args, updates), run["args"]["lr"], []
+    schedule, rate, steps = faster_rcnn.learning_rate(args, updates), run["args"]["lr"], []
     for row in run["epochs"]:
         if "set_lr" in row:
             rate = row["set_lr"]
@@ -131,7 +132,7 @@ def test_todays_commands_give_every_rate_that_was_logged():
         command = OURS[name]
         args = todays_args(command)
         with replay.as_one_of(command.workers):
-            schedule = train_imagenet.learning_rate(args)
+            schedule = imagenet.learning_rate(args)
         compared += len(rates)
         wrong += [(name, *mismatch) for mismatch in mismatches(
             rates, command.script, catalogue()[name].args, command.workers, args.lr_formula, schedule)]

@@ -5,10 +5,10 @@ import time
 
 import train_cifar
 from gluon_tricks.errors import UserError, run_main
-from gluon_tricks.training import loop as training
+from gluon_tricks.training import loop
 
 FAULT, RANK, AT = os.environ["FAULT"], os.environ["FAULT_RANK"], int(os.environ["FAULT_AT"])
-passes = training.train_epoch
+passes = loop.train_epoch
 
 
 def train_epoch(net, train_data, targets, *others, **more):
@@ -27,5 +27,5 @@ def train_epoch(net, train_data, targets, *others, **more):
 
 
 if os.environ.get("GLUON_TRICKS_RANK") == RANK:
-    train_cifar.train_epoch = train_epoch
+    loop.train_epoch = train_epoch
 run_main(train_cifar.main)

@@ -16,7 +16,8 @@ from gluon_tricks.engines.launcher import kvstore_of_launcher, launched_processe
 from gluon_tricks.engines.single import SingleProcess
 from gluon_tricks.engines.sync_check import OutOfSync, check_in_sync
 from gluon_tricks.errors import UserError
-from gluon_tricks.script.engine_flags import check_engine_flags
+from gluon_tricks.script.engine_flags import settled_kvstore
+from gluon_tricks.script.flags import check_numbers
 from gluon_tricks.training.evaluation import evaluate, hits
 from gluon_tricks.training.progress import Diverged, Meter, Progress, Stop
 
@@ -219,7 +220,8 @@ def test_flags_that_no_engine_has_are_refused(environ, values, says, monkeypatch
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(UserError, match=says):
-        check_engine_flags(Args(**values))
+        check_numbers(Args(**values))
+        settled_kvstore(Args(**values))
 
 
 def test_a_distributed_store_without_a_launcher_is_one_sentence(monkeypatch):

@@ -16,6 +16,8 @@ from loops import FixedBatches, gluoncvs_net, train_gluoncvs, train_ours
 import train_imagenet
 from gluon_tricks.engines.single import SingleProcess
 from gluon_tricks.models.cpu_graph import speed_up
+from gluon_tricks.script import imagenet as build
+from gluon_tricks.script.auto_dtype import as_asked
 
 
 def parse(dtype):
@@ -26,9 +28,9 @@ def parse(dtype):
 
 
 engine, batches = SingleProcess([mx.cpu()]), FixedBatches(16, 4, 10, updates=20)
-float32 = train_ours(parse("float32"), train_imagenet.build_net(parse("float32"), engine), batches, engine)
+float32 = train_ours(parse("float32"), build.build_net(parse("float32"), parse("float32").classes, as_asked(parse("float32")), engine), batches, engine)
 args = parse("bfloat16")
-net = train_imagenet.build_net(args, engine)
+net = build.build_net(args, args.classes, as_asked(args), engine)
 theirs = gluoncvs_net(args, net, engine.ctx)
 speed_up(theirs)                         # the same kernels: one rounding otherwise and 20 updates of such nets part for good
 theirs.hybridize(static_alloc=True, static_shape=True)

@@ -15,10 +15,11 @@ from gluoncv.loss import DistillationSoftmaxCrossEntropyLoss
 from gluoncv.utils import LRScheduler, LRSequential
 from mxnet import autograd, gluon, nd
 
-import train_imagenet
 from gluon_tricks.data.loaders import Batch
 from gluon_tricks.parameters import settle_weights
 from gluon_tricks.randomness import MIXUP, generator
+from gluon_tricks.script import imagenet as build
+from gluon_tricks.script.targets import training_targets
 from gluon_tricks.training.loop import train_epoch
 from gluon_tricks.training.progress import Progress
 
@@ -56,8 +57,8 @@ def arrays_of(net):
 
 def train_ours(args, net, batches, engine):
     """Losses of the updates (mean over samples), training metric of each epoch, arrays after one update and at the end."""
-    targets, loss, metric = train_imagenet.training_targets(args, engine)
-    trainer, schedule = engine.trainer(net, train_imagenet.nag(args)), train_imagenet.learning_rate(args)
+    targets, loss, metric = training_targets(args, args.classes, args.dtype, None)
+    trainer, schedule = engine.trainer(net, build.nag(args, args.dtype)), build.learning_rate(args)
     progress, losses, metrics, first = Progress(), [], [], {}
     for _ in range(len(batches.batches) // BATCHES_PER_EPOCH):
         sums = [0.0]

@@ -16,6 +16,8 @@ from scipy import stats
 import train_cifar
 import train_imagenet
 from gluon_tricks.engines.single import SingleProcess
+from gluon_tricks.script import cifar, imagenet
+from gluon_tricks.script.auto_dtype import as_asked
 
 ENGINE = SingleProcess([mx.cpu()])
 LEAST_P, AT_MOST = 1e-5, 20000           # values of an array that are looked at
@@ -38,11 +40,13 @@ def xavier(shape):
 def imagenet_net(model, *flags):
     args = train_imagenet.parse_args(["--model", model, "--classes", "100", "--input-size", "32", "--num-training-samples",
                                       "64", *flags])
-    return train_imagenet.build_net(args, ENGINE), train_imagenet.model_kwargs(args)
+    keywords = {name: value for name, value in imagenet.model_keywords(args).items() if not name.startswith("fix_")}
+    return imagenet.build_net(args, args.classes, as_asked(args), ENGINE), keywords
 
 
 def cifar_net(model, *flags):
-    return train_cifar.build_net(train_cifar.parse_args(["--model", model, *flags]), list(range(100)), ENGINE), {}
+    args = train_cifar.parse_args(["--model", model, *flags])
+    return cifar.build_net(args, 100, as_asked(args), ENGINE), {}
 
 
 CASES = {

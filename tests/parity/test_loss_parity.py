@@ -1,12 +1,11 @@
 """Distillation: value and gradient of GluonCV's loss on the same arrays, and when the script uses it."""
 
-import mxnet as mx
 import numpy as np
 import pytest
 from mxnet import autograd, nd
 
 import train_imagenet
-from gluon_tricks.engines.single import SingleProcess
+from gluon_tricks.script.targets import training_targets
 from gluon_tricks.tricks.distillation import DistillationLoss
 
 LABELS = np.array([3, 0, 6, 6, 1])
@@ -41,10 +40,9 @@ def parse(*flags):
 def test_the_scripts_loss_and_gradient_are_gluoncvs(temperature, hard_weight, smoothed, monkeypatch):
     logits, teacher_logits = arrays()
     expected, expected_gradient = gluoncvs(logits, teacher_logits, temperature, hard_weight, smoothed)
-    monkeypatch.setattr(train_imagenet, "build_teacher", lambda args, engine: lambda data: teacher_logits)
     args = parse("--teacher", "any", "--temperature", str(temperature), "--hard-weight", str(hard_weight),
                  *(["--label-smoothing"] if smoothed else []))
-    targets, loss, metric = train_imagenet.training_targets(args, SingleProcess([mx.cpu()]))
+    targets, loss, metric = training_targets(args, args.classes, args.dtype, lambda: lambda data: teacher_logits)
     _, target, counted = targets(nd.zeros((5, 3, 2, 2)), nd.array(LABELS), 0, 0)
     logits.attach_grad()
     with autograd.record():
@@ -57,13 +55,12 @@ def test_the_scripts_loss_and_gradient_are_gluoncvs(temperature, hard_weight, sm
 
 
 def test_a_hard_weight_of_one_needs_no_teacher(monkeypatch):
-    def refuse(args, engine):
+    def refuse():
         raise AssertionError("the teacher was built")
 
-    monkeypatch.setattr(train_imagenet, "build_teacher", refuse)
     logits, teacher_logits = arrays()
     expected, _ = gluoncvs(logits, teacher_logits, 20, 1, smoothed=False)
-    _, loss, _ = train_imagenet.training_targets(parse("--teacher", "any", "--hard-weight", "1"), SingleProcess([mx.cpu()]))
+    _, loss, _ = training_targets(parse("--teacher", "any", "--hard-weight", "1"), 7, "float32", refuse)
     np.testing.assert_allclose(loss(logits, nd.array(LABELS)).asnumpy(), expected, rtol=1e-6)
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 import train_cifar
 import train_imagenet
 from gluon_tricks.optim.lr_schedule import MODES, lr_schedule
+from gluon_tricks.script import cifar, imagenet
 
 
 def gluoncvs_rates(args, updates_per_epoch, updates):
@@ -47,7 +48,7 @@ def test_every_update_of_train_imagenet_has_gluoncvs_rate(mode, epochs, updates,
         expected = gluoncvs_rates(args, updates, epochs * updates + 5)
     except ZeroDivisionError:
         assume(False)
-    rate = train_imagenet.learning_rate(args)
+    rate = imagenet.learning_rate(args)
     assert [rate(n) for n in range(len(expected))] == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
@@ -55,7 +56,7 @@ def test_every_update_of_train_imagenet_has_gluoncvs_rate(mode, epochs, updates,
 def test_train_cifar_follows_the_same_rule_where_it_leaves_its_own(mode):
     flags = ["--lr-mode", mode, "--num-epochs", "6", "--warmup-epochs", "2", "--lr", "0.3", "--lr-decay-epoch", "4,5"]
     args = train_cifar.parse_args(["--model", "any", *flags])
-    rate, expected = train_cifar.learning_rate(args, 11), gluoncvs_rates(args, 11, 70)
+    rate, expected = cifar.learning_rate(args, 11), gluoncvs_rates(args, 11, 70)
     assert [rate(n) for n in range(70)] == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 

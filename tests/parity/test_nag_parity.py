@@ -15,6 +15,7 @@ from mxnet import gluon, nd
 import train_cifar
 import train_imagenet
 from gluon_tricks.engines.single import SingleProcess
+from gluon_tricks.script import imagenet as build
 from gluon_tricks.tricks.no_bias_decay import exempt_from_decay
 
 LR, WD, MU, BATCH = 0.1, 0.1, 0.9, 8
@@ -56,7 +57,7 @@ def train(args, steps, dtype="float32", no_wd=False):
     net = Parameters(dtype)
     if no_wd:
         exempt_from_decay(net)
-    trainer = SingleProcess([mx.cpu()]).trainer(net, train_imagenet.nag(args))
+    trainer = SingleProcess([mx.cpu()]).trainer(net, build.nag(args, args.dtype))
     for step in range(steps):
         for name, gradient in gradients(step).items():
             getattr(net, name).grad()[:] = nd.array(gradient, dtype=dtype)
@@ -110,7 +111,7 @@ def test_without_masters_float16_loses_small_updates():
         param.initialize(mx.init.One())
         args = parse("--wd", "0", "--momentum", "0.5")
         args.dtype = dtype
-        trainer = gluon.Trainer({"weight": param}, train_imagenet.nag(args), kvstore=None)
+        trainer = gluon.Trainer({"weight": param}, build.nag(args, args.dtype), kvstore=None)
         for _ in range(100):
             param.grad()[:] = -1e-3
             param.data()._fresh_grad = True

@@ -9,6 +9,7 @@ from scipy import stats
 import train_cifar
 import train_imagenet
 from gluon_tricks.engines.single import SingleProcess
+from gluon_tricks.script.targets import training_targets
 from gluon_tricks.tricks import mixing
 
 K = 6
@@ -31,12 +32,12 @@ def gluoncvs_batch(images, labels, lam, eta):
 def imagenet_targets(*flags):
     args = train_imagenet.parse_args(["--model", "any", "--num-training-samples", "64", "--classes", str(K), "--num-epochs",
                                       "5", *flags])
-    return train_imagenet.training_targets(args, ENGINE)
+    return training_targets(args, args.classes, args.dtype, None)
 
 
 def cifar_targets(*flags):
     args = train_cifar.parse_args(["--model", "any", "--num-epochs", "5", *flags])
-    return train_cifar.training_targets(args, list("abcdef"))
+    return training_targets(args, 6, args.dtype, None)
 
 
 @pytest.fixture(params=[train_imagenet, train_cifar], ids=["train_imagenet", "train_cifar"])
@@ -59,7 +60,7 @@ def batch(n=5):
 @pytest.mark.parametrize("epoch, mixed", [(0, True), (2, True), (3, False), (4, False)])       # off for the last two of five
 def test_images_and_targets_are_gluoncvs(script, builder, mixup, smoothing, epoch, mixed, monkeypatch):
     lam, (images, labels) = 0.3, batch()
-    monkeypatch.setattr(mixing if script is train_cifar else script, "sample_lam", lambda alpha, rng: lam)
+    monkeypatch.setattr(mixing, "sample_lam", lambda alpha, rng: lam)
     flags = (["--mixup", "--mixup-off-epoch", "2"] if mixup else []) + (["--label-smoothing"] if smoothing else [])
     targets, loss, metric = builder(*flags)
     data, target, counted = targets(nd.array(images), nd.array(labels), epoch, 0)

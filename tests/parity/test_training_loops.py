@@ -16,6 +16,8 @@ from loops import FixedBatches, gluoncvs_net, smooth_activations, train_gluoncvs
 import train_imagenet
 from gluon_tricks.engines.single import SingleProcess
 from gluon_tricks.models.registry import get_model
+from gluon_tricks.script import imagenet as build
+from gluon_tricks.script.auto_dtype import as_asked
 
 CIFAR = ["--model", "cifar_resnet20_v1", "--input-size", "8"]
 # of the nets that know zero gamma the smallest; its last feature map is 1 x 1
@@ -71,13 +73,13 @@ def both(flags, tmp_path, monkeypatch, devices=1, emulated=False, change=None):
     ctx = [mx.cpu(i) for i in range(devices)]
     engine = SingleProcess([mx.cpu()], devices) if emulated else SingleProcess(ctx)
     args = parse(flags, 16 // devices, tmp_path)
-    monkeypatch.setattr(train_imagenet, "global_batch_size", lambda args: 16)
+    monkeypatch.setattr(build, "global_batch_size", lambda args: 16)
     teacher = None
     if args.teacher:
         teacher = write_teacher(args, tmp_path)
         teacher.collect_params().reset_ctx(ctx)
     batches = FixedBatches(16, args.input_size, args.classes, updates=20)
-    net = train_imagenet.build_net(args, engine)
+    net = build.build_net(args, args.classes, as_asked(args), engine)
     theirs = gluoncvs_net(args, net, ctx, **({"last_gamma": True} if args.last_gamma else {}))
     expected = train_gluoncvs(args, theirs, batches, ctx, teacher)
     for name, value in (change or {}).items():

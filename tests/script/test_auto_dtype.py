@@ -1,7 +1,6 @@
 """--dtype auto: what is tried, what is chosen, and that a resumed run keeps it."""
 
 import json
-from argparse import Namespace
 
 import pytest
 from mxnet import nd
@@ -14,7 +13,7 @@ from gluon_tricks.models import ready
 from gluon_tricks.models.blocks import GroupNorm
 from gluon_tricks.models.registry import get_model
 from gluon_tricks.script import auto_dtype
-from gluon_tricks.script.auto_dtype import CANDIDATES, fastest, trial_lines, try_all, without_amx
+from gluon_tricks.script.auto_dtype import CANDIDATES, Precision, fastest, try_all, without_amx
 
 
 @pytest.mark.parametrize("rates, chosen", [
@@ -83,7 +82,7 @@ def test_trials_that_must_not_use_amx_do_not_inherit_it():
 @pytest.mark.parametrize("name", CANDIDATES)
 def test_the_log_names_the_choice(name):
     dtype, amx = CANDIDATES[name]
-    (line,) = trial_lines(Namespace(dtype=dtype, use_amx=amx), {"float32": 10.0, "bfloat16": 12.34})
+    (line,) = Precision(dtype, amx, {"float32": 10.0, "bfloat16": 12.34}).lines
     assert line == f"--dtype auto: {name}; images/s of the trials: float32 10.0, bfloat16 12.3"
 
 

@@ -19,7 +19,8 @@ from gluon_tricks.models.blocks import GroupNorm
 from gluon_tricks.models.registry import get_model, list_models
 from gluon_tricks.optim.lr_schedule import lr_schedule
 from gluon_tricks.randomness import MIXUP, generator
-from gluon_tricks.script import plan
+from gluon_tricks.script import cifar, imagenet, plan
+from gluon_tricks.script.targets import training_targets
 from gluon_tricks.tricks.no_bias_decay import exempt_from_decay
 from gluon_tricks.tricks.zero_gamma import count_zero_gammas, gammas_from_zero
 
@@ -149,19 +150,19 @@ def test_the_corners_of_steps():
 def test_validation_is_resized_as_the_transform_does(size, ratio, resize):
     assert ImagenetTestTransform(size, ratio).resize == resize
     args = train_imagenet.parse_args(["--model", "resnet18_v1", "--input-size", str(size), "--crop-ratio", str(ratio)])
-    assert sentences(train_imagenet.plan_of(args), "validation") == [
+    assert sentences(imagenet.plan_of(args), "validation") == [
         f"shorter side to {resize}, centre {size}x{size}, normalise"]
 
 
 def test_smoothed_targets_of_one_label():
     args = train_imagenet.parse_args(FP16_ON_8_GPUS)
-    said, = sentences(train_imagenet.plan_of(args), "targets")
+    said, = sentences(imagenet.plan_of(args), "targets")
     assert said == "0.9001 on the image's class, 0.0001 on each of the other 999"        # 1 - 0.1 + 0.1 / 1000
 
 
 def test_mixed_targets_are_those_of_the_first_update():
     args = train_imagenet.parse_args([*FP16_ON_8_GPUS, "--mixup", "--seed", "3", "--mixup-off-epoch", "20"])
-    rows = list(train_imagenet.plan_of(args))
+    rows = list(imagenet.plan_of(args))
     lam = generator(3, MIXUP, 0, 0).beta(0.2, 0.2)
     own, partner, rest, others = map(float, re.findall(r"[\d.]+(?:e-\d+)?", sentences(rows, "targets")[0])[:4])
     assert (own, partner) == pytest.approx((0.9 * lam + 0.0001, 0.9 * (1 - lam) + 0.0001), rel=1e-4)
@@ -172,7 +173,7 @@ def test_mixed_targets_are_those_of_the_first_update():
 
 def test_the_papers_ways_are_planned_as_such():
     flags = ["--as", "paper", "--colors", "gluoncv", "--mixup", "--teacher", "resnet152_v1d", "--accumulate", "2"]
-    rows = list(train_imagenet.plan_of(train_imagenet.parse_args([*FP16_ON_8_GPUS, *flags])))
+    rows = list(imagenet.plan_of(train_imagenet.parse_args([*FP16_ON_8_GPUS, *flags])))
     assert sentences(rows, "preset") == ["paper, --colors gluoncv"]
     assert "partners in random order" in sentences(rows, "mixup")[0]
     assert sentences(rows, "teacher") == ["resnet152_v1d, temperature 20; weights: labels 1, teacher 1"]
@@ -193,14 +194,14 @@ def test_the_papers_ways_are_planned_as_such():
 ])
 def test_the_steps_of_the_augmentation_are_those_of_the_flags(flags, says, says_not):
     args = train_imagenet.parse_args(["--model", "resnet18_v1", *flags])
-    told = "\n".join(sentences(train_imagenet.plan_of(args), "images"))
+    told = "\n".join(sentences(imagenet.plan_of(args), "images"))
     assert all(words in told for words in says) and not any(words in told for words in says_not)
 
 
 @pytest.mark.parametrize("classes", [2, 3, 10])
 def test_hard_targets_of_few_classes(classes):
     args = train_imagenet.parse_args(["--model", "resnet18_v1", "--classes", str(classes)])
-    said, = plan.target_rows(train_imagenet.training_targets(args, None)[0], classes)
+    said, = plan.target_rows(training_targets(args, classes, args.dtype, None)[0], classes)
     assert said == ("targets", f"1 on the image's class, 0 on the other {classes - 1}")
 
 
@@ -224,7 +225,7 @@ def test_the_planned_updates_are_those_of_the_data():
     images, classes = len(np.load(folder / "train.records.npy")), len(read_manifest(folder).classes)
     assert DATASETS["cifar10-excerpt"][:2] == (images, classes) == (2000, 10)
     args = train_cifar.parse_args(["--model", "cifar_resnet20_v1", "--dataset", "cifar10-excerpt", "--batch-size", "64"])
-    assert "31 per epoch of 2,000 images, 16 over" in sentences(train_cifar.plan_of(args), "updates")[0]
+    assert "31 per epoch of 2,000 images, 16 over" in sentences(cifar.plan_of(args), "updates")[0]
 
 
 def test_the_plan_says_what_the_runs_log_says(tmp_path):
@@ -232,7 +233,7 @@ def test_the_plan_says_what_the_runs_log_says(tmp_path):
     flags = ["--model", "cifar_resnet20_v1", "--synthetic", "--classes", "4", "--num-training-samples", "70",
              "--input-size", "32", "--batch-size", "16", "--num-epochs", "1", "--max-updates", "1", "--no-wd",
              "--save-dir", str(tmp_path), "--logging-file", str(tmp_path / "run.log")]
-    rows = list(train_imagenet.plan_of(train_imagenet.parse_args(flags)))
+    rows = list(imagenet.plan_of(train_imagenet.parse_args(flags)))
     assert train_imagenet.main(flags) == 0
     log = Path(tmp_path / "run.log").read_text()
     assert sentences(rows, "batch")[0].split(" x 1 process")[0] in log.replace("global batch ", "")

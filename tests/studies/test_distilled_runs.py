@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,9 @@ from gluon_tricks.errors import UserError
 from gluon_tricks.log_lines.reading import read_log
 from gluon_tricks.models.registry import get_model
 from gluon_tricks.recipes import STUDIES
+from gluon_tricks.script import cifar as build
+from gluon_tricks.script.auto_dtype import as_asked
+from gluon_tricks.script.targets import training_targets
 from gluon_tricks.studies.runner import updates_done
 from tests.data.small_records import png, random_images
 from tests.lab_runs import train, train_words, write_data
@@ -120,7 +124,7 @@ def test_the_loss_is_made_of_the_teachers_outputs(study):
     """h CE(labels) + (1 - h) T^2 CE(softened teacher), the teacher loaded here once more; both see the mixed images."""
     folder, data, *_ = study
     args = train_cifar.parse_args([*words_of_the_student(folder, data, "unused"), "--mixup-alpha", "9"])      # near 1/2
-    targets, loss, _ = train_cifar.training_targets(args, range(10), create_engine(0))
+    targets, loss, _ = training_targets(args, 10, args.dtype, partial(build.build_teacher, args, 10, as_asked(args), create_engine(0)))
     name, path = args.teacher.split(":")
     teacher = get_model(name, classes=10)
     teacher.load_parameters(path)

@@ -13,6 +13,7 @@ import train_faster_rcnn
 from gluon_tricks.data.voc import VocDetection
 from gluon_tricks.engines.single import SingleProcess
 from gluon_tricks.log_lines.transfer import read_transfer_log
+from gluon_tricks.script import faster_rcnn as build
 from gluon_tricks.transfer.detection import detections, shared
 
 TRAIN, VAL = 5, 3            # two updates of two images, one left out; of the validation one process has one image more
@@ -75,7 +76,7 @@ def same_as_one_process(words, arrays, params, data):
     """What two processes found is what one finds with the parameters that they saved."""
     args = train_faster_rcnn.parse_args([str(word) for word in words if word != "--horovod"] + ["--resume", str(params)])
     engine, dataset = SingleProcess([mx.cpu()]), VocDetection(data, [(2007, "test")])
-    net, _ = train_faster_rcnn.build_net(args, dataset.classes, engine, resumed=False)
+    net, _ = build.build_net(args, dataset.classes, engine, resumed=False)
     alone = shared(detections(net, dataset, engine), VAL, engine)
     assert sum(map(len, alone)) > 0
     for position, rows in enumerate(alone):
