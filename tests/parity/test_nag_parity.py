@@ -15,7 +15,7 @@ from mxnet import gluon, nd
 import train_cifar
 import train_imagenet
 from gluon_tricks.engines.single import SingleProcess
-from gluon_tricks.script import imagenet as build
+from gluon_tricks.script import cifar, imagenet
 from gluon_tricks.tricks.no_bias_decay import exempt_from_decay
 
 LR, WD, MU, BATCH = 0.1, 0.1, 0.9, 8
@@ -57,7 +57,7 @@ def train(args, steps, dtype="float32", no_wd=False):
     net = Parameters(dtype)
     if no_wd:
         exempt_from_decay(net)
-    trainer = SingleProcess([mx.cpu()]).trainer(net, build.nag(args, args.dtype))
+    trainer = SingleProcess([mx.cpu()]).trainer(net, imagenet.nag(args, args.dtype))
     for step in range(steps):
         for name, gradient in gradients(step).items():
             getattr(net, name).grad()[:] = nd.array(gradient, dtype=dtype)
@@ -111,7 +111,7 @@ def test_without_masters_float16_loses_small_updates():
         param.initialize(mx.init.One())
         args = parse("--wd", "0", "--momentum", "0.5")
         args.dtype = dtype
-        trainer = gluon.Trainer({"weight": param}, build.nag(args, args.dtype), kvstore=None)
+        trainer = gluon.Trainer({"weight": param}, imagenet.nag(args, args.dtype), kvstore=None)
         for _ in range(100):
             param.grad()[:] = -1e-3
             param.data()._fresh_grad = True
@@ -129,10 +129,10 @@ def test_clipping_acts_on_the_mean_gradient_before_decay():
         np.testing.assert_allclose(getattr(net, name).data().asnumpy(), weight, rtol=1e-5, atol=1e-6, err_msg=name)
 
 
-@pytest.mark.parametrize("script, builder", [(train_imagenet, "nag"), (train_cifar, "optimizer")])
+@pytest.mark.parametrize("script, builder", [(train_imagenet, imagenet.nag), (train_cifar, cifar.optimizer)])
 def test_it_is_the_optimizer_that_gluoncvs_scripts_name(script, builder):
     args = script.parse_args(["--model", "any", "--momentum", "0.8", "--wd", "3e-5"])
-    ours, theirs = getattr(script, builder)(args), mx.optimizer.create("nag", momentum=0.8, wd=3e-5)
+    ours, theirs = builder(args, args.dtype), mx.optimizer.create("nag", momentum=0.8, wd=3e-5)
     for attribute in ("momentum", "wd", "clip_gradient", "multi_precision", "rescale_grad"):
         assert getattr(ours, attribute) == getattr(theirs, attribute), attribute
     assert type(ours) is type(theirs)

@@ -13,10 +13,12 @@ import numpy as np
 
 import train_faster_rcnn
 from gluon_tricks.errors import run_main
+from gluon_tricks.script import faster_rcnn, transfer
+from gluon_tricks.transfer import loop
 
 FOLDER, RANK, SMALL = Path(os.environ["NOTES"]), os.environ["GLUON_TRICKS_RANK"], 50_000
-arrays, validated, script = {}, [], {name: getattr(train_faster_rcnn, name) for name in
-                                     ("train_epoch", "detections", "shared", "finish", "build_net")}
+HOMES = {"build_net": faster_rcnn, "detections": faster_rcnn, "shared": faster_rcnn, "train_epoch": loop, "finish": transfer}
+arrays, validated, script = {}, [], {name: getattr(home, name) for name, home in HOMES.items()}
 net = None
 
 
@@ -66,6 +68,6 @@ def finish(run):
 
 
 if __name__ == "__main__":
-    vars(train_faster_rcnn).update(build_net=build_net, train_epoch=train_epoch, detections=detections, shared=shared,
-                                   finish=finish)
+    for name, home in HOMES.items():
+        setattr(home, name, globals()[name])
     run_main(train_faster_rcnn.main)

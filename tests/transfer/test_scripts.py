@@ -13,7 +13,7 @@ from gluon_tricks.errors import UserError
 from gluon_tricks.log_lines.transfer import read_transfer_log
 from gluon_tricks.machine import operator_threads
 from gluon_tricks.training.record import Metrics
-from gluon_tricks.transfer.faster_rcnn import FPN
+from gluon_tricks.transfer.shape import FPN
 
 DETECT = ["--network", "resnet18_v1b", "--synthetic", "--gpus", "", "--batch-size", "2", "--epochs", "1", "-j", "0",
           "--lr", "0.01", "--no-pretrained-base", "--image-short", "64", "--rpn-train-post-nms", "20",
