@@ -22,7 +22,7 @@ import gluon_tricks  # noqa: F401  before mxnet: prepares the process
 import mxnet as mx
 from mxnet import gluon, nd
 
-from gluon_tricks.data.cifar import open_cifar
+from gluon_tricks.data.cifar import find_cifar, open_cifar
 from gluon_tricks.data.cifar_sets import DATASETS, Augmentation
 from gluon_tricks.data.mxnet_iterators import CIFAR_BACKENDS
 from gluon_tricks.errors import UserError, run_main
@@ -55,6 +55,7 @@ from gluon_tricks.script.flags import (
     local_batch_size,
 )
 from gluon_tricks.script.opening import batch_line, finish, header
+from gluon_tricks.script.prepare import prepare
 from gluon_tricks.training.evaluation import evaluate
 from gluon_tricks.training.loop import accuracy, rmse, train_epoch
 from gluon_tricks.training.run import Run, RunPaths
@@ -70,8 +71,8 @@ def main(argv=None):
     if args.dry_run:
         return plan.show(plan_of(args))
     engine = engine_of(args, args.accumulate)                                        # who computes
-    data = open_cifar(args.dataset, args.data_dir, args.data_backend, local_batch_size(args), args.seed, args.num_workers,
-                      engine.rank, engine.world_size, augmentation(args))            # what it sees
+    data = open_cifar(find_cifar(args.dataset, args.data_dir, prepare), args.data_backend, local_batch_size(args), args.seed,
+                      args.num_workers, engine.rank, engine.world_size, augmentation(args))      # what it sees
     paths = run_paths(args)
     trial = settle_dtype(args, len(data.classes), DATASETS[args.dataset].side, paths.resume,
                          keywords_of(args))                                          # in what numbers   (§3.2)

@@ -234,7 +234,7 @@ def check_args(args):
     if args.ngpus is None:
         args.ngpus = 0 if args.no_cuda else mx.context.num_gpus()
     check_devices(args, 0 if args.no_cuda else args.ngpus, args.kvstore or "device")
-    if args.syncbn and devices_per_process(args) > 1:
+    if args.syncbn and devices_per_process(args.num_gpus, args.num_cpus) > 1:
         raise UserError("--syncbn: statistics over several devices are not done here; use one device, or leave it out")
     if args.eval and not args.resume.endswith(".params"):
         raise UserError("--eval: needs the parameters of an FCN, --resume FILE.params")

@@ -69,14 +69,14 @@ def compute(args):
     import mxnet as mx
 
     import train_cifar
-    from gluon_tricks.data.cifar import open_cifar
+    from gluon_tricks.data.cifar import find_cifar, open_cifar
     from gluon_tricks.engines.single import SingleProcess
 
     dtype, noise, path = args.side
     flags = train_cifar.parse_args(["--model", args.model, "--mode", "hybrid", "--dataset", "cifar10-excerpt", "--seed",
                                     str(args.seed), "--dtype", dtype])
     engine = SingleProcess([mx.cpu()])
-    images = open_cifar(flags.dataset, None, "ours", args.batch_size, args.seed, 1)
+    images = open_cifar(find_cifar(flags.dataset), "ours", args.batch_size, args.seed, 1)
     weights = Path(path).with_name(f"{args.updates[0]}.params")        # the first side, float32 without noise, leaves it
     net = train_cifar.build_net(flags, images.classes, engine)
     if weights.exists():

@@ -62,7 +62,7 @@ def engine_of(args, parts_per_device=1):
 def local_batch_size(args):
     """Images per update on one process."""
     parts = getattr(args, "accumulate", 1) * max(1, getattr(args, "emulate_gpus", 0))
-    return args.batch_size * max(1, devices_per_process(args)) * parts
+    return args.batch_size * max(1, devices_per_process(args.num_gpus, args.num_cpus)) * parts
 
 
 def global_batch_size(args):

@@ -40,7 +40,7 @@ def check_devices(args, num_gpus, kvstore):
     check_engine_flags(args)
     if args.kvstore == "device" and args.num_gpus and kvstore in ("local", "nccl"):
         args.kvstore = kvstore
-    devices = devices_per_process(args)
+    devices = devices_per_process(args.num_gpus, args.num_cpus)
     if args.batch_size % devices:
         raise UserError(f"--batch-size {args.batch_size}: must be a multiple of the {devices} devices of a process")
 
