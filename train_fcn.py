@@ -144,7 +144,7 @@ def settled(args):
         ngpus = 0 if args.no_cuda else visible_gpus()
     args = completed(args, num_workers=args.workers, ngpus=ngpus)
     args = with_devices(args, 0 if args.no_cuda else ngpus, args.kvstore or "device")
-    if args.syncbn and devices_per_process(args) > 1:
+    if args.syncbn and devices_per_process(args.num_gpus, args.num_cpus) > 1:
         raise UserError("--syncbn: statistics over several devices are not done here; use one device, or leave it out")
     return args
 

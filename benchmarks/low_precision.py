@@ -69,7 +69,7 @@ def compute(args):
     import mxnet as mx
 
     import train_cifar
-    from gluon_tricks.data.cifar import open_cifar
+    from gluon_tricks.data.cifar import find_cifar, open_cifar
     from gluon_tricks.engines.single import SingleProcess
     from gluon_tricks.script import cifar as build
     from gluon_tricks.script.auto_dtype import as_asked
@@ -78,7 +78,7 @@ def compute(args):
     flags = train_cifar.parse_args(["--model", args.model, "--mode", "hybrid", "--dataset", "cifar10-excerpt", "--seed",
                                     str(args.seed), "--dtype", dtype])
     engine = SingleProcess([mx.cpu()])
-    images = open_cifar(flags.dataset, None, "ours", args.batch_size, args.seed, 1)
+    images = open_cifar(find_cifar(flags.dataset), "ours", args.batch_size, args.seed, 1)
     weights = Path(path).with_name(f"{args.updates[0]}.params")        # the first side, float32 without noise, leaves it
     net = build.build_net(flags, images.classes, as_asked(flags), engine)
     if weights.exists():

@@ -23,7 +23,7 @@ import gluon_tricks  # noqa: F401  before mxnet: prepares the process
 import mxnet as mx
 from mxnet import autograd, gluon, nd
 
-from gluon_tricks.data.cifar import open_cifar
+from gluon_tricks.data.cifar import find_cifar, open_cifar
 from gluon_tricks.engines.single import SingleProcess
 from gluon_tricks.machine import environment
 from gluon_tricks.models.registry import get_model
@@ -41,8 +41,8 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--gluoncv", action="store_true", help="also GluonCV's net, hybridized as its script does")
     args = parser.parse_args()
-    data = open_cifar("cifar10" if args.data_dir else "cifar10-excerpt", args.data_dir, "ours", args.batch_size, 0,
-                      args.num_workers)
+    data = open_cifar(find_cifar("cifar10" if args.data_dir else "cifar10-excerpt", args.data_dir), "ours", args.batch_size,
+                      0, args.num_workers)
     sides = {"train_cifar.py's loop": loop(args, data), "bare net": bare(get_model(args.model), args, static=True)}
     if args.gluoncv:
         from gluoncv.model_zoo import get_model as gluoncv_model

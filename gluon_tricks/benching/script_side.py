@@ -21,7 +21,7 @@ import mxnet as mx
 from mxnet import autograd, gluon
 
 from gluon_tricks.data.augment import CIFAR_MEAN, CIFAR_STD, CifarTestTransform, CifarTrainTransform
-from gluon_tricks.data.cifar import open_cifar
+from gluon_tricks.data.cifar import find_cifar, open_cifar
 from gluon_tricks.data.loaders import RecordLoader
 from gluon_tricks.engines.single import SingleProcess
 from gluon_tricks.errors import UserError
@@ -64,7 +64,8 @@ class Share:
 
 def images_of(args):
     """Training and test images: `Share`s of a prepared data set, or of the excerpt."""
-    data = open_cifar("cifar10" if args.data_dir else "cifar10-excerpt", args.data_dir, "ours", args.batch_size, 0, 2)
+    data = open_cifar(find_cifar("cifar10" if args.data_dir else "cifar10-excerpt", args.data_dir), "ours", args.batch_size,
+                      0, 2)
     return Share(data.train.images, args.images, "--images"), Share(data.val.images, args.val_images, "--val-images")
 
 

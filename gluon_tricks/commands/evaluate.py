@@ -28,7 +28,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from gluon_tricks.data.cifar import open_cifar_test
+from gluon_tricks.data.cifar import find_cifar, open_cifar_test
 from gluon_tricks.data.cifar_sets import DATASETS
 from gluon_tricks.data.classes import imagenet_synsets
 from gluon_tricks.data.imagenet import FOLDER_MEAN, FOLDER_STD
@@ -53,6 +53,7 @@ from gluon_tricks.saved.net import import_symbol, open_net, run_once
 from gluon_tricks.saved.predictions import best_classes, lines_of
 from gluon_tricks.saved.tally import ROUNDING, TOP, Tally
 from gluon_tricks.script.flags import at_least, per_channel
+from gluon_tricks.script.prepare import prepare
 from gluon_tricks.training.evaluation import answers
 
 
@@ -90,7 +91,8 @@ def open_data(args):
     """The validation images of --dataset, of record files or of class folders."""
     batch = args.batch_size * max(1, args.num_gpus)
     if args.dataset != "imagenet":
-        data = open_cifar_test(args.dataset, args.data_dir, batch, args.num_workers, args.normalisation)
+        data = open_cifar_test(find_cifar(args.dataset, args.data_dir, prepare), batch, args.num_workers,
+                               args.normalisation)
         return Validation(data.val, data.path, "exact", data.classes, data.root_hash)
     bad = "leave out" if args.on_bad_record == "skip" else "fail"
     if args.rec_val:

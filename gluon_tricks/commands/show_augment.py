@@ -14,12 +14,13 @@ from pathlib import Path
 import numpy as np
 from mxnet import nd
 
-from gluon_tricks.data.cifar import open_cifar
+from gluon_tricks.data.cifar import find_cifar, open_cifar, train_transform
 from gluon_tricks.data.cifar_sets import DATASETS, Augmentation
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import atomic_path, make_folder
 from gluon_tricks.randomness import MIXUP, generator
 from gluon_tricks.script.flags import at_least
+from gluon_tricks.script.prepare import prepare
 from gluon_tricks.tricks.mixing import ALPHAS, KINDS, mix
 
 PLAIN = Augmentation(crop=False, flip=False)
@@ -41,7 +42,7 @@ def main(argv=None):
     args = parse_args(argv)
     out = Path(args.out).expanduser()
     make_folder("--out", out.parent)
-    data = open_cifar(args.dataset, args.data_dir, "ours", 1, args.seed, 1)
+    data = open_cifar(find_cifar(args.dataset, args.data_dir, prepare), "ours", 1, args.seed, 1)
     positions = one_of_each_class(data.train.images.labels, args.images)
     rows = [row(name, data, positions, args) for name in (args.only.split(",") if args.only else names_for(args.dataset))]
     alpha = f"{args.alpha:g}"
@@ -65,7 +66,7 @@ def row(name, data, positions, args):
     """`(title, images, targets)` of one augmentation: images in 0..1, shape (N, H, W, C); targets, shape (N, classes)."""
     title, augmentation = SINGLE.get(name, (MIXED.get(name), PLAIN))
     pixels, labels = data.train.images.read(positions)
-    images = augmentation.transform(args.dataset, args.seed, data.train.records)(pixels, positions, 0)
+    images = train_transform(augmentation, args.dataset, args.seed, data.train.records)(pixels, positions, 0)
     targets = np.eye(len(data.classes), dtype=np.float32)[labels]
     if name in MIXED:
         mixed = mix(name, nd.array(images), nd.array(targets), args.alpha,

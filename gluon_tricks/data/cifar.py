@@ -1,12 +1,10 @@
 """Training and validation batches of a prepared CIFAR or MNIST data set."""
 
-import importlib
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
 from gluon_tricks.data.augment import CifarTestTransform, CifarTrainTransform
-from gluon_tricks.data.cifar_sets import DATASETS, Augmentation
+from gluon_tricks.data.cifar_sets import DATASETS, Augmentation, preparation
 from gluon_tricks.data.loaders import ImagesInMemory, RecordLoader
 from gluon_tricks.data.manifest import open_split, read_manifest
 from gluon_tricks.data.masks import Masks
@@ -24,28 +22,70 @@ class CifarData(NamedTuple):
     subset: str              # what the manifest says was left out; "" for the complete data set
 
 
-def open_cifar(dataset, folder, backend, batch_size, seed, num_workers, rank=0, world_size=1, augmentation=None):
-    """Open and check a prepared data set.
+class Prepared(NamedTuple):
+    """A prepared data set on disk."""
+    dataset: str
+    folder: Path
+    manifest: object
+
+
+def find_cifar(dataset, folder=None, prepare=None):
+    """Find the folder of a prepared data set and read its manifest.
 
     Parameters
     ----------
     dataset : one of DATASETS
-    folder : path or None
-        None: the default place; if nothing is there, it is prepared from what GluonCV left beside it, or downloaded.
-    backend : "ours" or "mxnet"
-    batch_size : int
-        Images per batch over all devices of this process.
-    rank, world_size : int
-        Which process this is, of how many.
-    augmentation : Augmentation, optional
-        Default: GluonCV's, crop and flip. MXNet's backend has no other.
+    folder : path, optional
+        Default: the place where data_prep/ writes it.
+    prepare : callable, optional
+        Called with the data set's name if the default place holds no manifest.
+
+    Returns
+    -------
+    Prepared
 
     Raises
     ------
     UserError
-        If data are missing, damaged, not the ones named, or fewer than a batch.
+        If data are missing and there is no `prepare`, or the folder holds another data set.
     """
-    folder, manifest = _find(dataset, folder)
+    if folder is None:
+        folder = default_record_dir(dataset)
+        if not (folder / "manifest.json").exists() and dataset != "cifar10-excerpt":
+            if prepare is None:
+                raise UserError(f"--dataset {dataset}: is not prepared; run python {' '.join(preparation(dataset))}")
+            prepare(dataset)
+    manifest = read_manifest(folder)
+    if manifest.dataset != dataset.removesuffix("-excerpt"):
+        raise UserError(f"--data-dir {folder}: holds {manifest.dataset}, not --dataset {dataset}")
+    return Prepared(dataset, Path(folder), manifest)
+
+
+def open_cifar(prepared, backend, batch_size, seed, num_workers, rank=0, world_size=1, augmentation=None):
+    """Check a prepared data set and make its loaders.
+
+    Parameters
+    ----------
+    prepared : Prepared
+        Of `find_cifar`.
+    backend : "ours" or "mxnet"
+    batch_size : int
+        Images per batch over all devices of this process.
+    rank, world_size : int
+        Number of this process, and number of processes.
+    augmentation : Augmentation, optional
+        Default: GluonCV's, crop and flip. MXNet's backend has no other.
+
+    Returns
+    -------
+    CifarData
+
+    Raises
+    ------
+    UserError
+        If records are damaged, or fewer than a batch.
+    """
+    dataset, folder, manifest = prepared
     readers = {name: open_split(folder, name, manifest) for name in ("train", "test")}
     records = len(readers["train"][0])
     images = batch_size * world_size
@@ -58,7 +98,8 @@ def open_cifar(dataset, folder, backend, batch_size, seed, num_workers, rank=0, 
     else:
         augmentation = augmentation or Augmentation()
         images = {name: _in_memory(dataset, *readers[name], num_workers) for name in ("train", "test")}
-        train = RecordLoader(images["train"], train_transform(augmentation, dataset, seed, records), batch_size, seed, **share)
+        train = RecordLoader(images["train"], train_transform(augmentation, dataset, seed, records),
+                             batch_size, seed, **share)
         test_transform = CifarTestTransform(*augmentation.normalisation(dataset))
         val = RecordLoader(images["test"], test_transform, batch_size, None, "keep", **share)
     return CifarData(train, val, manifest.classes, manifest.root_hash, manifest.subset)
@@ -82,12 +123,12 @@ class CifarTestData(NamedTuple):
     subset: str
 
 
-def open_cifar_test(dataset, folder, batch_size, num_workers, normalisation=None):
-    """Open and check the test images alone; parameters and errors as in `open_cifar`.
+def open_cifar_test(prepared, batch_size, num_workers, normalisation=None):
+    """Check the test images alone and make their loader; parameters and errors as in `open_cifar`.
 
     `normalisation` is (mean, std), one each per channel, on the 0..1 scale; default: GluonCV's for the data set.
     """
-    folder, manifest = _find(dataset, folder)
+    dataset, folder, manifest = prepared
     reader, labels = open_split(folder, "test", manifest)
     transform = CifarTestTransform(*(normalisation or Augmentation().normalisation(dataset)))
     loader = RecordLoader(_in_memory(dataset, reader, labels, num_workers), transform, batch_size, None, "keep", num_workers)
@@ -97,21 +138,3 @@ def open_cifar_test(dataset, folder, batch_size, num_workers, normalisation=None
 def _in_memory(dataset, reader, labels, num_workers):
     known = DATASETS[dataset]
     return ImagesInMemory(reader, labels, (known.side, known.side), num_workers, known.channels)
-
-
-def _find(dataset, folder):
-    """The folder of a prepared data set and its manifest; `folder` None means the default place."""
-    if folder is None:
-        folder = default_record_dir(dataset)
-        if not (folder / "manifest.json").exists() and dataset != "cifar10-excerpt":
-            _prepare(dataset)
-    manifest = read_manifest(folder)
-    if manifest.dataset != dataset.removesuffix("-excerpt"):
-        raise UserError(f"--data-dir {folder}: holds {manifest.dataset}, not --dataset {dataset}")
-    return folder, manifest
-
-
-def _prepare(dataset):
-    script = "cifar" if dataset.startswith("cifar") else "mnist"
-    print(f"{dataset} is not prepared yet: python data_prep/{script}.py --dataset {dataset}", file=sys.stderr)
-    importlib.import_module(f"data_prep.{script}").main(["--dataset", dataset])

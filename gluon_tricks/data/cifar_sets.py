@@ -30,6 +30,11 @@ DATASETS = {
 }
 
 
+def preparation(dataset):
+    """The command that prepares a data set: script of data_prep/, then its flags."""
+    return (f"data_prep/{'cifar' if dataset.startswith('cifar') else 'mnist'}.py", "--dataset", dataset)
+
+
 class Augmentation(NamedTuple):
     """What training images go through besides normalisation.
 

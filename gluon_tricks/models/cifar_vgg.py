@@ -8,18 +8,21 @@ from mxnet.gluon import nn
 
 from gluon_tricks.models.blocks import Classifier
 
-LAYERS = (2, 2, 3, 3, 3)
-CHANNELS = (64, 128, 256, 512, 512)
-
 
 class CIFARVGG(Classifier):
-    """VGG: (N, in_channels, H, W) -> (N, classes); H and W up to 32, so that five halvings leave one pixel."""
+    """VGG: (N, in_channels, H, W) -> (N, classes); H and W up to 32, so that five halvings leave one pixel.
 
-    def __init__(self, classes=10, in_channels=3, prefix=None, params=None):
+    Parameters
+    ----------
+    layers, channels : sequences of int
+        Number of convolutions in each stage, and their channels.
+    """
+
+    def __init__(self, layers, channels, classes=10, in_channels=3, prefix=None, params=None):
         super().__init__(prefix=prefix, params=params)
         with self.name_scope():
             self.features = nn.HybridSequential(prefix="")
-            for count, width in zip(LAYERS, CHANNELS):
+            for count, width in zip(layers, channels):
                 for _ in range(count):
                     self.features.add(
                         nn.Conv2D(width, 3, padding=1, in_channels=in_channels),  # (N, width, H, W)
@@ -28,4 +31,4 @@ class CIFARVGG(Classifier):
                     in_channels = width
                 self.features.add(nn.MaxPool2D(2, 2, ceil_mode=True))             # (N, width, H/2, W/2)
             self.features.add(nn.Flatten())                                       # (N, 512) of 32x32 and of 28x28
-            self.output = nn.Dense(classes, in_units=CHANNELS[-1])                # (N, classes)
+            self.output = nn.Dense(classes, in_units=channels[-1])                # (N, classes)

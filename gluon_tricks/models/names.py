@@ -47,7 +47,7 @@ GLUONCV_NETS = {  # the nets that GluonCV has under the same name
 COLLECTION_NETS = {  # the nets of the CIFAR collections
     "cifar_resnext29_4x64d": Entry("cifar_resnext", "CIFARResNeXt", (3, 4, 64)),
     "cifar_resnext29_8x64d": Entry("cifar_resnext", "CIFARResNeXt", (3, 8, 64)),
-    "cifar_vgg15_bn": Entry("cifar_vgg", "CIFARVGG"),
+    "cifar_vgg15_bn": Entry("cifar_vgg", "CIFARVGG", ((2, 2, 3, 3, 3), (64, 128, 256, 512, 512))),
     "cifar_resnet20_basic": Entry("cifar_postact", "CIFARPostact", (20,)),
     "cifar_resnet110_basic": Entry("cifar_postact", "CIFARPostact", (110,)),
     "cifar_resnet164_bottleneck": Entry("cifar_postact", "CIFARPostact", (164, "bottleneck")),

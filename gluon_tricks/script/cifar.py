@@ -3,7 +3,7 @@
 
 import mxnet as mx
 
-from gluon_tricks.data.cifar import open_cifar
+from gluon_tricks.data.cifar import find_cifar, open_cifar
 from gluon_tricks.data.cifar_sets import DATASETS, Augmentation
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import make_folder
@@ -17,6 +17,7 @@ from gluon_tricks.script import plan
 from gluon_tricks.script.cifar_flags import without_effect_lines
 from gluon_tricks.script.flags import decay_epochs, global_batch_size, keywords, local_batch_size
 from gluon_tricks.script.opening import batch_line, facts_of, metrics_path, tensorboard_dir, threads_line
+from gluon_tricks.script.prepare import prepare
 from gluon_tricks.script.targets import training_targets
 from gluon_tricks.training.run import RunPaths
 from gluon_tricks.tricks.no_bias_decay import exempt_from_decay
@@ -24,8 +25,9 @@ from gluon_tricks.tricks.no_bias_decay import exempt_from_decay
 
 def open_data(args, engine):
     """Training and validation batches of this process."""
-    return open_cifar(args.dataset, args.data_dir, args.data_backend, local_batch_size(args), args.seed, args.num_workers,
-                      engine.rank, engine.world_size, augmentation(args))
+    prepared = find_cifar(args.dataset, args.data_dir, prepare)
+    return open_cifar(prepared, args.data_backend, local_batch_size(args), args.seed, args.num_workers, engine.rank,
+                      engine.world_size, augmentation(args))
 
 
 def augmentation(args):

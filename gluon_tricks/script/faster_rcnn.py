@@ -107,7 +107,8 @@ def plan_of(args):
     """The rows that --dry-run prints, made by the builders above without GPUs or downloads; VOC's own lists are known."""
     images, classes = planned_data(args)
     check_batch(args.batch_size, images, launched_processes(args.kvstore))
-    processes, devices, frozen = launched_processes(args.kvstore), devices_per_process(args), args.norm_layer is None
+    processes, devices = launched_processes(args.kvstore), devices_per_process(args.num_gpus, args.num_cpus)
+    frozen = args.norm_layer is None
     updates, shape = images // (args.batch_size * processes), args.shape
     pyramid = " with a feature pyramid" if args.use_fpn else ""
     net = planned_net(args, classes)

@@ -72,7 +72,7 @@ def check_dtype(dtype, num_gpus):
 def local_batch_size(args):
     """Images per update of one process."""
     parts = getattr(args, "accumulate", 1) * max(1, getattr(args, "emulate_gpus", 0))
-    return args.batch_size * max(1, devices_per_process(args)) * parts
+    return args.batch_size * max(1, devices_per_process(args.num_gpus, args.num_cpus)) * parts
 
 
 def global_batch_size(args):

@@ -125,7 +125,7 @@ def check(args):
     if args.lr_mode == "step" and not args.lr_decay_period and inside:
         raise UserError(f"--lr-decay-epoch {args.lr_decay_epoch}: epoch {inside[0]} lies inside the warm-up of "
                         f"{args.warmup_epochs} epochs")
-    if args.emulate_gpus and devices_per_process(args) > 1:
+    if args.emulate_gpus and devices_per_process(args.num_gpus, args.num_cpus) > 1:
         raise UserError("--emulate-gpus: on one device only; give --num-gpus 1 or 0, and no --num-cpus")
     if not args.num_training_samples // global_batch_size(args):
         raise UserError(f"--num-training-samples {args.num_training_samples}: less than a global batch of "

@@ -1,4 +1,4 @@
-"""Load a training script, which stands at the repository's root, as a module."""
+"""Import a training script, or a script of data_prep/, from the repository's root."""
 
 import importlib
 import sys
@@ -8,18 +8,18 @@ from gluon_tricks.files import ROOT
 
 
 def load_script(file_name):
-    """Import a training script.
+    """Import a script.
 
     Parameters
     ----------
     file_name : str
-        As `train_cifar.py`.
+        Relative to the repository's root, as `train_cifar.py` or `data_prep/cifar.py`.
 
     Returns
     -------
     module
-        With `parse_args`, `main` and the builders of that script.
+        With the `parse_args`, `main` and builders of that script.
     """
     if str(ROOT) not in sys.path:
         sys.path.insert(0, str(ROOT))
-    return importlib.import_module(Path(file_name).stem)
+    return importlib.import_module(".".join(Path(file_name).with_suffix("").parts))

@@ -29,7 +29,7 @@ def with_devices(args, num_gpus, kvstore):
     settled = settled_kvstore(args)
     if settled == "device" and num_gpus and kvstore in ("local", "nccl"):
         settled = kvstore
-    devices = devices_per_process(args)
+    devices = devices_per_process(args.num_gpus, args.num_cpus)
     if args.batch_size % devices:
         raise UserError(f"--batch-size {args.batch_size}: must be a multiple of the {devices} devices of a process")
     return completed(args, kvstore=settled)

@@ -16,7 +16,7 @@ import pytest
 from mxnet import autograd, gluon, nd
 
 from gluon_tricks.commands import evaluate as command
-from gluon_tricks.data.cifar import open_cifar_test
+from gluon_tricks.data.cifar import find_cifar, open_cifar_test
 from gluon_tricks.data.classes import imagenet_synsets
 from gluon_tricks.data.imagenet_augment import RGB_MEAN, RGB_STD, ImagenetTestTransform
 from gluon_tricks.data.manifest import Manifest, describe_split, record_row, write_manifest
@@ -99,7 +99,7 @@ def test_outputs_that_cannot_be_counted_are_refused(output, label, says):
 @pytest.fixture(scope="module")
 def cifar_params(tmp_path_factory):
     """cifar_resnet20_v1 after 48 updates on some of the excerpt's test images."""
-    images = open_cifar_test("cifar10-excerpt", None, 64, 0).val
+    images = open_cifar_test(find_cifar("cifar10-excerpt"), 64, 0).val
     mx.random.seed(0)
     net = get_model("cifar_resnet20_v1")
     net.initialize(mx.init.Xavier())
@@ -134,7 +134,7 @@ def counts(result):
 @pytest.fixture(scope="module")
 def cifar_counts(cifar_params):
     """`(images, top-1, top-5)` found without the kit's loop: all images at once, sorted by numpy."""
-    data = open_cifar_test("cifar10-excerpt", None, 500, 0).val
+    data = open_cifar_test(find_cifar("cifar10-excerpt"), 500, 0).val
     [batch] = data.epoch(0)
     net = get_model("cifar_resnet20_v1")
     net.load_parameters(str(cifar_params))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from gluon_tricks.commands import show_augment
-from gluon_tricks.data.cifar import open_cifar
+from gluon_tricks.data.cifar import find_cifar, open_cifar
 from gluon_tricks.errors import UserError
 from gluon_tricks.tricks.mixing import KINDS
 from tests.lab_runs import write_data
@@ -13,7 +13,7 @@ from tests.lab_runs import write_data
 
 @pytest.fixture(scope="module")
 def data():
-    return open_cifar("cifar10-excerpt", None, "ours", 1, 0, 1)
+    return open_cifar(find_cifar("cifar10-excerpt"), "ours", 1, 0, 1)
 
 
 def rows(data, *names):

@@ -2,18 +2,21 @@
 
 import urllib.error
 import urllib.request
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from gluon_tricks.data.cifar import open_cifar
+from gluon_tricks.data.cifar import find_cifar, open_cifar
 from gluon_tricks.data.manifest import read_manifest
 from gluon_tricks.data.paths import EXCERPT_DIR, default_record_dir
 from gluon_tricks.errors import UserError
+from gluon_tricks.script import prepare as script_prepare
+from gluon_tricks.script.prepare import prepare
 
 
-def open_excerpt(dataset="cifar10-excerpt", folder=None, backend="ours", batch_size=128):
-    return open_cifar(dataset, folder, backend, batch_size, seed=0, num_workers=1)
+def open_excerpt(dataset="cifar10-excerpt", folder=None, backend="ours", batch_size=128, prepare=None):
+    return open_cifar(find_cifar(dataset, folder, prepare), backend, batch_size, seed=0, num_workers=1)
 
 
 def refusal(**options):
@@ -58,8 +61,23 @@ def test_data_that_are_nowhere_are_a_sentence(tmp_path, monkeypatch):
 
     monkeypatch.setenv("MXNET_HOME", str(tmp_path))
     monkeypatch.setattr(urllib.request, "urlopen", urlopen)
-    assert refusal(dataset="cifar10").startswith(f"--dataset cifar10: not found in {tmp_path}/datasets/cifar10, and ")
+    assert refusal(dataset="cifar10", prepare=prepare).startswith(
+        f"--dataset cifar10: not found in {tmp_path}/datasets/cifar10, and ")
     assert refusal(dataset="cifar10", folder=tmp_path).startswith(f"{tmp_path}/manifest.json: cannot be read (")
+
+
+@pytest.mark.parametrize("dataset, command", [
+    ("cifar10", "data_prep/cifar.py --dataset cifar10"), ("cifar100", "data_prep/cifar.py --dataset cifar100"),
+    ("kmnist", "data_prep/mnist.py --dataset kmnist"), ("fashion-mnist", "data_prep/mnist.py --dataset fashion-mnist")])
+def test_the_command_that_prepares_is_named_or_run(dataset, command, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("MXNET_HOME", str(tmp_path))
+    assert refusal(dataset=dataset) == f"--dataset {dataset}: is not prepared; run python {command}"
+    run = []
+    monkeypatch.setattr(script_prepare, "load_script",
+                        lambda path: SimpleNamespace(main=lambda flags: run.extend([path, *flags])))
+    assert refusal(dataset=dataset, prepare=prepare).startswith(f"{tmp_path}/datasets/{dataset}/rec/manifest.json: cannot ")
+    assert run == command.split()
+    assert capsys.readouterr().err == f"{dataset} is not prepared yet: python {command}\n"
 
 
 @pytest.mark.parametrize("home, expected", [("/data/mx", "/data/mx"), ("~/mx", "/home/u/mx"), ("", "/home/u/.mxnet")])

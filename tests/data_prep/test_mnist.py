@@ -11,7 +11,7 @@ import pytest
 import train_cifar
 from data_prep import mnist, verify
 from gluon_tricks.data.augment import normalize
-from gluon_tricks.data.cifar import open_cifar
+from gluon_tricks.data.cifar import find_cifar, open_cifar
 from gluon_tricks.data.cifar_sets import DATASETS
 from gluon_tricks.errors import UserError
 
@@ -41,7 +41,7 @@ def test_every_pixel_and_label_comes_back_through_the_loader(tmp_path, source, d
     out = tmp_path / "rec"
     assert mnist.main(["--dataset", dataset, "--source", str(folder), "--out", str(out), "--subset"]) == 0
     assert verify.main([str(out)]) == 0
-    opened = open_cifar(dataset, out, "ours", 20, 0, 0)
+    opened = open_cifar(find_cifar(dataset, out), "ours", 20, 0, 0)
     batch, = opened.val.epoch(0)
     images, labels = data["test"]
     np.testing.assert_array_equal(opened.train.images.pixels[..., 0], data["train"][0])

@@ -8,7 +8,7 @@ import pytest
 from mxnet import nd
 from mxnet.gluon import nn
 
-from gluon_tricks.data.cifar import open_cifar
+from gluon_tricks.data.cifar import find_cifar, open_cifar
 from gluon_tricks.data.loaders import RecordLoader
 from gluon_tricks.data.mxnet_iterators import Shard
 from gluon_tricks.engines.create import create_engine
@@ -174,11 +174,11 @@ def test_too_few_records_for_the_processes_are_refused():
 
 
 def test_mxnets_iterator_reads_the_shard_and_takes_equally_many_steps_on_all_ranks():
-    whole = open_cifar("cifar10-excerpt", None, "ours", 100, 0, 1)
+    whole = open_cifar(find_cifar("cifar10-excerpt"), "ours", 100, 0, 1)
     pixels = np.concatenate([batch.data.asnumpy() for batch in whole.val.epoch(0)])
     seen = []
     for rank in range(3):
-        data = open_cifar("cifar10-excerpt", None, "mxnet", 100, 0, 1, rank, 3)
+        data = open_cifar(find_cifar("cifar10-excerpt"), "mxnet", 100, 0, 1, rank, 3)
         for batch in data.val.epoch(0):
             seen.append(batch.positions)
             np.testing.assert_allclose(batch.data.asnumpy(), pixels[batch.positions], atol=1e-5)
