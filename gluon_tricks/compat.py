@@ -1,11 +1,11 @@
-"""What MXNet 1.9.1, of 2022, needs from a process of today before it is imported.
+"""Prepare a present-day process for MXNet 1.9.1, which is from 2022.
 
-`import gluon_tricks` calls `prepare()`, so whatever imports this package first gets an MXNet that imports. Every step
-undoes one incompatibility, does nothing where there is none, and may be repeated. None imports MXNet, and none
-raises: what a step cannot mend is left for MXNet's own import to fail on and for `python -m gluon_tricks doctor` to
-explain.
+`import gluon_tricks` calls `prepare()`; an import of MXNet after it works. Each step removes one
+incompatibility, does nothing where there is none, and may be repeated. No step imports MXNet, and no step
+raises an error. If a step fails, MXNet's own import fails later, and `python -m gluon_tricks doctor` explains
+why.
 
-`request_amx()` is the one step that callers ask for themselves.
+`request_amx()` is not part of `prepare()`: callers ask for it.
 """
 
 import os
@@ -13,10 +13,10 @@ import platform
 import sys
 import warnings
 
-# What NumPy 1.24 removed and MXNet 1.9.1 (np.bool) and GluonCV 0.10.5 (np.int, np.float) still say.
+# Removed in NumPy 1.24; MXNet 1.9.1 (np.bool) and GluonCV 0.10.5 (np.int, np.float) still use them.
 NUMPY_ALIASES = {"bool": bool, "int": int, "float": float, "complex": complex, "object": object, "str": str}
 
-# Each library after those it needs: package under `nvidia`, then soname. cuSPARSE is not needed.
+# (package under `nvidia`, soname), each library after its dependencies. cuSPARSE is not needed.
 CUDA_LIBRARIES = (
     ("cuda_runtime", "libcudart.so.11.0"),
     ("cuda_nvrtc", "libnvrtc.so.11.2"),
@@ -31,15 +31,15 @@ CUDA_LIBRARIES = (
 )
 
 ARCH_PRCTL = 158                   # x86-64 system call
-ARCH_REQ_XCOMP_PERM = 0x1023       # ... asking for the use of a processor state component
-XFEATURE_XTILEDATA = 18            # ... the AMX tiles
-AMX_ISA = "AVX512_CORE_AMX"        # the one value of DNNL_MAX_CPU_ISA with which oneDNN 2.4 uses them
+ARCH_REQ_XCOMP_PERM = 0x1023       # ... to request the use of a processor state component
+XFEATURE_XTILEDATA = 18            # ... namely the AMX tiles
+AMX_ISA = "AVX512_CORE_AMX"        # only with this DNNL_MAX_CPU_ISA does oneDNN 2.4 use them
 
-steps_taken = []                   # in words, for the doctor
+steps_taken = []                   # descriptions, for the doctor
 
 
 def prepare():
-    """Set the process up for MXNet; does not import it. Calling it again changes nothing."""
+    """Set the process up for MXNet, without importing it. A second call changes nothing."""
     for step in (set_thread_count, back_amx_variable, restore_numpy_aliases, provide_distutils, preload_cuda):
         done = step()
         if done:
@@ -47,52 +47,52 @@ def prepare():
 
 
 def visible_cpus():
-    """How many CPUs this process may run on."""
+    """Number of CPUs that this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1     # macOS
 
 
 def set_thread_count():
-    """Let operators use every CPU this process may run on.
+    """Let operators use every CPU that this process may run on.
 
-    Without OMP_NUM_THREADS MXNet takes half of the CPUs, assuming that the rest are hyper-threads. OpenMP and OpenBLAS
-    read the variable once, when they are loaded; so this comes before NumPy.
+    Without OMP_NUM_THREADS MXNet uses half of the CPUs: it takes the others for hyper-threads. OpenMP and
+    OpenBLAS read the variable once, when they are loaded, so this runs before NumPy is imported.
     """
     if "OMP_NUM_THREADS" in os.environ:
         return None
     if "mxnet" in sys.modules:
-        warnings.warn("mxnet was imported before gluon_tricks: too late to set OMP_NUM_THREADS, so MXNet computes with half "
-                      "of the CPUs; import gluon_tricks first", stacklevel=2)
+        warnings.warn("mxnet was imported before gluon_tricks: too late to set OMP_NUM_THREADS, so MXNet "
+                      "computes with half of the CPUs; import gluon_tricks first", stacklevel=2)
         return None
     os.environ["OMP_NUM_THREADS"] = str(visible_cpus())
     return f"OMP_NUM_THREADS={visible_cpus()}, every visible CPU; MXNet alone would take half"
 
 
 def back_amx_variable():
-    """Get the permission that DNNL_MAX_CPU_ISA=AVX512_CORE_AMX presumes, or take the variable back.
+    """Get the permission that DNNL_MAX_CPU_ISA=AVX512_CORE_AMX requires, or remove the variable.
 
-    A program started by one that called `request_amx()` inherits the variable but not the permission (the kernel drops
-    it at exec), and would die with SIGILL in its first bfloat16 convolution.
+    A child of a program that called `request_amx()` inherits the variable but not the permission, which the
+    kernel drops at exec. Its first bfloat16 convolution would end with SIGILL.
     """
     if os.environ.get("DNNL_MAX_CPU_ISA") != AMX_ISA:
         return None
     if permit_amx():
-        return "permission to use AMX, for DNNL_MAX_CPU_ISA asks for it"
+        return "permission to use AMX, because DNNL_MAX_CPU_ISA asks for it"
     del os.environ["DNNL_MAX_CPU_ISA"]
-    return f"DNNL_MAX_CPU_ISA={AMX_ISA} taken back, for this machine gives no permission to use AMX"
+    return f"DNNL_MAX_CPU_ISA={AMX_ISA} taken back, because this machine gives no permission to use AMX"
 
 
 def restore_numpy_aliases():
-    """Put np.bool and its kin back where NumPy 1.24 to 1.26 is installed.
+    """Restore np.bool and similar names where NumPy 1.24 to 1.26 is installed.
 
-    MXNet 1.9.1 fails on np.bool while it is imported. NumPy 2 is left alone: it changed more than names.
+    The import of MXNet 1.9.1 fails without np.bool. NumPy 2 is not changed: more than names differs there.
     """
     try:
         import numpy as np
 
         version = tuple(int(part) for part in np.__version__.split(".")[:2])
-    except Exception:              # missing or broken: whoever needs NumPy will say so better than we can
+    except Exception:              # missing or broken: the next import of NumPy explains it better
         return None
     if not (1, 24) <= version < (2, 0):
         return None
@@ -103,10 +103,11 @@ def restore_numpy_aliases():
 
 
 def provide_distutils():
-    """Let setuptools stand in for the distutils that MXNet and GluonCV import and Python 3.12 no longer has.
+    """Provide distutils from setuptools: MXNet and GluonCV import it, and Python 3.12 no longer has it.
 
-    An environment with setuptools usually does this by itself, from a .pth file in site-packages. That file is not
-    read in a directory on PYTHONPATH and does nothing under SETUPTOOLS_USE_DISTUTILS=stdlib; what it runs is here.
+    Usually a .pth file of setuptools in site-packages does this. Python does not read that file in a
+    directory on PYTHONPATH, and it does nothing under SETUPTOOLS_USE_DISTUTILS=stdlib. This function runs the
+    same code.
     """
     if sys.version_info < (3, 12):
         return None
@@ -121,10 +122,10 @@ def provide_distutils():
 
 
 def preload_cuda():
-    """Load the CUDA libraries of the nvidia-*-cu11 packages, where mxnet-cu112 is to use them.
+    """Load the CUDA libraries of the nvidia-*-cu11 packages, if mxnet-cu112 is installed.
 
-    The dynamic linker does not search site-packages and reads LD_LIBRARY_PATH before Python starts, but it takes a
-    library of the right name that is already loaded.
+    The dynamic linker does not search site-packages, and it reads LD_LIBRARY_PATH before Python starts. But
+    it uses a library of the right name that is already loaded.
     """
     from importlib.util import find_spec
 
@@ -148,7 +149,7 @@ def preload_cuda():
                 continue
             try:
                 ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
-            except OSError as error:   # its own dependency is missing; MXNet would name only `soname`
+            except OSError as error:   # a dependency of it is missing; MXNet would name only `soname`
                 return f"CUDA libraries, until {soname} failed: {error}"
             loaded += 1
             break
@@ -158,15 +159,16 @@ def preload_cuda():
 def request_amx():
     """Let oneDNN use the AMX tiles for bfloat16 and int8, where the processor and the kernel allow it.
 
-    Linux gives a process the tiles on request only, and oneDNN 2.4 neither asks nor uses them by default. Call this
-    before the first operator runs: oneDNN reads DNNL_MAX_CPU_ISA once. Without this permission that variable kills
-    the process with SIGILL, so it is set only after the kernel said yes. float32 does not change.
+    Linux gives a process the tiles on request only, and oneDNN 2.4 neither requests nor uses them by default.
+    Call this before the first operator runs: oneDNN reads DNNL_MAX_CPU_ISA once. Without the permission that
+    variable ends the process with SIGILL, so it is set only after the kernel agrees. Results in float32 do
+    not change.
 
     Returns
     -------
     bool
-        True if oneDNN may use AMX. False on any other processor, kernel or system, and where the user chose another
-        DNNL_MAX_CPU_ISA; nothing has changed then.
+        True if oneDNN may use AMX. False on any other processor, kernel or system, and if the user chose
+        another DNNL_MAX_CPU_ISA; then nothing has changed.
     """
     if os.environ.get("DNNL_MAX_CPU_ISA", AMX_ISA) != AMX_ISA or not permit_amx():
         return False
@@ -175,8 +177,8 @@ def request_amx():
 
 
 def permit_amx():
-    """Ask the kernel for the AMX tiles; True if this process has them now."""
-    if sys.platform != "linux" or platform.machine() != "x86_64":    # the number means another call elsewhere
+    """Request the AMX tiles from the kernel; True if this process may use them now."""
+    if sys.platform != "linux" or platform.machine() != "x86_64":    # the number is another call elsewhere
         return False
     import ctypes
 

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Atomic writing of files, locks on folders, and SHA-256 of files."""
 
 import contextlib
 import fcntl
@@ -11,19 +11,20 @@ from pathlib import Path
 from gluon_tricks.errors import UserError
 
 PACKAGE = Path(__file__).resolve().parent
-ROOT = PACKAGE.parent                       # holds the training scripts and data_prep/, in a checkout and once installed
-LOGS = next((folder for folder in (ROOT / "logs", PACKAGE / "logs") if (folder / "published").is_dir()), ROOT / "logs")
+ROOT = PACKAGE.parent                       # has the training scripts and data_prep/, also when installed
+LOGS = PACKAGE / "logs" if (PACKAGE / "logs" / "published").is_dir() else ROOT / "logs"
 
 
 @contextlib.contextmanager
 def atomic_path(path):
-    """A temporary name beside `path`, synced and renamed to it when the block ends without an error.
+    """A temporary name in the folder of `path`; synced and renamed to `path` when the block ends without an
+    error.
 
-    For writers that want a file name (MXNet's `save_parameters`, matplotlib). On an error the temporary file
-    is removed and `path` keeps what it held.
+    For writers that need a file name (MXNet's `save_parameters`, matplotlib). After an error the temporary
+    file is removed and `path` keeps its content.
     """
     path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part{path.suffix}")   # same suffix: some writers look at it
+    part = path.with_name(f".{path.name}.{os.getpid()}.part{path.suffix}")   # some writers look at the suffix
     try:
         yield part
         with open(part, "rb") as written:
@@ -43,7 +44,7 @@ def atomic_write(path, content):
 
 
 def make_folder(flag, folder):
-    """Make a folder that the user named and check that files can be written there; returns its path.
+    """Make a folder that the user named and check that it is writable; return its path.
 
     Raises
     ------
@@ -62,10 +63,10 @@ def make_folder(flag, folder):
 
 @contextlib.contextmanager
 def only_writer(folder):
-    """Work alone in a folder: wait for other processes that do so, then remove what killed ones left half written.
+    """Be the only writer in a folder: wait for other writers, then remove the temporary files of killed ones.
 
-    The lock is the operating system's and ends with the process, however that ends. Where a file system cannot lock
-    folders (some network ones), nothing is waited for and nothing removed.
+    The lock is the operating system's and ends with the process, also with a killed one. Where a file system
+    cannot lock folders (some network file systems), the block neither waits nor removes anything.
     """
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -78,11 +79,11 @@ def only_writer(folder):
         os.close(handle)
 
 
-_PART = re.compile(r"\..+\.(\d+)\.part(\..+)?")       # the names that `atomic_path` gives
+_PART = re.compile(r"\..+\.(\d+)\.part(\..+)?")       # names made by `atomic_path`
 
 
 def remove_leftovers(folder):
-    """Remove half-written files whose process no longer runs; others may be writing to the folder meanwhile."""
+    """Remove temporary files whose process has ended; other processes may still write to the folder."""
     for path in Path(folder).iterdir():
         match = _PART.fullmatch(path.name)
         if match and not Path(f"/proc/{match.group(1)}").exists() and Path("/proc").exists():
@@ -106,7 +107,7 @@ def sha256_of(path, chunk_bytes=1 << 20):
 
 
 def digest_of(path, chunk_bytes=1 << 20):
-    """SHA-256 of a file's bytes, as a `hashlib` object that can be updated with what is appended."""
+    """SHA-256 of a file's bytes, as a `hashlib` object that can be updated."""
     digest = hashlib.sha256()
     with open(path, "rb") as stream:
         while chunk := stream.read(chunk_bytes):

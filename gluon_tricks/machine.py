@@ -1,4 +1,4 @@
-"""Facts of this machine and process: versions, processor, memory, command line."""
+"""Facts about this machine and process: versions, processor, memory, command line."""
 
 import os
 import platform
@@ -42,7 +42,7 @@ def _words():
 
 
 def environment():
-    """Versions, processor and threads of this process."""
+    """Versions, commit, processor, GPUs and threads of this process, as a dict for run records."""
     versions = {"gluon_tricks": __version__, "python": platform.python_version()}
     for name in VERSIONS_OF:
         try:
@@ -50,20 +50,21 @@ def environment():
         except metadata.PackageNotFoundError:
             continue
     return {"versions": versions, "commit": _commit(), "processor": processor(), "gpus": gpus(),
-            "cpus": len(os.sched_getaffinity(0)), "threads": operator_threads(), "platform": platform.platform()}
+            "cpus": len(os.sched_getaffinity(0)), "threads": operator_threads(),
+            "platform": platform.platform()}
 
 
 def operator_threads():
-    """What OMP_NUM_THREADS says, as text; `compat` has set it unless the user or a late import stood in the way."""
+    """The value of OMP_NUM_THREADS, as text; usually set by `compat`."""
     return os.environ.get("OMP_NUM_THREADS", "MXNet's own number of")
 
 
 def resident_memory():
-    """This process's memory in MiB, loader threads included: now, and the highest since it started."""
+    """Memory of this process in MiB: now, and the peak since it started."""
     unit = 1 if sys.platform == "darwin" else 1024     # bytes
     highest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
     now = psutil.Process().memory_info().rss
-    return {"rss_mib": now / 2**20, "peak_rss_mib": max(highest, now) / 2**20}    # Linux updates it late
+    return {"rss_mib": now / 2**20, "peak_rss_mib": max(highest, now) / 2**20}    # the peak is updated late
 
 
 def processor():
@@ -72,25 +73,28 @@ def processor():
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor())
+    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor())
 
 
 def gpus():
-    """The names of this machine's GPUs, as nvidia-smi has them; empty without."""
+    """Names of this machine's GPUs from nvidia-smi; an empty list without it."""
     try:
-        found = subprocess.run(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True,
-                               timeout=10)
+        found = subprocess.run(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"],
+                               capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired):
         return []
     return found.stdout.split("\n")[:-1] if found.returncode == 0 else []
 
 
 def _commit():
-    """The checkout's commit, with `+` if files differ from it; None outside a checkout."""
+    """The checkout's commit, with `+` if files were changed; None outside a checkout."""
     try:
-        head = subprocess.run(["git", "-C", ROOT, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10)
-        changed = subprocess.run(["git", "-C", ROOT, "status", "--porcelain", "-uno"], capture_output=True, text=True,
-                                 timeout=10)
+        head, changed = (
+            subprocess.run(["git", "-C", ROOT, *words], capture_output=True, text=True, timeout=10)
+            for words in (["rev-parse", "HEAD"], ["status", "--porcelain", "-uno"]))
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return head.stdout.strip() + ("+" if changed.stdout.strip() else "") if head.returncode == 0 else None
+    if head.returncode:
+        return None
+    return head.stdout.strip() + "+" * bool(changed.stdout.strip())

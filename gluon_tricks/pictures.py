@@ -1,11 +1,11 @@
-"""What the pictures of curves have in common: panels with a light grid, shades for ordered lines, whole files only."""
+"""Figures with curves: panels with a light grid, colors for ordered lines, atomic saving."""
 
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import atomic_path
 
 
 def panels(size, rows=1, columns=1):
-    """A matplotlib Figure and its axes, row by row, with a light grid and no frame above and to the right.
+    """A matplotlib Figure and its axes, row by row, with a light grid and without top and right frame.
 
     Parameters
     ----------
@@ -15,7 +15,7 @@ def panels(size, rows=1, columns=1):
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise UserError("a picture needs matplotlib; install it with pip install -r requirements.txt") from None
+        raise UserError("a picture needs matplotlib; run pip install -r requirements.txt") from None
     figure = Figure(figsize=size, layout="constrained")
     found = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axes in found:
@@ -25,13 +25,13 @@ def panels(size, rows=1, columns=1):
 
 
 def shades(count):
-    """`count` colors, dark to light, that differ in print and to the colour-blind."""
+    """`count` colors, dark to light, distinct in print and for colour-blind readers."""
     from matplotlib import colormaps
 
     return [colormaps["viridis"](0.9 * i / max(1, count - 1)) for i in range(count)]
 
 
 def save(figure, path, dpi=110):
-    """Write the figure in the format of the name's ending; raises OSError or ValueError where that cannot be."""
+    """Write the figure in the format of the path's suffix; raises OSError or ValueError if that fails."""
     with atomic_path(path) as part:
         figure.savefig(part, dpi=dpi)

@@ -1,24 +1,24 @@
-"""Randomness is a function, not a state.
+"""Randomness as a function, not a state.
 
-Whatever is drawn follows from `(seed, purpose, epoch, index)` alone, through numpy's counter-based Philox generator: not
-from how many workers drew, in which order, or how often the run was resumed. MXNet's own generator (initialisation,
-dropout) is reseeded from the same words.
+Every draw follows from `(seed, purpose, epoch, index)` alone, through numpy's counter-based Philox generator.
+It does not depend on the number of workers, their order, or resumptions. MXNet's own generator
+(initialisation, dropout) gets its seeds from the same numbers.
 """
 
 import functools
 
 import numpy as np
 
-# Purposes: streams that must not repeat each other
+# Purposes: independent streams
 ORDER, AUGMENT, MIXUP, NET, PACKING, CUTOUT, ERASE, COLOR = range(1, 9)
 
 
 def generator(seed, *words):
-    """A numpy generator that depends on nothing but these whole numbers."""
+    """A numpy generator that depends on these integers alone."""
     return np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, *words))))
 
 
-@functools.lru_cache(maxsize=2)                   # the epoch that runs and the one being prefetched
+@functools.lru_cache(maxsize=2)                   # the current epoch and the one being prefetched
 def epoch_order(seed, epoch, records):
     """The permutation of `range(records)` in which an epoch visits the records; int64, shape (records,)."""
     order = _permutation(generator(seed, ORDER, epoch), records)
@@ -27,12 +27,13 @@ def epoch_order(seed, epoch, records):
 
 
 def packing_order(seed, records):
-    """The permutation of `range(records)` in which a data set's images are written; int64, shape (records,)."""
+    """The order in which `records` images are written: a permutation, int64, shape (records,)."""
     return _permutation(generator(seed, PACKING), records)
 
 
 def _permutation(rng, count):
-    # Sorting uniform draws, not Generator.permutation: numpy may change the latter's algorithm between versions
+    # Sorting uniform draws, not Generator.permutation: numpy may change the latter's algorithm between
+    # versions
     return np.argsort(rng.random(count), kind="stable")
 
 
@@ -40,7 +41,7 @@ def _permutation(rng, count):
 def sample_draws(seed, epoch, records, draws, purpose=AUGMENT):
     """Uniform draws in [0, 1), shape (records, draws): row *i* belongs to record *i* in this epoch.
 
-    Row *i* is the same whatever the number of records, since the table is filled row by row.
+    The table is filled row by row, so row *i* does not depend on the number of records.
     """
     table = generator(seed, purpose, epoch).random((records, draws))
     table.flags.writeable = False
@@ -53,14 +54,14 @@ def _epoch_key(seed, epoch):
 
 
 def sample_generator(seed, epoch, record):
-    """A numpy generator for what happens to a record in an epoch.
+    """A numpy generator for one record in one epoch.
 
-    Philox enciphers a counter. The key is the epoch's and the counter starts at (0, 0, record, 0), so that records have
-    2 ** 128 numbers each; this takes a fifth of the time of a `generator`, which is made of a key of its own.
+    Philox enciphers a counter. The key belongs to the epoch, and the counter starts at (0, 0, record, 0), so
+    each record has 2 ** 128 numbers. This takes a fifth of the time of `generator`, which computes a new key.
     """
     return np.random.Generator(np.random.Philox(key=_epoch_key(seed, epoch), counter=(0, 0, record, 0)))
 
 
 def net_seed(seed, num_update, rank=0):
-    """The seed for MXNet's generator before update `num_update` (initialisation: -1), another on each process."""
+    """The seed for MXNet's generator before update `num_update` (-1: initialisation) on process `rank`."""
     return int(generator(seed, NET, num_update + 1, *([rank] if rank else [])).integers(1 << 31))
