@@ -12,15 +12,15 @@ from pathlib import Path
 import psutil
 
 from gluon_tricks import __version__
-from gluon_tricks.files import ROOT
+from gluon_tricks.files import PACKAGE, ROOT
+from gluon_tricks.program import command_words
 
 VERSIONS_OF = ("mxnet", "mxnet-cu112", "numpy", "opencv-python", "gluoncv", "horovod")
 
 
 def command(*more):
     """The command line of this process, with more words appended."""
-    words = ["python", *sys.argv] if sys.argv[0].endswith(".py") else list(sys.argv)
-    return shlex.join([*words, *more])
+    return shlex.join([*command_words(), *more])
 
 
 def environment():
@@ -68,11 +68,22 @@ def gpus():
 
 
 def _commit():
-    """The checkout's commit, with `+` if files differ from it; None outside a checkout."""
+    """The checkout's commit, with `+` if files differ from it; None outside a checkout.
+
+    A package in site-packages may lie within another project's checkout, whose commit says nothing: so git must know
+    this package's own `__init__.py`, at the place where it stands in this repository.
+    """
+    top = _git("rev-parse", "--show-toplevel")
+    if top is None or Path(top).resolve() != ROOT or not _git("ls-files", PACKAGE / "__init__.py"):
+        return None
+    head = _git("rev-parse", "HEAD")
+    return head and head + ("+" if _git("status", "--porcelain", "-uno") else "")
+
+
+def _git(*words):
+    """What git prints about ROOT; None if it fails or is missing."""
     try:
-        head = subprocess.run(["git", "-C", ROOT, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10)
-        changed = subprocess.run(["git", "-C", ROOT, "status", "--porcelain", "-uno"], capture_output=True, text=True,
-                                 timeout=10)
+        done = subprocess.run(["git", "-C", ROOT, *words], capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return head.stdout.strip() + ("+" if changed.stdout.strip() else "") if head.returncode == 0 else None
+    return done.stdout.strip() if done.returncode == 0 else None

@@ -1,4 +1,4 @@
-"""Load a training script, which stands at the repository's root, as a module."""
+"""Load a script that stands outside the package as a module."""
 
 import importlib
 import sys
@@ -8,18 +8,18 @@ from gluon_tricks.files import ROOT
 
 
 def load_script(file_name):
-    """Import a training script.
+    """Import a script next to the package, in a checkout or once installed.
 
     Parameters
     ----------
     file_name : str
-        As `train_cifar.py`.
+        As `train_cifar.py` or `data_prep/cifar.py`.
 
     Returns
     -------
     module
-        With `parse_args`, `main` and the builders of that script.
+        With `main`; a training script also has `parse_args` and its builders.
     """
     if str(ROOT) not in sys.path:
         sys.path.insert(0, str(ROOT))
-    return importlib.import_module(Path(file_name).stem)
+    return importlib.import_module(".".join(Path(file_name).with_suffix("").parts))
