@@ -9,21 +9,23 @@ DEMO_FLAGS = --dataset cifar10-excerpt --model cifar_resnet20_v1 --mode hybrid -
 VENV     = .venv
 GPU_VENV = .venv-gpu
 TORCH_VENV = .venv-torch
-# PYTHON=... is taken at its word; otherwise the first of these that runs, is 3.9 to 3.12 and can make environments.
+CPU_PINS = requirements/base.txt requirements/training.txt requirements/cpu.txt
+GPU_PINS = requirements/base.txt requirements/training.txt requirements/gpu.txt
+# PYTHON=... is used as given; without it, the first of these that runs, is 3.9 to 3.12 and can make environments.
 PYENV      = $(or $(PYENV_ROOT),$(HOME)/.pyenv)
 CANDIDATES = $(or $(PYTHON),python3.11 $(wildcard $(PYENV)/versions/3.11.*/bin/python3.11) \
                             python3 python3.10 python3.9 python3.12)
 
 define NO_PYTHON
 No Python 3.9 to 3.12 that can make virtual environments (tried: $(CANDIDATES)).
-Any of these brings Python 3.11, which the kit is developed on; then run make again:
+Any of these installs Python 3.11, on which the kit is developed; then run make again:
     sudo apt install python3.11 python3.11-venv       Debian 12, Ubuntu 22.04
     pyenv install 3.11
     uv python install 3.11                            and add PYTHON="$$(uv python find 3.11)" to make
 endef
 export NO_PYTHON
 
-# Horovod is believed when two processes agree on a sum.
+# The proof that Horovod works: two processes agree on a sum.
 define TWO_RANKS
 import gluon_tricks, mxnet, horovod.mxnet as hvd
 hvd.init()
@@ -42,14 +44,15 @@ endef
 
 PIP = bin/python -m pip --disable-pip-version-check -qq install
 
-# $(call make_environment,DIRECTORY,REQUIREMENTS,DURATION): from nothing, for a remainder of other pins proves nothing.
+# $(call make_environment,DIRECTORY,REQUIREMENTS,DURATION): from nothing, because packages left from other pins would hide
+# what these pins lack.
 # A directory of another name than ours is cleared only if it is an environment.
 define make_environment
 @[ ! -e $(1) ] || [ -e $(1)/pyvenv.cfg ] || [ -n "$(filter .venv% .matrix/%,$(1))" ] || \
     { echo "$(1) exists and is no virtual environment: move it away" >&2; exit 1; }
 @$(find_python); rm -f $(1)/.installed; \
     echo "Making $(1): $$("$$python" -V), the pins of $(2) ($(3), once) ..." && "$$python" -m venv --clear $(1)
-@$(1)/$(PIP) --only-binary :all: -r $(2)
+@$(1)/$(PIP) --only-binary :all: $(addprefix -r ,$(2))
 @$(1)/bin/python -m pip check
 @touch $(1)/.installed
 endef
@@ -64,7 +67,7 @@ if_compilable = $(if $(shell command -v c++ >/dev/null && { python=$(VENV)/bin/p
                     "$$python" -c 'import sys; sys.exit(sys.version_info >= (3, 12))' 2>/dev/null && echo yes),$(1))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint doctor bench onnx torch horovod gpu matrix clean FORCE
+.PHONY: help demo quick test lint doctor bench onnx torch horovod gpu matrix clean FORCE
 
 help: ## show this list
 	@echo 'make TARGET [PYTHON=python3.11] [VENV=.venv] [ARGS="more flags"]'
@@ -72,6 +75,9 @@ help: ## show this list
 
 demo: $(VENV)/.installed ## train a small network on the CPU: log, checkpoints and plot in demo/
 	$(VENV)/bin/python train_cifar.py $(DEMO_FLAGS) $(ARGS)
+
+quick: $(VENV)/.installed-dev ## the tests for every edit: below 90 seconds on two cores
+	$(VENV)/bin/python -m pytest -m "not slow" $(ARGS) $(QUICK_TESTS)
 
 test: $(VENV)/.installed-dev $(call if_compilable,$(VENV)/.installed-horovod) ## run the tests; a part of them: ARGS="tests/commands/test_doctor.py -k remedy"
 	$(VENV)/bin/python -m pytest $(ARGS)
@@ -82,7 +88,7 @@ lint: $(VENV)/.installed-dev ## check the style
 doctor: $(VENV)/.installed ## what works on this machine, what does not, and the remedy
 	$(VENV)/bin/python -m gluon_tricks doctor $(ARGS)
 
-bench: $(VENV)/.installed ## training steps per second beside GluonCV's; with PyTorch's after make torch
+bench: $(VENV)/.installed ## training steps per second compared with GluonCV's; with PyTorch's after make torch
 	$(VENV)/bin/python -m gluon_tricks bench net $(ARGS)
 
 torch: $(TORCH_VENV)/.installed ## make .venv-torch: PyTorch, for python -m gluon_tricks bench
@@ -103,40 +109,40 @@ matrix: ## environment, doctor and smoke training under every Python 3.9 to 3.12
 	@$(find_python); "$$python" benchmarks/matrix.py $(ARGS)
 
 clean: ## remove environments, demo/ and caches
-	rm -rf .venv .venv-gpu .venv-torch .matrix demo .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-gpu .venv-torch .matrix demo build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The stamps. Each is written last and lives in the environment it vouches for: an interrupted installation leaves none,
-# and what was put on top of an environment (test tools, Horovod) goes when it is made anew.
-$(VENV)/.installed: requirements.txt requirements-common.txt $(call if_unusable,$(VENV))
+# The stamps. Each is written last and stands in its environment: an interrupted installation leaves none, and what was put
+# on top of an environment (test tools, Horovod) goes when the environment is made again.
+$(VENV)/.installed: requirements.txt $(CPU_PINS) $(call if_unusable,$(VENV))
 	$(call make_environment,$(VENV),requirements.txt,one to three minutes)
 
-$(GPU_VENV)/.installed: requirements-gpu.txt requirements-common.txt $(call if_unusable,$(GPU_VENV))
-	$(call make_environment,$(GPU_VENV),requirements-gpu.txt,2 GB to download)
+$(GPU_VENV)/.installed: $(GPU_PINS) $(call if_unusable,$(GPU_VENV))
+	$(call make_environment,$(GPU_VENV),$(GPU_PINS),2 GB to download)
 
-$(TORCH_VENV)/.installed: requirements-torch.txt $(call if_unusable,$(TORCH_VENV))
-	$(call make_environment,$(TORCH_VENV),requirements-torch.txt,5 GB on the disk)
+$(TORCH_VENV)/.installed: requirements/torch.txt $(call if_unusable,$(TORCH_VENV))
+	$(call make_environment,$(TORCH_VENV),requirements/torch.txt,5 GB on the disk)
 
-$(VENV)/.installed-onnx: $(VENV)/.installed requirements-onnx.txt
-	@echo 'Installing ONNX and ONNX Runtime (requirements-onnx.txt) ...'
-	@$(VENV)/$(PIP) --only-binary :all: -r requirements-onnx.txt
+$(VENV)/.installed-onnx: $(VENV)/.installed requirements/onnx.txt
+	@echo 'Installing ONNX and ONNX Runtime (requirements/onnx.txt) ...'
+	@$(VENV)/$(PIP) --only-binary :all: -r requirements/onnx.txt
 	@touch $@
 
-$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt requirements-onnx.txt
-	@echo 'Installing the test tools of requirements-dev.txt ...'
-	@$(VENV)/$(PIP) --only-binary :all: -r requirements-dev.txt
+$(VENV)/.installed-dev: $(VENV)/.installed requirements/dev.txt requirements/onnx.txt
+	@echo 'Installing the test tools of requirements/dev.txt ...'
+	@$(VENV)/$(PIP) --only-binary :all: -r requirements/onnx.txt -r requirements/dev.txt
 	@touch $@
 
 # Horovod's build and launcher import MXNet without gluon_tricks.compat. Without MAKEFLAGS it picks its number of jobs.
-$(VENV)/.installed-horovod: $(VENV)/.installed requirements-horovod.txt requirements-horovod-build.txt
+$(VENV)/.installed-horovod: $(VENV)/.installed requirements/horovod.txt requirements/horovod-build.txt
 	@$(VENV)/bin/python -c 'import numpy; numpy.bool' 2>/dev/null || \
 	    { echo 'Horovod needs NumPy 1.23, so Python 3.9 to 3.11: make horovod PYTHON=python3.11' >&2; exit 1; }
 	@command -v c++ >/dev/null || { echo 'Compiling Horovod needs a C++ compiler: sudo apt install g++' >&2; exit 1; }
 	@echo 'Compiling Horovod for MXNet, with gloo (some minutes, once) ...'
-	@$(VENV)/$(PIP) --only-binary :all: -r requirements-horovod-build.txt
+	@$(VENV)/$(PIP) --only-binary :all: -r requirements/horovod-build.txt
 	@env -u MAKEFLAGS -u MAKELEVEL HOROVOD_CMAKE=$(abspath $(VENV))/bin/cmake \
 	    HOROVOD_WITH_MXNET=1 HOROVOD_WITHOUT_TENSORFLOW=1 HOROVOD_WITHOUT_PYTORCH=1 \
 	    HOROVOD_WITH_GLOO=1 HOROVOD_WITHOUT_MPI=1 \
-	    $(VENV)/$(PIP) --no-build-isolation --no-cache-dir -r requirements-horovod.txt
+	    $(VENV)/$(PIP) --no-build-isolation --no-cache-dir -r requirements/horovod.txt
 	@$(VENV)/bin/horovodrun -np 2 --gloo $(VENV)/bin/python -c "$$TWO_RANKS"
 	@touch $@

@@ -12,19 +12,20 @@ from pathlib import Path
 import psutil
 
 from gluon_tricks import __version__
-from gluon_tricks.files import ROOT
+from gluon_tricks.files import PACKAGE, ROOT
+from gluon_tricks.program import command_words
 
 VERSIONS_OF = ("mxnet", "mxnet-cu112", "numpy", "opencv-python", "gluoncv", "horovod")
 
 
 def command():
     """The command line of this process."""
-    return shlex.join(_words())
+    return shlex.join(command_words())
 
 
 def resume_command():
     """The command line that goes on with this process's run."""
-    return shlex.join(resuming(_words()))
+    return shlex.join(resuming(command_words()))
 
 
 def resuming(words):
@@ -35,10 +36,6 @@ def resuming(words):
             kept.append(word)
         skip = word == "--resume"
     return [*kept, "--resume", "auto"]
-
-
-def _words():
-    return ["python", *sys.argv] if sys.argv[0].endswith(".py") else list(sys.argv)
 
 
 def environment():
@@ -88,13 +85,22 @@ def gpus():
 
 
 def _commit():
-    """The checkout's commit, with `+` if files were changed; None outside a checkout."""
+    """The checkout's commit, with `+` if files differ from it; None outside a checkout.
+
+    A package in site-packages may lie within another project's checkout, whose commit says nothing: so git must know
+    this package's own `__init__.py`, at the place where it stands in this repository.
+    """
+    top = _git("rev-parse", "--show-toplevel")
+    if top is None or Path(top).resolve() != ROOT or not _git("ls-files", PACKAGE / "__init__.py"):
+        return None
+    head = _git("rev-parse", "HEAD")
+    return head and head + ("+" if _git("status", "--porcelain", "-uno") else "")
+
+
+def _git(*words):
+    """What git prints about ROOT; None if it fails or is missing."""
     try:
-        head, changed = (
-            subprocess.run(["git", "-C", ROOT, *words], capture_output=True, text=True, timeout=10)
-            for words in (["rev-parse", "HEAD"], ["status", "--porcelain", "-uno"]))
+        done = subprocess.run(["git", "-C", ROOT, *words], capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    if head.returncode:
-        return None
-    return head.stdout.strip() + "+" * bool(changed.stdout.strip())
+    return done.stdout.strip() if done.returncode == 0 else None

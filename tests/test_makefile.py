@@ -1,4 +1,4 @@
-"""The pins are exact, the environments are made once and never half, and the targets run what the README says."""
+"""The pins are exact, the environments are made once and never in part, and the targets run what the README says."""
 
 import os
 import re
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-REQUIREMENTS = sorted(path.name for path in ROOT.glob("requirements*.txt"))
+REQUIREMENTS = ["requirements.txt", *(f"requirements/{path.name}" for path in sorted(ROOT.glob("requirements/*.txt")))]
 PYTHONS = ("3.9", "3.10", "3.11", "3.12")
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
@@ -62,7 +62,7 @@ def test_mxnet_and_its_gpu_wheel_are_never_installed_together(python):
     for file in REQUIREMENTS:
         assert len({"mxnet", "mxnet-cu112"} & set(pins(file, python))) <= 1, file
     assert pins("requirements.txt", python)["mxnet"] == "1.9.1"
-    assert pins("requirements-gpu.txt", python)["mxnet-cu112"] == "1.9.1"
+    assert pins("requirements/gpu.txt", python)["mxnet-cu112"] == "1.9.1"
 
 
 @pytest.mark.parametrize("python", PYTHONS)
@@ -72,7 +72,8 @@ def test_numpy_is_the_last_that_mxnet_knows_wherever_it_has_a_wheel(python):
 
 @pytest.mark.parametrize("python", PYTHONS)
 def test_files_that_share_an_environment_agree(python):
-    together = ["requirements.txt", "requirements-dev.txt", "requirements-horovod.txt", "requirements-onnx.txt"]
+    together = ["requirements.txt", "requirements/dev.txt", "requirements/horovod.txt",
+                "requirements/horovod-build.txt", "requirements/onnx.txt"]
     versions = {}
     for file in together:
         for name, version in pins(file, python).items():
@@ -84,8 +85,9 @@ def test_files_that_share_an_environment_agree(python):
 @pytest.fixture
 def checkout(tmp_path):
     """The Makefile and the requirements in a directory of their own, a minute old."""
+    (tmp_path / "requirements").mkdir()
     for name in ("Makefile", *REQUIREMENTS):
-        shutil.copy(ROOT / name, tmp_path)
+        shutil.copy(ROOT / name, tmp_path / name)
         age(tmp_path / name, 60)
     return tmp_path
 
@@ -114,7 +116,7 @@ def age(path, seconds):
 
 def test_a_first_test_run_makes_the_environment_then_the_tools_then_runs(checkout):
     plan = make(checkout, "-n", "test", f"PYTHON={sys.executable}").stdout
-    steps = ["-m venv --clear .venv", "-r requirements.txt", "touch .venv/.installed", "-r requirements-dev.txt",
+    steps = ["-m venv --clear .venv", "-r requirements.txt", "touch .venv/.installed", "-r requirements/dev.txt",
              "touch .venv/.installed-dev", ".venv/bin/python -m pytest"]
     positions = [plan.index(step) for step in steps]
     assert positions == sorted(positions)
@@ -136,7 +138,7 @@ def test_horovod_is_compiled_for_the_tests_where_it_can_be(checkout, compiler, p
                     f"case \"$2\" in *'>= (3, 12)'*) exit {int(python == '3.12')};; esac\nexit 0\n")
     fake.chmod(0o755)
     plan = make(checkout, "-n", "test", PATH=str(tools)).stdout
-    assert ("requirements-horovod.txt" in plan) == compiled, plan
+    assert ("requirements/horovod.txt" in plan) == compiled, plan
     assert ".venv/bin/python -m pytest" in plan
 
 
@@ -148,28 +150,28 @@ def test_what_is_installed_is_not_installed_again(checkout):
     assert make(checkout, "-n", "onnx").stdout.strip() == ".venv/bin/python -m gluon_tricks export --help"
 
 
-def test_changed_pins_make_the_environment_anew(checkout):
+def test_changed_pins_make_the_environment_again(checkout):
     pretend_installed(checkout)
-    (checkout / "requirements-common.txt").touch()
+    (checkout / "requirements" / "training.txt").touch()
     assert "-m venv --clear .venv" in make(checkout, "-n", "demo").stdout
 
 
 def test_changed_test_tools_leave_the_environment(checkout):
     pretend_installed(checkout)
-    (checkout / "requirements-dev.txt").touch()
+    (checkout / "requirements" / "dev.txt").touch()
     plan = make(checkout, "-n", "test").stdout
-    assert "-r requirements-dev.txt" in plan and "--clear" not in plan
+    assert "-r requirements/dev.txt" in plan and "--clear" not in plan
 
 
 def test_changed_onnx_pins_install_them_alone(checkout):
     pretend_installed(checkout)
-    (checkout / "requirements-onnx.txt").touch()
+    (checkout / "requirements" / "onnx.txt").touch()
     plan = make(checkout, "-n", "onnx").stdout
-    assert "-r requirements-onnx.txt" in plan and "--clear" not in plan
-    assert "-r requirements-dev.txt" in make(checkout, "-n", "test").stdout          # which includes them
+    assert "-r requirements/onnx.txt" in plan and "--clear" not in plan
+    assert "-r requirements/dev.txt" in make(checkout, "-n", "test").stdout          # which includes them
 
 
-def test_another_python_makes_the_environment_anew(checkout):
+def test_another_python_makes_the_environment_again(checkout):
     pretend_installed(checkout)
     other = checkout / "python-of-another-version"
     other.write_text("#!/bin/sh\necho Python 3.10.0\n")
@@ -178,7 +180,7 @@ def test_another_python_makes_the_environment_anew(checkout):
     assert "--clear" in make(checkout, "-n", "demo", f"PYTHON={other}").stdout
 
 
-def test_an_environment_whose_interpreter_is_gone_is_made_anew(checkout):
+def test_an_environment_whose_interpreter_is_gone_is_made_again(checkout):
     pretend_installed(checkout)
     python = checkout / ".venv" / "bin" / "python"
     python.unlink()
@@ -217,7 +219,7 @@ def test_without_a_python_the_commands_that_install_one_are_named(checkout):
 
 def test_help_is_what_make_alone_prints_and_lists_every_target(checkout):
     printed = make(checkout).stdout
-    for target in ("demo", "test", "lint", "doctor", "bench", "onnx", "torch", "horovod", "gpu", "matrix", "clean", "help"):
+    for target in ("demo", "quick", "test", "lint", "doctor", "bench", "onnx", "torch", "horovod", "gpu", "matrix", "clean", "help"):
         assert re.search(rf"^  {target} +\S", printed, re.MULTILINE), target
 
 
@@ -231,7 +233,7 @@ def test_the_demo_writes_everything_into_demo(checkout):
 
 def test_gpu_and_cpu_environments_are_two(checkout):
     plan = make(checkout, "-n", "gpu", f"PYTHON={sys.executable}").stdout
-    assert "-m venv --clear .venv-gpu" in plan and "-r requirements-gpu.txt" in plan
+    assert "-m venv --clear .venv-gpu" in plan and "-r requirements/gpu.txt" in plan
     assert "-r requirements.txt" not in plan
 
 

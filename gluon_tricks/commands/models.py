@@ -1,4 +1,4 @@
-"""How large the nets are: parameters, and multiply-adds for one image, beside the paper's Table 5.
+"""How large the nets are: parameters, and multiply-adds for one image, compared with the paper's Table 5.
 
     python -m gluon_tricks models                              all nets of this kit
     python -m gluon_tricks models resnet50_v1d                 one net, stage by stage
@@ -6,17 +6,20 @@
     python -m gluon_tricks models inceptionv3 --classes 10     a net of GluonCV's zoo
 
 Multiply-adds are those of convolutions and dense layers, which the papers call FLOPs. Parameters are counted without
-BatchNorm's running statistics and with them, as in a .params file. Nothing is computed, only shapes are inferred.
+BatchNorm's running statistics and with them, as in a .params file. One net is built and its shapes are inferred; the list
+of all nets comes from models/sizes.csv, which the tests compare with the nets.
 """
 
 import argparse
+import csv
 import math
 from typing import NamedTuple
 
 from gluon_tricks.errors import UserError, run_main
-from gluon_tricks.models.registry import get_model, list_models
-from gluon_tricks.models.sizes import count_multiply_adds, count_parameters, giga, natural_size, sizes_of
+from gluon_tricks.files import PACKAGE, atomic_write
 from gluon_tricks.recipes.paper import TABLES
+
+SIZES = PACKAGE / "models" / "sizes.csv"
 
 
 class PaperRow(NamedTuple):
@@ -35,12 +38,11 @@ def main(argv=None):
     args = parse_args(argv)
     if args.input_size is not None and args.input_size < 1:
         raise UserError(f"--input-size must be at least 1, got {args.input_size}")
-    if args.name is None:
-        if args.layers or args.input_size or args.classes:
-            raise UserError("--layers, --input-size and --classes are for one net: give its name")
-        lines = all_models()
-    else:
-        lines = one_model(args.name.lower(), args.input_size, args.classes, args.layers)
+    if args.name is None and (args.layers or args.input_size or args.classes):
+        raise UserError("--layers, --input-size and --classes are for one net: give its name")
+    if args.recount:
+        count_again()
+    lines = one_model(args.name.lower(), args.input_size, args.classes, args.layers) if args.name else all_models()
     for line in lines:
         print(line)
     return 0
@@ -49,20 +51,46 @@ def main(argv=None):
 # --- All nets -------------------------------------------------------------------------------------------------------
 
 def all_models():
-    """A line per net of this kit."""
-    names = list_models()
-    width = max(map(len, names))
+    """A line per net of this kit. MXNet is not imported: that takes two seconds."""
+    with open(SIZES, newline="", encoding="utf-8") as file:
+        rows = [Size(name, *map(int, numbers)) for name, *numbers in list(csv.reader(file))[1:]]
+    width = max(len(row.model) for row in rows)
     yield f"{'':{width + 28}}{'with':>13}{'multiply-':>12}   {'Table 5 of the paper':^32}"
     yield (f"{'':{width}}{'image':>13}{'trainable':>15}{'statistics':>13}{'adds':>12}"
            f"   {'params':>19}{'FLOPs':>7}{'top-1':>7}")
-    for name in names:
-        net, size = get_model(name), natural_size(name)
-        trainable, with_statistics = count_parameters(net)
-        multiply_adds = giga(count_multiply_adds(net, (3, size, size)))
-        yield (f"{name:<{width}}{f'3x{size}x{size}':>13}{trainable:15,}{with_statistics:13,}{multiply_adds:>12}"
-               + _in_table_5(name))
+    for row in rows:
+        image, multiply_adds = f"3x{row.side}x{row.side}", f"{row.multiply_adds / 1e9:.4g} G"
+        yield (f"{row.model:<{width}}{image:>13}{row.trainable:15,}{row.with_statistics:13,}{multiply_adds:>12}"
+               + _in_table_5(row.model))
     yield ""
     yield "Every other name of GluonCV's zoo is known too, if GluonCV is installed."
+
+
+class Size(NamedTuple):
+    """A row of models/sizes.csv."""
+
+    model: str
+    side: int             # height and width of the image
+    trainable: int        # parameters
+    with_statistics: int  # ... with BatchNorm's running statistics
+    multiply_adds: int    # for one image
+
+
+def size_of(name):
+    """Build a net of this kit and count."""
+    from gluon_tricks.models.registry import get_model
+    from gluon_tricks.models.sizes import count_multiply_adds, count_parameters, natural_size
+
+    net, side = get_model(name), natural_size(name)
+    return Size(name, side, *count_parameters(net), count_multiply_adds(net, (3, side, side)))
+
+
+def count_again():
+    """Write models/sizes.csv, after a net was added or changed."""
+    from gluon_tricks.models.registry import list_models
+
+    rows = [Size._fields, *map(size_of, list_models())]
+    atomic_write(SIZES, "".join(",".join(map(str, row)) + "\n" for row in rows))
 
 
 def _in_table_5(name):
@@ -95,6 +123,9 @@ def one_model(name, size=None, classes=None, by_layer=False):
     by_layer : bool
         A line per layer instead of one per stage.
     """
+    from gluon_tricks.models.registry import get_model
+    from gluon_tricks.models.sizes import count_parameters, giga, natural_size, sizes_of
+
     size = size or natural_size(name)
     net = get_model(name, classes=classes)
     layers = sizes_of(net, name, size)
@@ -110,15 +141,13 @@ def one_model(name, size=None, classes=None, by_layer=False):
     width = max(len(part.name) for part in table)
     yield f"{'':{width}}  {'':30}{'last output':>12}{'parameters':>14}{'multiply-adds':>16}"
     for part in table:
-        yield f"{part.name:<{width}}  {_cells(part)}"
-
-
-def _cells(part):
-    if not part.layers:
-        return f"{'normalization':<42}{part.parameters:14,}"
-    kind = part.layers[0].kind if len(part.layers) == 1 else f"{len(part.layers)} layers"
-    output = "x".join(map(str, part.layers[-1].output_shape))
-    return f"{kind:<30}{output:>12}{part.parameters:14,}{giga(sum(layer.multiply_adds for layer in part.layers)):>16}"
+        if not part.layers:
+            yield f"{part.name:<{width}}  {'normalization':<42}{part.parameters:14,}"
+            continue
+        kind = part.layers[0].kind if len(part.layers) == 1 else f"{len(part.layers)} layers"
+        output = "x".join(map(str, part.layers[-1].output_shape))
+        multiply_adds = giga(sum(layer.multiply_adds for layer in part.layers))
+        yield f"{part.name:<{width}}  {kind:<30}{output:>12}{part.parameters:14,}{multiply_adds:>16}"
 
 
 def parts(net, layers, by_layer):
@@ -152,14 +181,14 @@ def stage_of(owner):
 
 # --- Both -----------------------------------------------------------------------------------------------------------
 
-
 def parse_args(argv):
-    parser = argparse.ArgumentParser(prog="python -m gluon_tricks models", description=__doc__,
+    parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", nargs="?", metavar="NAME", help="a classifier of this kit or of GluonCV's zoo")
     parser.add_argument("--layers", action="store_true", help="a line per layer instead of one per stage")
     parser.add_argument("--input-size", type=int, metavar="N", help="height and width of the image (default: the net's)")
     parser.add_argument("--classes", type=int, metavar="N", help="width of the classifier (default: the net's)")
+    parser.add_argument("--recount", action="store_true", help="for developers: count all nets again, write models/sizes.csv")
     return parser.parse_args(argv)
 
 

@@ -24,7 +24,7 @@ from gluon_tricks.errors import UserError
 from gluon_tricks.models.cifar_shake_shake import predicting
 
 OPSET, IR_VERSION = 13, 7        # IR version 7 is opset 13's own
-REMEDY = "make onnx, or pip install -r requirements-onnx.txt"
+REMEDY = 'make onnx, or pip install "gluon_tricks[onnx]"'
 
 
 def to_onnx(net, size, output="logits", metadata=None, channels=3):

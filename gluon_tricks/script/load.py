@@ -8,7 +8,7 @@ from gluon_tricks.files import ROOT
 
 
 def load_script(file_name):
-    """Import a script.
+    """Import a script next to the package, in a checkout or once installed.
 
     Parameters
     ----------
@@ -18,7 +18,7 @@ def load_script(file_name):
     Returns
     -------
     module
-        With the `parse_args`, `main` and builders of that script.
+        With `main`; a training script also has `parse_args` and its builders.
     """
     if str(ROOT) not in sys.path:
         sys.path.insert(0, str(ROOT))

@@ -1,7 +1,13 @@
-"""`python -m gluon_tricks models`: the figures it prints are the nets', beside the paper's."""
+"""`python -m gluon_tricks models`: the figures that it prints are those of the nets, and the paper's."""
+
+import csv
+import subprocess
+import sys
+import zlib
 
 import pytest
 
+from gluon_tricks.commands import models
 from gluon_tricks.commands.models import TABLE_5, main
 from gluon_tricks.errors import UserError
 from gluon_tricks.models.registry import get_model, list_models
@@ -25,7 +31,28 @@ def test_every_net_has_a_line_with_its_figures(capsys):
     assert lines["cifar_resnet20_v1"] == ["cifar_resnet20_v1", "3x32x32", "272474", "274042", "0.04081"]
 
 
-def test_table_5_stands_beside_its_nets(capsys):
+def stored():
+    """Model -> its row of models/sizes.csv."""
+    with open(models.SIZES, newline="") as file:
+        return {row["model"]: models.Size(row.pop("model"), *map(int, row.values())) for row in csv.DictReader(file)}
+
+
+def test_the_stored_sizes_are_those_of_every_net():
+    assert list(stored()) == list_models()
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[] if zlib.crc32(name.encode()) % 16 == 0 else pytest.mark.slow)
+                                  for name in list_models()])
+def test_a_stored_size_is_that_of_the_net(name):
+    assert stored()[name] == models.size_of(name), "python -m gluon_tricks models --recount"
+
+
+def test_the_list_needs_no_mxnet():
+    code = "import sys, gluon_tricks.commands.models as m; m.main([]); sys.exit('mxnet' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL, timeout=60).returncode == 0
+
+
+def test_table_5_stands_next_to_its_nets(capsys):
     lines = [line.split("G", 1)[1].split() for line in printed(capsys) if "ResNet-50" in line]
     assert lines == [["ResNet-50", "25", "M", "3.8", "G", "76.21"],
                      ["ResNet-50-B", "25", "M", "4.1", "G", "76.66"],
