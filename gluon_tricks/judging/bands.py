@@ -20,7 +20,7 @@ the band that tables and plots show. Half a slope is a run half an epoch ahead o
 training metric leaves the band, if more than one validation and one in 50 leave theirs (published curves have such single
 wild epochs themselves), or if a running median leaves its limit.
 
-`docs/bands.md` tells where the numbers come from; `python -m gluon_tricks.judging.calibration` measures them again.
+`docs/verdict.md` tells where the numbers come from; `python -m gluon_tricks.judging.calibration` measures them again.
 """
 
 from dataclasses import dataclass

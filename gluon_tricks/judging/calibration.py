@@ -1,4 +1,4 @@
-"""Do the bands hold repeats, and do they find other runs? What docs/bands.md says, measured again.
+"""Do the bands hold repeats, and do they find other runs? What docs/verdict.md says, measured again.
 
     python -m gluon_tricks.judging.calibration          half a minute
 """
