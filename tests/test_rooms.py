@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("recipes", "tricks", "models", "optim", "data", "engines", "log_lines", "published", "judging", "training", "launching",
-         "script", "transfer", "saved", "studies", "benching", "commands")
+         "saved", "script", "transfer", "studies", "benching", "commands")
 FILES = sorted(path.relative_to(ROOT) for path in (ROOT / "gluon_tricks").rglob("*.py"))
 
 
