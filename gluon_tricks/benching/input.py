@@ -28,7 +28,6 @@ import numpy as np
 from gluon_tricks.benching.net import add_torch_python, can_import, torch_python
 from gluon_tricks.benching.paired import (
     LEAST_ROUNDS,
-    Measured,
     Spread,
     at_least_rounds,
     machine_line,

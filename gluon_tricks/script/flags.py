@@ -2,7 +2,6 @@
 
 import ast
 
-from gluon_tricks.engines.create import create_engine
 from gluon_tricks.engines.launcher import devices_per_process, launched_processes
 from gluon_tricks.errors import UserError
 from gluon_tricks.script.engine_flags import check_engine_flags
@@ -56,6 +55,8 @@ def check_common(args):
 
 def engine_of(args, parts_per_device=1):
     """The engine that the flags ask for."""
+    from gluon_tricks.engines.create import create_engine      # imports MXNet
+
     return create_engine(args.num_gpus, parts_per_device, args.num_cpus, args.kvstore, args.timeout, args.deterministic)
 
 
