@@ -16,6 +16,7 @@ from tqdm import tqdm
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import atomic_write
 from gluon_tricks.machine import environment
+from gluon_tricks.studies.text import markdown_table
 
 LEAST_ROUNDS = 5
 
@@ -89,8 +90,7 @@ def machine_line(**versions):
 
 def table(header, rows):
     """A Markdown table."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in lines)
+    return "\n".join(markdown_table(header, rows))
 
 
 def write_report(out, name, text, **numbers):

@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from gluon_tricks.errors import run_main
 from gluon_tricks.recipes.presets import PRESETS
+from gluon_tricks.studies.text import markdown_table
 
 COLUMNS = ("point", "paper", "GluonCV", "flag", "first update")
 
@@ -113,10 +114,7 @@ def text(measured):
 
 def markdown(measured):
     """A Markdown table."""
-    yield f"| {' | '.join(COLUMNS)} |"
-    yield "| --- " * len(COLUMNS) + "|"
-    for one, effect_text in zip(DIFFERENCES, measured):
-        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells(one, effect_text)) + " |"
+    return markdown_table(COLUMNS, map(cells, DIFFERENCES, measured))
 
 
 # --- Measurement ----------------------------------------------------------------------------------------------------

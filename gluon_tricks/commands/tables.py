@@ -33,7 +33,7 @@ from gluon_tricks.script.flags import at_least, split_at_dashes
 from gluon_tricks.studies.profiles import PROFILES, find_records, plan
 from gluon_tricks.studies.readme import readme_block
 from gluon_tricks.studies.table_rows import chosen, heading, rows_of
-from gluon_tricks.studies.table_text import contents, csv_text, markdown, text
+from gluon_tricks.studies.table_text import as_csv, contents, markdown, text
 from gluon_tricks.studies.transfer_tables import refuse_run, transfer_tables
 
 
@@ -53,7 +53,7 @@ def main(argv=None):
     if more:
         raise UserError(f"-- {' '.join(more)}: goes to the rows of --run; give --run, or leave it out")
     rows = chosen(args.rows, rows_of(args.table, args.preset))
-    show = csv_text if args.csv else markdown if args.markdown else text
+    show = as_csv if args.csv else markdown if args.markdown else text
     print(show(heading(args.table), rows), end="")
     return 0
 

@@ -6,7 +6,7 @@ Arguments are not changed in place: each step returns the completed copy.
 import argparse
 import json
 
-from gluon_tricks.data.cifar import DATASETS, Augmentation
+from gluon_tricks.data.cifar_sets import DATASETS, Augmentation
 from gluon_tricks.errors import UserError
 from gluon_tricks.models.from_flags import net_keywords
 from gluon_tricks.models.sizes import natural_size

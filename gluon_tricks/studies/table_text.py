@@ -3,13 +3,11 @@
 Each takes `(title, notes)` and rows as `table_rows` has them.
 """
 
-import csv
-import io
-
 from gluon_tricks.published.catalogue import catalogue
 from gluon_tricks.recipes import STUDIES
 from gluon_tricks.recipes.paper import TABLES
 from gluon_tricks.studies.table_rows import COLUMNS
+from gluon_tricks.studies.text import csv_text, markdown_table
 from gluon_tricks.studies.transfer_tables import transfer_tables
 
 
@@ -48,17 +46,13 @@ def _aligned(cells, widths):
 def markdown(head, rows):
     """A Markdown table and the commands as a code block."""
     title, notes = head
-    lines = [f"### {title}", "", f"| {' | '.join(('#', *COLUMNS[1:]))} |", "| --- " * len(COLUMNS) + "|"]
-    lines += [f"| {' | '.join(str(row[name]).replace('|', chr(92) + '|') for name in COLUMNS)} |" for row in rows]
+    lines = [f"### {title}", "", *markdown_table(("#", *COLUMNS[1:]), ([row[name] for name in COLUMNS] for row in rows))]
     lines += ["", "```", *(f"# {row['number']}: {row['row']}\n{row['command']}" for row in rows if row["command"]), "```"]
     lines += ["", *(f"- {note}" for note in notes)] if notes else []
     return "\n".join(lines) + "\n"
 
 
-def csv_text(head, rows):
-    """Comma-separated values with a header."""
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, [*COLUMNS, "command"], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return stream.getvalue()
+def as_csv(head, rows):
+    """Comma-separated values with a header; title and notes are left out."""
+    columns = (*COLUMNS, "command")
+    return csv_text(columns, ([row[name] for name in columns] for row in rows))
