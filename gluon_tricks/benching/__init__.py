@@ -1,1 +1,1 @@
-"""What `python -m gluon_tricks bench` measures: a module per mode, and `paired`, which all of them share."""
+"""Measurements of `python -m gluon_tricks bench`: a module per mode, and `paired`, which all of them use."""

@@ -1,4 +1,4 @@
-"""Runs in every process of a job: how long it takes to add up an array over all of them, by its size. For `bench scaling`.
+"""The time to add up an array over all processes of a job, by its size; `bench scaling` runs this in each of them.
 
 Prints one JSON line on rank 0: a list of [bytes, seconds], the median of --repeats exchanges each.
 """
@@ -26,7 +26,7 @@ def main():
         array = mx.nd.zeros(size // 4)
         exchange = by_horovod(array, number) if engine.kvstore is None else by_store(engine.kvstore, array, number)
         times = []
-        for _ in range(args.repeats + 1):          # the first one sets things up
+        for _ in range(args.repeats + 1):          # the first one sets up connections and buffers
             mx.nd.waitall()
             engine.barrier()
             start = time.perf_counter()

@@ -7,32 +7,32 @@
 
 The steps are those of the published runs: a random crop of 8 to 100 % of the area, flip, brightness, contrast and saturation
 by 0.4, PCA noise, normalisation, float32 batches. Sides read the same records, which are copied to a temporary file first
-(so they come from the page cache; repeated if there are fewer than --images), and take turns in processes of their own.
+so that they come from the page cache; they are repeated if there are fewer than --images. Sides take turns, each in its own
+process.
 
     ours       --data-backend ours            decode     every photograph decoded in full by -j threads, nothing else
     mxnet      ImageRecordIter, as GluonCV    decode-1   the same by one thread
     pytorch    DataLoader and torchvision over Pillow, -j processes
 
-Effective decode threads: how many threads that do nothing but decode in full would keep up with the side.
+Effective decode threads: the number of threads that only decode, in full, and together are as fast as the side.
 """
 
 import argparse
 import contextlib
 import os
-import subprocess
 import tempfile
 from pathlib import Path
 
 import numpy as np
 
-from gluon_tricks.benching.net import add_torch_python, torch_python
+from gluon_tricks.benching.net import add_torch_python, can_import, torch_python
 from gluon_tricks.benching.paired import (
     LEAST_ROUNDS,
-    Measured,
     Spread,
     at_least_rounds,
     machine_line,
     paired,
+    processor_times,
     table,
     write_report,
 )
@@ -48,16 +48,18 @@ HEADER = ("side", "images/s (least to greatest)", "ours / side", "effective deco
 
 def main(argv):
     args = parse_args(argv)
-    missing = {}
-    if "pytorch" in args.sides and not has_torch(args):
+    python, missing = torch_python(args.torch_python), {}
+    if "pytorch" in args.sides and not can_import(python, "torch, torchvision, PIL"):
         missing["pytorch"] = "no torchvision; make torch installs it"
+    flags = ["-j", args.num_workers, "--batch-size", args.batch_size, "--input-size", args.input_size]
     with contextlib.ExitStack() as stack:
         rec = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "some.rec"
         mean_bytes = copy_records(args.rec_train, rec, args.images)
-        sides = {side: stack.enter_context(worker(side, rec, args)) for side in args.sides if side not in missing}
+        sides = {side: stack.enter_context(worker(side, python, ["--rec", rec, *flags]))
+                 for side in args.sides if side not in missing}
         versions = {side: one.facts["versions"] for side, one in sides.items()}
         result = paired(sides, args.rounds)
-        cpu_ms = Measured({side: [told["cpu_ms"] for told in one.told[-args.rounds:]] for side, one in sides.items()})
+        cpu_ms = processor_times(sides, args.rounds)
     rows = [report_row(side, result, cpu_ms, missing) for side in args.sides]
     text = [table(HEADER, rows), "", *(f"{side}: not run, {why}" for side, why in missing.items()), *sentences(result),
             f"-j {args.num_workers}, batch {args.batch_size}, {args.images} photographs a turn of {mean_bytes / 1e3:.0f} kB "
@@ -68,7 +70,7 @@ def main(argv):
     return 0
 
 
-# --- Words ----------------------------------------------------------------------------------------------------------
+# --- Report ----------------------------------------------------------------------------------------------------------
 
 def report_row(side, result, cpu_ms, missing):
     """The cells of `HEADER`; either ratio is above 1 where this kit is the faster one."""
@@ -81,7 +83,7 @@ def report_row(side, result, cpu_ms, missing):
 
 
 def sentences(result):
-    """What the goals ask for."""
+    """The share of the decoding limit that this kit reaches."""
     if {"ours", "decode"} <= set(result.rates):
         share = Spread(*(100 * value for value in result.ratio("ours", "decode")))
         yield f"ours reaches {share.show(0)} % of what decoding in full alone does"
@@ -89,12 +91,11 @@ def sentences(result):
 
 # --- Sides ----------------------------------------------------------------------------------------------------------
 
-def worker(side, rec, args):
-    """The process of a side."""
-    flags = ["--rec", rec, "-j", args.num_workers, "--batch-size", args.batch_size, "--input-size", args.input_size]
+def worker(side, python, flags):
+    """The process of a side; `python` is the interpreter that has PyTorch."""
     env = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS")}
     if side == "pytorch":
-        return Worker(side, ["-m", "gluon_tricks.benching.torch_input_side", *flags], torch_python(args), env)
+        return Worker(side, ["-m", "gluon_tricks.benching.torch_input_side", *flags], python, env)
     return Worker(side, ["-m", "gluon_tricks.benching.input_side", "--side", side, *flags], env=env)
 
 
@@ -111,19 +112,14 @@ def copy_records(source, rec, count):
     return total / count
 
 
-def has_torch(args):
-    """Whether the interpreter of PyTorch's side can import what it needs."""
-    words = [torch_python(args), "-c", "import torch, torchvision, PIL"]
-    return subprocess.run(words, capture_output=True).returncode == 0
-
-
 def parse_args(argv):
     parser = argparse.ArgumentParser(prog="python -m gluon_tricks bench input", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rec-train", type=Path, default=Path("~/.mxnet/datasets/imagenet/rec/train.rec"), metavar="FILE",
-                        help="photographs in a record file, its .idx beside it (default %(default)s)")
+    parser.add_argument("--rec-train", type=lambda path: Path(path).expanduser(), metavar="FILE",
+                        default="~/.mxnet/datasets/imagenet/rec/train.rec",
+                        help="photographs in a record file, its .idx next to it (default %(default)s)")
     parser.add_argument("--sides", nargs="+", choices=SIDES, default=list(SIDES), metavar="SIDE",
-                        help=f"what to compare: {', '.join(SIDES)} (default all)")
+                        help=f"sides to compare: {', '.join(SIDES)} (default all)")
     parser.add_argument("--num-workers", "-j", type=int, default=2, help="threads or processes of each side (default 2)")
     parser.add_argument("--batch-size", type=int, default=64, help="images per batch (default 64)")
     parser.add_argument("--input-size", type=int, default=224, help="pixels (default 224)")
@@ -132,11 +128,8 @@ def parse_args(argv):
     add_torch_python(parser)
     parser.add_argument("--out", metavar="DIR", help="folder for input.md and input.json")
     args = parser.parse_args(argv)
-    args.rec_train = args.rec_train.expanduser()
     if not args.rec_train.is_file():
         raise UserError(f"--rec-train {args.rec_train}: does not exist; make it with data_prep/imagenet.py")
-    if args.torch_python and not args.torch_python.exists():
-        raise UserError(f"--torch-python {args.torch_python}: does not exist; make torch makes .venv-torch/bin/python")
     at_least(args, {"num_workers": 1, "batch_size": 1, "input_size": 1, "images": args.batch_size})
     at_least_rounds(args.rounds)
     return args

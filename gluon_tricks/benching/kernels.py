@@ -1,11 +1,11 @@
-"""Sums of what oneDNN says of its kernels: time and calls per operation and kernel, the slowest first.
+"""Sums over oneDNN's log of its kernels: time and calls per operation and kernel, the slowest first.
 
     printf 'go\\ngo\\n' | MKLDNN_VERBOSE=1 python -m gluon_tricks.benching.net_side --side ours --updates 5 \\
         | python -m gluon_tricks.benching.kernels
 
-Counts the last turn of a side: what comes between its last two answers. `--layouts` tells apart layouts and shapes as well.
-`--least` counts every call with the least time of its kernel, layout and shape: other programs on the machine hardly change
-that, with one operator thread at least.
+Counts the last turn of a side: the lines between its last two answers. `--layouts` also distinguishes layouts and shapes.
+`--least` counts every call with the least time of its kernel, layout and shape; with one operator thread, other programs on
+the machine hardly change that.
 """
 
 import argparse
@@ -31,7 +31,7 @@ def main(argv=None):
 
 
 def last_turn(lines):
-    """What a side printed between its last two answers, which are JSON; all of it without answers."""
+    """The lines of a side between its last two answers, which are JSON; all lines if there are no two."""
     turns = [[]]
     for line in lines:
         if line.startswith("{"):

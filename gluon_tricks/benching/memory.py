@@ -3,8 +3,8 @@
     python -m gluon_tricks bench memory                   # 30 epochs of the embedded excerpt
     python -m gluon_tricks bench memory --epochs 60 --model cifar_resnet56_v1 --out bench
 
-Reads what the run itself writes: metrics.jsonl has the resident set at each epoch's end and the highest so far. The first
-half of the epochs fills caches and the allocator's free lists; the second half is fitted with a straight line.
+Reads the run's metrics.jsonl, which has the resident set at each epoch's end and the highest so far. The first half of the
+epochs fills caches and the allocator's free lists; a straight line is fitted to the second half.
 """
 
 import argparse
@@ -28,7 +28,7 @@ FLAT_MIB = 0.5   # of growth per epoch, above which the command fails
 
 def main(argv):
     args = parse_args(argv)
-    epochs = run(args)
+    epochs = run(args.model, args.dtype, args.epochs)
     half = len(epochs) // 2
     settled = [record["rss_mib"] for record in epochs[half:]]
     slope = growth(settled)
@@ -48,16 +48,16 @@ def growth(values):
     return float(np.polyfit(np.arange(len(values)), values, 1)[0])
 
 
-def run(args):
-    """The epoch records of a run's metrics.jsonl."""
+def run(model, dtype, epochs):
+    """Train on the embedded excerpt; returns the epoch records of metrics.jsonl."""
     with tempfile.TemporaryDirectory() as folder:
-        words = ["train_cifar.py", "--dataset", "cifar10-excerpt", "--model", args.model, "--mode", "hybrid", "--dtype",
-                 args.dtype, "--batch-size", 100, "-j", 2, "--num-epochs", args.epochs, "--lr", 0.01, "--save-period", 0,
+        words = ["train_cifar.py", "--dataset", "cifar10-excerpt", "--model", model, "--mode", "hybrid", "--dtype",
+                 dtype, "--batch-size", 100, "-j", 2, "--num-epochs", epochs, "--lr", 0.01, "--save-period", 0,
                  "--save-dir", folder, "--logging-dir", folder, "--save-plot-dir", folder]
         done = subprocess.run([sys.executable, *map(str, words)], cwd=ROOT, stdout=subprocess.DEVNULL,
-                              stderr=None if sys.stderr.isatty() else subprocess.DEVNULL)      # its bar has the ETA
+                              stderr=None if sys.stderr.isatty() else subprocess.DEVNULL)      # for its progress bar
         if done.returncode:
-            raise UserError(f"--model {args.model}: the training ended with code {done.returncode}; run it by itself:  "
+            raise UserError(f"--model {model}: the training ended with code {done.returncode}; run it by itself:  "
                             f"python {' '.join(map(str, words[:9]))}")
         (metrics,) = Path(folder).rglob("metrics.jsonl")
         records = map(json.loads, metrics.read_text(encoding="utf-8").splitlines())

@@ -4,10 +4,10 @@
     python -m gluon_tricks bench net --models cifar_resnet20_v1 cifar_resnet56_v1 --sides ours gluoncv --out bench
     python -m gluon_tricks bench net --models resnet50_v1d --updates 2 --torch-python .venv-torch/bin/python
 
-A step is forward, loss, backward and update of one batch. Every side is a process of its own, and they take turns. PyTorch's
-nets have the same layers, channels-last memory and, in bfloat16, autocast; `make torch` installs it. Where there is no AMX
-or no PyTorch, its sides are `not run`. Beside the time on the clock stands that of the processor, of all threads together:
-other programs on the machine hardly change it, least with --threads 1, where no thread waits for another.
+A step is forward, loss, backward and update of one batch. Every side is its own process, and they take turns. PyTorch's
+nets have the same layers, channels-last memory and, in bfloat16, autocast; `make torch` installs it. Without AMX or without
+PyTorch, its sides are `not run`. The table also has the processor time of all threads: other programs on the machine hardly
+change it, least with --threads 1, where no thread waits for another.
 """
 
 import argparse
@@ -19,10 +19,10 @@ from pathlib import Path
 
 from gluon_tricks.benching.paired import (
     LEAST_ROUNDS,
-    Measured,
     at_least_rounds,
     machine_line,
     paired,
+    processor_times,
     table,
     write_report,
 )
@@ -45,17 +45,18 @@ SIDES = {  # name -> --side, or None for PyTorch; --dtype; whether with AMX
 
 def main(argv):
     args = parse_args(argv)
-    missing = {side: why for side in args.sides if (why := not_here(side, args))}
+    python = torch_python(args.torch_python)
+    missing = {side: why for side in args.sides if (why := not_here(side, python))}
     rows, measured, versions = [], {}, {}
     for model in args.models:
-        work = work_of(model, args)
+        work = work_of(model, args.batch_size, args.input_size, args.updates)
         with contextlib.ExitStack() as stack:
-            sides = {side: stack.enter_context(worker(side, model, work, args))
+            sides = {side: stack.enter_context(worker(side, model, work, python, args.threads))
                      for side in args.sides if side not in missing}
             check_same_net(model, sides)
             versions.update(("torch", one.facts["version"]) for side, one in sides.items() if SIDES[side][0] is None)
             result = paired(sides, args.rounds)
-            cpu_ms = Measured({side: [told["cpu_ms"] for told in one.told[-args.rounds:]] for side, one in sides.items()})
+            cpu_ms = processor_times(sides, args.rounds)
         measured[model] = {**work, "images_per_s": result.rates, "cpu_ms_per_image": cpu_ms.rates}
         rows += report_rows(model, work, args.sides, missing, result, cpu_ms)
     base = args.sides[0]
@@ -78,21 +79,24 @@ def report_rows(model, work, sides, missing, result, cpu_ms):
         yield model, work["batch_size"], work["input_size"], side, *cells
 
 
-def work_of(model, args):
-    """Shape of the work; a turn of the default length takes some seconds."""
-    cifar = model.startswith("cifar_")
-    return {"classes": 10 if cifar else 1000, "batch_size": args.batch_size or (128 if cifar else 16),
-            "input_size": args.input_size or (32 if cifar else 224), "updates": args.updates or (8 if cifar else 2)}
+def work_of(model, batch_size=0, input_size=0, updates=0):
+    """Size of the work as flags of a side; 0 means the default, with which a turn takes some seconds."""
+    if model.startswith("cifar_"):
+        default = {"classes": 10, "batch_size": 128, "input_size": 32, "updates": 8}
+    else:
+        default = {"classes": 1000, "batch_size": 16, "input_size": 224, "updates": 2}
+    given = {"batch_size": batch_size, "input_size": input_size, "updates": updates}
+    return {**default, **{name: value for name, value in given.items() if value}}
 
 
-def worker(side, model, work, args):
-    """The process of a side."""
+def worker(side, model, work, python, threads):
+    """The process of a side; `python` is the interpreter that has PyTorch, `threads` 0 means OMP_NUM_THREADS."""
     kind, dtype, amx = SIDES[side]
     flags = ["--model", model, "--dtype", dtype, *(word for name, value in work.items()
                                                    for word in (f"--{name.replace('_', '-')}", value))]
-    env = {"OMP_NUM_THREADS": str(args.threads) if args.threads else os.environ["OMP_NUM_THREADS"], **without_amx()}
+    env = {"OMP_NUM_THREADS": str(threads or os.environ["OMP_NUM_THREADS"]), **without_amx()}
     if kind is None:
-        return Worker(side, ["-m", "gluon_tricks.benching.torch_side", *flags], torch_python(args), env)
+        return Worker(side, ["-m", "gluon_tricks.benching.torch_side", *flags], python, env)
     flags += ["--side", kind, *(["--amx"] if amx else [])]
     return Worker(side, ["-m", "gluon_tricks.benching.net_side", *flags], env=env)
 
@@ -103,19 +107,26 @@ def check_same_net(model, sides):
     assert len(set(counts.values())) == 1, f"{model} differs between sides: {counts}"
 
 
-def not_here(side, args):
-    """Why a side cannot be measured on this machine; None if it can."""
+def not_here(side, python):
+    """The reason why a side cannot be measured on this machine; None if it can."""
     if side == "ours-bf16-amx" and not permit_amx():
         return "this processor or kernel has no AMX"
-    if SIDES[side][0] is None and subprocess.run([torch_python(args), "-c", "import torch"], capture_output=True).returncode:
+    if SIDES[side][0] is None and not can_import(python, "torch"):
         return "no PyTorch; make torch installs it"
     return None
 
 
-def torch_python(args):
-    """The interpreter that has PyTorch: --torch-python, what `make torch` made, or this one."""
+def can_import(python, modules):
+    """Whether an interpreter can import these modules, given as "torch, PIL"."""
+    return subprocess.run([python, "-c", f"import {modules}"], capture_output=True).returncode == 0
+
+
+def torch_python(given):
+    """The interpreter that has PyTorch: the one given, that of `make torch`, or this one."""
+    if given and not given.exists():
+        raise UserError(f"--torch-python {given}: does not exist; make torch makes .venv-torch/bin/python")
     made = ROOT / ".venv-torch" / "bin" / "python"
-    return args.torch_python or (made if made.exists() else sys.executable)
+    return given or (made if made.exists() else sys.executable)
 
 
 def add_torch_python(parser):
@@ -129,7 +140,7 @@ def parse_args(argv):
     parser.add_argument("--models", nargs="+", default=["cifar_resnet20_v1"], metavar="MODEL",
                         help="(default cifar_resnet20_v1)")
     parser.add_argument("--sides", nargs="+", default=list(SIDES), choices=SIDES, metavar="SIDE",
-                        help=f"what to compare: {', '.join(SIDES)} (default all); ratios are to the first")
+                        help=f"sides to compare: {', '.join(SIDES)} (default all); ratios are to the first")
     parser.add_argument("--batch-size", type=int, default=0, help="images per step (default 128 for CIFAR, else 16)")
     parser.add_argument("--input-size", type=int, default=0, help="pixels (default 32 for CIFAR, else 224)")
     parser.add_argument("--updates", type=int, default=0, help="steps per turn (default 8 for CIFAR, else 2)")
@@ -141,6 +152,4 @@ def parse_args(argv):
     args = parser.parse_args(argv)
     at_least(args, {"batch_size": 0, "input_size": 0, "updates": 0, "threads": 0})
     at_least_rounds(args.rounds)
-    if args.torch_python and not args.torch_python.exists():
-        raise UserError(f"--torch-python {args.torch_python}: does not exist; make torch makes .venv-torch/bin/python")
     return args

@@ -1,13 +1,14 @@
-"""One side of `bench net` in MXNet: training steps of a net on one synthetic batch, in a process of its own.
+"""One side of `bench net` in MXNet: training steps of a net on one synthetic batch, in its own process.
 
     python -m gluon_tricks.benching.net_side --side ours --dtype bfloat16 --model cifar_resnet20_v1 --updates 2 < /dev/null
 
 A step is what the training scripts do with a batch: forward, loss, backward and the update. Side `ours` is built by the
-scripts' own functions; side `gluoncv` has GluonCV's net, hybridized and trained as GluonCV's scripts do it.
+functions of the scripts; side `gluoncv` has GluonCV's net, hybridized and trained as in GluonCV's scripts.
 """
 
 import argparse
 import json
+from dataclasses import dataclass
 
 import gluon_tricks  # noqa: F401  before mxnet: prepares the process
 
@@ -22,50 +23,64 @@ from gluon_tricks.models.ready import make_ready, start_precision
 from gluon_tricks.models.registry import get_model
 
 
+@dataclass(frozen=True)
+class Job:
+    """What a side trains; the flags of the same names."""
+    dtype: str
+    amx: bool
+    model: str
+    classes: int
+    batch_size: int
+    input_size: int
+    keywords: dict
+    use_gn: bool
+    updates: int
+
+    @property
+    def channels(self):
+        """Channels of the images; nets for grey ones are made with `in_channels`."""
+        return self.keywords.get("in_channels", 3)
+
+
 def main():
-    args = parse_args()
-    start_precision(args.dtype, args.amx)            # "ours" alone gets another than float32
-    net, trainer = {"ours": ours, "gluoncv": theirs}[args.side](args)
+    side, job = parse_args()
+    start_precision(job.dtype, job.amx)              # only "ours" gets another type than float32
+    net, trainer = {"ours": ours, "gluoncv": theirs}[side](job)
     criterion = gluon.loss.SoftmaxCrossEntropyLoss()
-    data = nd.random.uniform(-1, 1, shape=(args.batch_size, channels_of(args), args.input_size, args.input_size))
-    label = nd.floor(nd.random.uniform(0, args.classes, shape=args.batch_size))
+    data = nd.random.uniform(-1, 1, shape=(job.batch_size, job.channels, job.input_size, job.input_size))
+    label = nd.floor(nd.random.uniform(0, job.classes, shape=job.batch_size))
 
     def work():
-        for _ in range(args.updates):
+        for _ in range(job.updates):
             with autograd.record():
                 loss = criterion(net(data).astype("float32", copy=False), label)
             loss.backward()
-            trainer.step(args.batch_size)
+            trainer.step(job.batch_size)
         mx.nd.waitall()
-        return args.updates * args.batch_size
+        return job.updates * job.batch_size
 
     learned = sum(param.data().size for param in net.collect_params().values() if param.grad_req != "null")
     serve(work, parameters=learned, version=mx.__version__)
 
 
-def ours(args):
+def ours(job):
     """Net and trainer as train_cifar.py and train_imagenet.py make them with --mode hybrid."""
-    engine, norm = SingleProcess([mx.cpu()]), {"norm_layer": GroupNorm} if args.use_gn else {}
-    net = get_model(args.model, classes=args.classes, **args.keywords, **norm)
+    engine, norm = SingleProcess([mx.cpu()]), {"norm_layer": GroupNorm} if job.use_gn else {}
+    net = get_model(job.model, classes=job.classes, **job.keywords, **norm)
     net.initialize(mx.init.Xavier())
-    make_ready(net, args.input_size, args.dtype, "hybrid", engine, channels_of(args))
+    make_ready(net, job.input_size, job.dtype, "hybrid", engine, job.channels)
     return net, engine.trainer(net, nag())
 
 
-def channels_of(args):
-    """Of the images; nets for grey ones are made with `in_channels`."""
-    return args.keywords.get("in_channels", 3)
-
-
-def theirs(args):
+def theirs(job):
     """The same as GluonCV's scripts make them: the CIFAR ones with plain `hybridize()`."""
     from gluoncv.model_zoo import get_model as gluoncv_model
 
-    net = gluoncv_model(args.model, classes=args.classes)
+    net = gluoncv_model(job.model, classes=job.classes)
     net.initialize(mx.init.Xavier())
-    static = not args.model.startswith("cifar_")
+    static = not job.model.startswith("cifar_")
     net.hybridize(static_alloc=static, static_shape=static)
-    net(nd.zeros((1, 3, args.input_size, args.input_size)))
+    net(nd.zeros((1, 3, job.input_size, job.input_size)))
     return net, gluon.Trainer(net.collect_params(), nag())
 
 
@@ -82,10 +97,11 @@ def parse_args():
     parser.add_argument("--classes", type=int, default=10)
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--input-size", type=int, default=32)
-    parser.add_argument("--keywords", type=json.loads, default={}, help="what our net is made with besides, as JSON")
+    parser.add_argument("--keywords", type=json.loads, default={}, help="further arguments of our net, as JSON")
     parser.add_argument("--use-gn", action="store_true", help="GroupNorm in our net")
     parser.add_argument("--updates", type=int, default=10, help="per turn")
-    return parser.parse_args()
+    flags = vars(parser.parse_args())
+    return flags.pop("side"), Job(**flags)
 
 
 if __name__ == "__main__":

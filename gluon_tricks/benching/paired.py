@@ -1,7 +1,7 @@
-"""Measuring sides in turn, and telling what came of it.
+"""Measure sides in turn, and report the result.
 
-A side is a callable without arguments that works for a while and returns how many images per second it did. It may do so in
-this process or, as a `Worker`, in one of its own: oneDNN's instruction set and MXNet's AMP are settled once per process.
+A side is a callable without arguments that works for a while and returns its images per second. It works in this process
+or, as a `Worker`, in its own: oneDNN's instruction set and MXNet's AMP are chosen once per process.
 """
 
 import json
@@ -16,6 +16,7 @@ from tqdm import tqdm
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import atomic_write
 from gluon_tricks.machine import environment
+from gluon_tricks.studies.text import markdown_table
 
 LEAST_ROUNDS = 5
 
@@ -43,19 +44,19 @@ class Measured:
         return Spread.of(self.rates[side])
 
     def ratio(self, side, base):
-        """Of two sides, taken within each round."""
+        """The ratio of two sides, taken within each round."""
         return Spread.of([ours / theirs for ours, theirs in zip(self.rates[side], self.rates[base])])
 
 
 def paired(sides, rounds=LEAST_ROUNDS, warm_up=1):
-    """Let all sides work in turn, `rounds` times; every other round backwards.
+    """Let all sides work in turn, `rounds` times, in reversed order in every other round.
 
     Parameters
     ----------
     sides : dict, name -> callable () -> images per second
     rounds : int
     warm_up : int
-        Rounds before these, which do not count: they compile, fill caches and map memory.
+        Rounds before these that are not measured: they compile, fill caches and map memory.
 
     Returns
     -------
@@ -73,8 +74,13 @@ def paired(sides, rounds=LEAST_ROUNDS, warm_up=1):
     return Measured(rates)
 
 
+def processor_times(workers, rounds):
+    """Processor milliseconds per image of each `Worker` in the last `rounds` turns, as a `Measured`."""
+    return Measured({side: [turn["cpu_ms"] for turn in worker.told[-rounds:]] for side, worker in workers.items()})
+
+
 def machine_line(**versions):
-    """One sentence on the machine."""
+    """Processor, threads, versions and commit, in one line."""
     facts = environment()
     known = {name: facts["versions"][name] for name in ("mxnet", "gluoncv") if name in facts["versions"]}
     named = ", ".join(f"{name} {version}" for name, version in {**known, **versions}.items() if version)
@@ -84,14 +90,13 @@ def machine_line(**versions):
 
 def table(header, rows):
     """A Markdown table."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in lines)
+    return "\n".join(markdown_table(header, rows))
 
 
 def write_report(out, name, text, **numbers):
-    """`NAME.md` and `NAME.json` in the folder `out`; nothing without a folder.
+    """Print the report; write `NAME.md` and `NAME.json` to the folder `out` unless it is None.
 
-    The JSON has every single measurement beside the table, machine and versions.
+    The JSON has `numbers`, the machine and versions.
     """
     print(text)
     if out is None:
@@ -103,6 +108,6 @@ def write_report(out, name, text, **numbers):
 
 
 def at_least_rounds(rounds):
-    """Refuse too few rounds to speak of a median."""
+    """Refuse too few rounds for a median."""
     if rounds < LEAST_ROUNDS:
-        raise UserError(f"--rounds {rounds}: at least {LEAST_ROUNDS}, or the median says little")
+        raise UserError(f"--rounds {rounds}: at least {LEAST_ROUNDS}, for a useful median")

@@ -1,17 +1,17 @@
-"""Several processes beside one on the same processor cores, and what their exchange of gradients costs.
+"""Several processes compared with one on the same processor cores, and the cost of their exchange of gradients.
 
     python -m gluon_tricks bench scaling                         # cifar_resnet20_v1, global batch 128, the embedded excerpt
     python -m gluon_tricks bench scaling --engines horovod --rounds 7 --out bench
 
-Sides, in turn, each over the same epochs of the same images; the rate is that of the log's last epoch (the first compiles):
+The sides take turns over the same epochs of the same images; the rate is that of the last epoch, as the first compiles:
 
     1 process            all cores in one process
-    apart                as many trainings as workers, one core each, that know nothing of each other: no exchange at all
+    apart                as many independent trainings as workers, one core each: no exchange at all
     horovod, dist_sync   as many workers, one core each
 
-On one machine more processes bring no more cores: `1 process` says what several cost, `apart` how much of that is exchange.
-Then the time of one exchange by its size, from which latency and bandwidth follow by a straight line; docs/scaling.md puts
-them beside larger machines.
+On one machine more processes have no more cores: the ratio to `1 process` is the cost of several processes, the ratio to
+`apart` that of the exchange. Then follows the time of one exchange by its size, with a straight line through it for latency
+and bandwidth; docs/scaling.md compares them with larger machines.
 """
 
 import argparse
@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -39,10 +40,11 @@ REPEATS = 9
 
 def main(argv):
     args = parse_args(argv)
-    sides = {ONE: lambda: rates(args, 1, args.workers, None)[0],
-             "apart": lambda: sum(rates(args, args.workers, 1, None)),
-             **{engine: lambda engine=engine: rates(args, 1, 1, engine)[0] for engine in args.engines}}
-    result = paired(sides, args.rounds, warm_up=0)           # each run warms itself up in its first epoch
+    job = Job(args.model, args.global_batch, args.epochs, args.workers)
+    sides = {ONE: lambda: rates(job, 1, args.workers, None)[0],
+             "apart": lambda: sum(rates(job, args.workers, 1, None)),
+             **{engine: lambda engine=engine: rates(job, 1, 1, engine)[0] for engine in args.engines}}
+    result = paired(sides, args.rounds, warm_up=0)           # the first epoch of each run is its warm-up
     rows = [(side, result.rate(side).show(1), result.ratio(side, ONE).show(3), result.ratio(side, "apart").show(3))
             for side in sides]
     lines = {engine: exchange_line(args.workers, engine) for engine in args.engines}
@@ -57,28 +59,37 @@ def main(argv):
     return 0
 
 
-def rates(args, runs, threads, engine):
-    """Images per second in the second epoch of `runs` trainings at a time."""
+@dataclass(frozen=True)
+class Job:
+    """What every side trains."""
+    model: str
+    global_batch: int        # images per update over all workers
+    epochs: int
+    workers: int
+
+
+def rates(job, runs, threads, engine):
+    """Images per second in the last epoch of `runs` trainings at a time, each with `threads` operator threads."""
     with tempfile.TemporaryDirectory() as folder:
         found = [None] * runs
 
         def one(number):
-            found[number] = rate(args, Path(folder, str(number)), runs, threads, engine)
+            found[number] = rate(job, Path(folder, str(number)), runs, threads, engine)
         together = [threading.Thread(target=one, args=(number,)) for number in range(runs)]
         for thread in together:
             thread.start()
         for thread in together:
             thread.join()
     if None in found:
-        raise UserError("bench scaling: a training did not end; its last words are above")
+        raise UserError("bench scaling: a training failed; its output is above")
     return found
 
 
-def rate(args, folder, runs, threads, engine):
+def rate(job, folder, runs, threads, engine):
     """Images per second in the last epoch of one training; None if it failed."""
-    workers = args.workers if engine else 1
-    words = ["train_cifar.py", "--dataset", "cifar10-excerpt", "--model", args.model, "--mode", "hybrid", "-j", 1,
-             "--batch-size", args.global_batch // (workers * runs), "--num-epochs", args.epochs, "--lr-decay-epoch", 1,
+    workers = job.workers if engine else 1
+    words = ["train_cifar.py", "--dataset", "cifar10-excerpt", "--model", job.model, "--mode", "hybrid", "-j", 1,
+             "--batch-size", job.global_batch // (workers * runs), "--num-epochs", job.epochs, "--lr-decay-epoch", 1,
              "--checkpoint-period", 0, "--save-period", 0, "--save-dir", folder, "--logging-dir", folder,
              "--save-plot-dir", folder]
     launcher = ["-m", "gluon_tricks", "launch", "-n", workers, "--engine", engine, "--"] if engine else []
@@ -100,7 +111,7 @@ def exchange_line(workers, engine):
                           env={**os.environ, "OMP_NUM_THREADS": "1"})
     found = re.search(r"\[0\] (\[\[.*\]\])", done.stdout)
     if done.returncode or not found:
-        raise UserError(f"bench scaling: {engine} does not exchange: {(done.stderr.strip().splitlines() or ['?'])[-1]}")
+        raise UserError(f"bench scaling: {engine} cannot exchange arrays: {(done.stderr.strip().splitlines() or ['?'])[-1]}")
     measured = json.loads(found[1])
     sizes, seconds = np.array(measured).T
     latency, per_byte = np.linalg.lstsq(np.stack([1 / seconds, sizes / seconds], axis=1), np.ones(len(sizes)), rcond=None)[0]
@@ -123,7 +134,7 @@ def parse_args(argv):
     if args.workers < 2:
         raise UserError(f"--workers {args.workers}: at least 2")
     if args.epochs < 2:
-        raise UserError(f"--epochs {args.epochs}: at least 2, for the first one compiles")
+        raise UserError(f"--epochs {args.epochs}: at least 2, the first one compiles")
     if args.global_batch % args.workers:
         raise UserError(f"--global-batch {args.global_batch}: must be a multiple of --workers {args.workers}")
     return args

@@ -1,11 +1,11 @@
-"""What an update of many GPUs sends over each machine's network link, and how much of that time computing can hide.
+"""Bytes that an update of many GPUs sends over each machine's network link, and the share of that time hidden by computing.
 
     python -m gluon_tricks.benching.scaling_model          # the tables of docs/scaling.md
 
 With S bytes of gradients, N GPUs on M machines:
 
     ring all-reduce       2 (N - 1) / N S      out of each machine and into it: a ring crosses each link once
-    parameter servers     2 (M - 1) / M S k    likewise, with one server per machine; k worker processes on each: 1 where a
+    parameter servers     2 (M - 1) / M S k    the same; one server and k worker processes per machine, k = 1 where a
                                                process drives all GPUs of its machine and adds them up first
     one server            (M - 1) S k          out of its machine and into it
 
@@ -34,7 +34,7 @@ def server_bytes(gradients, machines, workers_per_machine=1):
 
 
 def one_server_bytes(gradients, machines, workers_per_machine=1):
-    """Bytes that the one server's machine receives, and sends; 0 for a machine alone."""
+    """Bytes that the one server's machine receives, and sends; 0 for a single machine."""
     return (machines - 1) * gradients * workers_per_machine
 
 

@@ -1,12 +1,12 @@
-"""Whole epochs of CIFAR training, validation included: train_cifar.py beside GluonCV's objects in GluonCV's own way.
+"""Whole epochs of CIFAR training with validation: train_cifar.py compared with GluonCV's objects, used as GluonCV does.
 
     python -m gluon_tricks bench script                                                   # the embedded excerpt
     python -m gluon_tricks bench script --data-dir ~/.mxnet/datasets/cifar10/rec --images 10000 --val-images 2000
     python -m gluon_tricks bench script --sides ours ours-bf16 gluoncv --out bench
 
-Every turn of a side is one epoch more of its training, so that the accuracies of both can be read side by side. Two more
-sides find the bottleneck: this kit's image loading without a net, and its net without image loading. The epoch of the
-whole data set is predicted from the rates and stands beside the one that GluonCV's log of the model shows.
+Every turn of a side is the next epoch of its training, so the accuracies of both can be compared. Two more sides find the
+bottleneck: this kit's image loading without a net, and its net without image loading. The time of an epoch of the whole
+data set is predicted from the rates and printed with that of GluonCV's log of the model.
 """
 
 import argparse
@@ -39,8 +39,10 @@ SIDES = {  # name -> side of `script_side`, type
 
 def main(argv):
     args = parse_args(argv)
+    flags = ["--model", args.model, "--images", args.images, "--val-images", args.val_images, "--batch-size", args.batch_size,
+             "--num-workers", args.num_workers, "--lr", args.lr, *(["--data-dir", args.data_dir] if args.data_dir else [])]
     with contextlib.ExitStack() as stack:
-        sides = {name: stack.enter_context(side(name, args)) for name in args.sides}
+        sides = {name: stack.enter_context(side(name, flags)) for name in args.sides}
         result = paired(sides, args.rounds)
         curves = {name: worker.told for name, worker in sides.items() if SIDES[name][0] in ("ours", "gluoncv")}
     base = args.sides[0]
@@ -57,12 +59,10 @@ def main(argv):
     return 0
 
 
-def side(name, args):
+def side(name, flags):
     """The process of a side."""
     kind, dtype = SIDES[name]
-    words = ["-m", "gluon_tricks.benching.script_side", "--side", kind, "--dtype", dtype, "--model", args.model, "--images",
-             args.images, "--val-images", args.val_images, "--batch-size", args.batch_size, "--num-workers",
-             args.num_workers, "--lr", args.lr, *(["--data-dir", args.data_dir] if args.data_dir else [])]
+    words = ["-m", "gluon_tricks.benching.script_side", "--side", kind, "--dtype", dtype, *flags]
     return Worker(name, words, env=without_amx())
 
 
@@ -71,13 +71,13 @@ def epoch_time(result, name):
 
 
 def accuracy_rows(curves):
-    """A row per epoch, from the first one, which was warm-up for the rates."""
+    """A row per epoch, including the first one, which was warm-up for the rates."""
     for epoch, figures in enumerate(zip(*curves.values())):
         yield epoch, *(f"{told['history']['accuracy']:.3f}, {told['history']['val_accuracy']:.3f}" for told in figures)
 
 
 def verdict(result, sides):
-    """Which part a faster epoch would need first."""
+    """The slower part: image loading or the net."""
     if not {"ours", "ours-io", "ours-net"} <= set(sides):
         return
     both, io, net = (result.rate(name).median for name in ("ours", "ours-io", "ours-net"))
@@ -87,7 +87,7 @@ def verdict(result, sides):
 
 
 def published_line(model):
-    """The epoch in GluonCV's log of the model."""
+    """The time of an epoch in GluonCV's log of the model, if there is one."""
     if model in catalogue():
         times = [record.time_s for record in curve(model) if record.time_s]
         if times:

@@ -1,15 +1,16 @@
-"""One side of `bench script`: an epoch of CIFAR training with its validation per turn, in a process of its own.
+"""One side of `bench script`, in its own process: a turn is an epoch of CIFAR training with its validation.
 
     python -m gluon_tricks.benching.script_side --side gluoncv --images 2000 --val-images 500 < /dev/null
 
-Side `ours` is made of train_cifar.py's builders and loop, side `gluoncv` of GluonCV's objects used as its
-train_cifar10.py does: Gluon's DataLoader over the images in memory with worker processes, GluonCV's transforms for each
-image, the metric and the loss read after each batch. Both start from the same weights. `ours-io` walks through the images
-and trains nothing, `ours-net` trains on one batch again and again.
+Side `ours` uses train_cifar.py's builders and loop. Side `gluoncv` uses GluonCV's objects as its train_cifar10.py does:
+Gluon's DataLoader over the images in memory with worker processes, GluonCV's transforms for each image, the metric and the
+loss read after each batch. Both start from the same weights. `ours-io` loads the images and trains nothing; `ours-net`
+trains on one batch again and again.
 """
 
 import argparse
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -35,20 +36,33 @@ from gluon_tricks.training.loop import train_epoch
 from gluon_tricks.training.progress import Progress
 
 
+@dataclass(frozen=True)
+class Job:
+    """What a side trains; the flags of the same names."""
+    model: str
+    dtype: str
+    data_dir: str            # None: the embedded excerpt
+    images: int
+    val_images: int
+    batch_size: int
+    lr: float
+    num_workers: int
+
+
 def main():
-    args = parse_args()
-    epoch, batches = SIDES[args.side](args)
+    side, job = parse_args()
+    epoch, batches = SIDES[side](job)
     history = []
 
     def work():
         history.append(epoch(len(history)))
-        return batches * args.batch_size
+        return batches * job.batch_size
 
     serve(work, lambda: {"history": history[-1]})
 
 
 class Share:
-    """The first images of a split that is in memory."""
+    """The first images of a split in memory."""
 
     def __init__(self, images, count, flag):
         if count > len(images):
@@ -62,25 +76,25 @@ class Share:
         return self.pixels[positions], self.labels[positions]
 
 
-def images_of(args):
+def images_of(job):
     """Training and test images: `Share`s of a prepared data set, or of the excerpt."""
-    data = open_cifar(find_cifar("cifar10" if args.data_dir else "cifar10-excerpt", args.data_dir), "ours", args.batch_size,
-                      0, 2)
-    return Share(data.train.images, args.images, "--images"), Share(data.val.images, args.val_images, "--val-images")
+    prepared = find_cifar("cifar10" if job.data_dir else "cifar10-excerpt", job.data_dir)
+    data = open_cifar(prepared, "ours", job.batch_size, 0, 2)
+    return Share(data.train.images, job.images, "--images"), Share(data.val.images, job.val_images, "--val-images")
 
 
 # --- this kit -------------------------------------------------------------------------------------------------------
 
-def ours(args, trains=True, loads=True):
-    """`epoch(number) -> figures` of train_cifar.py's loop, and the batches of an epoch."""
-    flags = flags_of(args)
-    train_images, val_images = images_of(args)
-    train = RecordLoader(train_images, CifarTrainTransform(0, len(train_images)), args.batch_size, 0,
-                         num_workers=args.num_workers)
-    val = RecordLoader(val_images, CifarTestTransform(), args.batch_size, None, "keep", args.num_workers)
+def ours(job, trains=True, loads=True):
+    """`epoch(number) -> figures` of train_cifar.py's loop, and the number of batches of an epoch."""
+    train_images, val_images = images_of(job)
+    train = RecordLoader(train_images, CifarTrainTransform(0, len(train_images)), job.batch_size, 0,
+                         num_workers=job.num_workers)
+    val = RecordLoader(val_images, CifarTestTransform(), job.batch_size, None, "keep", job.num_workers)
     if not trains:
         return lambda number: walk(train, val, number), train.batches_per_epoch
     engine, progress = SingleProcess([mx.cpu()]), Progress()
+    flags = flags_of(job)
     net = build.build_net(flags, 10, as_asked(flags), engine)
     trainer = engine.trainer(net, build.optimizer(flags, flags.dtype))
     targets, loss, metric = training_targets(flags, 10, flags.dtype, None)
@@ -88,19 +102,19 @@ def ours(args, trains=True, loads=True):
         train, val = Again(train), Again(val)
 
     def epoch(number):
-        train_epoch(net, train, targets, loss, metric, trainer, lambda num_update: args.lr, engine, progress,
+        train_epoch(net, train, targets, loss, metric, trainer, lambda num_update: job.lr, engine, progress,
                     lambda meter: None)
-        figures = {"accuracy": progress.train_metric, "val_accuracy": evaluate(net, val, engine, args.dtype)[0]}
+        figures = {"accuracy": progress.train_metric, "val_accuracy": evaluate(net, val, engine, job.dtype)[0]}
         progress.next_epoch()
         return figures
 
     return epoch, train.batches_per_epoch
 
 
-def flags_of(args):
+def flags_of(job):
     """The flags of train_cifar.py."""
-    return load_script("train_cifar.py").parse_args(["--model", args.model, "--mode", "hybrid", "--batch-size", str(args.batch_size),
-                                   "--lr", str(args.lr), "--dtype", args.dtype])
+    return load_script("train_cifar.py").parse_args(["--model", job.model, "--mode", "hybrid", "--batch-size",
+                                                     str(job.batch_size), "--lr", str(job.lr), "--dtype", job.dtype])
 
 
 class Again:
@@ -125,7 +139,7 @@ def walk(train, val, number):
 
 # --- GluonCV's way --------------------------------------------------------------------------------------------------
 
-def theirs(args):
+def theirs(job):
     """The same with GluonCV's net, transforms and way of counting."""
     from gluoncv.data import transforms as gluoncv_transforms
     from gluoncv.model_zoo import get_model
@@ -133,16 +147,16 @@ def theirs(args):
 
     normalized = [transforms.ToTensor(), transforms.Normalize(CIFAR_MEAN, CIFAR_STD)]
     augmented = [gluoncv_transforms.RandomCrop(32, pad=4), transforms.RandomFlipLeftRight(), *normalized]
-    train, val = (loader(images, transforms.Compose(steps), args, train)
-                  for images, steps, train in zip(images_of(args), (augmented, normalized), (True, False)))
-    net = get_model(args.model, classes=10)
+    train, val = (loader(images, transforms.Compose(steps), job.batch_size, job.num_workers, train)
+                  for images, steps, train in zip(images_of(job), (augmented, normalized), (True, False)))
+    net = get_model(job.model, classes=10)
     with tempfile.TemporaryDirectory() as scratch:
         drawn = Path(scratch, "drawn.params")
-        flags = flags_of(args)
+        flags = flags_of(job)
         build.build_net(flags, 10, as_asked(flags), SingleProcess([mx.cpu()])).save_parameters(str(drawn))
         net.load_parameters(str(drawn), ctx=mx.cpu())
     net.hybridize()
-    trainer = gluon.Trainer(net.collect_params(), "nag", {"learning_rate": args.lr, "wd": 1e-4, "momentum": 0.9})
+    trainer = gluon.Trainer(net.collect_params(), "nag", {"learning_rate": job.lr, "wd": 1e-4, "momentum": 0.9})
     criterion, metric = gluon.loss.SoftmaxCrossEntropyLoss(), mx.metric.Accuracy()
 
     def epoch(number):
@@ -155,7 +169,7 @@ def theirs(args):
                 losses = [criterion(output, label) for output, label in zip(outputs, labels)]
             for one in losses:
                 one.backward()
-            trainer.step(args.batch_size)
+            trainer.step(job.batch_size)
             total += sum(one.sum().asscalar() for one in losses)
             metric.update(labels, outputs)
         right = mx.metric.Accuracy()
@@ -164,20 +178,20 @@ def theirs(args):
             right.update(labels, [net(data) for data in images])
         return {"accuracy": metric.get()[1], "val_accuracy": right.get()[1]}
 
-    return epoch, args.images // args.batch_size
+    return epoch, job.images // job.batch_size
 
 
-def loader(images, transform, args, train):
+def loader(images, transform, batch_size, num_workers, train):
     """Gluon's DataLoader over images in memory."""
     data = gluon.data.ArrayDataset(mx.nd.array(images.pixels, dtype="uint8"), images.labels.astype(np.int32))
-    return gluon.data.DataLoader(data.transform_first(transform), batch_size=args.batch_size, shuffle=train,
-                                 last_batch="discard" if train else "keep", num_workers=args.num_workers)
+    return gluon.data.DataLoader(data.transform_first(transform), batch_size=batch_size, shuffle=train,
+                                 last_batch="discard" if train else "keep", num_workers=num_workers)
 
 
 SIDES = {
     "ours": ours,
-    "ours-io": lambda args: ours(args, trains=False),
-    "ours-net": lambda args: ours(args, loads=False),
+    "ours-io": lambda job: ours(job, trains=False),
+    "ours-net": lambda job: ours(job, loads=False),
     "gluoncv": theirs,
 }
 
@@ -193,7 +207,8 @@ def parse_args():
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--lr", type=float, default=0.1)
     parser.add_argument("--num-workers", type=int, default=2)
-    return parser.parse_args()
+    flags = vars(parser.parse_args())
+    return flags.pop("side"), Job(**flags)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
     .venv-torch/bin/python -m gluon_tricks.benching.torch_input_side --rec train.rec -j 2 < /dev/null
 
-Runs with an interpreter that has torch, torchvision, Pillow and NumPy, and needs no MXNet. Torchvision has no PCA noise; it
-is written out here.
+Runs with an interpreter that has torch, torchvision, Pillow and NumPy, and needs no MXNet. Torchvision has no PCA noise;
+`pca_noise` adds it.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from torchvision import transforms
 
 from gluon_tricks.data.recordio import RecordReader
 
-# As in gluon_tricks.data.imagenet_augment, which would bring in OpenCV; on the 0..1 scale
+# as in gluon_tricks.data.imagenet_augment, which imports OpenCV; on the 0..1 scale
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 EIGENVALUES = torch.tensor([0.2175, 0.0188, 0.0045])
 EIGENVECTORS = torch.tensor([[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]])
@@ -57,7 +57,7 @@ def main():
                                          num_workers=args.num_workers, persistent_workers=True)
     versions = {"torch": torch.__version__, "torchvision": torchvision.__version__, "pillow": PIL.__version__}
     print(json.dumps({"versions": versions}), flush=True)
-    for _ in sys.stdin:                    # as `paired.serve`, which would bring in what this environment need not have
+    for _ in sys.stdin:                    # as `worker.serve`, which imports what this environment may not have
         start, used = time.perf_counter(), cpu_seconds()
         images = sum(len(labels) for _, labels in loader)
         elapsed = time.perf_counter() - start
@@ -65,7 +65,7 @@ def main():
 
 
 def cpu_seconds():
-    """Processor time of this process and the DataLoader's."""
+    """Processor time of this process and of the DataLoader's processes."""
     ticks = 0
     for worker in multiprocessing.active_children():
         fields = Path(f"/proc/{worker.pid}/stat").read_text().rsplit(")", 1)[1].split()

@@ -32,7 +32,7 @@ def main():
     criterion = nn.CrossEntropyLoss()
     learned = sum(param.numel() for param in net.parameters())
     print(json.dumps({"parameters": learned, "version": torch.__version__}), flush=True)
-    for _ in sys.stdin:                    # as `paired.serve`, which would bring in what this environment need not have
+    for _ in sys.stdin:                    # as `worker.serve`, which imports what this environment may not have
         start, used = time.perf_counter(), time.process_time()
         for _ in range(args.updates):
             with torch.autocast("cpu", torch.bfloat16, enabled=args.dtype == "bfloat16"):

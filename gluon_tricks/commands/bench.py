@@ -1,13 +1,13 @@
-"""Images per second on this machine, with what it was measured on.
+"""Images per second on this machine, reported with its processor and versions.
 
-    python -m gluon_tricks bench net                            # training steps of ResNet-20, beside GluonCV's and PyTorch's
+    python -m gluon_tricks bench net                            # training steps of ResNet-20: ours, GluonCV's, PyTorch's
     python -m gluon_tricks bench net --models resnet50_v1d --batch-size 16 --sides ours gluoncv
     python -m gluon_tricks bench input --rec-train ~/.mxnet/datasets/imagenet/rec/train.rec
     python -m gluon_tricks bench script --data-dir ~/.mxnet/datasets/cifar10/rec --images 10000 --val-images 2000
     python -m gluon_tricks bench net --help
 
-Sides of a comparison take turns in one run, so that a machine that slows down slows all of them; ratios are taken turn by
-turn. Each mode prints a Markdown table and writes it and all single measurements with --out.
+Sides of a comparison take turns, so that a machine that slows down slows all of them; ratios are taken turn by turn.
+Each mode prints a Markdown table; with --out it also writes the table and every measurement.
 """
 
 import importlib
@@ -19,9 +19,9 @@ from gluon_tricks.errors import UserError, run_main
 MODES = {
     "net": "training steps on synthetic images: ours, GluonCV's net, PyTorch's",
     "input": "images through the input pipeline, without a net",
-    "script": "whole epochs of train_cifar.py beside GluonCV's way, and which part is the bottleneck",
+    "script": "whole epochs of train_cifar.py and of GluonCV's loop, and which part is the bottleneck",
     "memory": "resident memory over many short epochs",
-    "scaling": "several processes beside one",
+    "scaling": "several processes compared with one",
 }
 
 
@@ -37,7 +37,7 @@ def main(argv=None):
 
 
 def available():
-    """The modes whose module this copy of the kit has."""
+    """The modes whose module exists in this copy of the kit."""
     return [mode for mode in MODES if importlib.util.find_spec(module_of(mode))]
 
 

@@ -7,9 +7,9 @@
     python -m gluon_tricks export --model resnet50_v1d --params-file params/imagenet-resnet50_v1d-119.params \\
         --format symbol --out resnet50_v1d
 
-The first takes what `make demo` trained and what `make onnx` installs; the record of the run, which lies beside the
-parameters, says what net it was and how images were normalised. An ONNX model says in its metadata how images
-are to be prepared. --format symbol writes OUT-symbol.json and OUT-0000.params, which MXNet's SymbolBlock.imports and
+The first exports what `make demo` trained, with packages that `make onnx` installs; the record of the run, next to the
+parameters, names the net and the normalisation of its images. The metadata of an ONNX model describe how to prepare
+images. --format symbol writes OUT-symbol.json and OUT-0000.params, which MXNet's SymbolBlock.imports and
 `evaluate --deploy --model-prefix OUT` read.
 """
 
@@ -17,7 +17,6 @@ import argparse
 import sys
 import tempfile
 from pathlib import Path
-from typing import NamedTuple
 
 import cv2
 import mxnet as mx
@@ -27,23 +26,24 @@ from mxnet.gluon import nn
 
 from gluon_tricks.data.cifar_sets import DATASETS
 from gluon_tricks.data.imagenet_augment import RGB_MEAN, RGB_STD, ImagenetTestTransform
-from gluon_tricks.data.images import IMAGE_SUFFIXES, RecordImages
-from gluon_tricks.data.photographs import decode_rgb
 from gluon_tricks.engines.create import create_engine
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import atomic_write, make_folder, sha256_of
 from gluon_tricks.models.cpu_graph import leave_as_traced
-from gluon_tricks.saved.flags import (
-    add_model_flags,
-    add_normalisation_flags,
-    channels_of,
-    check_model_flags,
-    settle_by_run,
-    settle_normalisation,
-)
+from gluon_tricks.saved.agreement import agreement, read_images
 from gluon_tricks.saved.net import import_symbol, open_net
 from gluon_tricks.saved.onnx import OPSET, REMEDY, import_onnx, to_onnx
-from gluon_tricks.script.flags import per_channel
+from gluon_tricks.script.saved_flags import (
+    add_model_flags,
+    add_normalisation_flags,
+    changed,
+    channels_of,
+    complete_by_run,
+    complete_model_flags,
+    complete_normalisation,
+    parse_normalisation,
+    saved_net_of,
+)
 
 COLOURS = {3: "RGB", 1: "grey"}
 
@@ -53,12 +53,12 @@ def main(argv=None):
     if args.format == "onnx":              # before the work, if they are missing
         import_onnx()
         import_runtime()
-    images, shown = check_images(args)
-    net, classes = open_net(args, create_engine(0))
+    images, source = check_images(args)
+    net, classes = open_net(saved_net_of(args), create_engine(0))
     net = with_softmax(net) if args.softmax else net
     files, run, reader = (onnx_files if args.format == "onnx" else symbol_files)(args, net, classes)
-    check = compare(net, run, images)
-    print(f"{reader} on {shown}: outputs differ by at most {check.difference:.1e} of the largest, {check.largest:.4g} "
+    check = agreement(net, run, images)
+    print(f"{reader} on {source}: outputs differ by at most {check.difference:.1e} of the largest, {check.largest:.4g} "
           f"(limit {args.tolerance:g}); top-1 equal on {check.same_top1} of {len(images)}")
     if not check.difference <= args.tolerance:             # nan does not pass either
         print("export: error: the exported model does not compute what MXNet computes; nothing was written", file=sys.stderr)
@@ -66,14 +66,14 @@ def main(argv=None):
     for path, content in files.items():
         atomic_write(path, content)
         print(f"{path}: {len(content) / 1e6:.1f} MB")
-    channels, size = channels_of(args), args.input_size
+    channels, size = channels_of(args.dataset), args.input_size
     print(f"input data (batch, {channels}, {size}, {size}), {COLOURS[channels]}, mean {args.rgb_mean} and deviation "
           f"{args.rgb_std} of 0..255 taken out; output {output_name(args)} (batch, {classes})")
     return 0
 
 
 def with_softmax(net):
-    """The net with probabilities for outputs."""
+    """The net followed by a softmax."""
     whole = nn.HybridSequential(prefix="")
     whole.add(net, nn.HybridLambda("softmax"))
     whole.hybridize(static_alloc=True, static_shape=True)
@@ -81,12 +81,12 @@ def with_softmax(net):
 
 
 # --- Formats --------------------------------------------------------------------------------------------------------
-# Each gives {path: bytes} to write, a function from images to outputs that reads these bytes, and the reader's name.
+# Each returns {path: bytes} to write, a function from images to outputs that uses these bytes, and the reader's name.
 
 def onnx_files(args, net, classes):
     """One ONNX file, read by ONNX Runtime."""
     runtime = import_runtime()
-    model = to_onnx(net, args.input_size, output_name(args), metadata(args, classes), channels_of(args))
+    model = to_onnx(net, args.input_size, output_name(args), metadata(args, classes), channels_of(args.dataset))
     content = model.SerializeToString()
     options = runtime.SessionOptions()
     options.log_severity_level = 3
@@ -108,9 +108,9 @@ def import_runtime():
 
 
 def metadata(args, classes):
-    """How images are to be prepared, and where the parameters come from."""
+    """How to prepare images, and the hash of the parameters."""
     return {"model": args.model, "classes": str(classes), "input_size": str(args.input_size),
-            "layout": f"NCHW, {COLOURS[channels_of(args)]}",
+            "layout": f"NCHW, {COLOURS[channels_of(args.dataset)]}",
             "mean": ",".join(map(str, args.rgb_mean)), "std": ",".join(map(str, args.rgb_std)), "mean_std_scale": "0..255",
             "crop_ratio": str(args.crop_ratio), "output": output_name(args),
             "params_sha256": sha256_of(args.params_file) if args.params_file else ""}
@@ -124,7 +124,7 @@ def symbol_files(args, net, classes):
     """MXNet's own pair of files, read by SymbolBlock."""
     with tempfile.TemporaryDirectory() as folder:
         leave_as_traced(net)
-        net(nd.zeros((1, channels_of(args), args.input_size, args.input_size)))      # MXNet exports what was computed
+        net(nd.zeros((1, channels_of(args.dataset), args.input_size, args.input_size)))      # MXNet exports the graph that ran
         net.export(f"{folder}/net")
         block = import_symbol(f"{folder}/net")
         files = {Path(f"{args.out}{end}"): Path(f"{folder}/net{end}").read_bytes()
@@ -134,60 +134,19 @@ def symbol_files(args, net, classes):
 
 # --- The check ------------------------------------------------------------------------------------------------------
 
-class Check(NamedTuple):
-    """How far an exported model's outputs lie from the net's."""
-    difference: float        # the largest, as a share of `largest`
-    largest: float           # output of the net in absolute value
-    same_top1: int           # images
-
-
-def compare(net, run, images):
-    """The outputs of the net and of `run`, in batches of 32 and, so that the batch is free indeed, for one image alone."""
-    batches = [images[start:start + 32] for start in range(0, len(images), 32)] + [images[:1]]
-    expected, got = [net(nd.array(batch)).asnumpy() for batch in batches], [run(batch) for batch in batches]
-    for ours, theirs in zip(expected, got):
-        if ours.shape != theirs.shape:
-            raise UserError(f"the exported model's outputs have shape {theirs.shape}, the net's {ours.shape}")
-    expected, got = np.concatenate(expected), np.concatenate(got)
-    largest = float(np.abs(expected).max()) or 1.0
-    same_top1 = (got.argmax(axis=1) == expected.argmax(axis=1))[:len(images)]
-    return Check(float(np.abs(got - expected).max() / largest), largest, int(same_top1.sum()))
-
-
 def check_images(args):
-    """Prepared images, float32, shape (N, C, H, W), and what they are in words."""
-    size, count, channels = args.input_size, args.num_check_images, channels_of(args)
+    """Prepared images, float32, shape (N, C, H, W), and their description."""
+    size, count, channels = args.input_size, args.num_check_images, channels_of(args.dataset)
     if not args.check_images:
         random = np.random.default_rng(0).normal(size=(count, channels, size, size)).astype(np.float32)
         return random, f"{count} images of random numbers (seed 0; --check-images takes photographs)"
     path = Path(args.check_images).expanduser()
     photographs = read_images(path, count)
-    if channels == 1:                      # three equal ones for the transform
+    if channels == 1:                      # as three equal channels, which the transform takes
         photographs = [cv2.cvtColor(cv2.cvtColor(one, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB) for one in photographs]
-    transform = ImagenetTestTransform(size, args.crop_ratio, *((3 // channels) * values
-                                                               for values in (args.rgb_mean, args.rgb_std)))
+    mean, std = (3 // channels * values for values in (args.rgb_mean, args.rgb_std))
+    transform = ImagenetTestTransform(size, args.crop_ratio, mean, std)
     return transform(photographs, None, 0)[:, :channels], f"{len(photographs)} images of {path}"
-
-
-def read_images(path, count):
-    """So many uint8 RGB images, evenly spread over a record file or over the files in a folder and below it."""
-    if path.suffix == ".rec":
-        records = RecordImages(path)
-        return records.read(spread(len(records), count))[0]
-    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES) if path.is_dir() else []
-    if not files:
-        raise UserError(f"--check-images {path}: is neither a .rec file nor a folder with images")
-    images = []
-    for file in (files[position] for position in spread(len(files), count)):
-        images.append(decode_rgb(file.read_bytes()))
-        if images[-1] is None:
-            raise UserError(f"--check-images: {file} does not decode")
-    return images
-
-
-def spread(total, count):
-    """At most `count` positions from 0 to `total` - 1."""
-    return np.linspace(0, total - 1, min(count, total)).astype(int)
 
 
 # --- Flags ----------------------------------------------------------------------------------------------------------
@@ -211,35 +170,34 @@ def parse_args(argv):
     images.add_argument("--num-check-images", type=int, default=8, help="how many of them (default 8)")
     images.add_argument("--tolerance", type=float, default=1e-4,
                         help="largest difference allowed, as a share of the largest output (default 1e-4)")
-    args = parser.parse_args(argv)
-    check_args(args)
-    return args
+    return completed(parser.parse_args(argv))
 
 
-def check_args(args):
-    """Everything that can be wrong with a value by itself; completes what the model decides."""
-    run = settle_by_run(args)
+def completed(args):
+    """The arguments, checked, and completed from the run's record and the model."""
+    args, run = complete_by_run(args)
     if args.dataset is None and (args.model or "").lower().startswith("cifar_"):
-        args.dataset = "cifar10"
-    check_model_flags(args)
+        args = changed(args, dataset="cifar10")
+    args = complete_model_flags(args)
     if args.dataset:
-        settle_normalisation(args, run)
+        args = complete_normalisation(args, run)
     elif args.augment:
         raise UserError(f"--augment {args.augment}: is for nets of train_cifar.py; use --rgb-mean and --rgb-std")
     else:
-        for flag, default in (("rgb_mean", RGB_MEAN), ("rgb_std", RGB_STD)):
-            value = getattr(args, flag)
-            setattr(args, flag, per_channel(f"--{flag.replace('_', '-')}", value) if value else default)
-    if args.crop_ratio is None:
-        args.crop_ratio = 1.0 if args.dataset else 0.875
-    if args.crop_ratio <= 0 or args.tolerance < 0 or args.num_check_images < 1:
-        raise UserError(f"--crop-ratio {args.crop_ratio}, --tolerance {args.tolerance}, --num-check-images "
-                        f"{args.num_check_images}: must be positive")
-    args.params_file = Path(args.params_file).expanduser() if args.params_file else None
+        args = parse_normalisation(args, RGB_MEAN, RGB_STD)
+    default_ratio = 1.0 if args.dataset else 0.875
+    crop_ratio = default_ratio if args.crop_ratio is None else args.crop_ratio
+    if crop_ratio <= 0:
+        raise UserError(f"--crop-ratio {crop_ratio}: must be positive")
+    if args.tolerance < 0:
+        raise UserError(f"--tolerance {args.tolerance}: must not be negative")
+    if args.num_check_images < 1:
+        raise UserError(f"--num-check-images {args.num_check_images}: must be positive")
     out = Path(args.out).expanduser()
     if out.is_dir():
         raise UserError(f"--out {out}: is a folder; name a file in it")
-    args.out = make_folder("--out", out.parent) / out.name
+    return changed(args, crop_ratio=crop_ratio, out=make_folder("--out", out.parent) / out.name,
+                   params_file=Path(args.params_file).expanduser() if args.params_file else None)
 
 
 if __name__ == "__main__":

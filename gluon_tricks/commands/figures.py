@@ -1,26 +1,25 @@
 """Figures 3 and 4 of the paper, drawn again: learning-rate schedules and what label smoothing does to outputs.
 
-    python -m gluon_tricks figures                                      what needs no run of yours
+    python -m gluon_tricks figures                                      from published logs alone
     python -m gluon_tricks figures --step-log tables/table6-full/01-efficient-resnet-50-d/train.log \\
         --cosine-log tables/table6-full/04-cosine-decay-resnet-50-d/train.log
     python -m gluon_tricks figures --model resnet50_v1d --params-plain plain.params --params-smooth smooth.params \\
         --rec-val ~/.mxnet/datasets/imagenet/rec/val.rec
 
 figure3.png   a  step and cosine decay with warm-up, batch 1024, over 120 epochs
-              b  validation accuracy under the two: of the logs given, else of published ones (no published log of a ResNet
-                 has step decay, so a VGG's stands beside a ResNet's, and no conclusion can be drawn from the pair)
-figure4.png   a  the gap between the highest output and the others that label smoothing asks for, by eps (Eq. 5)
+              b  validation accuracy with both: from the logs given, else from published ones (no published log of a
+                 ResNet has step decay, so a VGG is plotted with a ResNet, and the two cannot be compared)
+figure4.png   a  the gap between the highest output and the others at the optimum of label smoothing, by eps (Eq. 5)
               b  the gap that two parameter files have over validation images; empty if none are given
 
-Beside each picture lie its values as .csv.
+The values of each picture are written next to it as .csv.
 """
 
 import argparse
-import csv
-import io
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from gluon_tricks import pictures
 from gluon_tricks.errors import UserError, run_main
@@ -29,6 +28,7 @@ from gluon_tricks.log_lines.reading import read_log
 from gluon_tricks.optim.lr_schedule import lr_schedule
 from gluon_tricks.published.catalogue import TRAIN_IMAGES, curve
 from gluon_tricks.recipes.paper import TABLES
+from gluon_tricks.studies.text import csv_text
 from gluon_tricks.tricks.label_smoothing import optimal_gap
 
 CLASSES = 1000
@@ -43,16 +43,19 @@ def main(argv=None):
     rates = schedules()
     curves = {"step": accuracies(args.step_log, "step"), "cosine": accuracies(args.cosine_log, "cosine")}
     gaps = measured_gaps(args) if args.params_plain else {}
-    write_csv(out / "figure3a.csv", ("epoch", *rates), zip(range(len(rates["step"])), *rates.values()))
-    write_csv(out / "figure3b.csv", ("decay", "run", "epoch", "top1_pct"),
-              ((kind, name, epoch, f"{top1:.4f}") for kind, (name, points) in curves.items() for epoch, top1 in points))
-    write_csv(out / "figure4a.csv", ("eps", "gap"), ((eps, f"{optimal_gap(eps, CLASSES, 'paper'):.6f}") for eps in EPSILONS))
+    atomic_write(out / "figure3a.csv", csv_text(("epoch", *rates), zip(range(len(rates["step"])), *rates.values())))
+    atomic_write(out / "figure3b.csv", csv_text(
+        ("decay", "run", "epoch", "top1_pct"),
+        ((kind, name, epoch, f"{top1:.4f}") for kind, (name, points) in curves.items() for epoch, top1 in points)))
+    atomic_write(out / "figure4a.csv", csv_text(
+        ("eps", "gap"), ((eps, f"{optimal_gap(eps, CLASSES, 'paper'):.6f}") for eps in EPSILONS)))
     if gaps:
-        write_csv(out / "figure4b.csv", ("parameters", "image", "gap"),
-                  ((kind, i, f"{gap:.6f}") for kind, values in gaps.items() for i, gap in enumerate(values)))
+        atomic_write(out / "figure4b.csv", csv_text(
+            ("parameters", "image", "gap"),
+            ((kind, i, f"{gap:.6f}") for kind, values in gaps.items() for i, gap in enumerate(values))))
     draw_figure_3(curves, out / "figure3.png")
-    draw_figure_4(gaps, args, out / "figure4.png")
-    print("\n".join(words(rates, curves, gaps)))
+    draw_figure_4(gaps, args.eps, args.classes or CLASSES, out / "figure4.png")
+    print("\n".join(summary_lines(rates, curves, gaps)))
     print(f"written: {out}/figure3.png, figure4.png and their values as .csv")
     return 0
 
@@ -117,9 +120,8 @@ def gap_of(outputs):
 
 def measured_gaps(args):
     """Figure 4b: "plain" and "smooth" -> gaps over the validation images."""
-    from tqdm import tqdm
-
-    from gluon_tricks.data.imagenet_augment import ImagenetTestTransform
+    # imported here: the other pictures need no MXNet
+    from gluon_tricks.data.imagenet_augment import RGB_MEAN, RGB_STD, ImagenetTestTransform
     from gluon_tricks.data.images import PhotographLoader, RecordImages
     from gluon_tricks.engines.create import create_engine
     from gluon_tricks.models.ready import load_params, make_ready
@@ -128,9 +130,8 @@ def measured_gaps(args):
     if not args.rec_val.is_file():
         raise UserError(f"--rec-val {args.rec_val}: does not exist; give a validation record file")
     engine, gaps = create_engine(args.num_gpus), {}
-    mean, std = (123.68, 116.779, 103.939), (58.393, 57.12, 57.375)
     batch = args.batch_size * max(1, args.num_gpus)
-    transform = ImagenetTestTransform(args.input_size, 0.875, mean, std)
+    transform = ImagenetTestTransform(args.input_size, 0.875, RGB_MEAN, RGB_STD)
     loader = PhotographLoader(RecordImages(args.rec_val), transform, batch, None, "keep", args.num_workers)
     for kind in ("plain", "smooth"):
         net = get_model(args.model, classes=args.classes)
@@ -143,15 +144,15 @@ def measured_gaps(args):
     return gaps
 
 
-# --- Pictures -------------------------------------------------------------------------------------------------------
+# --- Printing and pictures -------------------------------------------------------------------------------------------------------
 
-def words(rates, curves, gaps):
-    """What the pictures show, in numbers."""
+def summary_lines(rates, curves, gaps):
+    """The numbers in the pictures, as lines."""
     yield f"3a  peak rate {max(rates['step']):g} after 5 epochs; at epoch 60 step {rates['step'][60]:g}, cosine " \
           f"{rates['cosine'][60]:.4f}"
     for kind, (name, points) in curves.items():
         yield f"3b  {kind}: {name}, top-1 {points[-1][1]:.2f} % in epoch {points[-1][0]}"
-    yield f"4a  gap at eps 0.1 for {CLASSES} classes: {optimal_gap(0.1, CLASSES, 'paper'):.3f} (the paper says around 9.1)"
+    yield f"4a  gap at eps 0.1 for {CLASSES} classes: {optimal_gap(0.1, CLASSES, 'paper'):.3f} (about 9.1 in the paper)"
     if not gaps:
         yield "4b  empty: give --params-plain, --params-smooth, --model and --rec-val"
     for kind, values in gaps.items():
@@ -160,23 +161,23 @@ def words(rates, curves, gaps):
 
 
 def draw_figure_3(curves, path):
-    """Rates above, accuracies below."""
+    """Rates in the upper panel, accuracies in the lower one."""
     figure, (top, bottom) = pictures.panels((6.4, 8), rows=2)
     for kind in curves:
         rate, per_epoch, epochs = schedule(kind)
-        updates = range(0, epochs * per_epoch, per_epoch // 50)            # fine enough to show steps upright
+        updates = range(0, epochs * per_epoch, per_epoch // 50)            # fine enough for vertical steps
         top.plot([n / per_epoch for n in updates], [rate(n) for n in updates], color=COLORS[kind], label=f"{kind} decay")
     top.set(xlabel="epoch", ylabel="learning rate", title="(a) learning-rate schedules, batch 1024")
     for kind, (name, points) in curves.items():
         bottom.plot(*zip(*points), color=COLORS[kind], label=f"{kind} decay: {name}")
-    unlike = all(name.startswith("published") for name, _ in curves.values())
+    differ = all(name.startswith("published") for name, _ in curves.values())
     bottom.set(xlabel="epoch", ylabel="validation accuracy, top-1, %",
-               title=f"(b) validation accuracy{' of two unlike nets, no comparison' * unlike}")
+               title=f"(b) validation accuracy{' of two different nets, not comparable' * differ}")
     save(figure, (top, bottom), path)
 
 
-def draw_figure_4(gaps, args, path):
-    """The gap asked for above, the gaps measured below."""
+def draw_figure_4(gaps, eps, classes, path):
+    """The optimal gap in the upper panel, the measured gaps in the lower one."""
     figure, (top, bottom) = pictures.panels((6.4, 8), rows=2)
     top.plot(EPSILONS, [optimal_gap(eps, CLASSES, "paper") for eps in EPSILONS], color=COLORS["smooth"])
     top.plot([0.1], [optimal_gap(0.1, CLASSES, "paper")], "o", color=COLORS["plain"], label="eps 0.1")
@@ -185,8 +186,8 @@ def draw_figure_4(gaps, args, path):
         bottom.hist(values, bins=60, density=True, alpha=0.55, color=COLORS[kind],
                     label={"plain": "without label smoothing", "smooth": "with label smoothing"}[kind])
     if gaps:
-        asked = optimal_gap(args.eps, args.classes or CLASSES, "gluoncv")
-        bottom.axvline(asked, color="black", linewidth=0.8, label=f"asked for, eps {args.eps:g}: {asked:.2f}")
+        optimum = optimal_gap(eps, classes, "gluoncv")
+        bottom.axvline(optimum, color="black", linewidth=0.8, label=f"optimum, eps {eps:g}: {optimum:.2f}")
     else:
         bottom.text(0.5, 0.5, "no parameter files were given", ha="center", va="center", transform=bottom.transAxes)
     bottom.set(xlabel="gap", ylabel="density", title="(b) gaps over validation images")
@@ -200,28 +201,20 @@ def save(figure, axes, path):
     pictures.save(figure, path, dpi=120)
 
 
-def write_csv(path, header, rows):
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    atomic_write(path, stream.getvalue())
-
-
 # --- Flags ----------------------------------------------------------------------------------------------------------
 
 def parse_args(argv):
     parser = argparse.ArgumentParser(prog="python -m gluon_tricks figures", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, metavar="DIR", default=Path("figures"), help="folder (default figures)")
-    parser.add_argument("--step-log", type=Path, metavar="LOG", help="of a run with step decay, for 3b")
-    parser.add_argument("--cosine-log", type=Path, metavar="LOG", help="of a run with cosine decay, for 3b")
+    parser.add_argument("--step-log", type=Path, metavar="LOG", help="log of a run with step decay, for 3b")
+    parser.add_argument("--cosine-log", type=Path, metavar="LOG", help="log of a run with cosine decay, for 3b")
     parser.add_argument("--params-plain", type=Path, metavar="FILE", help="trained without label smoothing, for 4b")
     parser.add_argument("--params-smooth", type=Path, metavar="FILE", help="trained with label smoothing")
     parser.add_argument("--model", help="the net of both files")
     parser.add_argument("--rec-val", type=Path, metavar="FILE", help="validation records")
     parser.add_argument("--classes", type=int, help="outputs of the net (default: the net's own)")
-    parser.add_argument("--eps", type=float, default=0.1, help="the smoothing that was trained with (default 0.1)")
+    parser.add_argument("--eps", type=float, default=0.1, help="eps of the label smoothing in training (default 0.1)")
     parser.add_argument("--input-size", type=int, default=224, help="side of the crop (default 224)")
     parser.add_argument("--batch-size", type=int, default=32, help="images per device (default 32)")
     parser.add_argument("--num-gpus", type=int, default=0, help="(default 0: CPU)")

@@ -1,13 +1,13 @@
 """GluonCV's published commands, and the same runs with this kit.
 
-    python -m gluon_tricks replay --list                        all 80, with the script that runs each today
+    python -m gluon_tricks replay --list                        all 80, with the script of this kit for each
     python -m gluon_tricks replay resnet50_v1d                  the published command and today's
-    python -m gluon_tricks replay resnet50_v1d --dry-run        ... and what the run would do: sums, rates, decay, targets
+    python -m gluon_tricks replay resnet50_v1d --dry-run        ... and its plan: batch, rates, decay, targets
     python -m gluon_tricks replay --all --dry-run               ... of all of them
     python -m gluon_tricks replay cifar_resnet20_v1 --run -- --num-gpus 0 --dataset cifar10-excerpt --num-epochs 1
 
-Names are those of the published .sh files. What stands after -- is added to today's command; of a flag given twice the last
-counts. --run starts that command and takes over its exit code. `compare` then judges the log.
+Names are those of the published .sh files. Words after -- are added to today's command; if a flag is given twice, the last
+one counts. --run starts that command and returns its exit code. `compare` then judges the log.
 """
 
 import argparse
@@ -23,6 +23,7 @@ from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import ROOT
 from gluon_tricks.launching.signals import handled_by
 from gluon_tricks.published.commands import SCRIPTS, published_command, published_commands, wrapped
+from gluon_tricks.script.flags import split_at_dashes
 from gluon_tricks.script.load import load_script
 
 TICK_S = 0.1
@@ -63,7 +64,7 @@ def total(commands):
 
 
 def describe(command, added, with_plan):
-    """Print a command as published and as of today, what is odd about its log, and perhaps its plan."""
+    """Print a command as published and as of today, notes on its log, and its plan if wanted."""
     print(f"# {command.name}: {command.file}")
     print(wrapped(command.words))
     for note in command.notes:
@@ -79,13 +80,13 @@ def describe(command, added, with_plan):
 
 
 def launcher(command):
-    """What starts a command's processes; nothing where it is one process."""
+    """The words that start a command's processes; none for a single process."""
     return ["-m", "gluon_tricks", "launch", "-n", str(command.workers), "--engine", "horovod", "--"] * (command.workers > 1)
 
 
 @contextlib.contextmanager
 def as_one_of(workers):
-    """Within the block this process finds in its environment what Horovod's launcher tells each of `workers`."""
+    """Set the environment of one process out of `workers`, as Horovod's launcher does, within the block."""
     before = dict(os.environ)
     if workers > 1:
         os.environ.update(HOROVOD_RANK="0", HOROVOD_SIZE=str(workers))
@@ -103,16 +104,17 @@ def run(command, added):
     print(shlex.join(words), flush=True)
     package = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])    # for the launcher
     stops = []
-    # Ctrl-C, which the terminal sends to both processes, is left to the script; SIGTERM is passed on: it saves and ends
+    # The terminal sends Ctrl-C to both processes, so only the script handles it. SIGTERM is passed on to the script, which
+    # saves and ends.
     with handled_by(lambda number, frame: stops.append(number), signal.SIGTERM), \
             handled_by(lambda number, frame: None, signal.SIGINT), \
             subprocess.Popen(words, env={**os.environ, "PYTHONPATH": package}) as process:
         code = code_of(process, stops)
-    return code if code >= 0 else 128 - code               # as a shell says that a signal ended it
+    return code if code >= 0 else 128 - code               # as a shell reports the end by a signal
 
 
 def code_of(process, signals):
-    """Wait for the process, pass on each of the signals to stop that come into the list; its exit code."""
+    """Wait for the process and pass on the signals that are added to the list; returns its exit code."""
     while True:
         try:
             return process.wait(timeout=TICK_S)
@@ -121,24 +123,25 @@ def code_of(process, signals):
                 process.send_signal(signals.pop())
 
 
-# --- flags --------------------------------------------------------------------------------------------------------
+# --- Flags --------------------------------------------------------------------------------------------------------
 
 def parse_args(argv):
     """The arguments, and the words after `--`."""
-    place = argv.index("--") if "--" in argv else len(argv)
-    own, added = argv[:place], argv[place + 1:]
+    own, added = split_at_dashes(argv)
     parser = argparse.ArgumentParser(prog="python -m gluon_tricks replay", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", nargs="?", metavar="NAME", help="a published command, as resnet50_v1d-mixup")
     parser.add_argument("--list", action="store_true", help="the names, a line each")
     parser.add_argument("--all", action="store_true", help="every command")
-    parser.add_argument("--dry-run", action="store_true", help="also print what the run would do; needs no data and no GPU")
+    parser.add_argument("--dry-run", action="store_true", help="also print the plan of the run; needs no data and no GPU")
     parser.add_argument("--run", action="store_true", help="run today's command")
     args = parser.parse_args(own)
     if bool(args.name) + args.list + args.all != 1:
         raise UserError("give one of NAME, --list and --all (--help has examples)")
-    if args.run and (args.all or args.list or args.dry_run):
-        raise UserError("--run: goes with a NAME only, without --dry-run")
+    if args.run and not args.name:
+        raise UserError("--run: goes with a NAME only")
+    if args.run and args.dry_run:
+        raise UserError("--run and --dry-run: give one")
     return args, added
 
 

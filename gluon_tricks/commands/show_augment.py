@@ -1,11 +1,11 @@
-"""A contact sheet of every augmentation on real images, with the labels that the net is told.
+"""A contact sheet of every augmentation on real images, with the training labels.
 
     python -m gluon_tricks show-augment                                     augmentations.png, on the embedded images
     python -m gluon_tricks show-augment --dataset cifar100 --seed 3 --out sheet.png
     python -m gluon_tricks show-augment --only cutmix,ricap --images 6
 
-The images are those that train_cifar.py would make of the first images of eight classes: through the same functions, with
-the draws of epoch 0 and update 0. Below each stand the classes it counts for and their weights, which sum to 1.
+The first images of eight classes are augmented by train_cifar.py's functions, with the random numbers of epoch 0 and
+update 0. Below each image are its classes and their weights, which sum to 1.
 """
 
 import argparse
@@ -14,19 +14,20 @@ from pathlib import Path
 import numpy as np
 from mxnet import nd
 
+from gluon_tricks import pictures
 from gluon_tricks.data.cifar import find_cifar, open_cifar, train_transform
 from gluon_tricks.data.cifar_sets import DATASETS, Augmentation
 from gluon_tricks.errors import UserError, run_main
-from gluon_tricks.files import atomic_path, make_folder
+from gluon_tricks.files import make_folder
 from gluon_tricks.randomness import MIXUP, generator
 from gluon_tricks.script.flags import at_least
 from gluon_tricks.script.prepare import prepare
 from gluon_tricks.tricks.mixing import ALPHAS, KINDS, mix
 
 PLAIN = Augmentation(crop=False, flip=False)
-# name -> (what it is, Augmentation) or (what it is, kind of mix); flags of train_cifar.py
+# name -> (title, Augmentation); titles of MIXED and of most others are flags of train_cifar.py
 SINGLE = {
-    "plain": ("as it is", PLAIN),
+    "plain": ("unchanged", PLAIN),
     "gluoncv": ("crop and flip", Augmentation()),
     "follow-up": ("--augment follow-up", Augmentation(colors=True)),
     "cutout": ("--cutout 16", PLAIN._replace(cutout=16)),
@@ -52,7 +53,7 @@ def main(argv=None):
 
 
 def names_for(dataset):
-    """All augmentations that a data set can have; grey images have no colours to change."""
+    """The augmentations for a data set; follow-up changes colours, so grey images do not have it."""
     return [name for name in NAMES if DATASETS[dataset].channels == 3 or name != "follow-up"]
 
 
@@ -76,39 +77,35 @@ def row(name, data, positions, args):
 
 
 def visible(images, mean, std):
-    """Undo the normalisation: float32, (N, C, H, W) -> (N, H, W, C) in 0..1. Two views become one picture, side by side."""
+    """Undo the normalisation: float32, (N, C, H, W) -> (N, H, W, C) in 0..1. Two views become one wide picture."""
     channels = len(mean)
     views = np.concatenate(np.split(images, images.shape[1] // channels, axis=1), axis=3)
     pixels = views * np.float32(std).reshape(1, -1, 1, 1) + np.float32(mean).reshape(1, -1, 1, 1)
     return np.clip(pixels, 0, 1).transpose(0, 2, 3, 1)
 
 
-def told(target, classes):
+def label_text(target, classes):
     """A row of class probabilities in words: `cat 0.62, dog 0.38`."""
     order = [k for k in np.argsort(-target, kind="stable") if target[k] > 0]
     return "\n".join(f"{classes[k]} {target[k]:.2f}".replace("_", " ") for k in order)
 
 
 def draw(rows, classes, path, title):
-    """Write the sheet."""
-    from matplotlib.figure import Figure
-
-    count = len(rows[0][1])
-    figure = Figure(figsize=(2 + 1.35 * count, 0.6 + 1.75 * len(rows)), layout="constrained")
+    """Write the sheet: a title and the images in each row."""
+    columns = 1 + len(rows[0][1])
+    figure, panels = pictures.panels((0.65 + 1.35 * columns, 0.6 + 1.75 * len(rows)), len(rows), columns)
     for line, (name, images, targets) in enumerate(rows):
-        for column, (image, target) in enumerate(zip(images, targets)):
-            axes = figure.add_subplot(len(rows), count + 1, line * (count + 1) + column + 2)
+        head, *cells = panels[line * columns:(line + 1) * columns]
+        head.text(0, 0.5, name, fontsize=9, va="center")
+        head.axis("off")
+        for axes, image, target in zip(cells, images, targets):
             shown = image if image.shape[2] == 3 else image[..., 0]
             axes.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-            axes.set_xlabel(told(target, classes), fontsize=7, labelpad=2)
+            axes.set_xlabel(label_text(target, classes), fontsize=7, labelpad=2)
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set_visible(False)
-        axes = figure.add_subplot(len(rows), count + 1, line * (count + 1) + 1)
-        axes.text(0, 0.5, name, fontsize=9, va="center")
-        axes.axis("off")
     figure.suptitle(title, fontsize=10)
-    with atomic_path(path) as part:
-        figure.savefig(part, dpi=80)
+    pictures.save(figure, path, dpi=80)
 
 
 def parse_args(argv):
@@ -117,10 +114,10 @@ def parse_args(argv):
     parser.add_argument("--dataset", choices=tuple(DATASETS), default="cifar10-excerpt", help="(default cifar10-excerpt)")
     parser.add_argument("--data-dir", help="folder of the prepared data (default ~/.mxnet/datasets/DATASET/rec)")
     parser.add_argument("--only", metavar="NAME,NAME", help=f"rows, of {', '.join(NAMES)} (default all)")
-    parser.add_argument("--images", type=int, default=8, help="in each row, of as many classes (default 8)")
+    parser.add_argument("--images", type=int, default=8, help="images per row, each of another class (default 8)")
     parser.add_argument("--alpha", type=float, default=4.0,
-                        help="of the Beta distribution (default 4: shares are seldom near 0 or 1; those of training "
-                             f"are {', '.join(f'{kind} {alpha:g}' for kind, alpha in ALPHAS.items())})")
+                        help="parameter of the Beta distribution (default 4: shares are seldom near 0 or 1; in "
+                             f"training {', '.join(f'{kind} {alpha:g}' for kind, alpha in ALPHAS.items())})")
     parser.add_argument("--seed", type=int, default=0, help="(default 0)")
     parser.add_argument("--out", default="augmentations.png", help="PNG to write (default augmentations.png)")
     args = parser.parse_args(argv)

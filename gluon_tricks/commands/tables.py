@@ -1,6 +1,6 @@
 """The paper's tables as commands: each row with the paper's figures, GluonCV's, and ours.
 
-    python -m gluon_tricks tables                              what tables there are
+    python -m gluon_tricks tables                              a list of the tables
     python -m gluon_tricks tables 4                            its rows: figures and commands
     python -m gluon_tricks tables 6 --as paper --csv           commands with the paper's choices, for a program
     python -m gluon_tricks tables 8                            the same for a table of transfer: 7, 8 or 9
@@ -11,16 +11,14 @@
     python -m gluon_tricks tables follow-up-V                  a table of the CIFAR-100 follow-up
     python -m gluon_tricks tables residual-units --run         a study of the CIFAR-10 collection, 2 epochs each
 
-`paper` is what the paper prints, `log` the last epoch of the published log of exactly that recipe, `zoo` what GluonCV's
-documentation says of the weights made by it, `here` a run of this kit under logs/ours. Accuracies are top-1 / top-5 in
+`paper` is the figure in the paper, `log` the last epoch of the published log of exactly that recipe, `zoo` the figure in
+GluonCV's documentation for weights trained by it, `here` a run of this kit under logs/ours. Accuracies are top-1 / top-5 in
 percent; the collection prints errors. With --run, the same command given again goes on with what is unfinished; words
 after -- go to every training script. Smaller profiles: smoke is 6 epochs of 2,000 images at 32 px with small nets, small is
-30 epochs of CIFAR-10 or of the records given. Of studies smoke is 2 epochs of the embedded images, small 15 epochs for 200.
+30 epochs of CIFAR-10 or of the records given. For studies, smoke is 2 epochs of the embedded images, small 15 epochs for 200.
 """
 
 import argparse
-import csv
-import io
 import shlex
 import sys
 import time
@@ -28,14 +26,14 @@ from pathlib import Path
 
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import make_folder
-from gluon_tricks.published.catalogue import catalogue
 from gluon_tricks.recipes import STUDIES
 from gluon_tricks.recipes.paper import TABLES
 from gluon_tricks.recipes.presets import PRESETS
-from gluon_tricks.script.flags import split_at_dashes
+from gluon_tricks.script.flags import at_least, split_at_dashes
 from gluon_tricks.studies.profiles import PROFILES, find_records, plan
 from gluon_tricks.studies.readme import readme_block
-from gluon_tricks.studies.table_rows import COLUMNS, chosen, heading, rows_of
+from gluon_tricks.studies.table_rows import chosen, heading, rows_of
+from gluon_tricks.studies.table_text import as_csv, contents, markdown, text
 from gluon_tricks.studies.transfer_tables import refuse_run, transfer_tables
 
 
@@ -55,70 +53,15 @@ def main(argv=None):
     if more:
         raise UserError(f"-- {' '.join(more)}: goes to the rows of --run; give --run, or leave it out")
     rows = chosen(args.rows, rows_of(args.table, args.preset))
-    show = csv_text if args.csv else markdown if args.markdown else text
+    show = as_csv if args.csv else markdown if args.markdown else text
     print(show(heading(args.table), rows), end="")
     return 0
-
-
-# --- Rows -----------------------------------------------------------------------------------------------------------
-
-def contents():
-    """What tables there are."""
-    for table in TABLES.values():
-        commands = sum(row.flags is not None for row in table.rows)
-        yield f"  {table.number:<10} {table.title} ({table.section}), {len(table.rows)} rows, {commands} with a command"
-    for table in transfer_tables().values():
-        count = len(table.rows)
-        yield f"  {table.number:<10} {table.title} ({table.section}), {count} rows, {count} with a command"
-    yield f"  {'published':<10} GluonCV's published runs, {len(catalogue())}"
-    yield ""
-    for name, table in STUDIES.items():
-        yield f"  {name:<21}  {table.title} ({table.section}), {len(table.rows)} rows"
-    yield ""
-    yield "Its rows:  python -m gluon_tricks tables 4"
-
-
-# --- Printing -------------------------------------------------------------------------------------------------------
-
-def text(head, rows):
-    """Aligned columns, then the commands."""
-    title, notes = head
-    widths = [max(len(str(row[name])) for row in [*rows, dict(zip(COLUMNS, COLUMNS))]) for name in COLUMNS]
-    lines = [title, "", _aligned(["", *COLUMNS[1:]], widths)]
-    lines += [_aligned([str(row[name]) for name in COLUMNS], widths) for row in rows]
-    lines += ["", *(f"{row['number']:>3}  {row['command']}" for row in rows if row["command"])]
-    lines += ["", *(f"* {note}" for note in notes)] if notes else []
-    return "\n".join(lines) + "\n"
-
-
-def _aligned(cells, widths):
-    right, *left = [cell.rjust(width) if i == 0 else cell.ljust(width) for i, (cell, width) in enumerate(zip(cells, widths))]
-    return "  ".join([right, *left]).rstrip()
-
-
-def markdown(head, rows):
-    """A Markdown table and the commands as a code block."""
-    title, notes = head
-    lines = [f"### {title}", "", f"| {' | '.join(('#', *COLUMNS[1:]))} |", "| --- " * len(COLUMNS) + "|"]
-    lines += [f"| {' | '.join(str(row[name]).replace('|', chr(92) + '|') for name in COLUMNS)} |" for row in rows]
-    lines += ["", "```", *(f"# {row['number']}: {row['row']}\n{row['command']}" for row in rows if row["command"]), "```"]
-    lines += ["", *(f"- {note}" for note in notes)] if notes else []
-    return "\n".join(lines) + "\n"
-
-
-def csv_text(head, rows):
-    """Comma-separated values with a header."""
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, [*COLUMNS, "command"], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return stream.getvalue()
 
 
 # --- Running --------------------------------------------------------------------------------------------------------
 
 def run_table(args, more, command):
-    """--run: train what is unfinished, then write the report; the exit code."""
+    """--run: train what is unfinished, then write the report; returns the exit code."""
     from gluon_tricks.studies.report import left_out_words, write_report
     from gluon_tricks.studies.runner import run_rows
 
@@ -127,23 +70,19 @@ def run_table(args, more, command):
     if int(args.table) in transfer_tables():
         refuse_run(args.table)
     table, profile = TABLES[int(args.table)], PROFILES[args.profile]
-    rows = chosen(args.rows, [row for row in table.rows if args.rows or row.flags], lambda row: row.number)
-    without = [str(row.number) for row in rows if row.flags is None]
-    if without:
-        raise UserError(f"--rows {','.join(without)}: quoted by the paper from elsewhere, no command is known")
+    rows = rows_to_run(table, args.rows, "quoted by the paper from elsewhere, no command is known")
     records = find_records(profile, args.rec_train, args.rec_val, args.classes)
     out = make_folder("--out", args.out or Path("tables") / f"table{table.number}-{profile.name}").resolve()
     runs, left_out = plan(table, profile, rows, records, args.num_gpus, args.num_workers, out)
-    more = [*(["--as", args.preset] if args.preset else []), "--log-interval", str(profile.log_interval), *more]
+    preset = ["--as", args.preset] if args.preset else []
     if left_out:
         print(f"left out: {left_out_words(left_out)}")
     if not runs:
         raise UserError(f"--rows {args.rows}: none of these can be run with --profile {profile.name}")
     print(f"{len(runs)} runs; results go to {out}", flush=True)
     start = time.time()
-    failed = run_rows(runs, out, more)
-    report = write_report(table, profile, runs, left_out, failed, out, command, time.time() - start)
-    print(f"report: {report}")
+    failed = run_rows(runs, out, [*preset, "--log-interval", str(profile.log_interval), *more])
+    print(f"report: {write_report(table, profile, runs, left_out, failed, out, command, time.time() - start)}")
     return 1 if failed else 0
 
 
@@ -153,13 +92,11 @@ def run_study(args, more, command):
     from gluon_tricks.studies.runner import run_rows
     from gluon_tricks.studies.study_report import write_study_report
 
-    if args.preset or args.rec_train or args.rec_val or args.classes:
-        raise UserError("--as, --rec-train, --rec-val, --classes: are for the paper's tables")
+    for name in ("rec_train", "rec_val", "classes"):
+        if getattr(args, name):
+            raise UserError(f"--{name.replace('_', '-')} {getattr(args, name)}: is for the paper's tables")
     table = STUDIES[args.table]
-    rows = chosen(args.rows, [row for row in table.rows if args.rows or row.flags], lambda row: row.number)
-    without = [str(row.number) for row in rows if row.flags is None]
-    if without:
-        raise UserError(f"--rows {','.join(without)}: no command is known")
+    rows = rows_to_run(table, args.rows, "no command is known")
     out = make_folder("--out", args.out or Path("tables") / f"{table.number}-{args.profile}").resolve()
     runs = plan_study(table, args.profile, rows, args.num_gpus, args.num_workers, out)
     print(f"{len(runs)} runs; results go to {out}", flush=True)
@@ -169,8 +106,16 @@ def run_study(args, more, command):
     return 1 if failed else 0
 
 
-# --- Flags ----------------------------------------------------------------------------------------------------------
+def rows_to_run(table, numbers, why_not):
+    """The rows of --rows, or all that have a command; `why_not` explains rows without one."""
+    rows = chosen(numbers, [row for row in table.rows if numbers or row.flags], lambda row: row.number)
+    without = [str(row.number) for row in rows if row.flags is None]
+    if without:
+        raise UserError(f"--rows {','.join(without)}: {why_not}")
+    return rows
 
+
+# --- Flags ----------------------------------------------------------------------------------------------------------
 
 def parse_args(argv):
     parser = argparse.ArgumentParser(prog="python -m gluon_tricks tables", description=__doc__,
@@ -187,10 +132,10 @@ def parse_args(argv):
     run.add_argument("--profile", choices=tuple(PROFILES), default="smoke", help="how much of it (default smoke)")
     run.add_argument("--out", metavar="DIR", type=Path, help="folder for logs, parameters and report "
                      "(default tables/tableN-PROFILE)")
-    run.add_argument("--rec-train", metavar="FILE", help="training records, .idx beside it (default: smoke the embedded "
+    run.add_argument("--rec-train", metavar="FILE", help="training records, .idx next to it (default: smoke the embedded "
                      "ones, small prepared CIFAR-10, full where GluonCV looks)")
     run.add_argument("--rec-val", metavar="FILE", help="validation records")
-    run.add_argument("--classes", type=int, help="of records without a manifest")
+    run.add_argument("--classes", type=int, help="number of classes in records without a manifest")
     run.add_argument("--num-gpus", type=int, default=0, help="GPUs; 0 is the CPU, with --profile full the eight of the "
                      "paper (default 0)")
     run.add_argument("-j", "--num-data-workers", dest="num_workers", type=int,
@@ -198,15 +143,20 @@ def parse_args(argv):
     args = parser.parse_args(argv)
     if args.markdown and args.csv:
         raise UserError("--markdown and --csv: give one")
-    if args.num_gpus < 0 or (args.num_workers or 0) < 0:
-        raise UserError("--num-gpus, --num-data-workers: must not be negative")
-    if args.preset and args.table and args.table.isdigit() and int(args.table) in transfer_tables():
-        raise UserError(f"--as {args.preset}: is for tables 1 to 6")
-    if args.preset and args.table in STUDIES:
-        raise UserError(f"--as {args.preset}: is for the paper's tables; {args.table} is for train_cifar.py")
-    if args.preset and args.table == "published":
-        raise UserError(f"--as {args.preset}: is for the paper's tables; the published commands are GluonCV's")
+    at_least(args, {"num_gpus": 0, **({} if args.num_workers is None else {"num_workers": 0})})
+    if args.preset:
+        check_preset(args.preset, args.table)
     return args
+
+
+def check_preset(preset, table):
+    """Refuse --as for a table whose commands do not have it."""
+    if table in map(str, transfer_tables()):
+        raise UserError(f"--as {preset}: is for tables 1 to 6")
+    if table in STUDIES:
+        raise UserError(f"--as {preset}: is for the paper's tables; {table} is for train_cifar.py")
+    if table == "published":
+        raise UserError(f"--as {preset}: is for the paper's tables; the published commands are GluonCV's")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """A net with saved parameters: where `evaluate` and `export` start."""
 
 import warnings
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -11,18 +12,42 @@ from gluon_tricks.errors import UserError
 from gluon_tricks.models.blocks import GroupNorm
 from gluon_tricks.models.from_flags import make_net
 from gluon_tricks.models.ready import load_params, make_ready
-from gluon_tricks.saved.flags import channels_of
 
 
-def open_net(args, engine, dtype="float32", data_classes=None):
-    """The net that the flags name, with its parameters, compiled.
+@dataclass(frozen=True)
+class SavedNet:
+    """A net to open, and the images it takes.
+
+    Attributes
+    ----------
+    model : str
+        Its name; for an exported net only shown in messages.
+    params_file : path or None
+        None: GluonCV's published weights.
+    classes : int or None
+        None: as many as the file or GluonCV's net has.
+    keywords : dict
+        Arguments of `get_model` other than the number of classes.
+    input_size, channels : int
+        Of the images: pixels of a side, and channels.
+    """
+    model: str
+    params_file: object = None
+    classes: int = None
+    use_gn: bool = False
+    keywords: dict = field(default_factory=dict)
+    input_size: int = 224
+    channels: int = 3
+
+
+def open_net(saved, engine, dtype="float32", data_classes=None):
+    """Make a net, load its parameters and compile it.
 
     Parameters
     ----------
-    args : Namespace
-        As `check_model_flags` leaves it.
+    saved : SavedNet
     data_classes : int, optional
-        How many classes the data have.
+        Number of classes in the data.
 
     Returns
     -------
@@ -34,25 +59,26 @@ def open_net(args, engine, dtype="float32", data_classes=None):
     UserError
         If the file is of another net, or flags, file, data and net disagree about the number of classes.
     """
-    if args.classes and data_classes and args.classes != data_classes:
-        raise UserError(f"--classes {args.classes}: the data have {data_classes}")
-    model = partial(make_net, args.model, keywords=args.keywords, **({"norm_layer": GroupNorm} if args.use_gn else {}))
-    if args.params_file:
-        saved = read_shapes(args.params_file)
-        classes = _agreed_classes(args, model, saved, data_classes)
-        with mx.name.NameManager():        # Gluon numbers its blocks anew, so that equal nets have equal names
+    if saved.classes and data_classes and saved.classes != data_classes:
+        raise UserError(f"--classes {saved.classes}: the data have {data_classes}")
+    norm = {"norm_layer": GroupNorm} if saved.use_gn else {}
+    model = partial(make_net, saved.model, keywords=saved.keywords, **norm)
+    if saved.params_file:
+        shapes = read_shapes(saved.params_file)
+        classes = _agreed_classes(saved, model, shapes, data_classes)
+        with mx.name.NameManager():        # Gluon numbers its blocks from 0, so that equal nets have equal names
             net = model(classes=classes)
-        _check_names(args, net, saved)
-        load_params(net, "--params-file", args.params_file, engine)
+        _check_names(saved, net, shapes)
+        load_params(net, "--params-file", saved.params_file, engine)
     else:
         net = model(classes=None, pretrained=True)
         net.collect_params().reset_ctx(engine.ctx)
     if dtype == "float16":
         net.cast("float16")
-    classes = run_once(net, args, dtype, engine)
-    for said, source in _said(args, data_classes):
-        if said != classes:
-            raise UserError(f"--model {args.model}: has {classes} outputs, {source} {said}")
+    classes = run_once(net, saved, dtype, engine)
+    for count, source in _stated_classes(saved, data_classes):
+        if count != classes:
+            raise UserError(f"--model {saved.model}: has {classes} outputs, {source} {count}")
     return net, classes
 
 
@@ -70,19 +96,17 @@ def import_symbol(prefix, ctx=None):
             raise UserError(f"--model-prefix {prefix}: cannot be read ({_reason(error)})") from error
 
 
-def run_once(net, args, dtype, engine):
-    """Compile the net for images of the given size; how many outputs it has."""
+def run_once(net, saved, dtype, engine):
+    """Compile the net for images of the given size; returns its number of outputs."""
+    size = saved.input_size
     try:
-        channels = channels_of(args)
-        make_ready(net, args.input_size, dtype, "hybrid", engine, channels)
+        make_ready(net, size, dtype, "hybrid", engine, saved.channels)
         output = net(mx.sym.Variable("data"))
         if isinstance(output, (list, tuple)):
-            raise UserError(f"--model {args.model}: has {len(output)} outputs beside each other; only nets with one are for "
-                            f"this")
-        _, [(_, classes)], _ = output.infer_shape(data=(1, channels, args.input_size, args.input_size))
+            raise UserError(f"--model {saved.model}: returns {len(output)} arrays; this command needs a net that returns one")
+        _, [(_, classes)], _ = output.infer_shape(data=(1, saved.channels, size, size))
     except mx.MXNetError as error:
-        raise UserError(f"--input-size {args.input_size}: model {args.model} takes no such images "
-                        f"({_reason(error)})") from error
+        raise UserError(f"--input-size {size}: model {saved.model} takes no such images ({_reason(error)})") from error
     return classes
 
 
@@ -92,58 +116,61 @@ def read_shapes(path):
     if not path.is_file():
         raise UserError(f"--params-file {path}: does not exist")
     try:
-        saved = nd.load(str(path))
+        arrays = nd.load(str(path))
     except (mx.MXNetError, ValueError) as error:
         raise UserError(f"--params-file {path}: is no parameter file, or a damaged one ({_reason(error)})") from error
-    if not isinstance(saved, dict) or not saved:
-        raise UserError(f"--params-file {path}: holds arrays without names, so no net's parameters")
-    return {name: array.shape for name, array in saved.items()}
+    if not isinstance(arrays, dict) or not arrays:
+        raise UserError(f"--params-file {path}: its arrays have no names, so it is not a net's parameter file")
+    return {name: array.shape for name, array in arrays.items()}
 
 
-def classes_in(saved, model):
-    """How many classes the classifier in a file has; None if that does not show.
+def classes_in(shapes, model):
+    """Number of classes of the classifier in a file; None if it cannot be told.
 
-    The classifier is what differs between a net of 7 classes and one of 8.
+    The classifier is the part that differs between a net of 7 classes and one of 8.
 
     Parameters
     ----------
-    saved : dict of tuple
+    shapes : dict of tuple
         As from `read_shapes`.
     model : callable, (classes=) -> HybridBlock
     """
     try:
         seven, eight = (model(classes=classes)._collect_params_with_prefix() for classes in (7, 8))
-    except UserError:                      # a net of GluonCV's that takes no classes
+    except UserError:                      # some of GluonCV's nets take no number of classes
         return None
-    widths = {saved[name][0] for name in seven if name in saved and seven[name].shape != eight[name].shape}
+    widths = {shapes[name][0] for name in seven if name in shapes and seven[name].shape != eight[name].shape}
     return widths.pop() if len(widths) == 1 else None
 
 
-def _agreed_classes(args, model, saved, data_classes):
+def _agreed_classes(saved, model, shapes, data_classes):
     """The number of classes in the file, which flags and data must not contradict; None for the net's own."""
-    found = classes_in(saved, model)
-    for said, source in _said(args, data_classes):
-        if found and said != found:
-            raise UserError(f"--params-file {args.params_file}: its classifier has {found} classes, {source} {said}")
-    return found or args.classes
+    found = classes_in(shapes, model)
+    for count, source in _stated_classes(saved, data_classes):
+        if found and count != found:
+            raise UserError(f"--params-file {saved.params_file}: its classifier has {found} classes, {source} {count}")
+    return found or saved.classes
 
 
-def _said(args, data_classes):
-    """`(number of classes, who says so)`, where it is said."""
-    return [(said, source) for said, source in ((args.classes, "--classes says"), (data_classes, "the data have")) if said]
+def _stated_classes(saved, data_classes):
+    """`(number of classes, its source)` for each number that is stated."""
+    stated = (saved.classes, "--classes says"), (data_classes, "the data have")
+    return [(count, source) for count, source in stated if count]
 
 
-def _check_names(args, net, saved):
+def _check_names(saved, net, shapes):
     """Refuse another net's file; files with Gluon names, as old scripts wrote them, are left to MXNet to judge."""
     names = net._collect_params_with_prefix()
-    missing, more = ([name for name in one if name not in other] for one, other in ((names, saved), (saved, names)))
-    if (missing or more) and any("." in name for name in saved):
-        raise UserError(f"--params-file {args.params_file}: is of another net than --model {args.model}: "
-                        + (f"{missing[0]} and {len(missing) - 1} more of {len(names)} parameters are not in it" if missing
-                           else f"it also has {more[0]} and {len(more) - 1} more"))
+    missing, more = ([name for name in one if name not in other] for one, other in ((names, shapes), (shapes, names)))
+    if not (missing or more) or not any("." in name for name in shapes):
+        return
+    difference = f"it also has {more[0]} and {len(more) - 1} more" if more else ""
+    if missing:
+        difference = f"{missing[0]} and {len(missing) - 1} more of {len(names)} parameters are not in it"
+    raise UserError(f"--params-file {saved.params_file}: is of another net than --model {saved.model}: {difference}")
 
 
 def _reason(error):
-    """What went wrong, without MXNet's traceback."""
+    """The last line of an error, without MXNet's traceback."""
     last = (str(error).strip() or type(error).__name__).splitlines()[-1]
     return last.rpartition("Check failed: ")[2].rpartition("Error: ")[2]

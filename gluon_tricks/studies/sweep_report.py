@@ -1,17 +1,16 @@
-"""What a sweep leaves: runs.csv, summary.csv, report.md and a picture; of each cell of the grid the median and the spread.
+"""The files that a sweep writes: runs.csv, summary.csv, report.md and a plot; median and spread of each cell of the grid.
 
 Runs of one seed see the same images in the same order, and equal nets start from equal weights, so cells are compared seed
-by seed: a cell that is better in every seed is so in spite of the spread.
+by seed: a cell that is better in every seed is better in spite of the spread.
 """
 
-import csv
-import io
 import shlex
 import statistics
 
 from gluon_tricks import pictures
 from gluon_tricks.files import atomic_write
 from gluon_tricks.log_lines.reading import read_log
+from gluon_tricks.studies.text import csv_text, markdown_table
 
 
 def write_sweep_report(cells, runs, out, command, words):
@@ -26,13 +25,13 @@ def write_sweep_report(cells, runs, out, command, words):
     out : Path
     command : str
     words : list of str
-        What all runs were given.
+        Flags of all runs.
     """
     results = {key: errors_of(run, out) for key, run in runs.items() if run.is_finished(out)}
-    write_csv(out / "runs.csv", (dict(cells[i], seed=seed, last_error_pct=f"{errors[-1]:.2f}",
-                                      best_error_pct=f"{min(errors):.2f}", epochs=len(errors), folder=runs[i, seed].slug)
-                                 for (i, seed), errors in results.items()))
     rows = summary(cells, results)
+    write_csv(out / "runs.csv", [dict(cells[i], seed=seed, last_error_pct=f"{errors[-1]:.2f}",
+                                      best_error_pct=f"{min(errors):.2f}", epochs=len(errors), folder=runs[i, seed].slug)
+                                 for (i, seed), errors in results.items()])
     write_csv(out / "summary.csv", rows)
     yield from table(rows)
     if rows:
@@ -44,18 +43,17 @@ def write_sweep_report(cells, runs, out, command, words):
 
 
 def report(cells, runs, results, rows, command):
-    """Lines of report.md; `rows` are those of `summary`."""
+    """The lines of report.md; `rows` are those of `summary`."""
     yield from ("# Sweep", "", f"    {command}", "", f"{len(results)} of {len(runs)} runs are finished. Top-1 validation "
                 f"errors after the last epoch, in percent.", "")
-    yield from grid_lines(rows)
+    yield from markdown_table(rows[0], (row.values() for row in rows)) if rows else ()
     compared = [i for i in range(len(cells)) if any(j == i for j, _ in results)]
     if len(compared) > 1:
         yield from ("", "In how many of the seeds that both have the row ended with a smaller error than the column; in "
-                    "brackets the median of the differences, in points:", "",
-                    f"| | {' | '.join(cell_name(cells[i]) for i in compared)} |", "| --- " * (len(compared) + 1) + "|")
-        for i in compared:
-            found = ("" if i == j else duel(results, i, j) for j in compared)
-            yield f"| {cell_name(cells[i])} | {' | '.join(found)} |"
+                    "brackets the median of the differences, in points:", "")
+        names = [cell_name(cells[i]) for i in compared]
+        yield from markdown_table(("", *names), ((name, *("" if i == j else duel(results, i, j) for j in compared))
+                                                 for name, i in zip(names, compared)))
     if rows:
         yield from ("", "![curves](sweep.png)")
     yield from ("", "## Commands", "")
@@ -68,7 +66,7 @@ def errors_of(run, out):
 
 
 def summary(cells, results):
-    """For each cell with results its values, the number of seeds, and median and spread of the last errors."""
+    """For each cell with results: its values, the number of seeds, median and spread of the last errors."""
     rows = []
     for i, cell in enumerate(cells):
         last = [errors[-1] for (j, _), errors in results.items() if j == i]
@@ -80,7 +78,7 @@ def summary(cells, results):
 
 
 def duel(results, i, j):
-    """`2 of 3 (-0.40)`: in how many of the seeds that both have cell i ended with less error than j, and by how much."""
+    """`2 of 3 (-0.40)`: the number of common seeds in which cell i ended with less error than j, and the median difference."""
     differences = [errors[-1] - results[j, seed][-1] for (k, seed), errors in results.items()
                    if k == i and (j, seed) in results]
     if not differences:
@@ -104,24 +102,13 @@ def table(rows):
         yield "  ".join(cell.rjust(width) for cell, width in zip(cells, widths))
 
 
-def grid_lines(rows):
-    """The same as a Markdown table."""
-    if rows:
-        yield from (f"| {' | '.join(rows[0])} |", "| --- " * len(rows[0]) + "|")
-        yield from (f"| {' | '.join(map(str, row.values()))} |" for row in rows)
-
-
 def write_csv(path, rows):
-    rows, stream = list(rows), io.StringIO()
-    if rows:
-        writer = csv.DictWriter(stream, [*rows[0]], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    atomic_write(path, stream.getvalue())
+    """Write dicts with the same keys; an empty file without any."""
+    atomic_write(path, csv_text(rows[0], (row.values() for row in rows)) if rows else "")
 
 
 def plot(cells, results, path, title):
-    """Curves of every run, one colour a cell; and each cell's last errors with their median."""
+    """Curves of every run, one colour per cell; and each cell's last errors with their median."""
     figure, (curves, ends) = pictures.panels((12, 5), columns=2)
     names = [cell_name(cell) for cell in cells]
     for i, (name, color) in enumerate(zip(names, pictures.shades(len(names)))):

@@ -13,7 +13,7 @@ from gluon_tricks.launching.worker import Worker
 
 PROGRAM = """
 import sys
-from gluon_tricks.benching.paired import serve
+from gluon_tricks.launching.worker import serve
 turns = []
 def work():
     turns.append(1)

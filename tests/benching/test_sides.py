@@ -20,12 +20,11 @@ def test_net_side_by_side(tmp_path, capsys):
 
 def test_a_side_that_is_not_here_is_not_run(monkeypatch):
     monkeypatch.setattr(bench_net, "permit_amx", lambda: False)
-    args = bench_net.parse_args(["--torch-python", "/bin/false"])
-    assert "no AMX" in bench_net.not_here("ours-bf16-amx", args)
-    assert "make torch" in bench_net.not_here("pytorch", args)
-    assert bench_net.not_here("ours", args) is None
+    assert "no AMX" in bench_net.not_here("ours-bf16-amx", "/bin/false")
+    assert "make torch" in bench_net.not_here("pytorch", "/bin/false")
+    assert bench_net.not_here("ours", "/bin/false") is None
     result = Measured({"ours": [1.0, 2.0, 3.0]})
-    rows = list(bench_net.report_rows("resnet50_v1d", bench_net.work_of("resnet50_v1d", args), ["ours", "pytorch"],
+    rows = list(bench_net.report_rows("resnet50_v1d", bench_net.work_of("resnet50_v1d"), ["ours", "pytorch"],
                                       {"pytorch": "no PyTorch"}, result, result))
     same = "1.00 (1.00 to 1.00)"
     assert rows == [("resnet50_v1d", 16, 224, "ours", "2.0 (1.0 to 3.0)", same, "2.00", same),

@@ -56,7 +56,7 @@ def test_the_figure_is_that_of_the_trainings_validation(tmp_path, capsys, datase
     by_record, result = evaluated(tmp_path, "--params-file", params)               # and no other flag
     assert by_record == pytest.approx(validation, abs=1e-12)
     assert result["images"] == 30 and result["data"]["path"] == str(data / "test.rec")
-    assert "made and shown its images as " in capsys.readouterr().out
+    assert "; net and images as recorded in " in capsys.readouterr().out
 
     alone = params.with_name("renamed.params")                                     # no record is of this name
     params.rename(alone)

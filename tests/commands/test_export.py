@@ -19,6 +19,7 @@ from gluon_tricks.errors import UserError
 from gluon_tricks.models.blocks import GroupNorm
 from gluon_tricks.models.registry import get_model
 from gluon_tricks.saved import onnx as onnx_model
+from gluon_tricks.saved.agreement import spread as spread_positions
 from tests.onnx_runs import run_onnx, spread
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed: make onnx")
@@ -157,7 +158,7 @@ def test_the_file_says_what_it_is(cifar, tmp_path):
 def test_the_metadata_prepare_images_as_training_does(cifar):
     """The excerpt's images through `mean` and `std`, and through the transform that training validates with."""
     args = export.parse_args(cifar_flags(cifar[1], "x"))
-    images = np.stack(RecordImages(EXCERPT).read(export.spread(500, 8))[0])
+    images = np.stack(RecordImages(EXCERPT).read(spread_positions(500, 8))[0])
     np.testing.assert_allclose(export.check_images(args)[0], CifarTestTransform()(images, None, 0), atol=1e-4)
 
 

@@ -65,7 +65,7 @@ def test_without_files_3b_is_of_published_logs_and_4b_is_said_to_be_empty(tmp_pa
     out = capsys.readouterr().out
     assert "3b  cosine: published resnet50_v1d, top-1 78.47 % in epoch 119" in out
     assert "3b  step: published vgg16_bn" in out and "4b  empty: give --params-plain" in out
-    assert "9.104 (the paper says around 9.1)" in out
+    assert "9.104 (about 9.1 in the paper)" in out
     assert not (tmp_path / "figure4b.csv").exists()
     for name in ("figure3.png", "figure4.png"):
         assert (tmp_path / name).read_bytes()[:4] == b"\x89PNG"

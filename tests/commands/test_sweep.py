@@ -11,6 +11,7 @@ import pytest
 from gluon_tricks.commands import sweep
 from gluon_tricks.errors import UserError
 from gluon_tricks.studies import sweep_report
+from gluon_tricks.studies.sweep_grid import run_of
 
 ROOT = Path(__file__).resolve().parents[2]
 WORDS = ["--dataset", "cifar10-excerpt", "--model", "cifar_resnet20_v1", "--mode", "hybrid", "--batch-size", "1000",
@@ -36,7 +37,7 @@ def test_cases_have_their_own_flags_and_each_gets_the_grid(capsys):
         " --lr-mode cosine --batch-size 500 --no-wd --seed 3"]
     assert sweep.main([*argv[:3], "--seeds", "3", "--dry-run", "--", *WORDS]) == 0
     assert capsys.readouterr().out.startswith("2 cells x 1 seeds = 2 runs")
-    assert [run.slug for run in (sweep.run_of({"case": "a b", "lr": "1"}, 0, []), sweep.run_of({"case": "c"}, 1, []))] == [
+    assert [run.slug for run in (run_of({"case": "a b", "lr": "1"}, 0, []), run_of({"case": "c"}, 1, []))] == [
         "case-a-b_lr-1_seed-0", "case-c_seed-1"]
 
 
@@ -70,7 +71,7 @@ def test_cells_are_compared_seed_by_seed():
                              ) == "2 of 3 (-0.50)"
     assert sweep_report.duel(results, 0, 2) == "-"
     cells = [{"case": "plain"}, {"case": "cosine", "lr": "0.1"}, {"case": "never run"}]
-    runs = {(i, seed): sweep.run_of(cells[i], seed, WORDS) for i in range(3) for seed in (0, 1)}
+    runs = {(i, seed): run_of(cells[i], seed, WORDS) for i in range(3) for seed in (0, 1)}
     results = {key: results[key] for key in runs if key in results}
     rows = sweep_report.summary(cells, results)
     lines = list(sweep_report.report(cells, runs, results, rows, "sweep ..."))

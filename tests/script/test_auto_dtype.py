@@ -63,7 +63,7 @@ def test_a_trial_has_group_norm_where_the_net_has(monkeypatch):
         with pytest.raises(UserError, match="enough"):
             try_all("resnet18_v1", 4, 2, 32, keywords)
     monkeypatch.setattr("sys.argv", asked[0][1:])
-    net, _ = net_side.ours(net_side.parse_args())
+    net, _ = net_side.ours(net_side.parse_args()[1])
     assert any("groupnorm" in name for name in net.collect_params()) and "--use-gn" not in asked[1]
 
 

@@ -1,0 +1,80 @@
+"""Show a net every validation image once, and count its right answers."""
+
+import math
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from gluon_tricks.errors import UserError
+from gluon_tricks.saved.predictions import best_classes
+from gluon_tricks.saved.tally import ROUNDING, Tally
+from gluon_tricks.training.evaluation import answers
+
+
+class Validation(NamedTuple):
+    """Images to show to a net."""
+    loader: object
+    path: Path
+    protocol: str            # "exact": each image once; "gluoncv": MXNet's window, some images twice
+    classes: list = None     # names in label order, where they are known
+    root_hash: str = ""      # of the manifest; "" without one
+    bad: dict = {}           # position -> why the image cannot be used; grows while images are read
+    names: list = None       # of the images in the loader's order, where predictions are wanted
+    labelled: bool = True
+
+
+class Speed(NamedTuple):
+    """Images per second from the end of the first batch to the end of the last; nan if there was only one batch."""
+    images_per_s: float
+    images: int
+    seconds: float
+
+
+def count_answers(net, data, engine, dtype):
+    """Count the net's answers for every image of `data`.
+
+    Returns
+    -------
+    tally : Tally
+    speed : Speed
+    best : list of int array
+        The five best classes of each image where `data.names` is given, else empty.
+
+    Raises
+    ------
+    UserError
+        If no image decodes, or images are missing that have to be counted.
+    """
+    tally, best, seen, start, first = Tally(ROUNDING[dtype]), [], 0, None, 0
+    with tqdm(total=data.loader.records, unit="image", disable=None, dynamic_ncols=True) as bar:
+        for parts in _one_behind(answers(net, batch, engine, dtype) for batch in data.loader.epoch(0)):
+            for output, label in parts:
+                output, label = output.astype("float32").asnumpy(), label.asnumpy().astype(np.int64)
+                tally.add(output, label)
+                if data.names is not None:
+                    best.extend(best_classes(output))
+                images = int((label >= 0).sum()) if data.labelled else len(label)
+                seen += images
+                bar.update(images)
+            if start is None:              # the first batch is not timed: it allocates memory and compiles kernels
+                start, first = time.perf_counter(), seen
+    seconds, timed = time.perf_counter() - (start or 0), seen - first
+    missing = data.loader.records - seen - len(data.bad)
+    if data.protocol == "exact" and missing:
+        raise UserError(f"{data.path}: {missing} of {data.loader.records} records have a label below 0")
+    if not seen:
+        raise UserError(f"{data.path}: no image decodes")
+    return tally, Speed(timed / seconds if timed else math.nan, timed, seconds), best
+
+
+def _one_behind(items):
+    """Yield each item after the next one was made, so that the next one is computed meanwhile."""
+    waiting = []
+    for item in items:
+        waiting.append(item)
+        if len(waiting) > 1:
+            yield waiting.pop(0)
+    yield from waiting
