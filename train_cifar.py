@@ -23,8 +23,7 @@ import mxnet as mx
 from mxnet import gluon, nd
 
 from gluon_tricks.data.cifar import find_cifar, open_cifar
-from gluon_tricks.data.cifar_sets import DATASETS, Augmentation
-from gluon_tricks.data.mxnet_iterators import CIFAR_BACKENDS
+from gluon_tricks.data.cifar_sets import BACKENDS, DATASETS, Augmentation
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import make_folder
 from gluon_tricks.log_lines.dialects import CifarDialect
@@ -311,7 +310,7 @@ def parse_args(argv):
                       help="cifar10-excerpt is embedded: 2,000 + 500 images")
     ours.add_argument("--data-dir", help="folder that data_prep/cifar.py or mnist.py wrote (default "
                                          "~/.mxnet/datasets/DATASET/rec)")
-    ours.add_argument("--data-backend", choices=CIFAR_BACKENDS, default="ours",
+    ours.add_argument("--data-backend", choices=BACKENDS, default="ours",
                       help="ours: exact resume and order; mxnet: ImageRecordIter")
     ours.add_argument("--dry-run", action="store_true", help="print what the run would do; needs no data and no GPU")
     ours.add_argument("--seed", type=int, default=0, help="decides initialisation, order, augmentation, mixup (default 0)")

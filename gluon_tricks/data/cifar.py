@@ -8,7 +8,7 @@ from gluon_tricks.data.cifar_sets import DATASETS, Augmentation, preparation
 from gluon_tricks.data.loaders import ImagesInMemory, RecordLoader
 from gluon_tricks.data.manifest import open_split, read_manifest
 from gluon_tricks.data.masks import Masks
-from gluon_tricks.data.mxnet_iterators import MXNetLoader
+from gluon_tricks.data.mxnet_iterators import CifarRecordIter
 from gluon_tricks.data.paths import default_record_dir
 from gluon_tricks.data.small_colors import follow_up_colors
 from gluon_tricks.errors import UserError
@@ -93,8 +93,8 @@ def open_cifar(prepared, backend, batch_size, seed, num_workers, rank=0, world_s
         raise UserError(f"--batch-size: {images} images over all devices, but the training set has {records}")
     share = {"num_workers": num_workers, "rank": rank, "world_size": world_size}
     if backend == "mxnet":
-        train, val = (MXNetLoader(readers[name][0].path, len(readers[name][0]), batch_size, name == "train", seed,
-                                  **share) for name in ("train", "test"))
+        train, val = (CifarRecordIter(readers[name][0].path, batch_size, name == "train", seed, **share)
+                      for name in ("train", "test"))
     else:
         augmentation = augmentation or Augmentation()
         images = {name: _in_memory(dataset, *readers[name], num_workers) for name in ("train", "test")}

@@ -6,6 +6,7 @@ from gluon_tricks.data.augment import CIFAR_MEAN, CIFAR_STD
 from gluon_tricks.errors import UserError
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+BACKENDS = ("ours", "mxnet")
 
 
 class DataSet(NamedTuple):

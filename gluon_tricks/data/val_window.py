@@ -36,12 +36,3 @@ def val_window(number, images, batch_size):
     """Positions that pass `number` (from 1) counts, in order; some twice, or some not at all."""
     first, last = (batch_size * batches_before(passes, images, batch_size) for passes in (number - 1, number))
     return np.arange(first, last) % images
-
-
-def is_counted_over(error, samples):
-    """Whether `error`, a fraction printed with six decimals, is that of a whole number of wrong answers among `samples`.
-
-    GluonCV prints 1 - accuracy, and so is the candidate computed, for the seventh decimal may be a tie.
-    """
-    right = round((1 - error) * samples)
-    return 0 <= right <= samples and f"{1 - right / samples:.6f}" == f"{error:.6f}"

@@ -46,7 +46,7 @@ VARIANTS = {
 # --- What the figures show ------------------------------------------------------------------------------------------
 # In the shapes below S is the stride, P the number of channels of the 3x3 convolutions, D that of the block's output.
 
-class Plan(NamedTuple):
+class BlockShape(NamedTuple):
     """One residual block: (N, in_channels, H, W) -> (N, out_channels, H / stride, W / stride)."""
 
     in_channels: int
@@ -56,46 +56,46 @@ class Plan(NamedTuple):
     dilations: tuple  # of the first 3x3 convolution and, in basic blocks, of the second
 
 
-def basic(plan, tweaks, norm, last_gamma):
+def basic(shape, tweaks, norm, last_gamma):
     """Path A of ResNet-18 and ResNet-34: a list of layers. D = P."""
-    planes = plan.planes
+    planes = shape.planes
     return [
-        conv3x3(planes, plan.in_channels, plan.stride, dilation=plan.dilations[0]),  # (N, P, H/S, W/S)
+        conv3x3(planes, shape.in_channels, shape.stride, dilation=shape.dilations[0]),  # (N, P, H/S, W/S)
         norm(in_channels=planes),
         nn.Activation("relu"),
-        conv3x3(planes, planes, dilation=plan.dilations[1]),                         # (N, P, H/S, W/S)
+        conv3x3(planes, planes, dilation=shape.dilations[1]),                        # (N, P, H/S, W/S)
         norm(in_channels=planes, gamma_initializer=_first_gamma(last_gamma)),
     ]
 
 
-def bottleneck(plan, tweaks, norm, last_gamma):
+def bottleneck(shape, tweaks, norm, last_gamma):
     """Path A of ResNet-50 and deeper: a list of layers. D = 4P."""
-    planes, bias = plan.planes, tweaks.bias_1x1
-    stride_1x1, stride_3x3 = (1, plan.stride) if tweaks.stride_3x3 else (plan.stride, 1)  # Figure 2a
+    planes, bias = shape.planes, tweaks.bias_1x1
+    stride_1x1, stride_3x3 = (1, shape.stride) if tweaks.stride_3x3 else (shape.stride, 1)  # Figure 2a
     return [
-        conv1x1(planes, plan.in_channels, stride_1x1, use_bias=bias),                # (N, P, H, W); v1: (N, P, H/S, W/S)
+        conv1x1(planes, shape.in_channels, stride_1x1, use_bias=bias),               # (N, P, H, W); v1: (N, P, H/S, W/S)
         norm(in_channels=planes),
         nn.Activation("relu"),
-        conv3x3(planes, planes, stride_3x3, dilation=plan.dilations[0]),             # (N, P, H/S, W/S)
+        conv3x3(planes, planes, stride_3x3, dilation=shape.dilations[0]),            # (N, P, H/S, W/S)
         norm(in_channels=planes),
         nn.Activation("relu"),
-        conv1x1(plan.out_channels, planes, use_bias=bias),                           # (N, 4P, H/S, W/S)
-        norm(in_channels=plan.out_channels, gamma_initializer=_first_gamma(last_gamma)),
+        conv1x1(shape.out_channels, planes, use_bias=bias),                          # (N, 4P, H/S, W/S)
+        norm(in_channels=shape.out_channels, gamma_initializer=_first_gamma(last_gamma)),
     ]
 
 
-def path_b(plan, tweaks, norm, prefix):
+def path_b(shape, tweaks, norm, prefix):
     """The shortcut where sizes change, else None: (N, in_channels, H, W) -> (N, D, H/S, W/S)."""
-    if plan.stride == 1 and plan.in_channels == plan.out_channels:
+    if shape.stride == 1 and shape.in_channels == shape.out_channels:
         return None
     shortcut = nn.HybridSequential(prefix=prefix)
     with shortcut.name_scope():
         if tweaks.avg_down:                                                          # Figure 2c
-            shortcut.add(nn.AvgPool2D(plan.stride, plan.stride, ceil_mode=True, count_include_pad=False),
-                         conv1x1(plan.out_channels, plan.in_channels))
+            shortcut.add(nn.AvgPool2D(shape.stride, shape.stride, ceil_mode=True, count_include_pad=False),
+                         conv1x1(shape.out_channels, shape.in_channels))
         else:
-            shortcut.add(conv1x1(plan.out_channels, plan.in_channels, plan.stride))
-        shortcut.add(norm(in_channels=plan.out_channels))
+            shortcut.add(conv1x1(shape.out_channels, shape.in_channels, shape.stride))
+        shortcut.add(norm(in_channels=shape.out_channels))
     return shortcut
 
 
@@ -152,18 +152,18 @@ STRIDES = ((1, 1), (2, 1), (2, 1), (2, 1))  # with the stem's 4, 32 in all
 DILATED = ((1, 1), (2, 1), (1, 2), (1, 4))  # 8 in all: what the stride no longer skips, the dilated kernels do
 
 
-def plan_stages(depth, in_channels, dilated=False):
+def block_shapes(depth, in_channels, dilated=False):
     """The residual blocks of each of the four stages.
 
     Returns
     -------
-    list of list of Plan
+    list of list of BlockShape
     """
     stages = []
     for planes, blocks, (stride, dilation) in zip(PLANES, depth.blocks_per_stage, DILATED if dilated else STRIDES):
         out_channels = depth.expansion * planes
-        first = Plan(in_channels, planes, out_channels, stride, (max(dilation // 2, 1), dilation))
-        other = Plan(out_channels, planes, out_channels, 1, (dilation, dilation))
+        first = BlockShape(in_channels, planes, out_channels, stride, (max(dilation // 2, 1), dilation))
+        other = BlockShape(out_channels, planes, out_channels, 1, (dilation, dilation))
         stages.append([first] + [other] * (blocks - 1))
         in_channels = out_channels
     return stages
@@ -174,11 +174,11 @@ def plan_stages(depth, in_channels, dilated=False):
 class ResidualV1(HybridBlock):
     """ReLU of path A plus path B. In files: `body.0`, `body.1`, ... and `downsample.0`, ..."""
 
-    def __init__(self, path_a, plan, tweaks, norm, last_gamma):
+    def __init__(self, path_a, shape, tweaks, norm, last_gamma):
         super().__init__(prefix="")
         self.body = nn.HybridSequential(prefix="")
-        self.body.add(*path_a(plan, tweaks, norm, last_gamma))
-        self.downsample = path_b(plan, tweaks, norm, prefix="")
+        self.body.add(*path_a(shape, tweaks, norm, last_gamma))
+        self.downsample = path_b(shape, tweaks, norm, prefix="")
         self.relu = nn.Activation("relu")
 
     def hybrid_forward(self, F, x):
@@ -232,14 +232,14 @@ class ResNetV1(Classifier):
                 self.features.add(conv3x3(64, 3))                        # (N, 64, H, W)
             else:
                 self.features.add(*stem(tweaks, norm_layer))             # (N, 64, H/4, W/4)
-            for index, plans in enumerate(plan_stages(depth, in_channels=64), start=1):
+            for index, shapes in enumerate(block_shapes(depth, in_channels=64), start=1):
                 stage = nn.HybridSequential(prefix=f"stage{index}_")
                 with stage.name_scope():
-                    for plan in plans:
-                        stage.add(ResidualV1(depth.path_a, plan, tweaks, norm_layer, last_gamma))
+                    for shape in shapes:
+                        stage.add(ResidualV1(depth.path_a, shape, tweaks, norm_layer, last_gamma))
                 self.features.add(stage)                                 # (N, D, H/32, W/32) after the fourth
             self.features.add(GlobalMean())                              # (N, D, 1, 1)
-            self.output = nn.Dense(classes, in_units=plan.out_channels)  # (N, classes)
+            self.output = nn.Dense(classes, in_units=shape.out_channels)  # (N, classes)
 
 
 class ResNetV1b(HybridBlock):
@@ -285,17 +285,17 @@ class ResNetV1b(HybridBlock):
         tweaks, depth = VARIANTS[variant], DEPTHS[depth]
         with self.name_scope():
             self.conv1, self.bn1, self.relu, self.maxpool = stem(tweaks, norm_layer)
-            for index, plans in enumerate(plan_stages(depth, _stem_channels(tweaks), dilated), start=1):
-                shortcuts = [path_b(plan, tweaks, norm_layer, prefix=f"down{index}_") for plan in plans]
+            for index, shapes in enumerate(block_shapes(depth, _stem_channels(tweaks), dilated), start=1):
+                shortcuts = [path_b(shape, tweaks, norm_layer, prefix=f"down{index}_") for shape in shapes]
                 stage = nn.HybridSequential(prefix=f"layers{index}_")
                 with stage.name_scope():
-                    for plan, shortcut in zip(plans, shortcuts):
-                        stage.add(ResidualV1b(depth.path_a(plan, tweaks, norm_layer, last_gamma), shortcut))
+                    for shape, shortcut in zip(shapes, shortcuts):
+                        stage.add(ResidualV1b(depth.path_a(shape, tweaks, norm_layer, last_gamma), shortcut))
                 setattr(self, f"layer{index}", stage)
             self.avgpool = GlobalMean()
             self.flat = nn.Flatten()
             self.drop = nn.Dropout(final_drop) if final_drop > 0 else None
-            self.fc = nn.Dense(classes, in_units=plan.out_channels)
+            self.fc = nn.Dense(classes, in_units=shape.out_channels)
 
     def hybrid_forward(self, F, x):
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))       # (N, 64, H/4, W/4)

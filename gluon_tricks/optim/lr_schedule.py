@@ -1,7 +1,7 @@
 """Learning rates as pure functions of `num_update`, the updates done so far (0 before the first).
 
 Warm-up and decay have three conventions, `head`, `logs` and `paper`: see `tricks/lr_warmup.py`, `tricks/cosine_decay.py`.
-GluonCV's CIFAR scripts have a fourth, `epoch_steps`: a new rate from the first update of an epoch on.
+GluonCV's CIFAR scripts have a fourth, `epoch_steps`: the rate changes at the first update of an epoch.
 """
 
 from gluon_tricks.tricks.cosine_decay import cosine_factor, decay_fraction, poly_factor
@@ -14,7 +14,7 @@ WARMUPS = ("linear", "exponential")
 def epoch_steps(base_lr, factor, decay_epochs, updates_per_epoch):
     """GluonCV's CIFAR rate: multiplied by `factor` when an epoch *equals* the next entry of `decay_epochs`.
 
-    A list that is not ascending therefore stops decaying at the first entry that lies behind.
+    If the list is not ascending, the decay therefore stops at the first entry that is already past.
 
     Returns
     -------
@@ -38,7 +38,7 @@ def epoch_steps(base_lr, factor, decay_epochs, updates_per_epoch):
 
 def lr_schedule(mode, peak_lr, num_epochs, updates_per_epoch, warmup_epochs=0, factor=0.1, decay_epochs=(), power=2,
                 formula="head"):
-    """Linear warm-up from 0, then `mode` from `peak_lr` to 0 (step: by factors).
+    """Linear warm-up from 0, then `mode` from `peak_lr` to 0 (step: by factors). One parameter for each flag.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def sgdr(peak_lr, updates_per_epoch, cycle_epochs, cycle_factor=1):
     cycle_epochs : int
         T_0, the length of the first cycle.
     cycle_factor : int
-        T_mult: each cycle is so many times as long as the one before.
+        T_mult: each cycle is longer than the one before by this factor.
 
     Returns
     -------
@@ -103,7 +103,7 @@ def sgdr(peak_lr, updates_per_epoch, cycle_epochs, cycle_factor=1):
 
 
 def after_warmup(rate, peak_lr, warmup_updates):
-    """`rate`, which starts at the peak, put behind a linear warm-up by the paper's formula."""
+    """`rate`, which starts at the peak, after a linear warm-up by the paper's formula."""
     return lambda n: rate(n - warmup_updates) if n >= warmup_updates else peak_lr * warmup_factor(n, warmup_updates, "paper")
 
 

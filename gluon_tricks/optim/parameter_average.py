@@ -1,4 +1,4 @@
-"""A moving average of a net's parameters, evaluated and saved beside the net. Neither in the paper nor in GluonCV."""
+"""A moving average of a net's parameters, evaluated and saved in addition to the net. Not in the paper, not in GluonCV."""
 
 from contextlib import contextmanager
 
@@ -12,7 +12,7 @@ class ParameterAverage:
 
         average = d average + (1 - d) parameter,   d = min(decay, (1 + n) / (10 + n)) after n updates
 
-    so that the first updates do not weigh for ever (the rule of TensorFlow's ExponentialMovingAverage).
+    so the first updates lose their weight soon (the rule of TensorFlow's ExponentialMovingAverage).
 
     Parameters
     ----------
@@ -25,14 +25,14 @@ class ParameterAverage:
         self.arrays = {name: param.list_data()[0].astype("float32") for name, param in named_parameters(net).items()}
 
     def update(self, num_update):
-        """Take in the parameters after update `num_update`, counted from 1."""
+        """Include the parameters after update `num_update`, counted from 1."""
         decay = min(self.decay, (1 + num_update) / (10 + num_update))
         for name, param in named_parameters(self.net).items():
             average, value = self.arrays[name], param.list_data()[0].astype("float32", copy=False)
             nd.elemwise_add(average * decay, value * (1 - decay), out=average)
 
     def restore(self, arrays):
-        """Go on from arrays that were saved, by structural name."""
+        """Continue from saved arrays, by structural name."""
         for name, value in arrays.items():
             self.arrays[name][:] = nd.array(value, dtype="float32")
 

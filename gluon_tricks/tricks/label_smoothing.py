@@ -40,7 +40,7 @@ def smooth_one_hot(labels, classes, eta=0.1, rule="gluoncv"):
 
 
 def optimal_gap(eta, classes, rule="gluoncv"):
-    """How far the true class's output is from the others where the loss is least (Eq. 5): log(q_true / q_other).
+    """Distance of the true class's output from the others where the loss is least (Eq. 5): log(q_true / q_other).
 
     paper:    log((K - 1)(1 - eps) / eps)            9.104 for K = 1000, eps = 0.1
     GluonCV:  log((1 - eta) K / eta + 1)             9.105

@@ -11,7 +11,7 @@ from small_records import png, random_images, write_rec
 from gluon_tricks.data.augment import CifarTestTransform, CifarTrainTransform
 from gluon_tricks.data.loaders import ImagesInMemory, RecordLoader
 from gluon_tricks.data.manifest import open_split, read_manifest
-from gluon_tricks.data.mxnet_iterators import MXNetLoader
+from gluon_tricks.data.mxnet_iterators import CifarRecordIter
 from gluon_tricks.data.paths import EXCERPT_DIR
 from gluon_tricks.errors import UserError
 from gluon_tricks.randomness import epoch_order
@@ -179,7 +179,7 @@ def test_a_bad_record_is_named_and_counted(tmp_path, what):
                                  f"(2 bad records in all); prepare the data again")
 
 
-# --- MXNetLoader --------------------------------------------------------------------------------------------------
+# --- CifarRecordIter ------------------------------------------------------------------------------------------------------
 
 @pytest.fixture(scope="module")
 def excerpt():
@@ -190,7 +190,7 @@ def excerpt():
 
 def mxnet_loader(excerpt, split, batch_size, **options):
     reader, _ = excerpt[split]
-    return MXNetLoader(reader.path, len(reader), batch_size, train=split == "train", **options)
+    return CifarRecordIter(reader.path, batch_size, train=split == "train", **options)
 
 
 @pytest.mark.parametrize("batch_size", [100, 128, 512])

@@ -12,7 +12,6 @@ from gluon_tricks.data.mxnet_iterators import ImageNetRecordIter
 from gluon_tricks.data.recordio import write_image_records
 from gluon_tricks.data.val_window import (
     batches_before,
-    is_counted_over,
     sample_counts,
     samples_in_pass,
     val_window,
@@ -22,6 +21,15 @@ from gluon_tricks.published.catalogue import VAL_IMAGES, catalogue, curve
 
 SYNTHETIC = "resnet152_v1d"                # its validation errors are the straight line (120 - epoch) / 120
 IMAGENET = [name for name, run in catalogue().items() if run.script == "train_imagenet.py"]
+
+
+def is_counted_over(error, samples):
+    """Whether `error`, a fraction printed with six decimals, is that of a whole number of wrong answers among `samples`.
+
+    GluonCV prints 1 - accuracy, so the candidate is computed in the same way: the seventh decimal may be a tie.
+    """
+    right = round((1 - error) * samples)
+    return 0 <= right <= samples and f"{1 - right / samples:.6f}" == f"{error:.6f}"
 
 
 def positions_by_walking(passes, images, batch_size):
