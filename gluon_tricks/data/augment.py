@@ -1,6 +1,6 @@
-"""What happens to a CIFAR image before the net sees it: pad, random crop, flip, normalise.
+"""Augmentation of CIFAR images: pad, random crop, flip, normalise.
 
-GluonCV's order and figures: four zero pixels on each side, a random 32 x 32 window, mirrored with probability 1/2,
+GluonCV's order and values: four zero pixels on each side, a random 32 x 32 window, mirrored with probability 1/2,
 scaled to [0, 1], and normalised. Zeros are padded *before* normalisation, so the border is black, not grey.
 """
 
@@ -58,7 +58,7 @@ def normalize(images, mean=CIFAR_MEAN, std=CIFAR_STD):
 
 
 class CifarTrainTransform:
-    """Random crop, flip and normalisation, and what else is asked for; a function of (seed, epoch, record) alone.
+    """Random crop, flip and normalisation, with optional colours and masks; a function of (seed, epoch, record) alone.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ class CifarTrainTransform:
     colors : callable, optional
         `(uint8 images, positions, seed, epoch) -> uint8 images`, before the crop.
     masks : callable, optional
-        `(float32 images, positions, epoch) -> float32 images`, at the very end.
+        `(float32 images, positions, epoch) -> float32 images`, at the end.
     """
 
     def __init__(self, seed, records, mean=CIFAR_MEAN, std=CIFAR_STD, crop=True, flip=True, colors=None, masks=None):

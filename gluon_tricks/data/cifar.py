@@ -1,4 +1,4 @@
-"""Training and validation batches of a prepared CIFAR or MNIST data set."""
+"""Training and validation loaders of a prepared CIFAR or MNIST data set."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +19,7 @@ class CifarData(NamedTuple):
     val: RecordLoader
     classes: list
     root_hash: str
-    subset: str              # what the manifest says was left out; "" for the complete data set
+    subset: str              # what was left out, from the manifest; "" for the complete data set
 
 
 class Prepared(NamedTuple):

@@ -1,4 +1,4 @@
-"""Batches by NVIDIA DALI, decoded on the CPUs or the GPUs. **Not run**: no machine of ours had DALI for MXNet.
+"""Batches by NVIDIA DALI, decoded on the CPUs or the GPUs. **Not run**: no machine with DALI for MXNet was available.
 
 The pipeline is GluonCV's: random crop, flip and normalisation, *no* colour jitter and no PCA noise, which the published
 runs had. DALI's wheels are on NVIDIA's index, not on PyPI; 1.30 is among those with the MXNet plugin.
@@ -15,7 +15,7 @@ INSTALL = "pip install --extra-index-url https://developer.download.nvidia.com/c
 
 
 class DaliLoader(EqualEpochs):
-    """One pipeline per GPU, each over its share of the records.
+    """One pipeline per GPU, each over its share of the records. One parameter for each of the script's flags.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ class DaliLoader(EqualEpochs):
 
 
 def import_dali():
-    """What the pipeline needs of DALI.
+    """Import what the pipeline needs from DALI: fn, types, pipeline_def, iterator.
 
     Raises
     ------

@@ -1,16 +1,16 @@
-"""What happens to an ImageNet photograph before the net sees it (§2.1), as functions of drawn numbers.
+"""Augmentation of ImageNet photographs (§2.1), as functions of drawn numbers.
 
     paper     crop of 8 to 100 % of the area, aspect ratio in [3/4, 4/3], resized to 224; flip; hue, saturation and
-              brightness factors in [0.6, 1.4]; PCA noise N(0, 0.1); normalise. In float32. What a factor does to a hue is
-              not said: here, as in mx.image, 0.6 and 1.4 turn it by 0.4 of a half circle.
+              brightness factors in [0.6, 1.4]; PCA noise N(0, 0.1); normalise. In float32. The effect of a factor on
+              the hue is not given: here, as in mx.image, 0.6 and 1.4 turn it by 0.4 of a half circle.
     GluonCV   with record files (behind all published logs but one): MXNet's iterator. Ratio uniform, then width and height
               swapped with probability 1/2; if ten tries fail, a centre crop without rescaling; brightness, contrast and
               saturation in random order, *no hue*; noise with one draw per eigenvector; flip last. In uint8.
-              With image folders: ratio log-uniform; flip before jitter; a pixel's grey, about which saturation turns, is
-              0.114 x blue, for Gluon's operator loses the rest of the sum.
+              With image folders: ratio log-uniform; flip before jitter; the grey about which saturation
+              turns is 0.114 x blue, because Gluon's operator loses the rest of the sum.
               train_horovod.py has the laws of image folders, at 320 pixels and more those of EfficientNet, and can put
               AutoAugment before them.
-    here      each law of the crop and either set of colours, in float32 after the resize. Every saturation turns about
+    here      each law of the crop and either set of colours, in float32 after the resize. Saturation always turns about
               the true grey.
 
 Validation: the shorter side to ceil(size / crop_ratio), then the centre.
@@ -32,7 +32,7 @@ AREA, RATIO, TRIES = (0.08, 1.0), (3 / 4, 4 / 3), 10
 JITTER, PCA_STD = 0.4, 0.1
 GLUONCV, PAPER = ("brightness", "contrast", "saturation"), ("brightness", "hue", "saturation")
 GREY = np.array([0.299, 0.587, 0.114])
-IDENTITY = np.eye(3, 4)                        # as `color_change` has them: a pixel's part, and what is added
+IDENTITY = np.eye(3, 4)                        # of `color_change`: matrix and offset
 # AlexNet's eigenvalues and eigenvectors of ImageNet's RGB values, 0..255 scale
 EIGENVALUES = np.array([55.46, 4.794, 1.148], np.float32)
 EIGENVECTORS = np.array([[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]], np.float32)
@@ -77,10 +77,10 @@ def resize_short(image, short):
 
 
 def color_change(mean, order, factors, kinds=GLUONCV):
-    """What scaling three properties by `factors[0]` to `factors[2]`, in the given order of 0, 1, 2, does to a pixel.
+    """The affine map of a pixel that scales three properties by `factors`, in the given order of 0, 1, 2.
 
     Contrast turns about the image's mean grey, saturation about each pixel's grey. Every step is affine and nothing is
-    clipped between, so that all three are one affine map, and the mean grey before a step is that of the mean pixel.
+    clipped between steps, so all three are one affine map. The mean grey before a step is that of the mean pixel.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def turn_hue(turn):
 
 
 def change_color(image, change):
-    """uint8 image, shape (H, W, 3), under an affine map of shape (3, 4), clipped to [0, 255]: float32."""
+    """Apply an affine map, shape (3, 4), to a uint8 image, shape (H, W, 3): float32, clipped to [0, 255]."""
     image = cv2.transform(image.astype(np.float32), change.astype(np.float32))
     cv2.threshold(image, 0, 0, cv2.THRESH_TOZERO, dst=image)
     return cv2.threshold(image, 255, 0, cv2.THRESH_TRUNC, dst=image)[1]
@@ -135,7 +135,7 @@ def pca_noise(alphas):
 
 
 def normalize(image, mean=RGB_MEAN, std=RGB_STD, out=None):
-    """Image of shape (H, W, 3), 0..255 -> float32, shape (3, H, W); into `out` if it is given."""
+    """Normalise an image, shape (H, W, 3), 0..255, to float32, shape (3, H, W); into `out` if given."""
     if out is None:
         out = np.empty((3, *image.shape[:2]), np.float32)
     for plane, target, m, s in zip(cv2.split(image), out, np.float32(mean), np.float32(std)):
@@ -154,9 +154,9 @@ class ImagenetTrainTransform:
         Side of the result in pixels.
     mean, std : three floats, 0..255 scale
     law : "rec", "folder", "paper" or "efficientnet"
-        How the crop is drawn, and what becomes of an image that no crop fits.
+        How the crop is drawn, and what replaces it if none fits.
     colors : "gluoncv" or "paper"
-        Brightness, contrast and saturation are scaled, or brightness, saturation and hue.
+        Scale brightness, contrast and saturation, or brightness, saturation and hue.
     auto_aug : bool
         AutoAugment comes first, on the whole image.
     """
@@ -170,7 +170,7 @@ class ImagenetTrainTransform:
         return fill_all(self, images, positions, epoch)
 
     def fill(self, out, photograph, position, epoch):
-        """One `Photograph` into `out`, float32, shape (3, size, size)."""
+        """Write one `Photograph` into `out`, float32, shape (3, size, size)."""
         self.one(photograph, sample_generator(self.seed, epoch, position), out)
 
     def one(self, photograph, rng, out=None):
@@ -186,7 +186,7 @@ class ImagenetTrainTransform:
         return normalize(change_color(image, change), self.mean, self.std, out)
 
     def crop(self, photograph, rng):
-        """A random crop, or what stands for it where none fits: uint8, shape (size, size, 3)."""
+        """A random crop, or its replacement if none fits: uint8, shape (size, size, 3)."""
         if self.law == "efficientnet":
             box = efficientnet_crop.random_crop(*photograph.shape, self.size, rng)
             return efficientnet_crop.crop_and_resize(photograph.rows(box[0] + box[2]), box, self.size)
@@ -211,11 +211,11 @@ class ImagenetTestTransform:
         self.mean, self.std, self.law = mean, std, law
 
     def __call__(self, images, positions, epoch):
-        """As in training, without chance."""
+        """As `ImagenetTrainTransform`, without random numbers."""
         return fill_all(self, images, positions, epoch)
 
     def fill(self, out, photograph, position, epoch):
-        """One `Photograph` into `out`, float32, shape (3, size, size)."""
+        """Write one `Photograph` into `out`, float32, shape (3, size, size)."""
         if self.law == "efficientnet":
             box = efficientnet_crop.center_square(*photograph.shape, self.size)
             square = efficientnet_crop.crop_and_resize(photograph.rows(box[0] + box[2]), box, self.size)
@@ -225,7 +225,7 @@ class ImagenetTestTransform:
 
 
 def fill_all(transform, images, positions, epoch):
-    """Decoded images under one of these transforms: float32, shape (N, 3, size, size)."""
+    """Apply one of these transforms to decoded images: float32, shape (N, 3, size, size)."""
     out = np.empty((len(images), 3, transform.size, transform.size), np.float32)
     for i, image in enumerate(images):
         transform.fill(out[i], Decoded(image), None if positions is None else int(positions[i]), epoch)

@@ -1,9 +1,9 @@
-"""Encoded photographs, of which no more is decoded than a crop needs, to the same pixels.
+"""Encoded photographs that are decoded only down to the last row that a crop needs, to the same pixels.
 
-A baseline JPEG codes its rows from top to bottom, and its header says how many there are. Told of fewer, a decoder stops
-there, and what lies below a crop costs nothing. Columns cannot be left out (every code word must be read to find the next),
-and decoding at half size would give other pixels than those of the published runs, which decoded in full; `docs/input.md`
-has figures. simplejpeg (libjpeg-turbo) decodes these JPEGs, OpenCV (libjpeg-turbo, too) everything else.
+A baseline JPEG codes its rows from top to bottom, and its header states their number. With a smaller number a decoder stops
+there, so the rows below a crop cost nothing. Columns cannot be skipped (every code word must be read to find the next).
+Decoding at half size would give other pixels than the published runs, which decoded in full; `docs/input.md` has
+measurements. simplejpeg (libjpeg-turbo) decodes these JPEGs, OpenCV (also libjpeg-turbo) everything else.
 """
 
 import struct
@@ -21,7 +21,7 @@ END_OF_IMAGE = b"\xff\xd9"
 
 
 class Undecodable(ValueError):
-    """These bytes are no image."""
+    """The bytes are not an image."""
 
 
 class Photograph:
@@ -49,7 +49,7 @@ class Photograph:
         self.shape = self._pixels.shape[:2] if self._frame is None else self._frame[:2]
 
     def rows(self, stop):
-        """The rows above `stop` and perhaps more: uint8 RGB, shape (at least stop, width, 3)."""
+        """At least the rows above `stop`: uint8 RGB, shape (at least stop, width, 3)."""
         if self._pixels is not None:
             return self._pixels
         encoded, height = self._encoded, self._frame.enough(stop)
@@ -57,13 +57,13 @@ class Photograph:
             encoded = bytearray(encoded)
             struct.pack_into(">H", encoded, self._frame.height_at, height)
         try:
-            return simplejpeg.decode_jpeg(encoded, "RGB", strict=False)     # strictly, what follows would be an error
+            return simplejpeg.decode_jpeg(encoded, "RGB", strict=False)     # strict would refuse the changed height
         except ValueError:
             self._pixels = self._decode_all()
             return self._pixels
 
     def pixels(self):
-        """All of it: uint8 RGB, shape (height, width, 3)."""
+        """The whole image: uint8 RGB, shape (height, width, 3)."""
         return self.rows(self.shape[0])
 
     def _decode_all(self):
@@ -74,7 +74,7 @@ class Photograph:
 
 
 class Decoded:
-    """An image that is decoded already, with the face of a `Photograph`."""
+    """A decoded image with the interface of a `Photograph`."""
 
     def __init__(self, pixels):
         self._pixels, self.shape = pixels, pixels.shape[:2]
@@ -87,14 +87,14 @@ class Decoded:
 
 
 class Frame(NamedTuple):
-    """What the header of a baseline JPEG says."""
+    """Contents of the header of a baseline JPEG."""
     height: int
     width: int
     row: int                 # pixels between two coded rows
-    height_at: int           # where the two bytes with the height lie
+    height_at: int           # offset of the two bytes with the height
 
     def enough(self, stop):
-        """The least height that gives all rows above `stop` their pixels.
+        """The least height with which all rows above `stop` get their final pixels.
 
         One coded row more than covers them: the colours of a row's last line are interpolated with the next row's first.
         """
@@ -104,7 +104,7 @@ class Frame(NamedTuple):
 def baseline_frame(encoded):
     """The `Frame` of a baseline JPEG in grey or three colours that ends as it should, or None.
 
-    None also if EXIF data ask for the image to be turned.
+    None also if EXIF data require a rotation.
     """
     at, size = 2, len(encoded)
     if encoded[:2] != b"\xff\xd8":
@@ -127,7 +127,7 @@ def baseline_frame(encoded):
 
 
 def is_upright(tiff):
-    """Whether EXIF data, a TIFF file's bytes, say so or nothing about it; False also if they cannot be read."""
+    """Whether EXIF data, a TIFF file's bytes, need no rotation; False also if they cannot be read."""
     order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
     try:
         [start] = struct.unpack_from(f"{order}L", tiff, 4)

@@ -1,12 +1,12 @@
 """RecordIO files, as MXNet reads and writes them.
 
-A `.rec` file is a row of chunks, each `magic (4 bytes) | flag and length (4 bytes) | payload | zeros up to 4 bytes`.
-A payload that holds the magic number at an aligned place is cut there into several chunks (flags 1, 2, 3), which
+A `.rec` file is a sequence of chunks, each `magic (4 bytes) | flag and length (4 bytes) | payload | zeros up to 4 bytes`.
+A payload with the magic number at an aligned place is cut there into several chunks (flags 1, 2, 3), which
 happens about eight times in ImageNet; the reader joins them again. An image record's payload is MXNet's `IRHeader`
-(flag, label, id, id2) and the encoded image. The `.idx` beside it has a line `key<TAB>offset` per record.
+(flag, label, id, id2) and the encoded image. The `.idx` next to it has a line `key<TAB>offset` per record.
 
-Reading goes through `os.pread`, so that any number of threads or forked processes can share one reader, and every
-damage is reported with file, key and offset, where MXNet's own reader would abort or return garbage.
+Reading uses `os.pread`, so any number of threads or forked processes can share one reader. Damage is reported with file,
+key and offset, where MXNet's own reader would abort or return garbage.
 """
 
 import os
@@ -25,9 +25,9 @@ _MOST_CHUNK_BYTES = (1 << 29) - 1
 
 
 def frame(payload):
-    """A record as it lies in a `.rec` file, byte for byte what MXNet's writer makes of this payload.
+    """A payload as a record of a `.rec` file, byte for byte as MXNet's writer makes it.
 
-    For writers that MXNet's cannot serve: it neither appends to a file nor says what it wrote.
+    For code that cannot use MXNet's writer, which neither appends to a file nor returns what it wrote.
     """
     if len(payload) > _MOST_CHUNK_BYTES:
         raise ValueError(f"{len(payload)} bytes are too many for a record, which holds at most {_MOST_CHUNK_BYTES}")
@@ -66,7 +66,7 @@ def image_payload(key, label, image):
 
 
 def key_and_label(payload):
-    """Those of an image record with one label."""
+    """Key and label of an image record with one label."""
     _, label, key, _ = _IMAGE_HEADER.unpack_from(payload)
     return key, label
 
@@ -77,7 +77,7 @@ class RecordReader:
     Parameters
     ----------
     rec_path : path
-        The `.idx` lies beside it under the same name.
+        The `.idx` is next to it, under the same name.
 
     Raises
     ------
@@ -142,7 +142,7 @@ class RecordReader:
         return label, payload[image_start:], key, key2
 
     def describe(self, position):
-        """`FILE, key K, offset O`: how messages name a record."""
+        """`FILE, key K, offset O`: a record's name in messages."""
         return f"{self.path}, key {self.keys[position]}, offset {self.offsets[position]}"
 
     def _damage(self, position, offset, what):
@@ -156,7 +156,7 @@ def read_index(idx_path):
         text = idx_path.read_text(encoding="ascii")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no text"
-        raise UserError(f"{idx_path}: cannot be read ({reason}); an .idx must lie beside each .rec") from error
+        raise UserError(f"{idx_path}: cannot be read ({reason}); each .rec needs an .idx next to it") from error
     keys, offsets = [], []
     for number, line in enumerate(text.splitlines(), start=1):
         try:

@@ -30,7 +30,7 @@ class Scenes:
     pairs : list of (path, path)
     num_class : int
     classes_of : callable
-        What a mask's stored values mean: int array -> class indices, -1 for none; a value of no class raises ValueError.
+        Stored values to classes: int array -> class indices, -1 for none; raises ValueError for a value of no class.
     root_hash : str
     """
 
@@ -82,12 +82,12 @@ def read_mask(path):
     except (OSError, ValueError, SyntaxError) as error:
         raise UserError(f"{path}: cannot be read ({error})") from error
     if mask.ndim != 2 or mask.dtype.kind not in "ui":
-        raise UserError(f"{path}: is no mask of class indices (mode {Image.open(path).mode}); give one channel")
+        raise UserError(f"{path}: is not a mask of class indices (mode {Image.open(path).mode}); give one channel")
     return mask.astype(np.int32)
 
 
 def check_mask(mask, classes_of, where):
-    """`classes_of(mask)`, an error of which becomes a sentence about the file."""
+    """`classes_of(mask)` as int32; its error becomes a UserError that names the file."""
     try:
         return classes_of(mask).astype(np.int32)
     except ValueError as error:
@@ -126,7 +126,7 @@ def open_scenes(dataset, data_dir, split, num_class=None):
     ----------
     dataset : "ade20k", "voc" or "folder"
     num_class : int, optional
-        For "folder": the index after the last class means none.
+        For "folder": the index after the last class means no class.
     """
     root = Path(data_dir).expanduser()
     if dataset == "voc":
@@ -142,12 +142,12 @@ def open_scenes(dataset, data_dir, split, num_class=None):
 
 
 def paired(root, split):
-    """Every mask of a split with its image, in the order of names.
+    """The pairs (image, mask) of a split, sorted by name.
 
     Raises
     ------
     UserError
-        If the folders are missing or empty, or an image or a mask stands alone.
+        If the folders are missing or empty, or an image has no mask, or a mask no image.
     """
     name = next((name for name in FOLDERS.get(split, (split,)) if (root / "images" / name).is_dir()), None)
     if name is None:

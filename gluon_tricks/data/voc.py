@@ -22,7 +22,7 @@ IMAGES = {(2007, "trainval"): 5011, (2007, "test"): 4952, (2012, "trainval"): 11
 
 
 class Annotation(NamedTuple):
-    """What an XML file says of an image; boxes are (xmin, ymin, xmax, ymax), pixels from 0."""
+    """Contents of an XML file; boxes are (xmin, ymin, xmax, ymax), pixels from 0."""
 
     width: int
     height: int
@@ -37,7 +37,7 @@ def parse_annotation(content, where):
     Raises
     ------
     UserError
-        If it is no XML, lacks a field, or has a box that is empty or not inside the image; `where` is named.
+        If it is not XML, lacks a field, or has a box that is empty or not inside the image; names `where`.
     """
     try:
         root = ET.fromstring(content)

@@ -8,22 +8,22 @@ import numpy as np
 from gluon_tricks.engines.single import SingleProcess
 from gluon_tricks.errors import UserError
 
-CPU_CYCLE_MS = "10"          # how often processes ask each other what is ready; Horovod's 1 ms is meant for idle processors
+CPU_CYCLE_MS = "10"          # interval at which processes exchange what is ready; Horovod's 1 ms is for idle processors
 
 
 class Horovod(SingleProcess):
     """Gradients arrive *summed* over processes and Horovod's trainer divides by their number; `trainer.step` therefore gets
     the batch size of one process.
 
-    (With NCCL 2.10 or later Horovod averages in the sum itself; what `trainer.step` gets is the same.)
+    With NCCL 2.10 or later Horovod averages within the sum; `trainer.step` gets the same.
 
     Parameters
     ----------
     expected : int or None
-        Number of processes that the launcher speaks of.
+        Number of processes that the launcher started.
     deterministic : bool
-        Gradients are exchanged one by one. Horovod sends those together that happen to be ready, and where a number lies in
-        such a buffer decides in which order three processes and more add it up.
+        Exchange gradients one by one. Horovod sends together those that are ready, and the place of a number in that
+        buffer decides in which order three processes or more add it.
 
     Raises
     ------
@@ -58,17 +58,17 @@ class Horovod(SingleProcess):
 
     def close(self):
         mx.nd.waitall()
-        self.barrier()                 # who leaves early breaks what the others still wait for
+        self.barrier()                 # a process that leaves early breaks the others' exchange
         self._hvd.shutdown()
 
 
 def import_horovod():
-    """`horovod.mxnet`.
+    """Import `horovod.mxnet`.
 
     Raises
     ------
     UserError
-        If it is not there, or was compiled for another MXNet.
+        If it is missing or compiled for another MXNet.
     """
     try:
         import horovod.mxnet as hvd

@@ -13,7 +13,7 @@ from gluon_tricks.models.cifar_preact import activation
 
 
 class DenseLayer(HybridBlock):
-    """(N, C, H, W) -> (N, C + k, H, W): the input and k new channels behind it."""
+    """(N, C, H, W) -> (N, C + k, H, W): the input and k new channels after it."""
 
     def __init__(self, growth, in_channels, bottleneck, drop_rate, prefix=None, params=None):
         super().__init__(prefix=prefix, params=params)

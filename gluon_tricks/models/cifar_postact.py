@@ -1,6 +1,6 @@
-"""ResNets for small images as the paper has them (He et al. 2015, arXiv 1512.03385, §4.2), basic and bottleneck.
+"""The paper's ResNets for small images (He et al. 2015, arXiv 1512.03385, §4.2), basic and bottleneck.
 
-They differ from GluonCV's `cifar_resnet*_v1` in the ReLU after the first BatchNorm, which GluonCV leaves out, and in the
+They differ from GluonCV's `cifar_resnet*_v1` in the ReLU after the first BatchNorm, which GluonCV omits, and in the
 bottleneck blocks. Depth 6n + 2 (basic) or 9n + 2 (bottleneck); shortcuts are projected where the channels change.
 """
 

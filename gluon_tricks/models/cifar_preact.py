@@ -1,7 +1,7 @@
 """Pre-activated ResNets for small images with the switches of PyramidNet's residual unit, plain, widened, and with SE.
 
 He et al. 2016 (arXiv 1603.05027), Han et al. 2016 (arXiv 1610.02915, §3.2), Hu et al. 2017 (arXiv 1709.01507). Unlike
-GluonCV's v2 no BatchNorm stands before the first convolution, and three things can be chosen:
+GluonCV's v2 there is no BatchNorm before the first convolution. Three options:
 
     first_relu        ReLU between a block's first BatchNorm and its first convolution            True
     last_bn           BatchNorm after the block's last convolution, before the sum                False
@@ -21,7 +21,7 @@ EXPANSION = {"basic": 1, "bottleneck": 4}
 
 
 class SqueezeExcitation(HybridBlock):
-    """Channels weighted by what a small net makes of their means: (N, C, H, W) -> (N, C, H, W)."""
+    """Channels weighted by a small net's output for their means: (N, C, H, W) -> (N, C, H, W)."""
 
     def __init__(self, channels, reduction=16, prefix=None, params=None):
         super().__init__(prefix=prefix, params=params)
@@ -47,7 +47,7 @@ class PreactBlock(HybridBlock):
     first_relu, last_bn : bool
         See above.
     se_reduction : int
-        Squeeze and excitation of the residual with so many channels fewer; 0: none.
+        Factor by which squeeze and excitation of the residual reduces the channels; 0: none.
     """
 
     def __init__(self, kind, out_channels, in_channels, stride, activated_shortcut=False, first_relu=True, last_bn=False,
@@ -97,7 +97,7 @@ class CIFARPreact(Classifier):
         Factor on all channels.
     classes, in_channels : int
     first_relu, last_bn, preact_stages
-        See above.
+        See the top of this file.
     se_reduction : int
     """
 

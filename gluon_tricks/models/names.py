@@ -11,7 +11,7 @@ class Entry(NamedTuple):
     file: str
     name: str
     args: tuple = ()
-    kwargs: dict = {}
+    kwargs: dict = {}      # never modified
 
     def builder(self):
         """The class with these arguments: callable (classes=, ...) -> HybridBlock. Imports the class's file."""

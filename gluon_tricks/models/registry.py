@@ -15,7 +15,7 @@ GLUONCV_REQUIREMENT = "gluoncv==0.10.5.post0"
 LAST_GAMMA_IGNORED = {"resnet18_v1b", "resnet34_v1b"}
 LAST_GAMMA_INVERTED = re.compile(r"(se_)?resnext\d")  # given, the last gammas start at 1; not given, at 0
 
-# GluonCV's classes that drop keywords they do not know: a mistyped trick, or the number of classes, would be lost
+# GluonCV's classes that ignore unknown keywords: a mistyped trick, or the number of classes, would have no effect
 DROP_KEYWORDS = {"ResNetV1b", "HighResolutionClsNet"}
 
 
@@ -41,8 +41,8 @@ def get_model(name, classes=None, fix_last_gamma=None, fix_use_se=False, **kwarg
     fix_use_se : bool
         GluonCV's `resnext*` ignore `use_se`; True makes them the `se_resnext*` of the same size.
     kwargs
-        What the model takes besides: `last_gamma` and `dilated` of the ResNets, `drop_rate` of cifar_wideresnet*, ...
-        `pretrained` stands for GluonCV's published weights, `root` and `ctx` for where they are kept and put.
+        The model's other arguments: `last_gamma` and `dilated` of the ResNets, `drop_rate` of cifar_wideresnet*, ...
+        `pretrained` loads GluonCV's published weights, `root` is the folder of their files, `ctx` their devices.
 
     Returns
     -------
@@ -51,8 +51,8 @@ def get_model(name, classes=None, fix_last_gamma=None, fix_use_se=False, **kwarg
     Raises
     ------
     UserError
-        If no model has that name, if the model takes no such keyword or value, if only GluonCV could have the model
-        and GluonCV cannot be imported, or if there are no such weights.
+        If no model has that name or the model does not take a keyword or value. If only GluonCV can have the model and
+        cannot be imported. If there are no such weights.
     """
     name = name.lower()
     if classes is not None:
@@ -90,7 +90,7 @@ def _gluoncv_model(name, fix_last_gamma, kwargs):
     if fix_last_gamma and LAST_GAMMA_INVERTED.match(name):
         kwargs["last_gamma"] = not zero_gamma
     if name.endswith("resnext101e_64x4d"):
-        kwargs.setdefault("pretrained", False)  # GluonCV looks it up, given or not
+        kwargs.setdefault("pretrained", False)  # GluonCV requires the key
     try:
         net = zoo.get_model(name, **kwargs)
     except (TypeError, Warning) as error:  # darknet53 raises a bare Warning
@@ -100,7 +100,7 @@ def _gluoncv_model(name, fix_last_gamma, kwargs):
         if refused is not None or isinstance(error, Warning):
             raise UserError(f"model {name} cannot take all of {', '.join(kwargs)}: {error}") from error
         raise
-    except OSError as error:  # what a download that fails raises
+    except OSError as error:  # a failed download
         reason = textwrap.shorten(f"{type(error).__name__}: {error}", width=160)
         raise UserError(f"model {name}: its weights cannot be fetched ({reason}); leave pretrained out") from error
     if type(net).__name__ in DROP_KEYWORDS:

@@ -2,14 +2,14 @@
 
     v1   ResNet     Figure 1    a downsampling block halves height and width in the first convolution of path A, a 1x1
     v1b  ResNet-B   Figure 2a   ... in its 3x3 convolution, which ignores none of the input
-    v1c  ResNet-C   Figure 2b   and three 3x3 convolutions stand in for the 7x7 of the input stem
-    v1d  ResNet-D   Figure 2c   and path B averages 2x2 before its 1x1 convolution, which then ignores nothing either
+    v1c  ResNet-C   Figure 2b   and three 3x3 convolutions replace the 7x7 of the input stem
+    v1d  ResNet-D   Figure 2c   and path B averages 2x2 before its 1x1 convolution, which then ignores no input either
 
 v1s and v1e, which the paper does not have, are v1c and v1d with a stem of twice the width.
 
 Parameters are named as in GluonCV, in `.params` files and in Gluon, where the prefix is fixed from v1b on
-(`resnetv1d_`): two such nets in one process bear the same Gluon names. That harms only where both become children of
-one block; `prefix` keeps them apart then. As in GluonCV, the 1x1 convolutions in path A of v1 have biases, which the
+(`resnetv1d_`): two such nets in one process have the same Gluon names. That matters only if both are children of one
+block; `prefix` then separates them. As in GluonCV, the 1x1 convolutions in path A of v1 have biases, which the
 BatchNorms after them undo; only the first convolution of the deep stem has stride 2, as in Figure 2b, while the text
 of §4.2 gives the second one too; and ResNet-18 and ResNet-34 compute the same in v1 and v1b.
 """
@@ -43,7 +43,7 @@ VARIANTS = {
 }
 
 
-# --- What the figures show ------------------------------------------------------------------------------------------
+# --- Parts of the figures --------------------------------------------------------------------------------------------
 # In the shapes below S is the stride, P the number of channels of the 3x3 convolutions, D that of the block's output.
 
 class BlockShape(NamedTuple):
@@ -130,7 +130,7 @@ def _first_gamma(last_gamma):
 # --- Depths ---------------------------------------------------------------------------------------------------------
 
 class Depth(NamedTuple):
-    """What the number in a ResNet's name stands for."""
+    """Meaning of the number in a ResNet's name."""
 
     path_a: Callable         # basic or bottleneck
     expansion: int           # D / P
@@ -149,7 +149,7 @@ PLANES = (64, 128, 256, 512)  # P of each stage
 
 # (stride of its first block, dilation) of each stage
 STRIDES = ((1, 1), (2, 1), (2, 1), (2, 1))  # with the stem's 4, 32 in all
-DILATED = ((1, 1), (2, 1), (1, 2), (1, 4))  # 8 in all: what the stride no longer skips, the dilated kernels do
+DILATED = ((1, 1), (2, 1), (1, 2), (1, 4))  # 8 in all: dilated kernels replace the strides
 
 
 def block_shapes(depth, in_channels, dilated=False):
@@ -219,7 +219,7 @@ class ResNetV1(Classifier):
     thumbnail : bool
         A 3x3 convolution with stride 1 for the whole stem, for images of a few dozen pixels.
     norm_layer : callable (in_channels=, [gamma_initializer=]) -> HybridBlock
-        What normalizes: `nn.BatchNorm`, `GroupNorm`, a `partial` of them, ...
+        Normalization: `nn.BatchNorm`, `GroupNorm`, a `partial` of them, ...
     """
 
     def __init__(self, depth, classes=1000, last_gamma=False, thumbnail=False, norm_layer=nn.BatchNorm, prefix=None,
@@ -243,7 +243,7 @@ class ResNetV1(Classifier):
 
 
 class ResNetV1b(HybridBlock):
-    """ResNet-B, -C, -D and their wider kin: (N, 3, H, W) -> (N, classes).
+    """ResNet-B, -C, -D and the wider v1s and v1e: (N, 3, H, W) -> (N, classes).
 
     Parameters
     ----------
@@ -254,8 +254,8 @@ class ResNetV1b(HybridBlock):
     classes : int
     last_gamma : bool
         Zero gamma (§3.1): start each residual block as its shortcut. GluonCV ignores it in resnet18_v1b and
-        resnet34_v1b, so its published runs of these went without, whatever their commands say; `fix_last_gamma=False`
-        in `get_model` ignores it here too.
+        resnet34_v1b, so their published runs did not have it even if their commands do. `fix_last_gamma=False` in
+        `get_model` ignores it here too.
     dilated : bool
         For segmentation: the last two stages keep height and width, H/8 and W/8, and dilate their convolutions.
     final_drop : float in [0, 1)
@@ -263,14 +263,14 @@ class ResNetV1b(HybridBlock):
     use_global_stats : bool
         BatchNorm uses its running statistics in training too.
     norm_layer : callable (in_channels=, [gamma_initializer=]) -> HybridBlock
-        What normalizes: `nn.BatchNorm`, `GroupNorm`, a `partial` of them, ...
+        Normalization: `nn.BatchNorm`, `GroupNorm`, a `partial` of them, ...
     prefix : str
         Of the Gluon names; None takes GluonCV's, `resnetv1d_` for v1d.
 
     Raises
     ------
     UserError
-        If final_drop is outside [0, 1), or statistics are asked of GroupNorm, which keeps none.
+        If final_drop is outside [0, 1), or `use_global_stats` is set with GroupNorm, which has no statistics.
     """
 
     def __init__(self, depth, variant, classes=1000, last_gamma=False, dilated=False, final_drop=0.0,

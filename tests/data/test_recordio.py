@@ -205,7 +205,7 @@ def test_an_index_of_nothing_or_of_other_bytes_is_refused(tmp_path, content, rea
 
 
 @pytest.mark.parametrize("missing, message", [
-    (".idx", "cannot be read (No such file or directory); an .idx must lie beside each .rec"),
+    (".idx", "cannot be read (No such file or directory); each .rec needs an .idx next to it"),
     (".rec", "cannot be read (No such file or directory); prepare it with data_prep"),
 ])
 def test_a_missing_file_is_named(rec, missing, message):

@@ -214,7 +214,7 @@ def test_group_norm_of_ours_works_hybridized_in_gluoncvs_nets(with_gluoncv):
 
 
 def test_group_norm_in_a_net_that_hides_its_channels_is_refused(with_gluoncv):
-    with pytest.raises(UserError, match="GroupNorm must be told in_channels"):
+    with pytest.raises(UserError, match="GroupNorm needs in_channels"):
         get_model("resnext50_32x4d", norm_layer=GroupNorm)
     with pytest.raises(UserError, match="model resnet50_v2 cannot take all of norm_layer: GroupNorm.* 'scale'"):
         get_model("resnet50_v2", norm_layer=GroupNorm)
