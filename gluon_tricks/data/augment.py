@@ -1,7 +1,8 @@
 """Augmentation of CIFAR images: pad, random crop, flip, normalise.
 
-GluonCV's order and values: four zero pixels on each side, a random 32 x 32 window, mirrored with probability 1/2,
-scaled to [0, 1], and normalised. Zeros are padded *before* normalisation, so the border is black, not grey.
+GluonCV's order and values: four zero pixels on each side, a random 32 x 32 window, mirrored with probability
+1/2, scaled to [0, 1], and normalised. Zeros are padded *before* normalisation, so the border is black, not
+grey.
 """
 
 import numpy as np
@@ -58,7 +59,7 @@ def normalize(images, mean=CIFAR_MEAN, std=CIFAR_STD):
 
 
 class CifarTrainTransform:
-    """Random crop, flip and normalisation, with optional colours and masks; a function of (seed, epoch, record) alone.
+    """Crop, flip and normalise, with optional colours and masks; a function of (seed, epoch, record) alone.
 
     Parameters
     ----------

@@ -1,14 +1,15 @@
-"""AutoAugment (Cubuk et al. 2018, arXiv 1805.09501): the ImageNet policy, as train_horovod.py has it from AutoGluon.
+"""AutoAugment (Cubuk et al. 2018, arXiv 1805.09501): the ImageNet policy, as in AutoGluon.
 
-One of 25 sub-policies is drawn per image. A sub-policy is two operations, each with a probability and a magnitude, an
-integer from 0 to 10. The policy is the paper's Table 9 except for one magnitude (Color 0 where the paper has 2). The
-operations have AutoGluon's ranges:
+One of 25 sub-policies is drawn per image. A sub-policy is two operations, each with a probability and a
+magnitude, an integer from 0 to 10. The policy is the paper's Table 9 except for one magnitude (Color 0 where
+the paper has 2). The operations have AutoGluon's ranges:
 
     ShearX      0.03 m, to either side                       Solarize      inverts values of 256 - int(25.6 m) and more
     Rotate      3 m degrees, to either side                  Posterize     keeps the upper 4 - int(0.4 m) bits
     Color, Contrast, Sharpness    factor 0.1 + 0.18 m        AutoContrast, Equalize, Invert    have no magnitude
 
-AutoGluon later removed the sub-policies with Rotate. Which version the published ResNeSts used is not known; all 25 are here.
+AutoGluon later removed the sub-policies with Rotate. Which version the published ResNeSts used is not known;
+all 25 are here.
 """
 
 import numpy as np

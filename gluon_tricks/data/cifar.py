@@ -126,7 +126,8 @@ class CifarTestData(NamedTuple):
 def open_cifar_test(prepared, batch_size, num_workers, normalisation=None):
     """Check the test images alone and make their loader; parameters and errors as in `open_cifar`.
 
-    `normalisation` is (mean, std), one each per channel, on the 0..1 scale; default: GluonCV's for the data set.
+    `normalisation` is (mean, std), one each per channel, on the 0..1 scale; default: GluonCV's for the data
+    set.
     """
     dataset, folder, manifest = prepared
     reader, labels = open_split(folder, "test", manifest)

@@ -1,4 +1,4 @@
-"""The CIFAR and MNIST data sets, and what train_cifar.py does to their images. Importing this file does not import MXNet."""
+"""The CIFAR and MNIST data sets and the options of their augmentation; does not import MXNet."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ BACKENDS = ("ours", "mxnet")
 
 
 class DataSet(NamedTuple):
-    """Facts of a data set before it is opened. Means and deviations are on the 0..1 scale, one per channel."""
+    """Facts of a data set before it is opened; means and deviations per channel, on the 0..1 scale."""
     training_images: int
     classes: int
     channels: int = 3

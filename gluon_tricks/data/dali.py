@@ -1,7 +1,8 @@
-"""Batches by NVIDIA DALI, decoded on the CPUs or the GPUs. **Not run**: no machine with DALI for MXNet was available.
+"""Batches by NVIDIA DALI, decoded on CPUs or GPUs. **Not run**: no machine with DALI was available.
 
-The pipeline is GluonCV's: random crop, flip and normalisation, *no* colour jitter and no PCA noise, which the published
-runs had. DALI's wheels are on NVIDIA's index, not on PyPI; 1.30 is among those with the MXNet plugin.
+The pipeline is GluonCV's: random crop, flip and normalisation, *no* colour jitter and no PCA noise, which the
+published runs had. DALI's wheels are on NVIDIA's index, not on PyPI; 1.30 is among those with the MXNet
+plugin.
 """
 
 import math

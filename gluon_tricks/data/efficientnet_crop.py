@@ -1,8 +1,9 @@
 """EfficientNet's crops (Tan & Le 2019), which GluonCV's train_horovod.py takes at --input-size 320 and more.
 
-Training: a crop of 10 to 100 % of the area, its height uniform between the limits that these areas give. If ten tries find
-none, or the crop is the whole image, the crop of validation. Validation: the central square of size / (size + 32) of the
-shorter side. Both are resized by Pillow's bicubic filter, which averages when it shrinks.
+Training: a crop of 10 to 100 % of the area, its height uniform between the limits that these areas give. If
+ten tries find none, or the crop is the whole image, the crop of validation. Validation: the central square of
+size / (size + 32) of the shorter side. Both are resized by Pillow's bicubic filter, which averages when it
+shrinks.
 """
 
 import math

@@ -24,7 +24,7 @@ class ImagenetData(NamedTuple):
 
 
 class SyntheticLoader(EqualEpochs):
-    """The same random batch in every step, another on each process: training speed without the cost of data."""
+    """The same random batch in every step, another on each process: training speed without data."""
 
     resumes_anywhere = True
 
@@ -42,7 +42,7 @@ class SyntheticLoader(EqualEpochs):
 
 def record_loaders(train_rec, val_rec, batch_size, seed, size, crop_ratio, mean, std, num_workers, on_bad_record="fail",
                    law="rec", colors="gluoncv", auto_aug=False, rank=0, world_size=1):
-    """This kit's loaders over two record files: (training, validation). One parameter for each flag of train_imagenet.py."""
+    """Loaders of two record files: (training, validation). One parameter for each flag of the script."""
     train, val = RecordImages(train_rec, on_bad_record), RecordImages(val_rec, on_bad_record)
     augment = ImagenetTrainTransform(seed, size, mean, std, law, colors, auto_aug)
     central = ImagenetTestTransform(size, crop_ratio, mean, std, law)
@@ -53,7 +53,7 @@ def record_loaders(train_rec, val_rec, batch_size, seed, size, crop_ratio, mean,
 
 def folder_loaders(data_dir, batch_size, seed, size, crop_ratio, num_workers, law="folder", colors="gluoncv",
                    auto_aug=False, rank=0, world_size=1):
-    """This kit's loaders over `train/` and `val/` class folders, and the number of classes; normalised as in GluonCV.
+    """Loaders of `train/` and `val/` class folders, and the number of classes; normalised as in GluonCV.
 
     One parameter for each flag of train_imagenet.py.
 

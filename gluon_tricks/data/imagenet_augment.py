@@ -1,17 +1,18 @@
 """Augmentation of ImageNet photographs (§2.1), as functions of drawn numbers.
 
-    paper     crop of 8 to 100 % of the area, aspect ratio in [3/4, 4/3], resized to 224; flip; hue, saturation and
-              brightness factors in [0.6, 1.4]; PCA noise N(0, 0.1); normalise. In float32. The effect of a factor on
-              the hue is not given: here, as in mx.image, 0.6 and 1.4 turn it by 0.4 of a half circle.
-    GluonCV   with record files (behind all published logs but one): MXNet's iterator. Ratio uniform, then width and height
-              swapped with probability 1/2; if ten tries fail, a centre crop without rescaling; brightness, contrast and
-              saturation in random order, *no hue*; noise with one draw per eigenvector; flip last. In uint8.
-              With image folders: ratio log-uniform; flip before jitter; the grey about which saturation
-              turns is 0.114 x blue, because Gluon's operator loses the rest of the sum.
-              train_horovod.py has the laws of image folders, at 320 pixels and more those of EfficientNet, and can put
-              AutoAugment before them.
-    here      each law of the crop and either set of colours, in float32 after the resize. Saturation always turns about
-              the true grey.
+    paper     crop of 8 to 100 % of the area, aspect ratio in [3/4, 4/3], resized to 224; flip; hue,
+              saturation and brightness factors in [0.6, 1.4]; PCA noise N(0, 0.1); normalise. In float32. The
+              effect of a factor on the hue is not given: here, as in mx.image, 0.6 and 1.4 turn it by 0.4 of
+              a half circle.
+    GluonCV   with record files (behind all published logs but one): MXNet's iterator. Ratio uniform, then
+              width and height swapped with probability 1/2; if ten tries fail, a centre crop without
+              rescaling; brightness, contrast and saturation in random order, *no hue*; noise with one draw
+              per eigenvector; flip last. In uint8. With image folders: ratio log-uniform; flip before jitter;
+              the grey about which saturation turns is 0.114 x blue, because Gluon's operator loses the rest
+              of the sum. train_horovod.py has the laws of image folders, at 320 pixels and more those of
+              EfficientNet, and can put AutoAugment before them.
+    here      each law of the crop and either set of colours, in float32 after the resize. Saturation always
+              turns about the true grey.
 
 Validation: the shorter side to ceil(size / crop_ratio), then the centre.
 """
@@ -39,7 +40,7 @@ EIGENVECTORS = np.array([[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140],
 
 
 def sample_crop(height, width, rng, law="rec"):
-    """A random crop by the law of GluonCV's record files ("rec"), of its image folders ("folder"), or of the paper.
+    """A random crop by the law of GluonCV's record files ("rec"), its image folders ("folder"), or the paper.
 
     Returns
     -------
@@ -79,8 +80,9 @@ def resize_short(image, short):
 def color_change(mean, order, factors, kinds=GLUONCV):
     """The affine map of a pixel that scales three properties by `factors`, in the given order of 0, 1, 2.
 
-    Contrast turns about the image's mean grey, saturation about each pixel's grey. Every step is affine and nothing is
-    clipped between steps, so all three are one affine map. The mean grey before a step is that of the mean pixel.
+    Contrast turns about the image's mean grey, saturation about each pixel's grey. Every step is affine and
+    nothing is clipped between steps, so all three are one affine map. The mean grey before a step is that of
+    the mean pixel.
 
     Parameters
     ----------
@@ -110,7 +112,7 @@ def color_change(mean, order, factors, kinds=GLUONCV):
 
 
 def turn_hue(turn):
-    """The matrix that turns the hue by `turn` of a full circle (0.1: a tenth): a rotation of the YIQ plane."""
+    """Matrix that turns the hue by `turn` of a full circle (0.1: a tenth): a rotation of the YIQ plane."""
     cos, sin = math.cos(2 * math.pi * turn), math.sin(2 * math.pi * turn)
     to_yiq = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.321], [0.211, -0.523, 0.311]])
     rotation = np.array([[1, 0, 0], [0, cos, -sin], [0, sin, cos]])
@@ -145,7 +147,7 @@ def normalize(image, mean=RGB_MEAN, std=RGB_STD, out=None):
 
 
 class ImagenetTrainTransform:
-    """Random crop, colour jitter, PCA noise, flip and normalisation; a function of (seed, epoch, record) alone.
+    """Crop, colours, PCA noise, flip and normalisation; a function of (seed, epoch, record) alone.
 
     Parameters
     ----------
@@ -204,7 +206,7 @@ class ImagenetTrainTransform:
 
 
 class ImagenetTestTransform:
-    """Shorter side to ceil(size / crop_ratio), centre crop, normalisation; with `law` "efficientnet" its centre square."""
+    """Resize, centre crop and normalise; with `law` "efficientnet" EfficientNet's central square."""
 
     def __init__(self, size=224, crop_ratio=0.875, mean=RGB_MEAN, std=RGB_STD, law="rec"):
         self.size, self.resize = size, math.ceil(size / crop_ratio)

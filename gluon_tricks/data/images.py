@@ -36,15 +36,15 @@ class Images:
     Parameters
     ----------
     on_bad_record : "fail", "skip" or "leave out"
-        For an image that does not decode. "fail" ends the run with an error. The others log and count it; "skip" takes
-        the next image that decodes, "leave out" a black image labelled `LEFT_OUT`.
+        For an image that does not decode. "fail" ends the run with an error. The others log and count it;
+        "skip" takes the next image that decodes, "leave out" a black image labelled `LEFT_OUT`.
     """
 
     def __init__(self, on_bad_record):
         self.on_bad_record, self.bad = on_bad_record, {}      # position -> what is wrong
 
     def read(self, positions, take=whole):
-        """`take(n, photograph)` of the n-th position's `Photograph`, for each, as a list; and labels, shape (N,).
+        """`take(n, photograph)` for each position's `Photograph`, as a list; and labels, shape (N,).
 
         A photograph decodes as far as `take` asks.
         """
@@ -67,7 +67,8 @@ class RecordImages(Images):
     on_bad_record : "fail", "skip" or "leave out"
         See `Images`.
     expected : int array, shape (records,), optional
-        Labels of the manifest; a record with another label ends the run. Without it every image must have a label.
+        Labels of the manifest; a record with another label ends the run. Without it every image must have a
+        label.
     """
 
     def __init__(self, rec_path, on_bad_record="fail", expected=None):
@@ -117,7 +118,7 @@ class RecordImages(Images):
 
 
 class FolderImages(Images):
-    """Images in class folders; the label is the folder's place in alphabetical order, as everywhere in GluonCV.
+    """Images in class folders; the label is the folder's place in alphabetical order, as in GluonCV.
 
     Parameters
     ----------
@@ -153,7 +154,7 @@ class FolderImages(Images):
 
 
 class BatchMemory:
-    """Memory that is reused for batches. New memory must be mapped and cleared, which took a tenth of the loader's time."""
+    """Reused memory for batches: mapping and clearing new memory took a tenth of the loader's time."""
 
     def __init__(self):
         self._spare = deque()

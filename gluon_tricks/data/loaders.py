@@ -1,10 +1,11 @@
 """The loader interface and this kit's own loader, `RecordLoader`.
 
-What `RecordLoader` yields is a function of (seed, epoch). A run can therefore be resumed in the middle of an epoch, and sees
-the same images on any number of workers or processes.
+What `RecordLoader` yields is a function of (seed, epoch). A run can therefore be resumed in the middle of an
+epoch, and sees the same images on any number of workers or processes.
 
-Every loader has `records`, `batches_per_epoch`, `batches_in(e)`, and `epoch(e, start)`, which yields `Batch`es from batch
-`start` on. `resumes_anywhere` is whether `start` may be other than 0. MXNet's iterators are in `mxnet_iterators`.
+Every loader has `records`, `batches_per_epoch`, `batches_in(e)`, and `epoch(e, start)`, which yields
+`Batch`es from batch `start` on. `resumes_anywhere` is whether `start` may be other than 0. MXNet's iterators
+are in `mxnet_iterators`.
 """
 
 from collections import deque
@@ -86,8 +87,8 @@ class EqualEpochs:
 class RecordLoader(EqualEpochs):
     """Batches prepared ahead by worker threads, in a fixed order.
 
-    Threads, not processes: decoding and numpy's bulk operations release the interpreter lock, nothing has to be copied
-    between processes, and a killed run leaves nothing behind in /dev/shm.
+    Threads, not processes: decoding and numpy's bulk operations release the interpreter lock, nothing has to
+    be copied between processes, and a killed run leaves nothing behind in /dev/shm.
 
     Parameters
     ----------
@@ -99,8 +100,8 @@ class RecordLoader(EqualEpochs):
     seed : int or None
         Decides the order of an epoch; None keeps the records' order.
     last_batch : "discard" or "keep"
-        For images that do not fill a batch on every process. GluonCV discards them in training, where all processes must
-        take equally many steps, and keeps them in evaluation.
+        For images that do not fill a batch on every process. GluonCV discards them in training, where all
+        processes must take equally many steps, and keeps them in evaluation.
     num_workers : int
         Threads; 0 prepares each batch when it is requested.
     rank, world_size : int

@@ -1,8 +1,8 @@
 """`manifest.json`: the contents of a prepared data set, and one hash over all of it.
 
-A folder holds `SPLIT.rec`, `SPLIT.idx`, `SPLIT.records.npy` with a row `(key, label, bytes, sha256)` per record in file
-order, and one `manifest.json`. The root hash is SHA-256 over the class list and the rows of every split. Data sets with the
-same root hash have the same bytes in the same order.
+A folder holds `SPLIT.rec`, `SPLIT.idx`, `SPLIT.records.npy` with a row `(key, label, bytes, sha256)` per
+record in file order, and one `manifest.json`. The root hash is SHA-256 over the class list and the rows of
+every split. Data sets with the same root hash have the same bytes in the same order.
 """
 
 import hashlib

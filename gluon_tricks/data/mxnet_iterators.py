@@ -1,7 +1,7 @@
-"""Loaders over MXNet's `ImageRecordIter`, which made the published logs, with GluonCV's settings for CIFAR and ImageNet.
+"""Loaders over MXNet's `ImageRecordIter`, which made the published logs, for CIFAR and ImageNet.
 
-Its crops, flips and colours come from generators of the decoding threads. They start again with every process, so a resumed
-run is not bit-equal, and it can only be resumed at the start of an epoch.
+Its crops, flips and colours come from generators of the decoding threads. They start again with every
+process, so a resumed run is not bit-equal, and it can only be resumed at the start of an epoch.
 """
 
 import logging
@@ -19,7 +19,7 @@ from gluon_tricks.errors import UserError
 
 
 class Shard:
-    """The contiguous block of records that MXNet's iterators read with `num_parts=world_size, part_index=rank`.
+    """The contiguous block of records that one process of several reads from MXNet's iterator.
 
     It never changes, so a process sees the same images in every epoch; the last block may be short.
 
@@ -42,11 +42,11 @@ class Shard:
         return self.stop - self.start
 
     def batches_per_epoch(self, batch_size, train):
-        """Batches of one epoch: in training whole ones, equally many on every process; else as many as this block needs."""
+        """Batches per epoch: in training whole ones, equally many on each process; else all that are needed."""
         return self.records // (batch_size * self.world_size) if train else -(-len(self) // batch_size)
 
     def positions(self, start, stop):
-        """Positions in the file of records `start` to `stop` of the block: int64, shape (at most stop - start,)."""
+        """Positions in the file of records `start` to `stop` of the block, as far as it reaches: int64."""
         return np.arange(self.start + start, min(self.start + stop, self.stop))
 
 
@@ -98,7 +98,7 @@ class RecordIter(EqualEpochs):
             return self._iter.next()
 
     def _batch(self, batch, start, exact):
-        """The `Batch` that begins at image `start` of the shard; if `exact`, without the images that fill it up."""
+        """The `Batch` at image `start` of the shard; if `exact`, without the images that fill it up."""
         positions, valid = None, self.batch_size
         if exact:                          # batch.pad cannot be trusted
             positions = self.shard.positions(start, start + self.batch_size)
@@ -116,16 +116,18 @@ def refuse_inside_epoch(start):
 class CifarRecordIter(RecordIter):
     """`ImageRecordIter` for CIFAR-sized records, as the original recipes use it.
 
-    In training it pads, crops, mirrors and shuffles, and yields whole batches only; the order depends on `seed`. In
-    validation it yields every record once, in order. Parameters as in `RecordIter`; the index has the name of `rec`.
+    In training it pads, crops, mirrors and shuffles, and yields whole batches only; the order depends on
+    `seed`. In validation it yields every record once, in order. Parameters as in `RecordIter`; the index has
+    the name of `rec`.
     """
 
     def __init__(self, rec, batch_size, train, seed=0, num_workers=2, rank=0, world_size=1):
         super().__init__(rec, Path(rec).with_suffix(".idx"), batch_size, train, rank, world_size)
         mean, std = ([255 * x for x in values] for values in (CIFAR_MEAN, CIFAR_STD))
         augmentation = dict(rand_crop=True, rand_mirror=True, pad=PAD, fill_value=0, shuffle=True) if train else {}
-        # round_batch fills the last batch from the start of the file and lets the next pass begin after these images.
-        # In training a pass then never ends before the last whole batch. Validation counts every record once.
+        # round_batch fills the last batch from the start of the file and lets the next pass begin after these
+        # images. In training a pass then never ends before the last whole batch. Validation counts every
+        # record once.
         self._open(mean, std, num_workers, data_shape=(3, 32, 32), seed=seed, round_batch=train, **augmentation)
 
     def epoch(self, epoch, start=0):
@@ -140,10 +142,11 @@ class CifarRecordIter(RecordIter):
 class ImageNetRecordIter(RecordIter):
     """`ImageRecordIter` with GluonCV's settings for ImageNet, unchanged.
 
-    The iterator is not rewound after a pass that ended in a filled-up batch, so passes over N images in batches of B
-    differ by one in length: training epochs do, and validation sees a sliding window (`data/val_window.py`).
-    Several processes have a `Shard` each, exact validation, and training epochs of equally many batches. Every process
-    draws the same crops and colours one after the other, because MXNet seeds those by decoding thread.
+    The iterator is not rewound after a pass that ended in a filled-up batch, so passes over N images in
+    batches of B differ by one in length: training epochs do, and validation sees a sliding window
+    (`data/val_window.py`). Several processes have a `Shard` each, exact validation, and training epochs of
+    equally many batches. Every process draws the same crops and colours one after the other, because MXNet
+    seeds those by decoding thread.
 
     Parameters
     ----------
@@ -173,7 +176,8 @@ class ImageNetRecordIter(RecordIter):
         if protocol == "gluoncv" and self.records < batch_size:
             raise UserError(f"{rec}: {self.records} validation images, less than a batch of {batch_size}: under "
                             f"--val-protocol gluoncv some passes would be empty; give --val-protocol exact")
-        # round_batch fills the last batch from the start of the file and lets the next pass begin after these images
+        # round_batch fills the last batch from the start of the file and lets the next pass begin after these
+        # images
         self._open(mean, std, num_workers, data_shape=(3, size, size), shuffle=False,
                    resize=ImagenetTestTransform(size, crop_ratio).resize, round_batch=protocol == "gluoncv")
 

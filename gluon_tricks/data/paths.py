@@ -13,5 +13,5 @@ def mxnet_dataset_dir(dataset):
 
 
 def default_record_dir(dataset):
-    """Folder of a data set's records without `--data-dir`: `rec` in `mxnet_dataset_dir`, or the embedded excerpt."""
+    """Folder of a data set's records without `--data-dir`: `rec` in `mxnet_dataset_dir`, or the excerpt."""
     return EXCERPT_DIR if dataset == "cifar10-excerpt" else mxnet_dataset_dir(dataset) / "rec"

@@ -1,9 +1,10 @@
 """Encoded photographs that are decoded only down to the last row that a crop needs, to the same pixels.
 
-A baseline JPEG codes its rows from top to bottom, and its header states their number. With a smaller number a decoder stops
-there, so the rows below a crop cost nothing. Columns cannot be skipped (every code word must be read to find the next).
-Decoding at half size would give other pixels than the published runs, which decoded in full; `docs/input.md` has
-measurements. simplejpeg (libjpeg-turbo) decodes these JPEGs, OpenCV (also libjpeg-turbo) everything else.
+A baseline JPEG codes its rows from top to bottom, and its header states their number. With a smaller number a
+decoder stops there, so the rows below a crop cost nothing. Columns cannot be skipped (every code word must be
+read to find the next). Decoding at half size would give other pixels than the published runs, which decoded
+in full; `docs/input.md` has measurements. simplejpeg (libjpeg-turbo) decodes these JPEGs, OpenCV (also
+libjpeg-turbo) everything else.
 """
 
 import struct
@@ -96,7 +97,8 @@ class Frame(NamedTuple):
     def enough(self, stop):
         """The least height with which all rows above `stop` get their final pixels.
 
-        One coded row more than covers them: the colours of a row's last line are interpolated with the next row's first.
+        One coded row more than covers them: the colours of a row's last line are interpolated with the next
+        row's first.
         """
         return min((-(-stop // self.row) + 1) * self.row, self.height)
 

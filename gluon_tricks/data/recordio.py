@@ -1,12 +1,13 @@
 """RecordIO files, as MXNet reads and writes them.
 
-A `.rec` file is a sequence of chunks, each `magic (4 bytes) | flag and length (4 bytes) | payload | zeros up to 4 bytes`.
-A payload with the magic number at an aligned place is cut there into several chunks (flags 1, 2, 3), which
-happens about eight times in ImageNet; the reader joins them again. An image record's payload is MXNet's `IRHeader`
-(flag, label, id, id2) and the encoded image. The `.idx` next to it has a line `key<TAB>offset` per record.
+A `.rec` file is a sequence of chunks, each `magic (4 bytes) | flag and length (4 bytes) | payload | zeros up
+to 4 bytes`. A payload with the magic number at an aligned place is cut there into several chunks (flags 1, 2,
+3), which happens about eight times in ImageNet; the reader joins them again. An image record's payload is
+MXNet's `IRHeader` (flag, label, id, id2) and the encoded image. The `.idx` next to it has a line
+`key<TAB>offset` per record.
 
-Reading uses `os.pread`, so any number of threads or forked processes can share one reader. Damage is reported with file,
-key and offset, where MXNet's own reader would abort or return garbage.
+Reading uses `os.pread`, so any number of threads or forked processes can share one reader. Damage is reported
+with file, key and offset, where MXNet's own reader would abort or return garbage.
 """
 
 import os
@@ -42,7 +43,7 @@ def frame(payload):
 
 
 def read_frames(stream):
-    """`(payload, offset)` of each record in a binary file, up to the first place where no whole record begins.
+    """`(payload, offset)` of each record in a binary file, up to the first damaged or incomplete one.
 
     For files whose index is not written yet; `RecordReader` reads finished ones.
     """
@@ -129,7 +130,7 @@ class RecordReader:
             offset += _CHUNK.size + (length + 3) // 4 * 4
 
     def read_image(self, position):
-        """`(label, encoded image bytes, id, id2)` of an image record; several labels come as a float32 array."""
+        """`(label, encoded image bytes, id, id2)` of a record; several labels come as a float32 array."""
         payload = self.read(position)
         if len(payload) < _IMAGE_HEADER.size:
             raise self._damage(position, int(self.offsets[position]), f"{len(payload)} bytes are no image record")

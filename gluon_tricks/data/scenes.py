@@ -30,7 +30,8 @@ class Scenes:
     pairs : list of (path, path)
     num_class : int
     classes_of : callable
-        Stored values to classes: int array -> class indices, -1 for none; raises ValueError for a value of no class.
+        Stored values to classes: int array -> class indices, -1 for none; raises ValueError for a value of no
+        class.
     root_hash : str
     """
 

@@ -1,7 +1,8 @@
 """The CIFAR-100 follow-up's colour augmentation: brightness, saturation and hue, then PCA noise ("lighting").
 
-Its text (II) gives the steps but no amounts. Here they are those of the paper it follows (§2.1): factors in [0.6, 1.4],
-noise of deviation 0.1. Normalisation uses ImageNet's mean and deviation. The flip comes first, which makes no difference.
+Its text (II) gives the steps but no amounts. Here they are those of the paper it follows (§2.1): factors in
+[0.6, 1.4], noise of deviation 0.1. Normalisation uses ImageNet's mean and deviation. The flip comes first,
+which makes no difference.
 """
 
 import numpy as np

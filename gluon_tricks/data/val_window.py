@@ -1,13 +1,13 @@
 """The images that a validation of GluonCV's script counts.
 
-With record files the script's iterator fills the last batch of a pass from the start of the file. The next pass continues
-after these images: pass k (from 1) of N images in batches of B ends at image ceil(k N / B) B, counted through all passes.
-The 50,000 validation images of ImageNet in batches of 1024:
+With record files the script's iterator fills the last batch of a pass from the start of the file. The next
+pass continues after these images: pass k (from 1) of N images in batches of B ends at image ceil(k N / B) B,
+counted through all passes. The 50,000 validation images of ImageNet in batches of 1024:
 
     pass 1: 49 batches, 50,176 samples        later: 49 or 48 batches, 50,176 or 49,152 samples
 
-A published validation error is a share of that number, not of 50,000. By the same rule training epoch e (from 0) begins at
-update ceil(e N / B). Passes belong to one iterator: a resumed run begins with pass 1 again.
+A published validation error is a share of that number, not of 50,000. By the same rule training epoch e (from
+0) begins at update ceil(e N / B). Passes belong to one iterator: a resumed run begins with pass 1 again.
 """
 
 import numpy as np

@@ -79,8 +79,8 @@ class VocDetection:
     splits : sequence of (year, split)
         As `[(2007, "trainval"), (2012, "trainval")]`.
     classes : sequence of str, optional
-        Default: the twenty of VOC if they cover all names, else those found, sorted. Objects of other classes are left
-        out, as in GluonCV.
+        Default: the twenty of VOC if they cover all names, else those found, sorted. Objects of other classes
+        are left out, as in GluonCV.
 
     Raises
     ------

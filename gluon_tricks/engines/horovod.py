@@ -12,8 +12,9 @@ CPU_CYCLE_MS = "10"          # interval at which processes exchange what is read
 
 
 class Horovod(SingleProcess):
-    """Gradients arrive *summed* over processes and Horovod's trainer divides by their number; `trainer.step` therefore gets
-    the batch size of one process.
+    """Gradients arrive *averaged* over processes: `trainer.step` gets the batch size of one process.
+
+    Horovod sums, and its trainer divides by the number of processes.
 
     With NCCL 2.10 or later Horovod averages within the sum; `trainer.step` gets the same.
 
@@ -22,8 +23,8 @@ class Horovod(SingleProcess):
     expected : int or None
         Number of processes that the launcher started.
     deterministic : bool
-        Exchange gradients one by one. Horovod sends together those that are ready, and the place of a number in that
-        buffer decides in which order three processes or more add it.
+        Exchange gradients one by one. Horovod sends together those that are ready, and the place of a number
+        in that buffer decides in which order three processes or more add it.
 
     Raises
     ------

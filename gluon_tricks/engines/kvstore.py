@@ -1,7 +1,8 @@
 """Several processes with MXNet's parameter server, ps-lite.
 
-The servers only add: gradients come back summed, and every worker updates its own copy of the parameters. MXNet's default
-is to update in the servers. It ignores `wd_mult` and the workers' changes of rate and momentum.
+The servers only add: gradients come back summed, and every worker updates its own copy of the parameters.
+MXNet's default is to update in the servers. It ignores `wd_mult` and the workers' changes of rate and
+momentum.
 """
 
 import mxnet as mx
@@ -16,14 +17,15 @@ FIRST_GRADIENT_KEY = 1 << 19
 
 
 class KVStore(SingleProcess):
-    """Gradients arrive *summed* over devices and processes; `trainer.step` therefore gets the global batch size.
+    """Gradients arrive *summed* over devices and processes; `trainer.step` gets the global batch size.
 
     Parameters
     ----------
     name : "dist_sync" or "dist_device_sync"
         The second adds this process's gradients on a GPU before they are sent.
     rank, local_rank : int or None
-        The launcher's numbers. ps-lite has its own, by address; ours decide which process writes and which data each has.
+        The launcher's numbers. ps-lite has its own, by address; ours decide which process writes and which
+        data each has.
     deterministic : bool
         Add gradients with `ReproducibleTrainer`.
     """
@@ -46,8 +48,8 @@ class KVStore(SingleProcess):
     def sum(self, array):
         """The numpy array summed over processes, on every process.
 
-        Exact for whole numbers up to 2^24, and for a number where the other processes have zero. The store adds in float32
-        (1e8 + 0.25 loses 0.25), so each number is sent as three.
+        Exact for whole numbers up to 2^24, and for a number where the other processes have zero. The store
+        adds in float32 (1e8 + 0.25 loses 0.25), so each number is sent as three.
         """
         rest = np.asarray(array, np.float64).ravel()
         parts = []
@@ -69,10 +71,11 @@ class KVStore(SingleProcess):
 class ReproducibleTrainer(gluon.Trainer):
     """A Trainer whose sums over processes do not depend on which process is first.
 
-    The server adds gradients in float32 as they arrive, so sums of three or more depend on the order. Here each array is
-    sent as two arrays of whole numbers, in units of 2^-b and 2^-2b of its largest value over all processes. b is so small
-    that every sum of whole numbers is exact (as in Demmel & Nguyen, Fast Reproducible Floating-Point Summation, 2013).
-    The rest that is lost is below 2^-2b of the largest value: 2^-44 for four processes.
+    The server adds gradients in float32 as they arrive, so sums of three or more depend on the order. Here
+    each array is sent as two arrays of whole numbers, in units of 2^-b and 2^-2b of its largest value over
+    all processes. b is so small that every sum of whole numbers is exact (as in Demmel & Nguyen, Fast
+    Reproducible Floating-Point Summation, 2013). The rest that is lost is below 2^-2b of the largest value:
+    2^-44 for four processes.
 
     Parameters
     ----------

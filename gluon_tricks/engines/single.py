@@ -8,16 +8,16 @@ from gluon_tricks.parameters import connect, named_parameters
 
 
 class SingleProcess:
-    """Gradients arrive *summed* over the devices of this process; `trainer.step` therefore gets the global batch size.
+    """Gradients arrive *summed* over this process's devices; `trainer.step` gets the global batch size.
 
     Parameters
     ----------
     ctx : list of mxnet.Context
         Devices; each gets an equal part of every batch.
     parts_per_device : int
-        Number of pieces that each device computes of its part, one after another. BatchNorm and mixup see one piece;
-        gradients are summed over all. With `--emulate-gpus` a piece is a device's part, with `--accumulate` a batch that
-        fits into memory.
+        Number of pieces that each device computes of its part, one after another. BatchNorm and mixup see one
+        piece; gradients are summed over all. With `--emulate-gpus` a piece is a device's part, with
+        `--accumulate` a batch that fits into memory.
     kvstore : "device", "local" or "nccl"
         MXNet's way of summing over the devices.
     """
@@ -31,10 +31,10 @@ class SingleProcess:
     def trainer(self, net, optimizer):
         """A Trainer that updates on the devices, not in the kvstore.
 
-        Updates in the store would ignore multipliers of rate and decay (hence "no bias decay"), and its state cannot be
-        saved. The store gets the parameters now, not at the first step as in MXNet. After a forward, some workers got wrong
-        weights from ps-lite (probably where a convolution had reordered them for oneDNN), and several devices lost the
-        first update's statistics.
+        Updates in the store would ignore multipliers of rate and decay (hence "no bias decay"), and its state
+        cannot be saved. The store gets the parameters now, not at the first step as in MXNet. After a
+        forward, some workers got wrong weights from ps-lite (probably where a convolution had reordered them
+        for oneDNN), and several devices lost the first update's statistics.
         """
         trainer = gluon.Trainer(net.collect_params(), optimizer, kvstore=self.kvstore, update_on_kvstore=False)
         connect(trainer)
@@ -45,7 +45,7 @@ class SingleProcess:
         return local_batch * self.world_size
 
     def split(self, array):
-        """The parts of the array, in order, each on its device; a batch smaller than their number is not split.
+        """The parts of the array in order, each on its device; a batch smaller than their number stays whole.
 
         A list already has one part for each device.
         """
@@ -64,10 +64,10 @@ class SingleProcess:
             if shares := parts[number::self.parts_per_device]:
                 yield shares
 
-    # --- exchange between processes: every process must make these calls, in the same order ---------------------------
+    # --- exchange between processes: every process must make these calls, in the same order -----------------
 
     def sum(self, array):
-        """The numpy array summed over processes: float64, same shape, on every process; exact for whole numbers."""
+        """The numpy array summed over processes, on each process: float64, same shape, exact for integers."""
         return np.asarray(array, np.float64)
 
     def gather(self, row):
@@ -91,9 +91,9 @@ class SingleProcess:
     def average_statistics(self, net, average=None):
         """Give every process the mean of the processes' BatchNorm statistics, before evaluation and saving.
 
-        During training they are local. Each is a moving average, so the mean over processes is the moving average of the
-        processes' means: the number of calls changes rounding only. GluonCV's Horovod script evaluates each rank with its
-        own statistics and saves those of the rank that writes last.
+        During training they are local. Each is a moving average, so the mean over processes is the moving
+        average of the processes' means: the number of calls changes rounding only. GluonCV's Horovod script
+        evaluates each rank with its own statistics and saves those of the rank that writes last.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Check that all processes have the same parameters, bit for bit: they start equal and apply the same sums."""
+"""Check that all processes have the same parameters, bit for bit."""
 
 import zlib
 from collections import Counter

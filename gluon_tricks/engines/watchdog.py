@@ -1,7 +1,8 @@
-"""End a process of a distributed job that waits forever, and report the progress of each process to the launcher.
+"""End a process of a job that waits forever, and report each process's progress to the launcher.
 
-When a process dies or freezes, the others wait forever in ps-lite. In Horovod they do when one is stuck in Python, because
-its stall check does not work with gloo. Python cannot interrupt a wait inside MXNet, but a thread can end the process.
+When a process dies or freezes, the others wait forever in ps-lite. In Horovod they do when one is stuck in
+Python, because its stall check does not work with gloo. Python cannot interrupt a wait inside MXNet, but a
+thread can end the process.
 """
 
 import json
@@ -31,8 +32,8 @@ class Watchdog(threading.Thread):
     ----------
     rank : int
     timeout_s : float
-        After so long without a beat the process prints its stage and exits with 1. Counted from the first beat, because
-        data may be prepared before it.
+        After so long without a beat the process prints its stage and exits with 1. Counted from the first
+        beat, because data may be prepared before it.
     folder : path or None
         Folder for heartbeat files.
     """
@@ -73,7 +74,7 @@ class Watchdog(threading.Thread):
 
 
 def leave(sentence, code):
-    """Print a sentence and end the process at once: at a normal exit ps-lite's destructor would wait for the others."""
+    """Print a sentence and end the process at once: ps-lite's destructor would wait for the others."""
     print(sentence, file=sys.stderr, flush=True)
     sys.stdout.flush()
     os._exit(code)

@@ -15,11 +15,11 @@ class Classifier(HybridBlock):
 
 
 class GlobalMean(HybridBlock):
-    """Mean over height and width: the value of `nn.GlobalAvgPool2D` with a backward that is far faster on a CPU.
+    """Mean over height and width: `nn.GlobalAvgPool2D` with a far faster backward on a CPU.
 
-    The backward of oneDNN's pooling returns its gradient in the channels-last blocked layout `acdB16b`. The BatchNorm
-    before it has its data in `aBcd16b`, finds no vectorised kernel for that pair, and falls back to `bnorm_ref`. With a
-    plain mean both are in `aBcd16b`. Forward and backward of conv 3x3, BatchNorm, pool on
+    The backward of oneDNN's pooling returns its gradient in the channels-last blocked layout `acdB16b`. The
+    BatchNorm before it has its data in `aBcd16b`, finds no vectorised kernel for that pair, and falls back to
+    `bnorm_ref`. With a plain mean both are in `aBcd16b`. Forward and backward of conv 3x3, BatchNorm, pool on
     (32, 64, 8, 8), one thread with AVX512: 26 ms with `GlobalAvgPool2D`, 2.7 ms with this block.
     """
 
@@ -30,9 +30,10 @@ class GlobalMean(HybridBlock):
 class GroupNorm(HybridBlock):
     """Group normalization (Wu & He 2018, arXiv 1803.08494), with the parameters of `gluoncv.nn.GroupNorm`.
 
-    Gamma and beta are (C,): one each per channel. MXNet's own `nn.GroupNorm` has one per group, so its files fit neither
-    GluonCV's nor the paper's nets. Here its operator normalizes, and the channels are scaled after it.
-    GluonCV's layer reads the shape of its input and therefore fails when hybridized; this one does not.
+    Gamma and beta are (C,): one each per channel. MXNet's own `nn.GroupNorm` has one per group, so its files
+    fit neither GluonCV's nor the paper's nets. Here its operator normalizes, and the channels are scaled
+    after it. GluonCV's layer reads the shape of its input and therefore fails when hybridized; this one does
+    not.
 
     Parameters
     ----------
@@ -79,8 +80,9 @@ class GroupNorm(HybridBlock):
 def concat_channels(F, *maps):
     """Concatenate feature maps of shape (N, C_i, H, W) along the channels: (N, sum of C_i, H, W).
 
-    A fifth axis avoids oneDNN's concatenation. In training it fails ("could not construct a sub-memory") if a map's
-    channels are no multiple of 16 and stored in blocks of 16. Arrays with five axes MXNet concatenates itself.
+    A fifth axis avoids oneDNN's concatenation. In training it fails ("could not construct a sub-memory") if a
+    map's channels are no multiple of 16 and stored in blocks of 16. Arrays with five axes MXNet concatenates
+    itself.
     """
     return F.squeeze(F.concat(*(F.expand_dims(each, axis=4) for each in maps), dim=1), axis=4)
 
@@ -88,10 +90,11 @@ def concat_channels(F, *maps):
 def image_norm(in_channels=3):
     """BatchNorm of the images themselves, without gamma and beta: (N, in_channels, H, W), in and out.
 
-    On a CPU, MXNet updates running statistics in backward, and backward does not reach the first layer, because nothing
-    below it is trained (apache/mxnet#18673). The statistics would stay 0 and 1, and evaluation would see images shifted
-    and scaled differently from training. `data.attach_grad()` before the recorded forward brings the backward here, at
-    no measurable cost. cuDNN does not need this: it updates in forward.
+    On a CPU, MXNet updates running statistics in backward, and backward does not reach the first layer,
+    because nothing below it is trained (apache/mxnet#18673). The statistics would stay 0 and 1, and
+    evaluation would see images shifted and scaled differently from training. `data.attach_grad()` before the
+    recorded forward brings the backward here, at no measurable cost. cuDNN does not need this: it updates in
+    forward.
     """
     return nn.BatchNorm(scale=False, center=False, in_channels=in_channels)
 
@@ -108,7 +111,7 @@ def conv3x3(out_channels, in_channels, stride=1, groups=1, dilation=1):
 
 
 def projection(out_channels, in_channels, stride):
-    """The shortcut of a post-activated block: (N, in_channels, H, W) -> (N, out_channels, H / stride, W / stride)."""
+    """Shortcut of a post-activated block: (N, in_channels, H, W) -> (N, out_channels, H/stride, W/stride)."""
     shortcut = nn.HybridSequential(prefix="")
     shortcut.add(conv1x1(out_channels, in_channels, stride), nn.BatchNorm(in_channels=out_channels))
     return shortcut

@@ -1,8 +1,9 @@
 """DenseNets for small images: Huang et al. 2016 (arXiv 1608.06993, §3).
 
-Every layer sees the outputs of all layers of its block and adds k channels to them. Three blocks; between them a 1x1
-convolution and a 2x2 mean. DenseNet-BC has a bottleneck of 4k channels in each layer (B), halves the channels between
-blocks (C) and starts with 2k channels instead of 16. Depth 3n + 4, or 6n + 4 of bottlenecks.
+Every layer sees the outputs of all layers of its block and adds k channels to them. Three blocks; between
+them a 1x1 convolution and a 2x2 mean. DenseNet-BC has a bottleneck of 4k channels in each layer (B), halves
+the channels between blocks (C) and starts with 2k channels instead of 16. Depth 3n + 4, or 6n + 4 of
+bottlenecks.
 """
 
 from mxnet.gluon import HybridBlock, nn

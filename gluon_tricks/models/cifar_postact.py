@@ -1,7 +1,8 @@
 """The paper's ResNets for small images (He et al. 2015, arXiv 1512.03385, §4.2), basic and bottleneck.
 
-They differ from GluonCV's `cifar_resnet*_v1` in the ReLU after the first BatchNorm, which GluonCV omits, and in the
-bottleneck blocks. Depth 6n + 2 (basic) or 9n + 2 (bottleneck); shortcuts are projected where the channels change.
+They differ from GluonCV's `cifar_resnet*_v1` in the ReLU after the first BatchNorm, which GluonCV omits, and
+in the bottleneck blocks. Depth 6n + 2 (basic) or 9n + 2 (bottleneck); shortcuts are projected where the
+channels change.
 """
 
 from mxnet.gluon import HybridBlock, nn
@@ -11,7 +12,7 @@ from gluon_tricks.models.cifar_resnet import BasicBlockV1
 
 
 class Bottleneck(HybridBlock):
-    """conv 1x1, conv 3x3 with the stride, conv 1x1 to four times the channels; BatchNorm after each, ReLU after the sum."""
+    """conv 1x1, 3x3 with the stride, 1x1 to four times the channels, with BatchNorm; ReLU after the sum."""
 
     def __init__(self, out_channels, in_channels, stride, prefix=None, params=None):
         super().__init__(prefix=prefix, params=params)

@@ -1,14 +1,15 @@
-"""Pre-activated ResNets for small images with the switches of PyramidNet's residual unit, plain, widened, and with SE.
+"""Pre-activated ResNets for small images, with PyramidNet's options, more width, or SE.
 
-He et al. 2016 (arXiv 1603.05027), Han et al. 2016 (arXiv 1610.02915, §3.2), Hu et al. 2017 (arXiv 1709.01507). Unlike
-GluonCV's v2 there is no BatchNorm before the first convolution. Three options:
+He et al. 2016 (arXiv 1603.05027), Han et al. 2016 (arXiv 1610.02915, §3.2), Hu et al. 2017 (arXiv
+1709.01507). Unlike GluonCV's v2 there is no BatchNorm before the first convolution. Three options:
 
     first_relu        ReLU between a block's first BatchNorm and its first convolution            True
     last_bn           BatchNorm after the block's last convolution, before the sum                False
     preact_stages     in which stages the shortcut of the first block starts at the activated     (True, True, True)
                       input instead of the raw one; there first_relu does not apply
 
-Depth 6n + 2 of basic blocks, 9n + 2 of bottlenecks, which have four times the channels of the 3x3 in the middle.
+Depth 6n + 2 of basic blocks, 9n + 2 of bottlenecks, which have four times the channels of the 3x3 in the
+middle.
 """
 
 from functools import partial
@@ -37,8 +38,8 @@ class SqueezeExcitation(HybridBlock):
 class PreactBlock(HybridBlock):
     """Convolutions with BatchNorm and ReLU before each.
 
-    basic: two 3x3; bottleneck: 1x1, 3x3, 1x1 with a quarter of the channels inside. The first (basic) or the 3x3
-    (bottleneck) takes the stride.
+    basic: two 3x3; bottleneck: 1x1, 3x3, 1x1 with a quarter of the channels inside. The first (basic) or the
+    3x3 (bottleneck) takes the stride.
 
     Parameters
     ----------

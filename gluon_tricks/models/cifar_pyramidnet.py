@@ -1,8 +1,9 @@
 """PyramidNets for small images: Han et al. 2016 (arXiv 1610.02915).
 
 Channels grow a little with every block instead of doubling between stages: after block i of n in all they are
-16 + i alpha / n, rounded. Residual units are BatchNorm, conv, BatchNorm, ReLU, conv, BatchNorm (basic): no first ReLU,
-one BatchNorm more at the end. Shortcuts have no parameters: a 2x2 mean where the image is halved, zeros for new channels.
+16 + i alpha / n, rounded. Residual units are BatchNorm, conv, BatchNorm, ReLU, conv, BatchNorm (basic): no
+first ReLU, one BatchNorm more at the end. Shortcuts have no parameters: a 2x2 mean where the image is halved,
+zeros for new channels.
 """
 
 from mxnet.gluon import HybridBlock, nn

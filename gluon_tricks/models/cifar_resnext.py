@@ -1,7 +1,7 @@
 """ResNeXt for 3x32x32 images: Xie et al. 2016 (arXiv 1611.05431, §5.3).
 
-Depth 9n + 2, cardinality c, bottleneck width d ("16x64d" is c = 16, d = 64): three stages of n bottleneck blocks,
-the 3x3 convolution of which is split into c groups of d, 2d and 4d channels.
+Depth 9n + 2, cardinality c, bottleneck width d ("16x64d" is c = 16, d = 64): three stages of n bottleneck
+blocks, the 3x3 convolution of which is split into c groups of d, 2d and 4d channels.
 """
 
 from functools import partial

@@ -6,8 +6,8 @@ Each block has two residual branches, mixed by random weights that differ betwee
     backward   d r_1 = b d out, d r_2 = (1 - b) d out      b: Shake, drawn again; Even, 1/2; or Keep, the forward's a
     level      one a and one b for each Image, or for the whole Batch
 
-"S-S-I" names the three options. In prediction a is 1/2. The draws come from MXNet's generator, which the training loop
-seeds before each update, so a resumed run draws the same numbers.
+"S-S-I" names the three options. In prediction a is 1/2. The draws come from MXNet's generator, which the
+training loop seeds before each update, so a resumed run draws the same numbers.
 """
 
 from contextlib import contextmanager
@@ -28,8 +28,9 @@ class Shake(HybridBlock):
 
         out = r_2 + b (r_1 - r_2) + stop((a - b) (r_1 - r_2))
 
-    only the forward sees the last term, because its gradient is stopped: the value has the weight a, the gradients have b
-    and 1 - b. Made of operators, it is compiled with the net. Under `predicting` it is the mean of the branches.
+    only the forward sees the last term, because its gradient is stopped: the value has the weight a, the
+    gradients have b and 1 - b. Made of operators, it is compiled with the net. Under `predicting` it is the
+    mean of the branches.
     """
 
     def __init__(self, mode="S-S-I", prefix=None, params=None):
@@ -77,7 +78,7 @@ def predicting(net):
 
 
 class ShakeBlock(HybridBlock):
-    """ReLU, conv 3x3, BatchNorm, ReLU, conv 3x3, BatchNorm, in two branches, mixed by `Shake`, added to the shortcut."""
+    """Two branches (ReLU, conv 3x3, BatchNorm, twice), mixed by `Shake` and added to the shortcut."""
 
     def __init__(self, out_channels, in_channels, stride, mode, prefix=None, params=None):
         super().__init__(prefix=prefix, params=params)

@@ -1,7 +1,7 @@
-"""VGG for small images: the convolutions of VGG-16 (Simonyan & Zisserman 2014, arXiv 1409.1556) and one linear layer.
+"""VGG for small images: VGG-16's convolutions (Simonyan & Zisserman 2014, arXiv 1409.1556), one linear layer.
 
-Five stages of 2, 2, 3, 3 and 3 convolutions 3x3, each with a bias, BatchNorm and ReLU, each stage closed by a 2x2 max
-pooling. The collection of CIFAR-10 experiments calls it "VGG-like, depth 15".
+Five stages of 2, 2, 3, 3 and 3 convolutions 3x3, each with a bias, BatchNorm and ReLU, each stage closed by a
+2x2 max pooling. The collection of CIFAR-10 experiments calls it "VGG-like, depth 15".
 """
 
 from mxnet.gluon import nn

@@ -1,8 +1,8 @@
 """Wide ResNets for 3x32x32 images: Zagoruyko & Komodakis 2016 (arXiv 1605.07146).
 
-Depth 6n + 4, width k: the pre-activated ResNet with k times the channels and, on request, dropout inside the blocks.
-Unlike in the narrow v2, the shortcut convolution sees the pre-activated input. As in GluonCV, a BatchNorm without
-ReLU follows the first convolution.
+Depth 6n + 4, width k: the pre-activated ResNet with k times the channels and, on request, dropout inside the
+blocks. Unlike in the narrow v2, the shortcut convolution sees the pre-activated input. As in GluonCV, a
+BatchNorm without ReLU follows the first convolution.
 """
 
 from functools import partial

@@ -1,24 +1,28 @@
 """Rewrite a net's graph in operators that are faster on CPUs, with the same values and gradients.
 
-MXNet 1.9.1 computes a hybridized net from a graph of operators. `speed_up` rewrites that graph before it is compiled;
-blocks, parameters and their names do not change, so nets of GluonCV's zoo gain as much. The rewrites and their reasons
-(times in docs/performance.md):
+MXNet 1.9.1 computes a hybridized net from a graph of operators. `speed_up` rewrites that graph before it is
+compiled; blocks, parameters and their names do not change, so nets of GluonCV's zoo gain as much. The
+rewrites and their reasons (times in docs/performance.md):
 
-    BatchNorm, relu      one operator: oneDNN keeps a bit per element for the backward instead of reading and writing
-                         the activations two more times. Not next to groups of 4 or 8 channels: see `has_narrow_groups`
-    F.relu(x)            Activation, which oneDNN computes; MXNet's own loop over bfloat16 took two thirds of a step of the
-                         CIFAR nets that call it
-    a + b                add_n: the backward of + copies its gradient to both sides, that of add_n passes it on
-    global average       mean over height and width of a pooling of 1 x 1. The backward of oneDNN's global pooling gives
-                         CIFAR nets a layout (`acdB16b`) for which BatchNorm has no vectorised kernel. That of a plain mean
-                         gives NCHW, which every layer below then keeps or reorders. The pooling of 1 x 1, which changes no
-                         value, passes on blocks of 16 channels
+    BatchNorm, relu      one operator: oneDNN keeps a bit per element for the backward instead of reading and
+                         writing the activations two more times. Not next to groups of 4 or 8 channels: see
+                         `has_narrow_groups`
+    F.relu(x)            Activation, which oneDNN computes; MXNet's own loop over bfloat16 took two thirds of
+                         a step of the CIFAR nets that call it
+    a + b                add_n: the backward of + copies its gradient to both sides, that of add_n passes it
+                         on
+    global average       mean over height and width of a pooling of 1 x 1. The backward of oneDNN's global
+                         pooling gives CIFAR nets a layout (`acdB16b`) for which BatchNorm has no vectorised
+                         kernel. That of a plain mean gives NCHW, which every layer below then keeps or
+                         reorders. The pooling of 1 x 1, which changes no value, passes on blocks of 16
+                         channels
     pooling of 1 x 1     removed: the first average of ResNet-D's path B
-    average of 2 x 2     of path B: "full" (rounding sizes up) becomes "valid" where the size is even. With "full" MXNet
-                         checks the gradient's size instead of the image's and uses its own slow backward
+    average of 2 x 2     of path B: "full" (rounding sizes up) becomes "valid" where the size is even. With
+                         "full" MXNet checks the gradient's size instead of the image's and uses its own slow
+                         backward
     casts to bfloat16    removed where the array already is bfloat16: each copied the array
-    first convolution    under bfloat16: images and weights get channels of zeros, 16 in all. oneDNN has no bfloat16 kernel
-                         for 3, and its fallback gives NCHW, also to every layer that follows
+    first convolution    under bfloat16: images and weights get channels of zeros, 16 in all. oneDNN has no
+                         bfloat16 kernel for 3, and its fallback gives NCHW, also to every layer that follows
 """
 
 import json
@@ -29,8 +33,8 @@ from mxnet import symbol
 def speed_up(net):
     """Make a net compile its rewritten graph, now and after each later `hybridize`.
 
-    The graph is traced at the first call after `hybridize`, as usual: the net may check then whether it is training. If an
-    average over 2 x 2 had an even size in that call, it must have one in later calls.
+    The graph is traced at the first call after `hybridize`, as usual: the net may check then whether it is
+    training. If an average over 2 x 2 had an even size in that call, it must have one in later calls.
 
     Parameters
     ----------
@@ -51,7 +55,7 @@ def speed_up(net):
 
 
 def leave_as_traced(net):
-    """Undo `speed_up`: graphs compiled or exported from now on have the blocks' own operators, for any device."""
+    """Undo `speed_up`: graphs compiled or exported later have the blocks' own operators, for any device."""
     if vars(net).pop("_get_graph", None):
         net._clear_cached_op()
 
@@ -153,7 +157,7 @@ class _Graph:
         return number in self.low and all(entry[0] in self.low for entry in inputs)
 
     def ends_in_norm(self, number, relu):
-        """Whether only this relu reads a BatchNorm after a convolution, in layouts in which both can be one operator."""
+        """Whether only this relu reads a BatchNorm after a convolution, in layouts for one operator."""
         before = relu["inputs"][0]
         norm = self.old[before[0]]
         if norm["op"] != "BatchNorm" or len(self.readers[before[0], before[1]]) > 1:
@@ -201,9 +205,9 @@ MOST_OUTPUTS = 64      # of one operator; the graph does not give their number
 def has_narrow_groups(node):
     """Whether a node convolves channels in groups that fill no block, as in ResNeXt 32x4d.
 
-    oneDNN then has blocks of 4 or 8 channels. Together with blocks of 16 in images or gradient it has no BatchNorm with
-    ReLU: MXNet ends with "could not create a primitive descriptor iterator". Groups of one channel (MobileNet) have
-    blocks of 16.
+    oneDNN then has blocks of 4 or 8 channels. Together with blocks of 16 in images or gradient it has no
+    BatchNorm with ReLU: MXNet ends with "could not create a primitive descriptor iterator". Groups of one
+    channel (MobileNet) have blocks of 16.
     """
     if node["op"] != "Convolution":
         return False

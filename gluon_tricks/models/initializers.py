@@ -1,9 +1,9 @@
 """Initialisation of weights (§2.1).
 
     paper     uniform in [-a, a], a = sqrt(6 / (d_in + d_out)), d the numbers of input and output channels
-    GluonCV   train_imagenet.py: MSRAPrelu(), normal, variance 1.882 / mean(fan_in, fan_out); a fan is channels times
-              kernel area. train_horovod.py: normal, variance 2 / fan_in. CIFAR scripts: Xavier(), the paper's formula with
-              the kernel area in it.
+    GluonCV   train_imagenet.py: MSRAPrelu(), normal, variance 1.882 / mean(fan_in, fan_out); a fan is
+              channels times kernel area. train_horovod.py: normal, variance 2 / fan_in. CIFAR scripts:
+              Xavier(), the paper's formula with the kernel area in it.
 
 Biases start at 0, gammas at 1, betas at 0 in all of them.
 """

@@ -14,7 +14,7 @@ class Entry(NamedTuple):
     kwargs: dict = {}      # never modified
 
     def builder(self):
-        """The class with these arguments: callable (classes=, ...) -> HybridBlock. Imports the class's file."""
+        """Import the class: callable (classes=, ...) -> HybridBlock, with these arguments bound."""
         net_class = getattr(import_module(f"gluon_tricks.models.{self.file}"), self.name)
         return partial(net_class, *self.args, **self.kwargs)
 

@@ -1,4 +1,4 @@
-"""GluonCV's published weights in this kit's nets of the same name. Downloading, caching and checking are GluonCV's."""
+"""GluonCV's published weights for this kit's nets of the same name; GluonCV downloads, caches and checks."""
 
 import textwrap
 

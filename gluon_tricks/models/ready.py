@@ -14,8 +14,8 @@ from gluon_tricks.parameters import settle_weights
 def start_precision(dtype, amx=True):
     """Prepare the process for a type; call it before the model is made.
 
-    bfloat16 patches MXNet's operators, and requests AMX if `amx`. Parameters, their gradients and BatchNorm's statistics
-    stay in float32.
+    bfloat16 patches MXNet's operators, and requests AMX if `amx`. Parameters, their gradients and BatchNorm's
+    statistics stay in float32.
     """
     if dtype == "bfloat16":
         from mxnet.contrib import amp

@@ -15,7 +15,8 @@ GLUONCV_REQUIREMENT = "gluoncv==0.10.5.post0"
 LAST_GAMMA_IGNORED = {"resnet18_v1b", "resnet34_v1b"}
 LAST_GAMMA_INVERTED = re.compile(r"(se_)?resnext\d")  # given, the last gammas start at 1; not given, at 0
 
-# GluonCV's classes that ignore unknown keywords: a mistyped trick, or the number of classes, would have no effect
+# GluonCV's classes that ignore unknown keywords: a mistyped trick, or the number of classes, would have no
+# effect
 DROP_KEYWORDS = {"ResNetV1b", "HighResolutionClsNet"}
 
 
@@ -34,15 +35,16 @@ def get_model(name, classes=None, fix_last_gamma=None, fix_use_se=False, **kwarg
     classes : int
         Width of the classifier; None takes the model's own: 10 for CIFAR, 1000 for ImageNet.
     fix_last_gamma : bool, optional
-        GluonCV inverts `last_gamma` in its ResNeXts, so that their published runs went without zero gamma, and ignores
-        it in some other nets. True: the last gamma of each residual block starts at 0 if `last_gamma` is given and at 1
-        if not, or the model is refused. False: what GluonCV does, in this kit's own resnet18_v1b and resnet34_v1b too.
-        None: True for this kit's own nets, False for GluonCV's.
+        GluonCV inverts `last_gamma` in its ResNeXts, so that their published runs went without zero gamma,
+        and ignores it in some other nets. True: the last gamma of each residual block starts at 0 if
+        `last_gamma` is given and at 1 if not, or the model is refused. False: what GluonCV does, in this
+        kit's own resnet18_v1b and resnet34_v1b too. None: True for this kit's own nets, False for GluonCV's.
     fix_use_se : bool
         GluonCV's `resnext*` ignore `use_se`; True makes them the `se_resnext*` of the same size.
     kwargs
-        The model's other arguments: `last_gamma` and `dilated` of the ResNets, `drop_rate` of cifar_wideresnet*, ...
-        `pretrained` loads GluonCV's published weights, `root` is the folder of their files, `ctx` their devices.
+        The model's other arguments: `last_gamma` and `dilated` of the ResNets, `drop_rate` of
+        cifar_wideresnet*, ... `pretrained` loads GluonCV's published weights, `root` is the folder of their
+        files, `ctx` their devices.
 
     Returns
     -------
@@ -51,8 +53,8 @@ def get_model(name, classes=None, fix_last_gamma=None, fix_use_se=False, **kwarg
     Raises
     ------
     UserError
-        If no model has that name or the model does not take a keyword or value. If only GluonCV can have the model and
-        cannot be imported. If there are no such weights.
+        If no model has that name or the model does not take a keyword or value. If only GluonCV can have the
+        model and cannot be imported. If there are no such weights.
     """
     name = name.lower()
     if classes is not None:

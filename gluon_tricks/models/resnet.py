@@ -8,10 +8,11 @@
 v1s and v1e, which the paper does not have, are v1c and v1d with a stem of twice the width.
 
 Parameters are named as in GluonCV, in `.params` files and in Gluon, where the prefix is fixed from v1b on
-(`resnetv1d_`): two such nets in one process have the same Gluon names. That matters only if both are children of one
-block; `prefix` then separates them. As in GluonCV, the 1x1 convolutions in path A of v1 have biases, which the
-BatchNorms after them undo; only the first convolution of the deep stem has stride 2, as in Figure 2b, while the text
-of §4.2 gives the second one too; and ResNet-18 and ResNet-34 compute the same in v1 and v1b.
+(`resnetv1d_`): two such nets in one process have the same Gluon names. That matters only if both are children
+of one block; `prefix` then separates them. As in GluonCV, the 1x1 convolutions in path A of v1 have biases,
+which the BatchNorms after them undo; only the first convolution of the deep stem has stride 2, as in Figure
+2b, while the text of §4.2 gives the second one too; and ResNet-18 and ResNet-34 compute the same in v1 and
+v1b.
 """
 
 from functools import partial
@@ -43,8 +44,9 @@ VARIANTS = {
 }
 
 
-# --- Parts of the figures --------------------------------------------------------------------------------------------
-# In the shapes below S is the stride, P the number of channels of the 3x3 convolutions, D that of the block's output.
+# --- Parts of the figures -----------------------------------------------------------------------------------
+# In the shapes below S is the stride, P the number of channels of the 3x3 convolutions, D that of the block's
+# output.
 
 class BlockShape(NamedTuple):
     """One residual block: (N, in_channels, H, W) -> (N, out_channels, H / stride, W / stride)."""
@@ -100,7 +102,7 @@ def path_b(shape, tweaks, norm, prefix):
 
 
 def stem(tweaks, norm):
-    """The input stem, four layers: (N, 3, H, W) -> (N, 64, H/4, W/4), or 128 channels for a stem of width 64."""
+    """The input stem, four layers: (N, 3, H, W) -> (N, 64, H/4, W/4); 128 channels for stem_width 64."""
     if tweaks.deep_stem:                                                             # Figure 2b
         width = tweaks.stem_width
         conv1 = nn.HybridSequential(prefix="")
@@ -123,11 +125,11 @@ def _stem_channels(tweaks):
 
 
 def _first_gamma(last_gamma):
-    """Initializer of a residual block's last gamma; 0 makes the block start as its shortcut (zero gamma, §3.1)."""
+    """Initializer of a block's last gamma; 0 makes the block start as its shortcut (zero gamma, §3.1)."""
     return "zeros" if last_gamma else "ones"
 
 
-# --- Depths ---------------------------------------------------------------------------------------------------------
+# --- Depths -------------------------------------------------------------------------------------------------
 
 class Depth(NamedTuple):
     """Meaning of the number in a ResNet's name."""
@@ -169,7 +171,7 @@ def block_shapes(depth, in_channels, dilated=False):
     return stages
 
 
-# --- Nets: v1 counts its layers, later variants name them -----------------------------------------------------------
+# --- Nets: v1 counts its layers, later variants name them ---------------------------------------------------
 
 class ResidualV1(HybridBlock):
     """ReLU of path A plus path B. In files: `body.0`, `body.1`, ... and `downsample.0`, ..."""
@@ -254,10 +256,11 @@ class ResNetV1b(HybridBlock):
     classes : int
     last_gamma : bool
         Zero gamma (§3.1): start each residual block as its shortcut. GluonCV ignores it in resnet18_v1b and
-        resnet34_v1b, so their published runs did not have it even if their commands do. `fix_last_gamma=False` in
-        `get_model` ignores it here too.
+        resnet34_v1b, so their published runs did not have it even if their commands do.
+        `fix_last_gamma=False` in `get_model` ignores it here too.
     dilated : bool
-        For segmentation: the last two stages keep height and width, H/8 and W/8, and dilate their convolutions.
+        For segmentation: the last two stages keep height and width, H/8 and W/8, and dilate their
+        convolutions.
     final_drop : float in [0, 1)
         Share of features dropped before the classifier.
     use_global_stats : bool

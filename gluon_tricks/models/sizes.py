@@ -39,8 +39,8 @@ def count_parameters(net):
 def count_multiply_adds(net, image_shape):
     """Multiply-adds of the convolutions and dense layers for one image, from inferred shapes.
 
-    This is what the papers call FLOPs (3.8 G for ResNet-50 at 224x224); BatchNorm, pooling, activations and biases
-    are not counted.
+    This is what the papers call FLOPs (3.8 G for ResNet-50 at 224x224); BatchNorm, pooling, activations and
+    biases are not counted.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def _kind(node):
 
 
 def sizes_of(net, name, size, channels=3):
-    """`layer_sizes` for images of size x size. GluonCV's nets know the shapes of all parameters only after this."""
+    """`layer_sizes` for images of size x size; afterwards GluonCV's nets, too, know all shapes."""
     import mxnet as mx
 
     shape = (channels, size, size)

@@ -1,7 +1,8 @@
 """Learning rates as pure functions of `num_update`, the updates done so far (0 before the first).
 
-Warm-up and decay have three conventions, `head`, `logs` and `paper`: see `tricks/lr_warmup.py`, `tricks/cosine_decay.py`.
-GluonCV's CIFAR scripts have a fourth, `epoch_steps`: the rate changes at the first update of an epoch.
+Warm-up and decay have three conventions, `head`, `logs` and `paper`: see `tricks/lr_warmup.py`,
+`tricks/cosine_decay.py`. GluonCV's CIFAR scripts have a fourth, `epoch_steps`: the rate changes at the first
+update of an epoch.
 """
 
 from gluon_tricks.tricks.cosine_decay import cosine_factor, decay_fraction, poly_factor
@@ -47,8 +48,8 @@ def lr_schedule(mode, peak_lr, num_epochs, updates_per_epoch, warmup_epochs=0, f
     num_epochs, warmup_epochs : int
         Warm-up counts as part of `num_epochs`.
     decay_epochs : sequence of int
-        For mode "step", counted from the start of training. `head` steps one update before the epoch begins, for it
-        counts updates from 1.
+        For mode "step", counted from the start of training. `head` steps one update before the epoch begins,
+        for it counts updates from 1.
     formula : one of FORMULAS
 
     Returns

@@ -2,10 +2,11 @@
 
     nag, sgd          rate inside the momentum (v = m v + lr g), unlike PyTorch's form
     adam, rmsprop     MXNet's; weight decay is added to the gradient
-    nadam             MXNet's. Its product of momentum factors should grow once per update but grows once per update and
-                      array. After a few updates it is 0 and the first bias correction has no effect. Kept because the
-                      follow-up's results were made with it
-    adadelta          MXNet's. It has no rate: --lr has no effect, and weight decay is wd x weight, not lr x wd x weight
+    nadam             MXNet's. Its product of momentum factors should grow once per update but grows once per
+                      update and array. After a few updates it is 0 and the first bias correction has no
+                      effect. Kept because the follow-up's results were made with it
+    adadelta          MXNet's. It has no rate: --lr has no effect, and weight decay is wd x weight, not lr x
+                      wd x weight
     lars, adabound    optim/own_rules.py
 
 Adam, Nadam and AdaBound count updates; `checkpoint.load_resume` restores their count.

@@ -22,11 +22,12 @@ class LARS(_Rule):
 
         v = m v + lr local (g + wd w),   w = w - v,   local = c |w| / (|g| + wd |w| + eps)
 
-    and local = 1 where |w| is below `threshold`: arrays that start at 0 would never move. The paper's coefficient c is
-    about 0.001; the CIFAR-10 collection has none, c = 1, with rates a thousandth as high.
+    and local = 1 where |w| is below `threshold`: arrays that start at 0 would never move. The paper's
+    coefficient c is about 0.001; the CIFAR-10 collection has none, c = 1, with rates a thousandth as high.
 
-    MXNet's LARS differs. It scales the momentum where the rate changes, in the first few arrays of each update only. It
-    exempts biases and BatchNorm by their names, which Gluon's Trainer does not pass on. It has no threshold.
+    MXNet's LARS differs. It scales the momentum where the rate changes, in the first few arrays of each
+    update only. It exempts biases and BatchNorm by their names, which Gluon's Trainer does not pass on. It
+    has no threshold.
     """
 
     def __init__(self, momentum=0.9, coefficient=1.0, threshold=1e-2, epsilon=1e-9, **kwargs):
@@ -46,7 +47,7 @@ class LARS(_Rule):
 
 
 class AdaBound(_Rule):
-    """Adam whose rate per weight is kept between bounds that close in on SGD's (Luo et al. 2019, arXiv 1902.09843).
+    """Adam with rates between bounds that converge to SGD's (Luo et al. 2019, arXiv 1902.09843).
 
         rate = clip(lr sqrt(1 - b2^t) / (1 - b1^t) / (sqrt(v) + eps), lower, upper),   w = w - rate m
         lower = F (1 - 1 / (gamma t + 1)),   upper = F (1 + 1 / (gamma t)),   F = final_lr x lr / (lr at the start)

@@ -1,4 +1,4 @@
-"""A moving average of a net's parameters, evaluated and saved in addition to the net. Not in the paper, not in GluonCV."""
+"""A moving average of a net's parameters, also evaluated and saved. Not in the paper, not in GluonCV."""
 
 from contextlib import contextmanager
 
@@ -8,7 +8,7 @@ from gluon_tricks.parameters import named_parameters, settle_weights
 
 
 class ParameterAverage:
-    """Average of parameters and BatchNorm's running statistics over the updates, in float32, on the first device.
+    """Average of parameters and running statistics over the updates, in float32, on the first device.
 
         average = d average + (1 - d) parameter,   d = min(decay, (1 + n) / (10 + n)) after n updates
 

@@ -1,7 +1,8 @@
 """CutMix (Yun et al. 2019, arXiv 1905.04899): a box of one image replaces the same box of another.
 
-    paper       lam ~ Beta(alpha, alpha); the box has sides H sqrt(1 - lam), W sqrt(1 - lam) and a centre uniform over
-                the image. It is clipped, and lam becomes the true share of the pixels left: label "area"
+    paper       lam ~ Beta(alpha, alpha); the box has sides H sqrt(1 - lam), W sqrt(1 - lam) and a centre
+                uniform over the image. It is clipped, and lam becomes the true share of the pixels left:
+                label "area"
     collection  the CIFAR-10 collection keeps the drawn lam, also where the box is clipped: label "drawn"
 
 alpha = 1 in both.

@@ -1,13 +1,13 @@
 """Cutout (DeVries & Taylor 2017, arXiv 1708.04552), and Dual-Cutout.
 
-    Cutout        a square of S x S pixels of the normalised image becomes 0, the mean colour. Its centre is uniform over
-                  the image, so part of the square may be outside
+    Cutout        a square of S x S pixels of the normalised image becomes 0, the mean colour. Its centre is
+                  uniform over the image, so part of the square may be outside
     Dual-Cutout   the net sees each image twice, with two independent squares. The loss is the mean of both
                   cross-entropies plus alpha times the mean squared difference of both outputs
 
-Dual-Cutout is from the CIFAR-10 collection, with S = 16 and alpha = 0.1; prediction sees the plain image once. The original
-code draws the centre from 0 ... H - 1. The collection, for even S, draws the corner right below the centre from 0 ... H,
-which treats left and right alike. Here the collection's rule.
+Dual-Cutout is from the CIFAR-10 collection, with S = 16 and alpha = 0.1; prediction sees the plain image
+once. The original code draws the centre from 0 ... H - 1. The collection, for even S, draws the corner right
+below the centre from 0 ... H, which treats left and right alike. Here the collection's rule.
 """
 
 import numpy as np
@@ -51,7 +51,7 @@ def cutout(images, tops, lefts, size, value=0.0):
 
 
 def side_by_side(pairs):
-    """Views as channels to views as images: NDArray (N, 2C, H, W) -> (2N, C, H, W), all first views, then all second."""
+    """Views as channels to views as images: (N, 2C, H, W) -> (2N, C, H, W), all first views first."""
     from mxnet import nd
 
     return nd.concat(*pairs.split(2, axis=1), dim=0)

@@ -1,8 +1,8 @@
 """DropBlock (Ghiasi et al. 2018, arXiv 1810.12890), which some of GluonCV's ResNeSts contain.
 
-    GluonCV   train_horovod.py raises the dropped share in each epoch e of E: 0.1 (e + 1) / E. train_imagenet.py leaves it
-              at the net's own 0.1. A compiled net checks only in its first run whether it is training, so both scripts
-              also drop in validation.
+    GluonCV   train_horovod.py raises the dropped share in each epoch e of E: 0.1 (e + 1) / E.
+              train_imagenet.py leaves it at the net's own 0.1. A compiled net checks only in its first run
+              whether it is training, so both scripts also drop in validation.
     here      the same shares in training, none in validation: the net is compiled again between the two.
 """
 

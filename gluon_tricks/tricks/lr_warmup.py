@@ -8,7 +8,8 @@ With n updates done (n = 0 before the first):
 
 The peak is reached at n = m - 1 (paper), m (logs), m - 2 (head).
 
-The CIFAR-10 collection also has an "exponential" warm-up, which starts lower and rises late: 0.001 + 0.999 (n / m)^4.
+The CIFAR-10 collection also has an "exponential" warm-up, which starts lower and rises late: 0.001 + 0.999 (n
+/ m)^4.
 """
 
 FORMULAS = ("head", "logs", "paper")

@@ -6,7 +6,8 @@
     horizontal+mixup, ...     stitched, then interpolated             "
     cutmix, ricap                                                 tricks/cutmix.py, tricks/ricap.py
 
-As in GluonCV's mixup, weights, seams and boxes are drawn once per update and shared by all images of a device's part.
+As in GluonCV's mixup, weights, seams and boxes are drawn once per update and shared by all images of a
+device's part.
 """
 
 import numpy as np
@@ -37,7 +38,8 @@ def mix(kind, data, targets, alpha, rng, partners=None, cutmix_label="area"):
         Both parameters of the Beta distribution.
     rng : numpy.random.Generator
     partners : "reversed", "random" or None
-        How partners are chosen. None: "reversed" for REVERSED, else "random". "tile" and "ricap" are always random.
+        How partners are chosen. None: "reversed" for REVERSED, else "random". "tile" and "ricap" are always
+        random.
     cutmix_label : "area" or "drawn"
 
     Returns

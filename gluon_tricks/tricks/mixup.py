@@ -2,12 +2,12 @@
 
     paper, Eq. 7-8:  x = lam x_i + (1 - lam) x_j,   y = lam y_i + (1 - lam) y_j,   lam ~ Beta(alpha, alpha)
                      for two random examples i, j
-    GluonCV:         one lam per update for all images and devices; the partner of image i of n is image n - 1 - i
-                     of the same device's part, so every pair occurs twice, with lam and 1 - lam
+    GluonCV:         one lam per update for all images and devices; the partner of image i of n is image n - 1
+                     - i of the same device's part, so every pair occurs twice, with lam and 1 - lam
     here:            GluonCV's, or partners drawn by `sample_partners`; one lam per update in both
 
-The paper takes alpha = 0.2 on ImageNet; GluonCV's CIFAR script takes alpha = 1 (lam uniform) and no mixup in the last 20
-epochs.
+The paper takes alpha = 0.2 on ImageNet; GluonCV's CIFAR script takes alpha = 1 (lam uniform) and no mixup in
+the last 20 epochs.
 """
 
 CIFAR_ALPHA = 1.0

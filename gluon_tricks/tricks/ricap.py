@@ -1,10 +1,10 @@
 """RICAP (Takahashi et al. 2018, arXiv 1811.09030): random pieces of four images around one point.
 
-    w, h ~ Beta(beta, beta) give the point. Each piece is cut from a random place of its image. The label has the shares of
-    the pixels. beta = 0.3.
+    w, h ~ Beta(beta, beta) give the point. Each piece is cut from a random place of its image. The label has
+    the shares of the pixels. beta = 0.3.
 
-The collection has results with and without the random crop before it ("w/ random crop"). The paper has no other crop:
-train_cifar.py --no-random-crop.
+The collection has results with and without the random crop before it ("w/ random crop"). The paper has no
+other crop: train_cifar.py --no-random-crop.
 """
 
 from gluon_tricks.tricks.spatial_mixup import tile_pieces

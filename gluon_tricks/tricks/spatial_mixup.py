@@ -1,11 +1,11 @@
-"""Spatial mixup: images stitched together instead of interpolated (Liang et al. 2018; the CIFAR-100 follow-up, III.B).
+"""Spatial mixup: images stitched, not interpolated (Liang et al. 2018; the CIFAR-100 follow-up, III.B).
 
     stitching   x = the first P = lam L rows (or columns) of x_i, the rest of x_j;  y = lam y_i + (1 - lam) y_j
     tiling      four images around one point; its two coordinates are lam_1 H and lam_2 W     (the follow-up's future work)
     both        two stitched images interpolated (tricks/mixup.py), with a lam of their own   (also future work)
 
-lam ~ Beta(alpha, alpha). P is a whole number of pixels, and the label has P / L instead of lam: the share of the pixels.
-"Horizontal": side by side, a vertical seam. "Vertical": one above the other.
+lam ~ Beta(alpha, alpha). P is a whole number of pixels, and the label has P / L instead of lam: the share of
+the pixels. "Horizontal": side by side, a vertical seam. "Vertical": one above the other.
 """
 
 from gluon_tricks.tricks.patchwork import Piece

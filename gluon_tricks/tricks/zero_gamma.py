@@ -1,11 +1,12 @@
 """Zero gamma (§3.1): residual blocks start as the identity.
 
     paper:    gamma = 0 in the BatchNorm at the end of every residual block
-    GluonCV:  `--last-gamma`; works in ResNet v1, v2 and v1b-v1s bottlenecks, is ignored by v1b's basic blocks, inverted in
-              ResNeXt (the flag gives gamma 1, its absence 0), and raises TypeError for every other model
+    GluonCV:  `--last-gamma`; works in ResNet v1, v2 and v1b-v1s bottlenecks, is ignored by v1b's basic
+              blocks, inverted in ResNeXt (the flag gives gamma 1, its absence 0), and raises TypeError for
+              every other model
 
-Here the models take `last_gamma` (`gluon_tricks.models.resnet`) at every depth. These functions count the gammas that are
-zero at the start, for the run's log.
+Here the models take `last_gamma` (`gluon_tricks.models.resnet`) at every depth. These functions count the
+gammas that are zero at the start, for the run's log.
 """
 
 

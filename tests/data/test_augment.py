@@ -26,7 +26,7 @@ def batch(count, size=32, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (count, size, size, 3), np.uint8)
 
 
-# --- formula ------------------------------------------------------------------------------------------------------
+# --- formula ------------------------------------------------------------------------------------------------
 
 def reference_random_crop(images, tops, lefts, pad):
     out = np.zeros_like(images)
@@ -91,7 +91,7 @@ def test_the_border_is_black_before_normalisation():
         assert (white[0, channel, PAD:] > 0).all()
 
 
-# --- parity -------------------------------------------------------------------------------------------------------
+# --- parity -------------------------------------------------------------------------------------------------
 
 def test_normalisation_is_bit_equal_to_gluons():
     every_level = np.arange(256, dtype=np.uint8).repeat(12).reshape(1, 32, 32, 3)
@@ -100,7 +100,7 @@ def test_normalisation_is_bit_equal_to_gluons():
     np.testing.assert_array_equal(normalize(images), np.stack([gluon(nd.array(x, dtype="uint8")).asnumpy() for x in images]))
 
 
-# --- the transform of a training image ----------------------------------------------------------------------------
+# --- the transform of a training image ----------------------------------------------------------------------
 
 def transformed_one_by_one(images, positions, transform, epoch):
     return np.concatenate([transform(images[p:p + 1], np.array([p]), epoch) for p in positions])

@@ -1,4 +1,6 @@
-"""AutoAugment: the policy against the paper's table, its draws against their probabilities, operations against formulas."""
+"""AutoAugment: the policy against the paper's table, its draws against their probabilities, operations
+against formulas.
+"""
 
 from collections import Counter
 

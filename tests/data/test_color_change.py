@@ -62,7 +62,9 @@ def test_factors_of_one_change_nothing():
 
 
 def test_contrast_turns_about_the_mean_grey_of_its_moment():
-    """Brightness 0.5 before contrast 0.6 of a picture whose grey is 100: 0.5 x 100 stays. After it: 100 x 0.5."""
+    """Brightness 0.5 before contrast 0.6 of a picture whose grey is 100: 0.5 x 100 stays. After it: 100 x
+    0.5.
+    """
     image = np.array([[[50] * 3, [150] * 3]], np.uint8)
     for order in ([0, 1, 2], [1, 0, 2]):
         got = change_color(image, color_change(mean_pixel(image), order, [0.5, 0.6, 1]))

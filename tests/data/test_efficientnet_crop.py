@@ -1,4 +1,5 @@
-"""EfficientNet's crops against GluonCV's: the same distribution of crops, the same pixels from the same crop."""
+"""EfficientNet's crops against GluonCV's: the same distribution of crops, the same pixels from the same crop.
+"""
 
 import random
 

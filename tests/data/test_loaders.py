@@ -49,7 +49,7 @@ def assert_same(batches, expected):
 sizes = dict(records=st.integers(1, 40), batch_size=st.integers(1, 9), last_batch=st.sampled_from(["discard", "keep"]))
 
 
-# --- RecordLoader -------------------------------------------------------------------------------------------------
+# --- RecordLoader -------------------------------------------------------------------------------------------
 
 @settings(max_examples=25, deadline=None)
 @given(**sizes, epoch=st.integers(0, 100), num_workers=st.sampled_from([1, 2, 4]))
@@ -140,7 +140,7 @@ def test_an_error_in_a_worker_reaches_the_loop():
         list(loader.epoch(0))
 
 
-# --- ImagesInMemory -----------------------------------------------------------------------------------------------
+# --- ImagesInMemory -----------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("num_workers", [0, 1, 3])
 def test_images_in_memory_are_the_pixels_that_were_written(tmp_path, num_workers):
@@ -179,7 +179,7 @@ def test_a_bad_record_is_named_and_counted(tmp_path, what):
                                  f"(2 bad records in all); prepare the data again")
 
 
-# --- CifarRecordIter ------------------------------------------------------------------------------------------------------
+# --- CifarRecordIter ----------------------------------------------------------------------------------------
 
 @pytest.fixture(scope="module")
 def excerpt():

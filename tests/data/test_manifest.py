@@ -56,7 +56,7 @@ def edit_manifest(folder, edit):
     path.write_text(json.dumps(content))
 
 
-# --- one hash over all of it --------------------------------------------------------------------------------------
+# --- one hash over all of it --------------------------------------------------------------------------------
 
 def test_the_same_records_have_the_same_root_hash(tmp_path):
     assert prepare(tmp_path / "a").root_hash == prepare(tmp_path / "b").root_hash
@@ -83,7 +83,7 @@ def test_the_root_hash_does_not_depend_on_what_else_the_manifest_says(tmp_path):
     assert other.root_hash == manifest.root_hash
 
 
-# --- written and read ---------------------------------------------------------------------------------------------
+# --- written and read ---------------------------------------------------------------------------------------
 
 def test_what_is_written_is_read_again(tmp_path):
     manifest = prepare(tmp_path)
@@ -102,7 +102,7 @@ def test_a_split_that_is_not_there_is_refused_with_those_that_are(tmp_path):
     assert refusal(open_split, tmp_path, "val", manifest) == expected
 
 
-# --- the manifest was altered -------------------------------------------------------------------------------------
+# --- the manifest was altered -------------------------------------------------------------------------------
 
 def test_a_missing_manifest_is_an_error_that_says_what_makes_one(tmp_path):
     assert refusal(read_manifest, tmp_path) == (f"{tmp_path}/manifest.json: cannot be read (No such file or directory); "
@@ -153,7 +153,7 @@ def test_an_edited_manifest_is_refused(tmp_path, edit):
                                                 f"it was edited; prepare the data again")
 
 
-# --- the files were altered ---------------------------------------------------------------------------------------
+# --- the files were altered ---------------------------------------------------------------------------------
 
 def alter(path, edit):
     data = bytearray(path.read_bytes())
@@ -218,7 +218,7 @@ def test_a_missing_file_is_named(tmp_path, missing):
     assert refusal(open_split, tmp_path, "train", manifest).startswith(f"{tmp_path}/{missing}: cannot be read (")
 
 
-# --- the excerpt that comes with the package ----------------------------------------------------------------------
+# --- the excerpt that comes with the package ----------------------------------------------------------------
 
 def test_the_excerpt_is_balanced_and_small():
     manifest = read_manifest(EXCERPT_DIR)

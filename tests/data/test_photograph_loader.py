@@ -1,4 +1,5 @@
-"""Batches of photographs: the same for any number of workers and from any start; bad records by their policy."""
+"""Batches of photographs: the same for any number of workers and from any start; bad records by their policy.
+"""
 
 import gc
 import random

@@ -89,7 +89,9 @@ def test_no_more_rows_are_decoded_than_needed(name):
 
 
 def test_a_row_less_would_give_other_colours():
-    """Why one coded row more: of colours at half height, a row's last line is interpolated with the next row's first."""
+    """Why one coded row more: of colours at half height, a row's last line is interpolated with the next
+    row's first.
+    """
     encoded = bytearray(BASELINE["4:2:0"][0])
     struct.pack_into(">H", encoded, baseline_frame(bytes(encoded)).height_at, 64)
     cut, full = opencv(bytes(encoded)), opencv(BASELINE["4:2:0"][0])

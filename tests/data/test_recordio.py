@@ -40,7 +40,7 @@ def temporary_folder():
         yield Path(name)
 
 
-# --- agreement with MXNet -----------------------------------------------------------------------------------------
+# --- agreement with MXNet -----------------------------------------------------------------------------------
 
 @settings(max_examples=100, deadline=None)
 @given(records=st.dictionaries(st.integers(0, 2**40), payloads, min_size=1, max_size=5))
@@ -103,7 +103,7 @@ def test_threads_share_a_reader(tmp_path):
         assert list(pool.map(reader.read, positions)) == [records[position] for position in positions]
 
 
-# --- damage -------------------------------------------------------------------------------------------------------
+# --- damage -------------------------------------------------------------------------------------------------
 
 @pytest.fixture
 def rec(tmp_path):
@@ -188,7 +188,7 @@ def test_any_altered_byte_gives_other_bytes_or_a_sentence(offset, value):
             assert isinstance(payload, bytes)
 
 
-# --- the index ----------------------------------------------------------------------------------------------------
+# --- the index ----------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("line", ["11 24", "11", "11\t24\t3", "eleven\t24", "11\t2.5", "", "-11\t24", "11\t-24",
                                   "11\t99999999999999999999"])

@@ -1,4 +1,6 @@
-"""The sliding window of MXNet's record iterator: by a walk over the file, by MXNet itself, and in every published log."""
+"""The sliding window of MXNet's record iterator: by a walk over the file, by MXNet itself, and in every
+published log.
+"""
 
 import itertools
 
@@ -24,16 +26,19 @@ IMAGENET = [name for name, run in catalogue().items() if run.script == "train_im
 
 
 def is_counted_over(error, samples):
-    """Whether `error`, a fraction printed with six decimals, is that of a whole number of wrong answers among `samples`.
+    """Whether `error`, a fraction with six decimals, is a whole number of wrong answers among `samples`.
 
-    GluonCV prints 1 - accuracy, so the candidate is computed in the same way: the seventh decimal may be a tie.
+    GluonCV prints 1 - accuracy, so the candidate is computed in the same way: the seventh decimal may be a
+    tie.
     """
     right = round((1 - error) * samples)
     return 0 <= right <= samples and f"{1 - right / samples:.6f}" == f"{error:.6f}"
 
 
 def positions_by_walking(passes, images, batch_size):
-    """Positions of each pass: take whole batches until the file's end is reached, borrow the missing from its start."""
+    """Positions of each pass: take whole batches until the file's end is reached, borrow the missing from its
+    start.
+    """
     stream, place, found = itertools.cycle(range(images)), 0, []
     for _ in range(passes):
         seen = []
@@ -55,8 +60,8 @@ def test_passes_are_those_of_a_walk_over_the_file(images, batch_size):
 
 
 def test_imagenet_in_batches_of_1024():
-    # 50,000 / 1024 = 48.83 batches a pass; after so many passes 48.8, 97.7, 146.5, 195.3, 244.1, 293.0, 341.8 batches,
-    # rounded up 49, 98, 147, 196, 245, 293, 342
+    # 50,000 / 1024 = 48.83 batches a pass; after so many passes 48.8, 97.7, 146.5, 195.3, 244.1, 293.0, 341.8
+    # batches, rounded up 49, 98, 147, 196, 245, 293, 342
     assert sample_counts(50_000, 1024) == [50_176, 49_152]
     assert [samples_in_pass(number, 50_000, 1024) // 1024 for number in range(1, 8)] == [49, 49, 49, 49, 49, 48, 49]
 
@@ -87,7 +92,9 @@ def test_a_validation_set_smaller_than_a_batch_is_refused(ten_images):
 
 
 def counted(name, samples_of):
-    """How many of a run's printed errors, top-1 and top-5, are whole numbers of images; and how many there are."""
+    """How many of a run's printed errors, top-1 and top-5, are whole numbers of images; and how many there
+    are.
+    """
     errors = [(record.epoch, error) for record in curve(name) for error in (record.val_err_top1, record.val_err_top5)
               if error is not None]
     return sum(is_counted_over(error, samples_of(epoch)) for epoch, error in errors), len(errors)

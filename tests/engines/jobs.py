@@ -1,4 +1,5 @@
-"""What the tests of several processes share: starting jobs, finding their processes, reading what they left."""
+"""What the tests of several processes share: starting jobs, finding their processes, reading what they left.
+"""
 
 import importlib.util
 import subprocess
@@ -26,7 +27,9 @@ def start(engine, processes, words, *flags, **environment):
 
 
 def finish(launcher, check=0):
-    """What the job said; fails if it ended otherwise than with `check` (None: with anything but 0), or left a process."""
+    """What the job said; fails if it ended otherwise than with `check` (None: with anything but 0), or left a
+    process.
+    """
     members = members_of(launcher)
     said, _ = launcher.communicate(timeout=LIMIT_S)
     assert (launcher.returncode == check) if check is not None else launcher.returncode > 0, said
@@ -73,7 +76,8 @@ def arrays_of(path):
 def assert_close(arrays, expected, rtol=1e-5, rtol_each=1e-3):
     """All arrays as one vector within `rtol` of its norm, and each array within `rtol_each` of its own.
 
-    A different order of summation is that small; an image in the wrong update, a missing process or factor is not.
+    A different order of summation is that small; an image in the wrong update, a missing process or factor is
+    not.
     """
     assert set(arrays) == set(expected) and arrays
     squares = {name: [(np.asarray(array, np.float64) ** 2).sum() for array in (value - expected[name], expected[name])]

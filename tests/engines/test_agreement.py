@@ -1,4 +1,6 @@
-"""The same training at any number of devices and processes: the same images in each update, the same parameters after it."""
+"""The same training at any number of devices and processes: the same images in each update, the same
+parameters after it.
+"""
 
 import os
 import re

@@ -157,7 +157,7 @@ def test_ranks_whose_parameters_differ_are_named(odd):
         assert f"rank {odd[0]}: parameters differ from the other ranks' after update 7, first in 0.bias" in str(result)
 
 
-# --- shards of MXNet's iterators ----------------------------------------------------------------------------------
+# --- shards of MXNet's iterators ----------------------------------------------------------------------------
 
 @pytest.mark.parametrize("records, world_size", [(50, 1), (50, 4), (51, 4), (500, 3)])
 def test_shards_hold_each_record_once(records, world_size):
@@ -185,7 +185,7 @@ def test_mxnets_iterator_reads_the_shard_and_takes_equally_many_steps_on_all_ran
     np.testing.assert_array_equal(np.concatenate(seen), np.arange(500))
 
 
-# --- flags --------------------------------------------------------------------------------------------------------
+# --- flags --------------------------------------------------------------------------------------------------
 
 class Args:
     def __init__(self, **values):

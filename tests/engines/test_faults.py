@@ -1,4 +1,6 @@
-"""What becomes of a job when a process dies, freezes, hangs or fails: it ends, says who, and can be gone on with."""
+"""What becomes of a job when a process dies, freezes, hangs or fails: it ends, says who, and can be gone on
+with.
+"""
 
 import signal
 import time

@@ -1,8 +1,8 @@
-"""Facts about GluonCV's nets (gluoncv 0.10.5.post0 under mxnet 1.9.1): CIFAR nets, 10 classes, images of 3x32x32;
-ResNets, 1000 classes, images of 3x224x224.
+"""Facts about GluonCV's nets (gluoncv 0.10.5.post0 under mxnet 1.9.1): CIFAR nets, 10 classes, images of
+3x32x32; ResNets, 1000 classes, images of 3x224x224.
 
-`*-param-names.csv.gz` lists every parameter, `*-model-sizes.csv` has one row a net. Both were read off GluonCV's
-instantiated nets, not off ours.
+`*-param-names.csv.gz` lists every parameter, `*-model-sizes.csv` has one row a net. Both were read off
+GluonCV's instantiated nets, not off ours.
 """
 
 import csv

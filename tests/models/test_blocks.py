@@ -40,7 +40,7 @@ def test_global_mean_equals_global_average_pooling(features):
     np.testing.assert_allclose(gradient, np.broadcast_to(weights / (height * width), features.shape), rtol=1e-6)
 
 
-# --- GroupNorm ------------------------------------------------------------------------------------------------------
+# --- GroupNorm ----------------------------------------------------------------------------------------------
 
 def group_norm(kind, channels=64, **kwargs):
     """A group normalization with gamma and beta off their starting values."""

@@ -1,4 +1,6 @@
-"""Nets that GluonCV does not have: sizes as published and counted here once more, the switches, shake-shake's passes."""
+"""Nets that GluonCV does not have: sizes as published and counted here once more, the switches, shake-shake's
+passes.
+"""
 
 import math
 
@@ -39,7 +41,7 @@ SMALL = ["cifar_vgg15_bn", "cifar_resnet20_basic", "cifar_preact20", "cifar_se_p
          "cifar_pyramidnet110_a48", "cifar_shake_shake26_2x32d"]
 
 
-# --- sizes ----------------------------------------------------------------------------------------------------------
+# --- sizes --------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_sizes_are_the_published_ones(name):
@@ -121,12 +123,13 @@ def test_every_net_is_counted_above_or_in_gluoncvs_facts():
     odd = {"cifar_resnet164_bottleneck", "cifar_resnext29_4x64d"}                # see below
     assert set(list_models()) - set(GLUONCV_NETS) == counted | odd
     post, pre = (count_parameters(get_model(f"cifar_{name}164_bottleneck"))[0] for name in ("resnet", "preact"))
-    # the same convolutions; BatchNorms of 4 x 16 + 4 x 32 + 4 x 64 (shortcuts) and the place of the others differ
+    # the same convolutions; BatchNorms of 4 x 16 + 4 x 32 + 4 x 64 (shortcuts) and the place of the others
+    # differ
     assert post - pre == 896
     assert 2 * 8.4e6 < count_parameters(get_model("cifar_resnext29_4x64d"))[0] < 34.4e6
 
 
-# --- shapes and modes -----------------------------------------------------------------------------------------------
+# --- shapes and modes ---------------------------------------------------------------------------------------
 
 def initialized(net):
     mx.random.seed(3)
@@ -175,7 +178,7 @@ def test_a_pyramid_shortcut_is_a_mean_and_zeros():
     np.testing.assert_allclose(block(nd.array(data)).asnumpy(), expected, rtol=1e-6)
 
 
-# --- shake-shake ----------------------------------------------------------------------------------------------------
+# --- shake-shake --------------------------------------------------------------------------------------------
 
 class Reference(autograd.Function):
     """The paper's two passes, each written down as it stands."""

@@ -59,7 +59,8 @@ def test_values_gradients_and_statistics_stay(source, name, size):
     assert got.keys() == expected.keys()
     largest = max(np.abs(array).max() for key, array in expected.items() if "running" not in key)
     for key, array in expected.items():
-        # A bias before BatchNorm has a gradient of rounding errors alone: compare with what the net's gradients are like
+        # A bias before BatchNorm has a gradient of rounding errors alone: compare with what the net's
+        # gradients are like
         scale = max(np.abs(array).max(), 1e-3 * largest)
         np.testing.assert_allclose(got[key], array, rtol=0, atol=1e-5 * scale, err_msg=key)
 
@@ -74,7 +75,9 @@ def operators(graph):
 
 
 def test_what_becomes_of_a_relu_that_is_no_layer():
-    """`F.relu` in the blocks of pre-activated nets, for which MXNet has a slow loop in bfloat16, becomes oneDNN's."""
+    """`F.relu` in the blocks of pre-activated nets, for which MXNet has a slow loop in bfloat16, becomes
+    oneDNN's.
+    """
     before = trace(get_model("cifar_preact20"))
     assert operators(before)["relu"] == 9
     ops = operators(rewritten(before, "data", (1, 3, 32, 32)))
@@ -94,7 +97,9 @@ def test_what_becomes_of_resnet_d():
 
 
 def test_groups_of_few_channels_keep_their_norms_from_fusing():
-    """Groups of 4, 8 and 16 channels in three stages of three blocks: fused are the stem, and around groups of 16."""
+    """Groups of 4, 8 and 16 channels in three stages of three blocks: fused are the stem, and around groups
+    of 16.
+    """
     ops = operators(rewritten(trace(get_model("cifar_resnext29_32x4d")), "data", (1, 3, 32, 32)))
     assert ops["_contrib_BatchNormWithReLU"] == 1 + 3 * 2
     ops = operators(rewritten(trace(get_model("cifar_resnext29_4x64d")), "data", (1, 3, 32, 32)))

@@ -1,4 +1,6 @@
-"""GluonCV's nets as this kit makes them against facts: names, shapes and sizes. For the others: test_collection_nets.py."""
+"""GluonCV's nets as this kit makes them against facts: names, shapes and sizes. For the others:
+test_collection_nets.py.
+"""
 
 import pytest
 from facts import CIFAR_NETS, PARAMETERS, RESNETS, SIZES

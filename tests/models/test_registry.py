@@ -153,7 +153,7 @@ def test_a_drop_rate_is_a_share(drop_rate):
         get_model("cifar_wideresnet16_10", drop_rate=drop_rate)
 
 
-# --- Named fixes ----------------------------------------------------------------------------------------------------
+# --- Named fixes --------------------------------------------------------------------------------------------
 
 def zero_gammas(net):
     """How many gammas start at 0."""
@@ -220,7 +220,7 @@ def test_group_norm_in_a_net_that_hides_its_channels_is_refused(with_gluoncv):
         get_model("resnet50_v2", norm_layer=GroupNorm)
 
 
-# --- Pretrained weights ---------------------------------------------------------------------------------------------
+# --- Pretrained weights -------------------------------------------------------------------------------------
 
 @pytest.fixture
 def published(with_gluoncv, monkeypatch, tmp_path):

@@ -57,7 +57,7 @@ def strided(name):
     return {keys[layer.weight]: layer.kind for layer in layer_sizes(net, (3, 224, 224)) if "stride 2" in layer.kind}
 
 
-# --- The three tweaks -----------------------------------------------------------------------------------------------
+# --- The three tweaks ---------------------------------------------------------------------------------------
 
 def test_each_variant_of_the_paper_turns_one_more_switch():
     switches = {name: sum((tweaks.stride_3x3, tweaks.deep_stem, tweaks.avg_down)) for name, tweaks in VARIANTS.items()}
@@ -98,7 +98,7 @@ def test_path_b_of_resnet_d_sees_every_input_and_that_of_resnet_c_a_quarter():
         assert (data.grad.asnumpy() != 0).any(axis=1).mean() == share
 
 
-# --- Zero gamma (§3.1) ----------------------------------------------------------------------------------------------
+# --- Zero gamma (§3.1) --------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("name", RESNETS)
 def test_zero_gamma_starts_every_residual_block_as_its_shortcut(name):
@@ -129,7 +129,7 @@ def test_without_zero_gamma_residual_blocks_are_not_their_shortcuts():
         assert (block(data) != nd.relu(shortcut)).asnumpy().any()
 
 
-# --- The other options ----------------------------------------------------------------------------------------------
+# --- The other options --------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("name", ["resnet18_v1b", "resnet50_v1b", "resnet50_v1d"])
 def test_dilated_nets_keep_an_eighth_of_height_and_width(name):
@@ -203,7 +203,7 @@ def test_a_keyword_a_resnet_does_not_take_is_named(name, keyword):
         get_model(name, **{keyword: True})
 
 
-# --- In MXNet -------------------------------------------------------------------------------------------------------
+# --- In MXNet -----------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("name", ["resnet18_v1", "resnet34_v1b", "resnet50_v1", "resnet50_v1d", "resnet50_v1b_gn"])
 @pytest.mark.parametrize("train_mode", [False, True])

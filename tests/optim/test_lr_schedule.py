@@ -1,4 +1,5 @@
-"""Learning rates: the CIFAR scripts' steps, `LRSequential` of GluonCV on the same counters, and the paper's equation.
+"""Learning rates: the CIFAR scripts' steps, `LRSequential` of GluonCV on the same counters, and the paper's
+equation.
 
 The rates of the published logs: tests/published/test_published_rates.py.
 """
@@ -75,7 +76,7 @@ def test_an_unknown_mode_is_refused():
         lr_schedule("cosine", 0.1, 3, 10, formula="hed")
 
 
-# --- SGDR, exponential warm-up --------------------------------------------------------------------------------------
+# --- SGDR, exponential warm-up ------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("cycle, factor", [(10, 1), (1, 2), (3, 2)])
 def test_sgdr_restarts_at_the_peak_and_follows_a_cosine(cycle, factor):

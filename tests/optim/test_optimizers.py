@@ -57,7 +57,9 @@ def adam(w, g, lr, t, m):
 
 
 def nadam(w, g, lr, t, m):
-    """Dozat 2016 with the warming schedule; of one array MXNet's product grows once per update, as it is meant to."""
+    """Dozat 2016 with the warming schedule; of one array MXNet's product grows once per update, as it is
+    meant to.
+    """
     def mu(t):
         return 0.9 * (1 - 0.5 * 0.96 ** (t * 0.004))
 

@@ -1,7 +1,7 @@
 """Twenty updates in bfloat16 by this kit's loop and by Gluon's; prints both as JSON.
 
-A program of its own, for bfloat16 changes MXNet's operators for good. The last feature map is 1 x 1, where a mean and a
-pooling round alike, so the ReLUs may stay.
+A program of its own, for bfloat16 changes MXNet's operators for good. The last feature map is 1 x 1, where a
+mean and a pooling round alike, so the ReLUs may stay.
 """
 
 import json

@@ -1,9 +1,9 @@
 """One training told twice: by this kit's loop and builders, and by Gluon and GluonCV alone.
 
-Both nets get softplus in place of ReLU. Two graphs of the same function differ in their last bits, and a ReLU whose input
-is a rounding error away from 0 may fall on either side: gradients then differ by percents, and after twenty updates nothing
-is equal any more. Through softplus a difference only grows as the function is steep. ReLU nets are compared update for
-update in tests/models.
+Both nets get softplus in place of ReLU. Two graphs of the same function differ in their last bits, and a ReLU
+whose input is a rounding error away from 0 may fall on either side: gradients then differ by percents, and
+after twenty updates nothing is equal any more. Through softplus a difference only grows as the function is
+steep. ReLU nets are compared update for update in tests/models.
 """
 
 from types import SimpleNamespace
@@ -55,7 +55,9 @@ def arrays_of(net):
 
 
 def train_ours(args, net, batches, engine):
-    """Losses of the updates (mean over samples), training metric of each epoch, arrays after one update and at the end."""
+    """Losses of the updates (mean over samples), training metric of each epoch, arrays after one update and
+    at the end.
+    """
     targets, loss, metric = train_imagenet.training_targets(args, engine)
     trainer, schedule = engine.trainer(net, train_imagenet.nag(args)), train_imagenet.learning_rate(args)
     progress, losses, metrics, first = Progress(), [], [], {}

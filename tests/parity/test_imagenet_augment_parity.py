@@ -1,8 +1,9 @@
 """ImageNet images: exact where nothing is random, of the same law where something is.
 
-GluonCV has two paths: MXNet's `ImageRecordIter` over record files, and Gluon's transforms over class folders. Images are
-PNGs here, so that decoders do not matter. Kolmogorov-Smirnov tests at 1e-3 over some 2,000 draws, which see shifts of 7 % of
-a range; seeds are fixed. The iterator rounds to whole grey levels after each of its steps.
+GluonCV has two paths: MXNet's `ImageRecordIter` over record files, and Gluon's transforms over class folders.
+Images are PNGs here, so that decoders do not matter. Kolmogorov-Smirnov tests at 1e-3 over some 2,000 draws,
+which see shifts of 7 % of a range; seeds are fixed. The iterator rounds to whole grey levels after each of
+its steps.
 """
 
 import random
@@ -76,7 +77,7 @@ def without_colour(monkeypatch, jitter=0.0, pca=0.0):
     monkeypatch.setattr(imagenet_augment, "PCA_STD", pca)
 
 
-# --- validation: exact ----------------------------------------------------------------------------------------------
+# --- validation: exact --------------------------------------------------------------------------------------
 
 VALIDATION_SIZES = [(90, 120), (120, 90), (64, 64), (65, 97), (200, 70), (40, 50), (300, 299)]
 
@@ -106,7 +107,7 @@ def test_validation_images_of_records_are_mxnets(size, resize, tmp_path):
     assert (np.abs(got - expected) > 1e-5).mean() < 1e-3
 
 
-# --- crops ----------------------------------------------------------------------------------------------------------
+# --- crops --------------------------------------------------------------------------------------------------
 
 HEIGHT, WIDTH = 180, 240
 
@@ -120,7 +121,9 @@ def position_ramp():
 
 
 def measure_crops(pixels):
-    """{what: values, one per image}: bilinear resizing is linear on a ramp, so two pixels tell both ends of a side."""
+    """{what: values, one per image}: bilinear resizing is linear on a ramp, so two pixels tell both ends of a
+    side.
+    """
     size = pixels.shape[2]
     near, far = size // 4, size - 1 - size // 4
     red, green = pixels[:, 0, size // 2, :], pixels[:, 1, :, size // 2]
@@ -190,7 +193,7 @@ def test_what_becomes_of_an_image_that_no_crop_fits(shape, size, tmp_path, monke
         assert min(np.abs(side - expected).max() for side in (got, got[..., ::-1])) <= 1.01, law
 
 
-# --- colour ---------------------------------------------------------------------------------------------------------
+# --- colour -------------------------------------------------------------------------------------------------
 
 TONES = np.array([[50, 90, 50], [110, 130, 110]])     # red equals blue: MXNet swaps their weights in its grey
 GREEN = 0.587                                         # green's share in grey
@@ -219,7 +222,8 @@ def measure_factors(pixels):
 
 
 def test_brightness_contrast_and_saturation_have_mxnets_law(tmp_path, monkeypatch):
-    """Whole images only, so that the mean grey is that of both tones; each factor is uniform in [0.6, 1.4]."""
+    """Whole images only, so that the mean grey is that of both tones; each factor is uniform in [0.6, 1.4].
+    """
     without_colour(monkeypatch, jitter=imagenet_augment.JITTER)
     monkeypatch.setattr(imagenet_augment, "AREA", (1.0, 1.0))
     monkeypatch.setattr(imagenet_augment, "RATIO", (1.0, 1.0))
@@ -241,7 +245,9 @@ def test_gluons_brightness_and_contrast_have_the_same_law():
 
 
 def test_gluons_saturation_is_not_reproduced_for_it_takes_a_ninth_of_blue_for_grey():
-    """MXNet 1.9.1 keeps the last product of the sum that is a pixel's grey, and so changes brightness as well."""
+    """MXNet 1.9.1 keeps the last product of the sum that is a pixel's grey, and so changes brightness as
+    well.
+    """
     rgb = np.array([60.0, 120.0, 200.0])
     image = nd.array(np.broadcast_to(rgb, (2, 2, 3)))
     theirs = nd.image.random_saturation(image, 0.5, 0.5 + 1e-6).asnumpy()[0, 0]

@@ -1,8 +1,8 @@
 """How nets start: the law of every layer's weights, by formula and against GluonCV's initialised nets.
 
     train_imagenet.py   MSRAPrelu: normal, variance 2 / (1 + 0.25^2) / mean(fan_in, fan_out)
-    train_cifar.py      Xavier: uniform, bound sqrt(3 / mean(fan_in, fan_out)): the paper's sqrt(6 / (in + out)), with the
-                        kernel's area in the fans
+    train_cifar.py      Xavier: uniform, bound sqrt(3 / mean(fan_in, fan_out)): the paper's sqrt(6 / (in +
+                        out)), with the kernel's area in the fans
 
 Kolmogorov-Smirnov tests at 1e-5; seeds are fixed, so what passes once passes always.
 """

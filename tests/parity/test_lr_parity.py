@@ -1,4 +1,6 @@
-"""The scripts' learning rates at every update: GluonCV's scheduler inside MXNet's optimizer, and MXNet's own schedulers."""
+"""The scripts' learning rates at every update: GluonCV's scheduler inside MXNet's optimizer, and MXNet's own
+schedulers.
+"""
 
 import mxnet as mx
 import pytest

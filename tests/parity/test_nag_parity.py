@@ -1,4 +1,5 @@
-"""The optimizer that the scripts build, step by step against NAG in numpy, also with float16 weights and float32 masters.
+"""The optimizer that the scripts build, step by step against NAG in numpy, also with float16 weights and
+float32 masters.
 
 Nesterov's momentum as MXNet has it, with g the summed gradient over the batch size:
 
@@ -52,7 +53,9 @@ def nag(w, m, g, lr, wd):
 
 
 def train(args, steps, dtype="float32", no_wd=False):
-    """Parameters after so many updates, by the script's optimizer and the engine's Trainer, the rate falling from LR."""
+    """Parameters after so many updates, by the script's optimizer and the engine's Trainer, the rate falling
+    from LR.
+    """
     net = Parameters(dtype)
     if no_wd:
         exempt_from_decay(net)
@@ -67,7 +70,8 @@ def train(args, steps, dtype="float32", no_wd=False):
 
 
 def expected(steps, dtype=np.float32, no_wd=False, clip=None):
-    """{name: (weight, momentum)} in double precision; gradients and starting values as the type holds them."""
+    """{name: (weight, momentum)} in double precision; gradients and starting values as the type holds them.
+    """
     state = {name: (param.data().asnumpy().astype(np.float64), 0.0)
              for name, param in ((name, getattr(Parameters(np.dtype(dtype).name), name)) for name in SHAPES)}
     for step in range(steps):

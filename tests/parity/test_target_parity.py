@@ -1,4 +1,6 @@
-"""Smoothing and mixup as the scripts apply them, against the arithmetic of GluonCV's scripts, written again in numpy."""
+"""Smoothing and mixup as the scripts apply them, against the arithmetic of GluonCV's scripts, written again
+in numpy.
+"""
 
 import mxnet as mx
 import numpy as np

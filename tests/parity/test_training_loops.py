@@ -1,4 +1,6 @@
-"""Twenty updates of this kit equal twenty of Gluon and GluonCV, for each trick of §3 and §5 and for all of them."""
+"""Twenty updates of this kit equal twenty of Gluon and GluonCV, for each trick of §3 and §5 and for all of
+them.
+"""
 
 import json
 import os
@@ -39,8 +41,9 @@ RECIPES = {
     "all together": [*RESNET18, "--warmup-epochs", "1", "--last-gamma", "--no-wd", "--lr-mode", "cosine",
                      "--label-smoothing", "--teacher", "--mixup"],
 }
-# What another order of summation makes of twenty updates, measured: at most 3e-7 of a loss and 6e-6 of the largest value of
-# an array, 2e-6 after one. A departure of a tenth in one setting shows at ten times the bounds, as another test says.
+# What another order of summation makes of twenty updates, measured: at most 3e-7 of a loss and 6e-6 of the
+# largest value of an array, 2e-6 after one. A departure of a tenth in one setting shows at ten times the
+# bounds, as another test says.
 LOSS, ARRAY = 1e-5, 5e-5
 
 

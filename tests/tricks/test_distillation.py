@@ -1,4 +1,6 @@
-"""Distillation: Eq. 6 and GluonCV's weights, written again in numpy, and GluonCV's own loss on the same arrays."""
+"""Distillation: Eq. 6 and GluonCV's weights, written again in numpy, and GluonCV's own loss on the same
+arrays.
+"""
 
 import numpy as np
 import pytest

@@ -49,7 +49,7 @@ def test_scales_by_name(name, expected):
     assert type(create_loss_scale(name)) is (expected or type(None))
 
 
-# --- in the loop --------------------------------------------------------------------------------------------------
+# --- in the loop --------------------------------------------------------------------------------------------
 
 def train(loss_scale, updates=3, progress=None, data=1.0):
     """Weights of a linear net after some updates with momentum, and the progress."""

@@ -1,4 +1,6 @@
-"""Images put together from several, against pixel-by-pixel loops; the label weights are the shares of the pixels."""
+"""Images put together from several, against pixel-by-pixel loops; the label weights are the shares of the
+pixels.
+"""
 
 import math
 
@@ -49,7 +51,7 @@ def test_the_same_draws_give_the_same_images(kind):
     np.testing.assert_array_equal(first, second)
 
 
-# --- each geometry --------------------------------------------------------------------------------------------------
+# --- each geometry ------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("lam", [0.0, 0.26, 0.5, 1.0])
 @pytest.mark.parametrize("direction", ["horizontal", "vertical"])
