@@ -75,7 +75,8 @@ class CifarTrainTransform:
         `(float32 images, positions, epoch) -> float32 images`, at the end.
     """
 
-    def __init__(self, seed, records, mean=CIFAR_MEAN, std=CIFAR_STD, crop=True, flip=True, colors=None, masks=None):
+    def __init__(self, seed, records, mean=CIFAR_MEAN, std=CIFAR_STD, crop=True, flip=True, colors=None,
+                 masks=None):
         self.seed, self.records, self.mean, self.std = seed, records, mean, std
         self.crop, self.flip, self.colors, self.masks = crop, flip, colors, masks
 

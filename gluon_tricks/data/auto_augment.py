@@ -4,9 +4,12 @@ One of 25 sub-policies is drawn per image. A sub-policy is two operations, each 
 magnitude, an integer from 0 to 10. The policy is the paper's Table 9 except for one magnitude (Color 0 where
 the paper has 2). The operations have AutoGluon's ranges:
 
-    ShearX      0.03 m, to either side                       Solarize      inverts values of 256 - int(25.6 m) and more
-    Rotate      3 m degrees, to either side                  Posterize     keeps the upper 4 - int(0.4 m) bits
-    Color, Contrast, Sharpness    factor 0.1 + 0.18 m        AutoContrast, Equalize, Invert    have no magnitude
+    ShearX                            0.03 m, to either side
+    Rotate                            3 m degrees, to either side
+    Solarize                          inverts values of 256 - int(25.6 m) and more
+    Posterize                         keeps the upper 4 - int(0.4 m) bits
+    Color, Contrast, Sharpness        factor 0.1 + 0.18 m
+    AutoContrast, Equalize, Invert    have no magnitude
 
 AutoGluon later removed the sub-policies with Rotate. Which version the published ResNeSts used is not known;
 all 25 are here.
@@ -45,7 +48,8 @@ POLICY = (
 SIDED = ("ShearX", "Rotate")        # to either side, drawn
 
 OPERATIONS = {  # name -> (PIL image, magnitude) -> PIL image; a negative magnitude goes to the other side
-    "ShearX": lambda image, m: image.transform(image.size, Image.AFFINE, (1, 0.03 * m, 0, 0, 1, 0), Image.BICUBIC),
+    "ShearX": lambda image, m: image.transform(image.size, Image.AFFINE, (1, 0.03 * m, 0, 0, 1, 0),
+                                               Image.BICUBIC),
     "Rotate": lambda image, m: image.rotate(int(3 * m)),
     "Solarize": lambda image, m: ImageOps.solarize(image, 256 - int(25.6 * m)),
     "Posterize": lambda image, m: ImageOps.posterize(image, 4 - int(0.4 * m)),

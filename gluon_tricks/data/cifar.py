@@ -53,7 +53,8 @@ def find_cifar(dataset, folder=None, prepare=None):
         folder = default_record_dir(dataset)
         if not (folder / "manifest.json").exists() and dataset != "cifar10-excerpt":
             if prepare is None:
-                raise UserError(f"--dataset {dataset}: is not prepared; run python {' '.join(preparation(dataset))}")
+                raise UserError(f"--dataset {dataset}: is not prepared; run python "
+                                f"{' '.join(preparation(dataset))}")
             prepare(dataset)
     manifest = read_manifest(folder)
     if manifest.dataset != dataset.removesuffix("-excerpt"):
@@ -132,7 +133,8 @@ def open_cifar_test(prepared, batch_size, num_workers, normalisation=None):
     dataset, folder, manifest = prepared
     reader, labels = open_split(folder, "test", manifest)
     transform = CifarTestTransform(*(normalisation or Augmentation().normalisation(dataset)))
-    loader = RecordLoader(_in_memory(dataset, reader, labels, num_workers), transform, batch_size, None, "keep", num_workers)
+    loader = RecordLoader(_in_memory(dataset, reader, labels, num_workers), transform, batch_size, None,
+                          "keep", num_workers)
     return CifarTestData(loader, reader.path, manifest.classes, manifest.root_hash, manifest.subset)
 
 

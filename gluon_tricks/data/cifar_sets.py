@@ -66,5 +66,6 @@ class Augmentation(NamedTuple):
             If the images are grey and `colors` is set.
         """
         if self.colors and DATASETS[dataset].channels == 1:
-            raise UserError(f"--augment follow-up: changes colours, and images of {dataset} are grey; leave it out")
+            raise UserError(f"--augment follow-up: changes colours, and images of {dataset} are grey; leave "
+                            f"it out")
         return (IMAGENET_MEAN, IMAGENET_STD) if self.colors else DATASETS[dataset][4:6]

@@ -33,15 +33,16 @@ class SyntheticLoader(EqualEpochs):
         self.batches_per_epoch = batches_per_epoch or records // (batch_size * world_size)
         rng = np.random.default_rng(rank)
         self._batch = Batch(nd.array(rng.normal(size=(batch_size, 3, size, size))),
-                            nd.array(rng.integers(0, classes, batch_size)), rank * batch_size + np.arange(batch_size))
+                            nd.array(rng.integers(0, classes, batch_size)),
+                            rank * batch_size + np.arange(batch_size))
 
     def epoch(self, epoch, start=0):
         for _ in range(start, self.batches_per_epoch):
             yield self._batch
 
 
-def record_loaders(train_rec, val_rec, batch_size, seed, size, crop_ratio, mean, std, num_workers, on_bad_record="fail",
-                   law="rec", colors="gluoncv", auto_aug=False, rank=0, world_size=1):
+def record_loaders(train_rec, val_rec, batch_size, seed, size, crop_ratio, mean, std, num_workers,
+                   on_bad_record="fail", law="rec", colors="gluoncv", auto_aug=False, rank=0, world_size=1):
     """Loaders of two record files: (training, validation). One parameter for each flag of the script."""
     train, val = RecordImages(train_rec, on_bad_record), RecordImages(val_rec, on_bad_record)
     augment = ImagenetTrainTransform(seed, size, mean, std, law, colors, auto_aug)

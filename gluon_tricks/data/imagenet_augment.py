@@ -36,7 +36,8 @@ GREY = np.array([0.299, 0.587, 0.114])
 IDENTITY = np.eye(3, 4)                        # of `color_change`: matrix and offset
 # AlexNet's eigenvalues and eigenvectors of ImageNet's RGB values, 0..255 scale
 EIGENVALUES = np.array([55.46, 4.794, 1.148], np.float32)
-EIGENVECTORS = np.array([[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]], np.float32)
+EIGENVECTORS = np.array([[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]],
+                        np.float32)
 
 
 def sample_crop(height, width, rng, law="rec"):
@@ -128,7 +129,7 @@ def change_color(image, change):
 
 def mean_pixel(image):
     """Mean red, green and blue of a uint8 image, exactly."""
-    return [cv2.sumElems(plane)[0] / plane.size for plane in cv2.split(image)]      # cv2.mean does not vectorise
+    return [cv2.sumElems(plane)[0] / plane.size for plane in cv2.split(image)]  # cv2.mean does not vectorise
 
 
 def pca_noise(alphas):
@@ -163,8 +164,10 @@ class ImagenetTrainTransform:
         AutoAugment comes first, on the whole image.
     """
 
-    def __init__(self, seed, size=224, mean=RGB_MEAN, std=RGB_STD, law="rec", colors="gluoncv", auto_aug=False):
-        self.seed, self.size, self.mean, self.std, self.law, self.auto_aug = seed, size, mean, std, law, auto_aug
+    def __init__(self, seed, size=224, mean=RGB_MEAN, std=RGB_STD, law="rec", colors="gluoncv",
+                 auto_aug=False):
+        self.seed, self.size, self.mean, self.std = seed, size, mean, std
+        self.law, self.auto_aug = law, auto_aug
         self.kinds = PAPER if colors == "paper" else GLUONCV
 
     def __call__(self, images, positions, epoch):
@@ -198,7 +201,7 @@ class ImagenetTrainTransform:
             part = photograph.rows(top + height)[top:top + height, left:left + width]
             return cv2.resize(part, (self.size, self.size), interpolation=cv2.INTER_LINEAR)
         image = photograph.pixels()
-        if self.law == "folder":           # of an image smaller than `size`: the largest square, scaled up after
+        if self.law == "folder":  # of an image smaller than `size`: the largest square, scaled up after
             image = center_crop(image, min(self.size, *image.shape[:2]))
         elif self.law == "paper":
             image = resize_short(image, self.size)

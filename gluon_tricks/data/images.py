@@ -48,7 +48,8 @@ class Images:
 
         A photograph decodes as far as `take` asks.
         """
-        taken, labels = zip(*(self._one(int(position), number, take) for number, position in enumerate(positions)))
+        taken, labels = zip(*(self._one(int(position), number, take) for number,
+                              position in enumerate(positions)))
         return list(taken), np.array(labels, np.int64)
 
     def _skip(self, position, what):
@@ -107,8 +108,8 @@ class RecordImages(Images):
         if np.ndim(label) or not (label >= 0 or unlabelled) or label != int(label):
             raise UserError(f"{self.reader.describe(position)}: label {label} is no class index")
         if self.expected is not None and label != self.expected[position]:
-            raise UserError(f"{self.reader.describe(position)}: label {label:g}, manifest {self.expected[position]}; "
-                            f"prepare the data again")
+            raise UserError(f"{self.reader.describe(position)}: label {label:g}, manifest "
+                            f"{self.expected[position]}; prepare the data again")
         return int(label), encoded
 
     def labels(self):
@@ -136,7 +137,8 @@ class FolderImages(Images):
         self.files = [(path, label) for label, name in enumerate(self.classes)
                       for path in sorted((folder / name).iterdir()) if path.suffix.lower() in IMAGE_SUFFIXES]
         if not self.files:
-            raise UserError(f"{flag}: {folder} has no class folders with images (flat folders have no labels)")
+            raise UserError(f"{flag}: {folder} has no class folders with images (flat folders have no "
+                            f"labels)")
 
     def __len__(self):
         return len(self.files)
@@ -166,7 +168,8 @@ class BatchMemory:
         if memory.size < size:
             memory = np.empty(size, np.float32)
         array = memory[:size].reshape(shape)
-        weakref.finalize(array, self._spare.append, memory).atexit = False       # by MXNet's thread, if that was the last
+        # by MXNet's thread, if that was the last
+        weakref.finalize(array, self._spare.append, memory).atexit = False
         return array
 
 
@@ -179,7 +182,7 @@ class PhotographLoader(RecordLoader):
     def __init__(self, images, transform, *args, **options):
         super().__init__(images, transform, *args, **options)
         self._memory = BatchMemory()
-        cv2.setNumThreads(1)                             # each worker has its own image; OpenCV would start more of them
+        cv2.setNumThreads(1)  # each worker has its own image; OpenCV would start more of them
 
     def _prepare(self, epoch, batch):
         positions, size = self.positions(epoch, batch), self.transform.size

@@ -24,7 +24,7 @@ class Batch(NamedTuple):
     """Images and labels of one update or evaluation step on one process."""
     data: nd.NDArray            # float32, shape (N, 3, H, W)
     label: nd.NDArray           # float32 class indices, shape (N,)
-    positions: np.ndarray       # int64, shape (N,): the records' positions; None where MXNet does not give them
+    positions: np.ndarray  # int64, shape (N,): the records' positions; None where MXNet does not give them
 
 
 class ImagesInMemory:
@@ -60,7 +60,8 @@ class ImagesInMemory:
                 return f"{reader.describe(position)}: {found} pixels, expected {wanted}"
             if np.ndim(label) or label != self.labels[position]:
                 return f"{reader.describe(position)}: label {label}, manifest {self.labels[position]}"
-            self.pixels[position] = image[..., ::-1] if channels == 3 else image[..., None]       # OpenCV decodes to BGR
+            # OpenCV decodes to BGR
+            self.pixels[position] = image[..., ::-1] if channels == 3 else image[..., None]
             return None
 
         with ThreadPoolExecutor(max(1, num_workers)) as pool:
@@ -126,7 +127,9 @@ class RecordLoader(EqualEpochs):
         """Records of this process's batch number `batch` in an epoch, shape (at most batch_size,)."""
         start = (batch * self.world_size + self.rank) * self.batch_size
         stop = min(start + self.batch_size, self.records)
-        return np.arange(start, stop) if self.seed is None else epoch_order(self.seed, epoch, self.records)[start:stop]
+        if self.seed is None:
+            return np.arange(start, stop)
+        return epoch_order(self.seed, epoch, self.records)[start:stop]
 
     def epoch(self, epoch, start=0):
         """Batches `start`, `start` + 1, ... of an epoch."""
@@ -157,6 +160,6 @@ class RecordLoader(EqualEpochs):
         return self.transform(images, positions, epoch), labels, positions
 
     @staticmethod
-    def _finish(data, labels, positions):        # in the caller's thread: MXNet arrays are made by one thread only
+    def _finish(data, labels, positions):  # in the caller's thread: MXNet arrays are made by one thread only
         # No copy of the images if they are contiguous
         return Batch(nd.from_numpy(np.ascontiguousarray(data)), nd.array(labels), positions)

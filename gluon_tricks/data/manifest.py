@@ -32,11 +32,11 @@ class Split:
     rec_sha256: str                   # "" for a large file
     idx_sha256: str
     records_sha256: str               # over the rows of SPLIT.records.npy
-    pixels_sha256: str = ""           # over label and decoded pixels, record by record; "" where encoding is lossy
+    pixels_sha256: str = ""  # over label and decoded pixels, record by record; "" where encoding is lossy
     order: str = "as in the source"
     shuffle_seed: int = None
     encoding: str = "lossless"
-    repaired: list = field(default_factory=list)      # "MEMBER: what was wrong with it" of images encoded again
+    repaired: list = field(default_factory=list)  # "MEMBER: what was wrong with it" of images encoded again
     left_out: list = field(default_factory=list)      # ... and of members that became no record
 
     @property
@@ -81,7 +81,8 @@ def root_hash(classes, splits):
 
 def record_row(key, label, payload):
     """The row of one record for `SPLIT.records.npy`."""
-    return key, _STORED_NO_LABEL if label == NO_LABEL else label, len(payload), hashlib.sha256(payload).digest()
+    stored = _STORED_NO_LABEL if label == NO_LABEL else label
+    return key, stored, len(payload), hashlib.sha256(payload).digest()
 
 
 def describe_split(folder, name, classes, rows, rec_sha256=None, **more):
@@ -131,9 +132,11 @@ def read_manifest(folder):
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UserError(f"{path}: is no manifest ({error!r}); prepare the data again") from error
     if content["format"] != FORMAT:
-        raise UserError(f"{path}: format {content['format']}, this version reads {FORMAT}; prepare the data again")
+        raise UserError(f"{path}: format {content['format']}, this version reads {FORMAT}; prepare the data "
+                        f"again")
     if claimed != computed:
-        raise UserError(f"{path}: its hashes do not follow from its contents, it was edited; prepare the data again")
+        raise UserError(f"{path}: its hashes do not follow from its contents, it was edited; prepare the "
+                        f"data again")
     return manifest
 
 
@@ -157,13 +160,15 @@ def open_split(folder, name, manifest):
         raise UserError(f"{folder}/manifest.json: has no split {name!r}, only {', '.join(manifest.splits)}")
     reader = RecordReader(folder / f"{name}.rec")
     idx_path = reader.path.with_suffix(".idx")
-    checks = [(reader.path, "bytes", reader.bytes, split.rec_bytes), (idx_path, "records", len(reader), split.records),
+    checks = [(reader.path, "bytes", reader.bytes, split.rec_bytes),
+              (idx_path, "records", len(reader), split.records),
               (idx_path, "SHA-256", sha256_of(idx_path), split.idx_sha256)]
     if split.rec_bytes < HASH_WHOLE_FILES_BELOW:
         checks.append((reader.path, "SHA-256", sha256_of(reader.path), split.rec_sha256))
     for path, what, found, expected in checks:
         if found != expected:
-            raise UserError(f"{path}: does not match manifest.json: {what} {found}, manifest {expected}; prepare it again")
+            raise UserError(f"{path}: does not match manifest.json: {what} {found}, manifest {expected}; "
+                            f"prepare it again")
     rows = read_rows(folder, name, split)
     if not split.labelled:
         return reader, np.full(len(rows), NO_LABEL)

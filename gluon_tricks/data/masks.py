@@ -40,11 +40,13 @@ class Masks:
 
     def _cut(self, images, draw_rows, draw_columns):
         height, width = images.shape[2:]
-        return cutout(images, corners(draw_rows, self.cutout_size, height), corners(draw_columns, self.cutout_size, width),
-                      self.cutout_size)
+        return cutout(images, corners(draw_rows, self.cutout_size, height),
+                      corners(draw_columns, self.cutout_size, width), self.cutout_size)
 
     def _erased(self, image, rng):
         box = sample_box(*image.shape[1:], rng)
         if box is None:
             return image
-        return erase(image, box, rng.random() if self.erasing == "value" else pixel_values(box, self.mean, self.std, rng))
+        if self.erasing == "value":
+            return erase(image, box, rng.random())
+        return erase(image, box, pixel_values(box, self.mean, self.std, rng))

@@ -35,14 +35,14 @@ class Shard:
         self.stop = min(self.start + block, records)
         self.records, self.rank, self.world_size = records, rank, world_size
         if self.start == self.stop:
-            raise UserError(f"--data-backend mxnet: {records} records are too few for {world_size} processes; use "
-                            f"--data-backend ours, or fewer processes")
+            raise UserError(f"--data-backend mxnet: {records} records are too few for {world_size} "
+                            f"processes; use --data-backend ours, or fewer processes")
 
     def __len__(self):
         return self.stop - self.start
 
     def batches_per_epoch(self, batch_size, train):
-        """Batches per epoch: in training whole ones, equally many on each process; else all that are needed."""
+        """Batches per epoch: in training whole ones, as many on each process; else all that are needed."""
         return self.records // (batch_size * self.world_size) if train else -(-len(self) // batch_size)
 
     def positions(self, start, stop):
@@ -79,12 +79,13 @@ class RecordIter(EqualEpochs):
         try:
             self._iter = mx.io.ImageRecordIter(
                 path_imgrec=str(self.rec), path_imgidx=str(self.idx), batch_size=self.batch_size,
-                preprocess_threads=max(1, num_workers), verbose=False, device_id=-1, num_parts=self.shard.world_size,
+                preprocess_threads=max(1, num_workers), verbose=False, device_id=-1,
+                num_parts=self.shard.world_size,
                 part_index=self.shard.rank, **dict(zip(("mean_r", "mean_g", "mean_b"), mean)),
                 **dict(zip(("std_r", "std_g", "std_b"), std)), **settings)
         except mx.MXNetError as error:
-            raise UserError(f"{self.rec}: MXNet's iterator cannot read it ({str(error).splitlines()[-1]}); check it with "
-                            f"python -m data_prep.verify") from error
+            raise UserError(f"{self.rec}: MXNet's iterator cannot read it ({str(error).splitlines()[-1]}); "
+                            f"check it with python -m data_prep.verify") from error
 
     def _next_around(self):
         """The next batch; after the last one the first of another pass.
@@ -103,7 +104,8 @@ class RecordIter(EqualEpochs):
         if exact:                          # batch.pad cannot be trusted
             positions = self.shard.positions(start, start + self.batch_size)
             valid = len(positions)
-        return Batch(batch.data[0][:valid].copy(), batch.label[0][:valid].copy(), positions)   # MXNet reuses its buffers
+        # MXNet reuses its buffers
+        return Batch(batch.data[0][:valid].copy(), batch.label[0][:valid].copy(), positions)
 
 
 def refuse_inside_epoch(start):
@@ -124,11 +126,14 @@ class CifarRecordIter(RecordIter):
     def __init__(self, rec, batch_size, train, seed=0, num_workers=2, rank=0, world_size=1):
         super().__init__(rec, Path(rec).with_suffix(".idx"), batch_size, train, rank, world_size)
         mean, std = ([255 * x for x in values] for values in (CIFAR_MEAN, CIFAR_STD))
-        augmentation = dict(rand_crop=True, rand_mirror=True, pad=PAD, fill_value=0, shuffle=True) if train else {}
+        augmentation = {}
+        if train:
+            augmentation = dict(rand_crop=True, rand_mirror=True, pad=PAD, fill_value=0, shuffle=True)
         # round_batch fills the last batch from the start of the file and lets the next pass begin after these
         # images. In training a pass then never ends before the last whole batch. Validation counts every
         # record once.
-        self._open(mean, std, num_workers, data_shape=(3, 32, 32), seed=seed, round_batch=train, **augmentation)
+        self._open(mean, std, num_workers, data_shape=(3, 32, 32), seed=seed, round_batch=train,
+                   **augmentation)
 
     def epoch(self, epoch, start=0):
         """The batches of the iterator's next pass; `epoch` is ignored."""
@@ -161,8 +166,8 @@ class ImageNetRecordIter(RecordIter):
         If MXNet cannot read the file, or GluonCV's window over so few images would be empty in some passes.
     """
 
-    def __init__(self, rec, idx, batch_size, train, size=224, crop_ratio=0.875, mean=None, std=None, num_workers=4,
-                 protocol="gluoncv", rank=0, world_size=1):
+    def __init__(self, rec, idx, batch_size, train, size=224, crop_ratio=0.875, mean=None, std=None,
+                 num_workers=4, protocol="gluoncv", rank=0, world_size=1):
         super().__init__(rec, idx, batch_size, train, rank, world_size)
         if not train and world_size > 1:
             protocol, self.batch_size = "exact", min(batch_size, len(self.shard))
@@ -170,12 +175,14 @@ class ImageNetRecordIter(RecordIter):
         self._first_epoch, self._passes = None, 0      # complete passes
         if train:
             self._open(mean, std, num_workers, data_shape=(3, size, size), shuffle=True, rand_mirror=True,
-                       random_resized_crop=True, max_aspect_ratio=4 / 3, min_aspect_ratio=3 / 4, max_random_area=1,
-                       min_random_area=0.08, brightness=JITTER, saturation=JITTER, contrast=JITTER, pca_noise=PCA_STD)
+                       random_resized_crop=True, max_aspect_ratio=4 / 3, min_aspect_ratio=3 / 4,
+                       max_random_area=1, min_random_area=0.08, brightness=JITTER, saturation=JITTER,
+                       contrast=JITTER, pca_noise=PCA_STD)
             return
         if protocol == "gluoncv" and self.records < batch_size:
-            raise UserError(f"{rec}: {self.records} validation images, less than a batch of {batch_size}: under "
-                            f"--val-protocol gluoncv some passes would be empty; give --val-protocol exact")
+            raise UserError(f"{rec}: {self.records} validation images, less than a batch of {batch_size}: "
+                            f"under --val-protocol gluoncv some passes would be empty; give --val-protocol "
+                            f"exact")
         # round_batch fills the last batch from the start of the file and lets the next pass begin after these
         # images
         self._open(mean, std, num_workers, data_shape=(3, size, size), shuffle=False,
@@ -190,7 +197,8 @@ class ImageNetRecordIter(RecordIter):
         if not self._wraps:
             return self.batches_per_epoch
         done = epoch - (self._first_epoch or 0)
-        return batches_before(done + 1, self.records, self.batch_size) - batches_before(done, self.records, self.batch_size)
+        before, after = (batches_before(passes, self.records, self.batch_size) for passes in (done, done + 1))
+        return after - before
 
     def epoch(self, epoch, start=0):
         """The batches of the iterator's next pass."""
@@ -199,7 +207,7 @@ class ImageNetRecordIter(RecordIter):
         refuse_inside_epoch(start)
         if self._first_epoch is None:
             self._first_epoch = epoch
-        else:                          # not before the first: reading ahead may have overrun the end of few records
+        else:  # not before the first: reading ahead may have overrun the end of few records
             self._iter.reset()
         seen, equal = 0, self.train and not self._wraps
         while not equal or seen < self.batches_per_epoch * self.batch_size:
@@ -210,8 +218,8 @@ class ImageNetRecordIter(RecordIter):
                 return
             except mx.MXNetError as error:
                 raise UserError(f"MXNet's iterator met a record that does not decode "
-                                f"({str(error).splitlines()[-1]}); find it with python -m data_prep.verify, or use "
-                                f"--data-backend ours --on-bad-record skip") from error
+                                f"({str(error).splitlines()[-1]}); find it with python -m data_prep.verify, "
+                                f"or use --data-backend ours --on-bad-record skip") from error
             batch = self._batch(batch, seen, exact=self.protocol == "exact" and not self.train)
             if not len(batch.data):
                 return
@@ -223,4 +231,5 @@ class ImageNetRecordIter(RecordIter):
         self._passes += 1
         expected = samples_in_pass(self._passes, self.records, self.batch_size)
         if not self.train and self.protocol == "gluoncv" and seen != expected:
-            logging.warning(f"validation pass {self._passes} had {seen} samples, MXNet's sliding window has {expected}")
+            logging.warning(f"validation pass {self._passes} had {seen} samples, MXNet's sliding window has "
+                            f"{expected}")

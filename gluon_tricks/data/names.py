@@ -30,5 +30,6 @@ def names_of_records(rec, keys, manifest=None):
     names = path.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     expected = manifest and manifest.options.get("names", {}).get(Path(rec).stem)
     if max(keys, default=-1) >= len(names) or expected and names_sha256(names) != expected:
-        raise UserError(f"{path}: is not the file that was prepared with {Path(rec).name}; prepare the data again")
+        raise UserError(f"{path}: is not the file that was prepared with {Path(rec).name}; prepare the data "
+                        f"again")
     return [names[key] for key in keys]

@@ -17,7 +17,8 @@ import simplejpeg
 BLOCK = 8                                              # pixels; a coded row is one or more blocks high
 BASELINE, APP1 = 0xC0, 0xE1
 EXIF, ORIENTATION, UPRIGHT = b"Exif\0\0", 0x0112, 1
-OTHER_FRAMES = {*range(0xC1, 0xD0)} - {0xC4, 0xC8, 0xCC}       # progressive, lossless, arithmetic; the three are tables
+# progressive, lossless, arithmetic; the three are tables
+OTHER_FRAMES = {*range(0xC1, 0xD0)} - {0xC4, 0xC8, 0xCC}
 END_OF_IMAGE = b"\xff\xd9"
 
 
@@ -58,7 +59,8 @@ class Photograph:
             encoded = bytearray(encoded)
             struct.pack_into(">H", encoded, self._frame.height_at, height)
         try:
-            return simplejpeg.decode_jpeg(encoded, "RGB", strict=False)     # strict would refuse the changed height
+            # strict would refuse the changed height
+            return simplejpeg.decode_jpeg(encoded, "RGB", strict=False)
         except ValueError:
             self._pixels = self._decode_all()
             return self._pixels
@@ -115,14 +117,15 @@ def baseline_frame(encoded):
         marker, length = encoded[at + 1], encoded[at + 2] << 8 | encoded[at + 3]
         if marker in OTHER_FRAMES:
             return None
-        if marker == APP1 and encoded[at + 4:at + 10] == EXIF and not is_upright(encoded[at + 10:at + 2 + length]):
+        content = encoded[at + 4:at + 2 + length]
+        if marker == APP1 and content[:6] == EXIF and not is_upright(content[6:]):
             return None
         if marker == BASELINE:
             bits, height, width, colours = struct.unpack_from(">BHHB", encoded, at + 4)
             if bits != 8 or colours not in (1, 3) or not height or not width or length != 8 + 3 * colours \
                     or at + 2 + length > size or encoded.rfind(END_OF_IMAGE, at) < 0:
                 return None
-            blocks = max(encoded[at + 11:at + 2 + length:3]) & 15          # the largest vertical sampling factor
+            blocks = max(encoded[at + 11:at + 2 + length:3]) & 15  # the largest vertical sampling factor
             return Frame(height, width, BLOCK * blocks, at + 5)
         at += 2 + length
     return None
@@ -134,7 +137,8 @@ def is_upright(tiff):
     try:
         [start] = struct.unpack_from(f"{order}L", tiff, 4)
         [entries] = struct.unpack_from(f"{order}H", tiff, start)
-        for entry in range(start + 2, start + 2 + 12 * entries, 12):       # tag, type, count, value: 2, 2, 4, 4 bytes
+        # tag, type, count, value: 2, 2, 4, 4 bytes
+        for entry in range(start + 2, start + 2 + 12 * entries, 12):
             tag, value = struct.unpack_from(f"{order}H6xH2x", tiff, entry)
             if tag == ORIENTATION:
                 return value == UPRIGHT

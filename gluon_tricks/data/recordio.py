@@ -31,7 +31,8 @@ def frame(payload):
     For code that cannot use MXNet's writer, which neither appends to a file nor returns what it wrote.
     """
     if len(payload) > _MOST_CHUNK_BYTES:
-        raise ValueError(f"{len(payload)} bytes are too many for a record, which holds at most {_MOST_CHUNK_BYTES}")
+        raise ValueError(f"{len(payload)} bytes are too many for a record, which holds at most "
+                         f"{_MOST_CHUNK_BYTES}")
     words = np.frombuffer(payload, "<u4", len(payload) // 4)
     cuts = (4 * np.flatnonzero(words == MAGIC)).tolist()
     starts, ends = [0, *(cut + 4 for cut in cuts)], [*cuts, len(payload)]
@@ -92,14 +93,16 @@ class RecordReader:
         try:
             self._fd = os.open(self.path, os.O_RDONLY)
         except OSError as error:
-            raise UserError(f"{self.path}: cannot be read ({error.strerror}); prepare it with data_prep") from error
+            raise UserError(f"{self.path}: cannot be read ({error.strerror}); prepare it with "
+                            f"data_prep") from error
         self.bytes = os.fstat(self._fd).st_size
         beyond = np.flatnonzero(self.offsets >= self.bytes)
         if beyond.size:
             first = int(beyond[0])
             raise UserError(
-                f"{self.path}: truncated: {self.bytes} bytes, but {beyond.size} records begin beyond its end, the first "
-                f"with key {self.keys[first]} at offset {self.offsets[first]}; prepare it again")
+                f"{self.path}: truncated: {self.bytes} bytes, but {beyond.size} records begin beyond its "
+                f"end, the first with key {self.keys[first]} at offset {self.offsets[first]}; prepare it "
+                f"again")
 
     def __len__(self):
         return len(self.keys)
@@ -133,12 +136,14 @@ class RecordReader:
         """`(label, encoded image bytes, id, id2)` of a record; several labels come as a float32 array."""
         payload = self.read(position)
         if len(payload) < _IMAGE_HEADER.size:
-            raise self._damage(position, int(self.offsets[position]), f"{len(payload)} bytes are no image record")
+            raise self._damage(position, int(self.offsets[position]),
+                               f"{len(payload)} bytes are no image record")
         flag, label, key, key2 = _IMAGE_HEADER.unpack_from(payload)
         image_start = _IMAGE_HEADER.size + 4 * flag
         if flag > 0:                      # MXNet stores `flag` labels after the header
             if len(payload) < image_start:
-                raise self._damage(position, int(self.offsets[position]), f"{len(payload)} bytes cannot hold {flag} labels")
+                raise self._damage(position, int(self.offsets[position]),
+                                   f"{len(payload)} bytes cannot hold {flag} labels")
             label = np.frombuffer(payload, "<f4", flag, _IMAGE_HEADER.size)
         return label, payload[image_start:], key, key2
 
@@ -147,7 +152,8 @@ class RecordReader:
         return f"{self.path}, key {self.keys[position]}, offset {self.offsets[position]}"
 
     def _damage(self, position, offset, what):
-        return UserError(f"{self.describe(position)}: {what} (at byte {offset} of {self.bytes}); prepare the file again")
+        return UserError(f"{self.describe(position)}: {what} (at byte {offset} of {self.bytes}); prepare "
+                         f"the file again")
 
 
 def read_index(idx_path):
@@ -157,7 +163,8 @@ def read_index(idx_path):
         text = idx_path.read_text(encoding="ascii")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no text"
-        raise UserError(f"{idx_path}: cannot be read ({reason}); each .rec needs an .idx next to it") from error
+        raise UserError(f"{idx_path}: cannot be read ({reason}); each .rec needs an .idx next to "
+                        f"it") from error
     keys, offsets = [], []
     for number, line in enumerate(text.splitlines(), start=1):
         try:
@@ -167,7 +174,8 @@ def read_index(idx_path):
             keys.append(key)
             offsets.append(offset)
         except ValueError:
-            raise UserError(f"{idx_path}, line {number}: {line!r} is not 'key<TAB>offset'; prepare the file again") from None
+            raise UserError(f"{idx_path}, line {number}: {line!r} is not 'key<TAB>offset'; prepare the file "
+                            f"again") from None
     if not keys:
         raise UserError(f"{idx_path}: holds no record; prepare the file again")
     return np.array(keys, np.int64), np.array(offsets, np.int64)

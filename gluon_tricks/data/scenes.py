@@ -1,7 +1,7 @@
 """Images with a class for each pixel.
 
     ade20k   images/training/NAME.jpg   annotations/training/NAME.png    ADEChallengeData2016; 0 is "no class"
-    folder   images/train/NAME.*        annotations/train/NAME.png       any set in this layout; the last index is "no class"
+    folder   images/train/NAME.*        annotations/train/NAME.png       the last index is "no class"
     voc      VOC2012/JPEGImages, SegmentationClass, ImageSets/Segmentation; 255 is "no class"
 
 Masks come out as class indices from 0, and -1 where there is no class.
@@ -57,8 +57,8 @@ class Scenes:
         image_path, mask_path = self.pairs[position]
         image, mask = read_image(image_path), read_mask(mask_path)
         if image.size != mask.shape[::-1]:
-            raise UserError(f"{mask_path}: {mask.shape[1]} x {mask.shape[0]} pixels, its image has {image.size[0]} x "
-                            f"{image.size[1]}")
+            raise UserError(f"{mask_path}: {mask.shape[1]} x {mask.shape[0]} pixels, its image has "
+                            f"{image.size[0]} x {image.size[1]}")
         return image, Image.fromarray(check_mask(mask, self._classes_of, mask_path))
 
 
@@ -83,7 +83,8 @@ def read_mask(path):
     except (OSError, ValueError, SyntaxError) as error:
         raise UserError(f"{path}: cannot be read ({error})") from error
     if mask.ndim != 2 or mask.dtype.kind not in "ui":
-        raise UserError(f"{path}: is not a mask of class indices (mode {Image.open(path).mode}); give one channel")
+        raise UserError(f"{path}: is not a mask of class indices (mode {Image.open(path).mode}); give one "
+                        f"channel")
     return mask.astype(np.int32)
 
 
@@ -133,7 +134,8 @@ def open_scenes(dataset, data_dir, split, num_class=None):
     if dataset == "voc":
         folder = root / "VOC2012"
         names = read_list(folder / "ImageSets" / "Segmentation" / f"{split}.txt")
-        pairs = [(folder / "JPEGImages" / f"{name}.jpg", folder / "SegmentationClass" / f"{name}.png") for name in names]
+        pairs = [(folder / "JPEGImages" / f"{name}.jpg", folder / "SegmentationClass" / f"{name}.png")
+                 for name in names]
         return Scenes(_existing(pairs), VOC_CLASSES, voc_classes)
     root = root / "ADEChallengeData2016" if (root / "ADEChallengeData2016").is_dir() else root
     pairs = paired(root, split)
@@ -152,12 +154,15 @@ def paired(root, split):
     """
     name = next((name for name in FOLDERS.get(split, (split,)) if (root / "images" / name).is_dir()), None)
     if name is None:
-        raise UserError(f"--data-dir {root}: has no images/{' or images/'.join(FOLDERS.get(split, (split,)))}")
-    images = {path.stem: path for path in sorted((root / "images" / name).iterdir()) if path.suffix.lower() in IMAGES}
+        raise UserError(f"--data-dir {root}: has no "
+                        f"images/{' or images/'.join(FOLDERS.get(split, (split,)))}")
+    images = {path.stem: path for path in sorted((root / "images" / name).iterdir())
+              if path.suffix.lower() in IMAGES}
     masks = {path.stem: path for path in sorted((root / "annotations" / name).glob("*.png"))}
     alone = sorted(set(images) ^ set(masks))
     if alone or not images:
-        raise UserError(f"--data-dir {root}: " + (f"{name}/{alone[0]} has no {'mask' if alone[0] in images else 'image'}"
+        raise UserError(f"--data-dir {root}: "
+                        + (f"{name}/{alone[0]} has no {'mask' if alone[0] in images else 'image'}"
                                                   if alone else f"images/{name} is empty"))
     return [(images[stem], masks[stem]) for stem in sorted(images)]
 

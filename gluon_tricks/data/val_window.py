@@ -20,7 +20,8 @@ def batches_before(passes, images, batch_size):
 
 def samples_in_pass(number, images, batch_size):
     """Number of samples in pass `number` (from 1), repeated ones included."""
-    return batch_size * (batches_before(number, images, batch_size) - batches_before(number - 1, images, batch_size))
+    before, after = (batches_before(passes, images, batch_size) for passes in (number - 1, number))
+    return batch_size * (after - before)
 
 
 def sample_counts(images, batch_size):

@@ -8,7 +8,8 @@ import numpy as np
 from gluon_tricks.engines.single import SingleProcess
 from gluon_tricks.errors import UserError
 
-CPU_CYCLE_MS = "10"          # interval at which processes exchange what is ready; Horovod's 1 ms is for idle processors
+# interval at which processes exchange what is ready; Horovod's 1 ms is for idle processors
+CPU_CYCLE_MS = "10"
 
 
 class Horovod(SingleProcess):
@@ -43,8 +44,9 @@ class Horovod(SingleProcess):
         self.rank, self.local_rank, self.world_size = hvd.rank(), hvd.local_rank(), hvd.size()
         self.is_writer = self.rank == 0
         if expected is not None and expected != self.world_size:
-            raise UserError(f"--kvstore horovod: the launcher started {expected} processes, Horovod sees {self.world_size}; "
-                            f"under mpirun it must have been compiled with MPI: use python -m gluon_tricks launch")
+            raise UserError(f"--kvstore horovod: the launcher started {expected} processes, Horovod sees "
+                            f"{self.world_size}; under mpirun it must have been compiled with MPI: use "
+                            f"python -m gluon_tricks launch")
 
     def trainer(self, net, optimizer):
         return self._hvd.DistributedTrainer(net.collect_params(), optimizer)
@@ -55,7 +57,8 @@ class Horovod(SingleProcess):
     def sum(self, array):
         array = np.asarray(array, np.float64)
         sent = mx.nd.array(array.ravel(), dtype="float64")
-        return self._hvd.allreduce(sent, average=False, name=f"sum of {array.size}").asnumpy().reshape(array.shape)
+        return self._hvd.allreduce(sent, average=False,
+                                   name=f"sum of {array.size}").asnumpy().reshape(array.shape)
 
     def close(self):
         mx.nd.waitall()
@@ -74,6 +77,7 @@ def import_horovod():
     try:
         import horovod.mxnet as hvd
     except (ImportError, OSError) as error:
-        raise UserError(f"--kvstore horovod: Horovod for MXNet does not import ({str(error).splitlines()[0]}); make horovod "
-                        f"compiles it, or use --kvstore dist_sync") from error
+        raise UserError(f"--kvstore horovod: Horovod for MXNet does not import "
+                        f"({str(error).splitlines()[0]}); make horovod compiles it, or use --kvstore "
+                        f"dist_sync") from error
     return hvd

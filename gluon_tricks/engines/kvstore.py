@@ -12,7 +12,8 @@ from mxnet import gluon
 from gluon_tricks.engines.single import SingleProcess
 from gluon_tricks.parameters import connect
 
-FIRST_SUM_KEY = 1 << 20          # far above the Trainer's keys, the numbers of parameters; a store takes integers only
+# far above the Trainer's keys, the numbers of parameters; a store takes integers only
+FIRST_SUM_KEY = 1 << 20
 FIRST_GRADIENT_KEY = 1 << 19
 
 
@@ -56,7 +57,7 @@ class KVStore(SingleProcess):
         for _ in range(3):                                         # 3 x 24 bits
             parts.append(rest.astype(np.float32))
             rest = rest - parts[-1]
-        sent = mx.nd.array(np.stack(parts))                        # a new array: the store writes its answer into it
+        sent = mx.nd.array(np.stack(parts))  # a new array: the store writes its answer into it
         if sent.size not in self._keys:
             self._keys[sent.size] = FIRST_SUM_KEY + len(self._keys)
             self.kvstore.init(self._keys[sent.size], mx.nd.zeros_like(sent))

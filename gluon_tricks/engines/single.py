@@ -36,7 +36,8 @@ class SingleProcess:
         forward, some workers got wrong weights from ps-lite (probably where a convolution had reordered them
         for oneDNN), and several devices lost the first update's statistics.
         """
-        trainer = gluon.Trainer(net.collect_params(), optimizer, kvstore=self.kvstore, update_on_kvstore=False)
+        trainer = gluon.Trainer(net.collect_params(), optimizer, kvstore=self.kvstore,
+                                update_on_kvstore=False)
         connect(trainer)
         return trainer
 
@@ -51,7 +52,8 @@ class SingleProcess:
         """
         if isinstance(array, list):
             pieces = [min(self.parts_per_device, len(whole)) for whole in array]
-            return [part for whole, n in zip(array, pieces) for part in gluon.utils.split_data(whole, n, even_split=False)]
+            return [part for whole, n in zip(array, pieces)
+                    for part in gluon.utils.split_data(whole, n, even_split=False)]
         devices = [ctx for ctx in self.ctx for _ in range(self.parts_per_device)]
         if len(devices) == 1 or len(array) < len(devices):
             return [array.as_in_context(self.ctx[0])]
@@ -84,7 +86,7 @@ class SingleProcess:
         """Give every process the parameters of rank 0; all shapes must be known."""
         for param in named_parameters(net).values() if self.world_size > 1 else ():
             value = param.list_data()[0].asnumpy()
-            value = self.sum(value if self.rank == 0 else np.zeros_like(value))    # adding zeros changes no bit
+            value = self.sum(value if self.rank == 0 else np.zeros_like(value))  # adding zeros changes no bit
             for target in param.list_data():
                 target[:] = mx.nd.array(value, dtype=target.dtype)
 
@@ -108,9 +110,9 @@ class SingleProcess:
         arrays += [average.arrays[name] for name in names] if average else []
         if not arrays:
             return
-        mx.nd.waitall()                # on CPUs the dependency engine does not know that backward writes statistics
+        mx.nd.waitall()  # on CPUs the dependency engine does not know that backward writes statistics
         flat = np.concatenate([array.asnumpy().ravel() for array in arrays])
-        flat, start = self.gather(flat).mean(axis=0), 0          # in the order of the ranks: always the same bits
+        flat, start = self.gather(flat).mean(axis=0), 0  # in the order of the ranks: always the same bits
         for array in arrays:
             array[:] = mx.nd.array(flat[start:start + array.size].reshape(array.shape), dtype=array.dtype)
             start += array.size

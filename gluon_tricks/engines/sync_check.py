@@ -27,9 +27,11 @@ def check_in_sync(net, engine, num_update):
     names, sums = zip(*((name, zlib.crc32(np.ascontiguousarray(param.list_data()[0].asnumpy())))
                         for name, param in named_parameters(net).items() if param.grad_req != "null"))
     table = engine.gather(sums)
-    common = Counter(map(tuple, table)).most_common(1)[0][0]       # of equally common ones, that of the lowest rank
+    # of equally common ones, that of the lowest rank
+    common = Counter(map(tuple, table)).most_common(1)[0][0]
     differing = [rank for rank, row in enumerate(table) if tuple(row) != common]
     if differing:
         name = names[int(np.flatnonzero(table[differing[0]] != common)[0])]
-        raise OutOfSync(f"rank {', '.join(map(str, differing))}: parameters differ from the other ranks' after update "
-                        f"{num_update}, first in {name}; numbers are corrupted on the way, or programs differ")
+        raise OutOfSync(f"rank {', '.join(map(str, differing))}: parameters differ from the other ranks' "
+                        f"after update {num_update}, first in {name}; numbers are corrupted on the way, or "
+                        f"programs differ")

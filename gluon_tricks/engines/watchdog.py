@@ -60,15 +60,17 @@ class Watchdog(threading.Thread):
             before = now
             if self.stage != "starting" and self.quiet_s > self.timeout_s:
                 self._write()
-                leave(f"rank {self.rank}: no progress for {self.quiet_s:.0f} s {STAGES[self.stage]}, after update "
-                      f"{self.num_update}; another process has probably died or hangs (--timeout {self.timeout_s:g})",
+                leave(f"rank {self.rank}: no progress for {self.quiet_s:.0f} s {STAGES[self.stage]}, after "
+                      f"update {self.num_update}; another process has probably died or hangs (--timeout "
+                      f"{self.timeout_s:g})",
                       EXIT_CODE)
 
     def _write(self):
         if self.path:
             try:
                 atomic_write(self.path, json.dumps({"stage": self.stage, "num_update": self.num_update,
-                                                    "quiet_s": round(self.quiet_s, 1), "beats": time.monotonic()}))
+                                                    "quiet_s": round(self.quiet_s, 1),
+                                                    "beats": time.monotonic()}))
             except OSError:            # the launcher has removed its folder; that must not end the training
                 self.path = None
 

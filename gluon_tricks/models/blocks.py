@@ -50,7 +50,8 @@ class GroupNorm(HybridBlock):
         If in_channels is 0 or no multiple of num_groups.
     """
 
-    def __init__(self, num_groups=32, in_channels=0, epsilon=1e-5, gamma_initializer="ones", prefix=None, params=None):
+    def __init__(self, num_groups=32, in_channels=0, epsilon=1e-5, gamma_initializer="ones", prefix=None,
+                 params=None):
         if in_channels == 0:
             raise UserError("GroupNorm needs in_channels, and this net infers them from the data; "
                             "choose one of the resnet*_v1* or leave group normalization out")
@@ -70,11 +71,13 @@ class GroupNorm(HybridBlock):
         data = F.cast(x, "float32") if self._half else x
         ones = F.ones_like(F.slice_axis(gamma, axis=0, begin=0, end=self._num_groups))           # (G,)
         normal = F.GroupNorm(data, ones, F.zeros_like(ones), num_groups=self._num_groups, eps=self._epsilon)
-        out = F.broadcast_add(F.broadcast_mul(normal, gamma.reshape((1, -1, 1, 1))), beta.reshape((1, -1, 1, 1)))
-        return F.cast(out, "float16") if self._half else out                                     # (N, C, H, W)
+        out = F.broadcast_add(F.broadcast_mul(normal, gamma.reshape((1, -1, 1, 1))),
+                              beta.reshape((1, -1, 1, 1)))
+        return F.cast(out, "float16") if self._half else out  # (N, C, H, W)
 
     def __repr__(self):
-        return f"GroupNorm(num_groups={self._num_groups}, eps={self._epsilon}, in_channels={self.gamma.shape[0]})"
+        channels = self.gamma.shape[0]
+        return f"GroupNorm(num_groups={self._num_groups}, eps={self._epsilon}, in_channels={channels})"
 
 
 def concat_channels(F, *maps):
@@ -134,7 +137,8 @@ def stages(block, blocks_per_stage, channels):
     list of nn.HybridSequential
         Gluon prefixes `stage1_`, `stage2_`, ...
     """
-    return [_stage(f"stage{index}_", block, blocks_per_stage, out_channels, in_channels, stride=1 if index == 1 else 2)
+    return [_stage(f"stage{index}_", block, blocks_per_stage, out_channels, in_channels,
+                   stride=1 if index == 1 else 2)
             for index, (in_channels, out_channels) in enumerate(zip(channels, channels[1:]), start=1)]
 
 

@@ -21,9 +21,10 @@ class DenseLayer(HybridBlock):
         dropout = [nn.Dropout(drop_rate)] if drop_rate > 0 else []
         self.new = nn.HybridSequential(prefix="")
         if bottleneck:
-            self.new.add(*activation(in_channels), conv1x1(4 * growth, in_channels), *dropout)   # (N, 4k, H, W)
+            # (N, 4k, H, W)
+            self.new.add(*activation(in_channels), conv1x1(4 * growth, in_channels), *dropout)
             in_channels = 4 * growth
-        self.new.add(*activation(in_channels), conv3x3(growth, in_channels))                     # (N, k, H, W)
+        self.new.add(*activation(in_channels), conv3x3(growth, in_channels))  # (N, k, H, W)
         if drop_rate > 0:
             self.new.add(nn.Dropout(drop_rate))
 
@@ -51,7 +52,8 @@ class CIFARDenseNet(Classifier):
         If drop_rate is outside [0, 1).
     """
 
-    def __init__(self, depth, growth, bottleneck=False, classes=10, in_channels=3, drop_rate=0.0, prefix=None, params=None):
+    def __init__(self, depth, growth, bottleneck=False, classes=10, in_channels=3, drop_rate=0.0, prefix=None,
+                 params=None):
         if not 0.0 <= drop_rate < 1.0:
             raise UserError(f"drop_rate must be in [0, 1), got {drop_rate}")
         super().__init__(prefix=prefix, params=params)

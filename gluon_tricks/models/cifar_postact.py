@@ -28,7 +28,9 @@ class Bottleneck(HybridBlock):
             conv1x1(out_channels, inner),    # (N, D, H/S, W/S)
             nn.BatchNorm(in_channels=out_channels),
         )
-        self.downsample = projection(out_channels, in_channels, stride) if in_channels != out_channels else None
+        self.downsample = None
+        if in_channels != out_channels:
+            self.downsample = projection(out_channels, in_channels, stride)
 
     def hybrid_forward(self, F, x):
         shortcut = x if self.downsample is None else self.downsample(x)

@@ -36,7 +36,9 @@ class BasicBlockV1(HybridBlock):
             conv3x3(out_channels, out_channels),         # (N, D, H/S, W/S)
             nn.BatchNorm(in_channels=out_channels),
         )
-        self.downsample = projection(out_channels, in_channels, stride) if in_channels != out_channels else None
+        self.downsample = None
+        if in_channels != out_channels:
+            self.downsample = projection(out_channels, in_channels, stride)
         self.relu = nn.Activation("relu")
 
     def hybrid_forward(self, F, x):

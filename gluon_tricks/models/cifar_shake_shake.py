@@ -2,8 +2,8 @@
 
 Each block has two residual branches, mixed by random weights that differ between forward and backward:
 
-    forward    x + a r_1(x) + (1 - a) r_2(x)      a: Shake, uniform in [0, 1], or Even, 1/2
-    backward   d r_1 = b d out, d r_2 = (1 - b) d out      b: Shake, drawn again; Even, 1/2; or Keep, the forward's a
+    forward    x + a r_1(x) + (1 - a) r_2(x)            a: Shake, uniform in [0, 1], or Even, 1/2
+    backward   d r_1 = b d out, d r_2 = (1 - b) d out   b: Shake, drawn again; Even, 1/2; or Keep, equal to a
     level      one a and one b for each Image, or for the whole Batch
 
 "S-S-I" names the three options. In prediction a is 1/2. The draws come from MXNet's generator, which the
@@ -48,7 +48,8 @@ class Shake(HybridBlock):
         # Dropout gives 0 or 2 in training and 1 in prediction: this is how a compiled net detects training
         training = F.abs(F.Dropout(F.ones_like(images), p=0.5) - 1)
         a = self.weights(F, images, even, training) if self.forward_mode == "S" else even
-        b = {"S": lambda: self.weights(F, images, even, training), "E": lambda: even, "K": lambda: a}[self.backward_mode]()
+        b = {"S": lambda: self.weights(F, images, even, training), "E": lambda: even,
+             "K": lambda: a}[self.backward_mode]()
         a, b, difference = F.BlockGrad(a), F.BlockGrad(b), first - second
         return second + F.broadcast_mul(difference, b) + F.BlockGrad(F.broadcast_mul(difference, a - b))
 
@@ -84,7 +85,8 @@ class ShakeBlock(HybridBlock):
         super().__init__(prefix=prefix, params=params)
         self.first, self.second = (branch(out_channels, in_channels, stride) for _ in range(2))
         self.shake = Shake(mode)
-        self.shortcut = ShiftedShortcut(out_channels, in_channels, stride) if in_channels != out_channels else None
+        self.shortcut = ShiftedShortcut(out_channels, in_channels,
+                                        stride) if in_channels != out_channels else None
 
     def hybrid_forward(self, F, x):
         shortcut = x if self.shortcut is None else self.shortcut(x)      # (N, D, H/S, W/S)
@@ -95,8 +97,8 @@ class ShakeBlock(HybridBlock):
 def branch(out_channels, in_channels, stride):
     """A residual branch without its first ReLU: (N, C, H, W) -> (N, D, H/S, W/S)."""
     layers = nn.HybridSequential(prefix="")
-    layers.add(conv3x3(out_channels, in_channels, stride), *activation(out_channels), conv3x3(out_channels, out_channels),
-               nn.BatchNorm(in_channels=out_channels))
+    layers.add(conv3x3(out_channels, in_channels, stride), *activation(out_channels),
+               conv3x3(out_channels, out_channels), nn.BatchNorm(in_channels=out_channels))
     return layers
 
 
@@ -114,9 +116,10 @@ class ShiftedShortcut(HybridBlock):
 
     def hybrid_forward(self, F, x):
         x = F.relu(x)
-        moved = F.pad(x, mode="constant", constant_value=0, pad_width=(0, 0, 0, 0, 1, 0, 1, 0))    # (N, C, H + 1, W + 1)
-        moved = F.slice_like(moved, x, axes=(2, 3))                                                # (N, C, H, W)
-        return self.bn(concat_channels(F, self.straight(x), self.shifted(moved)))                  # (N, D, H/S, W/S)
+        # (N, C, H + 1, W + 1)
+        moved = F.pad(x, mode="constant", constant_value=0, pad_width=(0, 0, 0, 0, 1, 0, 1, 0))
+        moved = F.slice_like(moved, x, axes=(2, 3))  # (N, C, H, W)
+        return self.bn(concat_channels(F, self.straight(x), self.shifted(moved)))  # (N, D, H/S, W/S)
 
 
 class CIFARShakeShake(Classifier):
@@ -136,12 +139,13 @@ class CIFARShakeShake(Classifier):
         channels = [16, width, 2 * width, 4 * width]
         with self.name_scope():
             self.features = nn.HybridSequential(prefix="")
-            self.features.add(conv3x3(16, in_channels), nn.BatchNorm(in_channels=16))            # (N, 16, H, W)
+            self.features.add(conv3x3(16, in_channels), nn.BatchNorm(in_channels=16))  # (N, 16, H, W)
             for i, (before, after) in enumerate(zip(channels, channels[1:])):
                 stage = nn.HybridSequential(prefix=f"stage{i + 1}_")
                 with stage.name_scope():
                     for j in range(blocks):
-                        stage.add(ShakeBlock(after, before if j == 0 else after, 2 if i and j == 0 else 1, shake))
-                self.features.add(stage)                                                         # ... (N, 4w, H/4, W/4)
+                        stage.add(ShakeBlock(after, before if j == 0 else after, 2 if i and j == 0 else 1,
+                                             shake))
+                self.features.add(stage)  # ... (N, 4w, H/4, W/4)
             self.features.add(nn.Activation("relu"), GlobalMean())
             self.output = nn.Dense(classes, in_units=channels[-1])

@@ -30,5 +30,5 @@ class CIFARVGG(Classifier):
                         nn.Activation("relu"))
                     in_channels = width
                 self.features.add(nn.MaxPool2D(2, 2, ceil_mode=True))             # (N, width, H/2, W/2)
-            self.features.add(nn.Flatten())                                       # (N, 512) of 32x32 and of 28x28
+            self.features.add(nn.Flatten())  # (N, 512) of 32x32 and of 28x28
             self.output = nn.Dense(classes, in_units=channels[-1])                # (N, classes)

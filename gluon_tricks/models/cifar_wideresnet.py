@@ -57,7 +57,8 @@ class CIFARWideResNet(Classifier):
         If drop_rate is outside [0, 1).
     """
 
-    def __init__(self, blocks_per_stage, width, classes=10, drop_rate=0.0, in_channels=3, prefix=None, params=None):
+    def __init__(self, blocks_per_stage, width, classes=10, drop_rate=0.0, in_channels=3, prefix=None,
+                 params=None):
         if not 0.0 <= drop_rate < 1.0:
             raise UserError(f"drop_rate must be in [0, 1), got {drop_rate}")
         super().__init__(prefix=prefix, params=params)

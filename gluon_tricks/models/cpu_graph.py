@@ -104,7 +104,8 @@ class _Graph:
             self.average(number, node)
         elif is_1x1_pooling(op, attrs):
             self.entries[number, 0] = tuple(inputs[0][:2])
-        elif op == "Pooling" and attrs.get("pooling_convention") == "full" and self.halves(attrs, node["inputs"][0]):
+        elif op == "Pooling" and attrs.get("pooling_convention") == "full" and self.halves(attrs,
+                                                                                           node["inputs"][0]):
             self.put(number, op, node["name"], {**attrs, "pooling_convention": "valid"}, inputs)
         elif op == "Convolution" and attrs["num_group"] == "1" and self.is_cast_input(node["inputs"][0]):
             self.put(number, op, node["name"], attrs, [*map(self.widened, node["inputs"][:2]), *inputs[2:]])
@@ -126,7 +127,8 @@ class _Graph:
         """Append channels of zeros to an array that AMP casts, then cast it."""
         cast = self.old[cast[0]]
         array, name = self.entry(cast["inputs"][0]), cast["name"]
-        one = self.put(None, "slice_axis", f"{name}_channel", {"axis": "1", "begin": "0", "end": "1"}, [array])
+        one = self.put(None, "slice_axis", f"{name}_channel", {"axis": "1", "begin": "0", "end": "1"},
+                       [array])
         zeros = self.put(None, "zeros_like", f"{name}_zeros", {}, [one])
         parts = [array] + (WIDE - self.shapes[self.data][1]) * [zeros]
         wide = self.put(None, "Concat", f"{name}_wide", {"num_args": str(len(parts)), "dim": "1"}, parts)
@@ -163,7 +165,8 @@ class _Graph:
         if norm["op"] != "BatchNorm" or len(self.readers[before[0], before[1]]) > 1:
             return False
         source = self.source_node(norm["inputs"][0])
-        return source["op"] == "Convolution" and not any(map(has_narrow_groups, [source, *self.read_by(number)]))
+        return source["op"] == "Convolution" and not any(map(has_narrow_groups,
+                                                             [source, *self.read_by(number)]))
 
     def read_by(self, number):
         """The old nodes that read a node's first output, behind AMP's casts."""
@@ -194,8 +197,8 @@ class _Graph:
 
     def to_json(self):
         arguments = [number for number, node in enumerate(self.nodes) if node["op"] == "null"]
-        return json.dumps({"nodes": self.nodes, "arg_nodes": arguments, "heads": [self.entry(head) for head in self.heads],
-                           "attrs": self.attrs})
+        return json.dumps({"nodes": self.nodes, "arg_nodes": arguments,
+                           "heads": [self.entry(head) for head in self.heads], "attrs": self.attrs})
 
 
 WIDE = 16              # channels of a block in oneDNN's layouts
@@ -223,5 +226,6 @@ def is_global_average(op, attrs):
 
 
 def is_1x1_pooling(op, attrs):
-    return (op == "Pooling" and attrs.get("global_pool", "False") == "False" and attrs.get("kernel") == "(1, 1)"
+    return (op == "Pooling" and attrs.get("global_pool", "False") == "False"
+            and attrs.get("kernel") == "(1, 1)"
             and attrs.get("stride") == "(1, 1)" and attrs.get("pad", "(0, 0)") == "(0, 0)")

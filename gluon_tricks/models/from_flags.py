@@ -29,7 +29,8 @@ def net_keywords(model, channels=3, model_kwargs=None, drop_rate=0.0):
         if name in given:
             raise UserError(f"--model-kwargs {name}={given[name]}: leave it out, {flag} sets it")
     if channels != 3 and not (model.lower() in list_models() and model.lower().startswith("cifar_")):
-        raise UserError(f"--model {model}: takes colour images only; the cifar_* nets of this kit take grey ones too")
+        raise UserError(f"--model {model}: takes colour images only; the cifar_* nets of this kit take grey "
+                        f"ones too")
     if model.lower().startswith(DROPS):
         given["drop_rate"] = drop_rate
     return {**given, **({"in_channels": channels} if channels != 3 else {})}
@@ -53,4 +54,5 @@ def make_net(model, classes, keywords, **more):
         if not keywords:
             raise
         words = " ".join(f"{name}={value}" for name, value in keywords.items())
-        raise UserError(f"--model-kwargs {words}: model {model} cannot be made so ({str(error).splitlines()[0]})") from error
+        raise UserError(f"--model-kwargs {words}: model {model} cannot be made so "
+                        f"({str(error).splitlines()[0]})") from error

@@ -67,8 +67,10 @@ COLLECTION_NETS = {  # the nets of the CIFAR collections
     "cifar_pyramidnet110_a48": Entry("cifar_pyramidnet", "CIFARPyramidNet", (110, 48)),
     "cifar_pyramidnet110_a84": Entry("cifar_pyramidnet", "CIFARPyramidNet", (110, 84)),
     "cifar_pyramidnet110_a270": Entry("cifar_pyramidnet", "CIFARPyramidNet", (110, 270)),
-    "cifar_pyramidnet164_a270_bottleneck": Entry("cifar_pyramidnet", "CIFARPyramidNet", (164, 270, "bottleneck")),
-    "cifar_pyramidnet272_a200_bottleneck": Entry("cifar_pyramidnet", "CIFARPyramidNet", (272, 200, "bottleneck")),
+    "cifar_pyramidnet164_a270_bottleneck": Entry("cifar_pyramidnet", "CIFARPyramidNet",
+                                                 (164, 270, "bottleneck")),
+    "cifar_pyramidnet272_a200_bottleneck": Entry("cifar_pyramidnet", "CIFARPyramidNet",
+                                                 (272, 200, "bottleneck")),
     **{f"cifar_shake_shake26_2x{width}d": Entry("cifar_shake_shake", "CIFARShakeShake", (26, width))
        for width in (32, 64, 96, 128)},
 }

@@ -40,7 +40,8 @@ def load_params(net, flag, path, engine):
     try:
         net.load_parameters(str(Path(path).expanduser()), ctx=engine.ctx, cast_dtype=True)
     except (AssertionError, ValueError, OSError, mx.MXNetError) as error:
-        raise UserError(f"{flag} {path}: does not load into this model ({str(error).splitlines()[0]})") from error
+        raise UserError(f"{flag} {path}: does not load into this model "
+                        f"({str(error).splitlines()[0]})") from error
 
 
 def make_ready(net, size, dtype, mode, engine, channels=3):

@@ -76,7 +76,8 @@ def _own_model(name, pretrained=False, root=DEFAULT_ROOT, ctx=None, **kwargs):
     _check_keywords(name, kwargs, accepted)
     published = accepted["classes"].default
     if pretrained and kwargs.get("classes", published) != published:
-        raise UserError(f"pretrained: GluonCV's weights of {name} are for {published} classes, not {kwargs['classes']}")
+        raise UserError(f"pretrained: GluonCV's weights of {name} are for {published} classes, not "
+                        f"{kwargs['classes']}")
     net = build(**kwargs)
     if pretrained:
         load_pretrained(net, name, pretrained, root, ctx)
@@ -104,7 +105,8 @@ def _gluoncv_model(name, fix_last_gamma, kwargs):
         raise
     except OSError as error:  # a failed download
         reason = textwrap.shorten(f"{type(error).__name__}: {error}", width=160)
-        raise UserError(f"model {name}: its weights cannot be fetched ({reason}); leave pretrained out") from error
+        raise UserError(f"model {name}: its weights cannot be fetched ({reason}); leave pretrained "
+                        f"out") from error
     if type(net).__name__ in DROP_KEYWORDS:
         _check_keywords(name, kwargs, {"pretrained", "root", "ctx", *inspect.signature(type(net)).parameters})
     if fix_last_gamma and zero_gamma and not _has_zero_gamma(net):
@@ -120,16 +122,19 @@ def _import_gluoncv_zoo(name):
     """GluonCV's `model_zoo`, imported only when a name needs it."""
     try:
         from gluoncv import model_zoo
-    except Exception as error:  # not only ImportError: an unfit numpy or MXNet raises all kinds on GluonCV's import
-        raise UserError(f"model {name} is not one of this kit's own ({_nearest(name, MODELS)}), and GluonCV, which may "
-                        f"have it, cannot be imported ({type(error).__name__}: {error}); "
+    # not only ImportError: an unfit numpy or MXNet raises all kinds on GluonCV's import
+    except Exception as error:
+        raise UserError(f"model {name} is not one of this kit's own ({_nearest(name, MODELS)}), and "
+                        f"GluonCV, which may have it, cannot be imported ({type(error).__name__}: {error}); "
                         f"install it with: pip install {GLUONCV_REQUIREMENT}") from error
     return model_zoo
 
 
 def _nearest(name, known):
     nearest = difflib.get_close_matches(name, known, n=3)
-    return f"nearest: {', '.join(nearest)}" if nearest else "python -m gluon_tricks models lists this kit's own"
+    if nearest:
+        return f"nearest: {', '.join(nearest)}"
+    return "python -m gluon_tricks models lists this kit's own"
 
 
 def _check_keywords(name, keywords, accepted):

@@ -1,9 +1,9 @@
 """ResNet-18 to ResNet-152, and the paper's three tweaks of them (§4, Figures 1 and 2).
 
-    v1   ResNet     Figure 1    a downsampling block halves height and width in the first convolution of path A, a 1x1
+    v1   ResNet     Figure 1    a downsampling block halves the size in path A's first convolution, a 1x1
     v1b  ResNet-B   Figure 2a   ... in its 3x3 convolution, which ignores none of the input
     v1c  ResNet-C   Figure 2b   and three 3x3 convolutions replace the 7x7 of the input stem
-    v1d  ResNet-D   Figure 2c   and path B averages 2x2 before its 1x1 convolution, which then ignores no input either
+    v1d  ResNet-D   Figure 2c   and path B averages 2x2 before its 1x1 convolution, which then uses all of it
 
 v1s and v1e, which the paper does not have, are v1c and v1d with a stem of twice the width.
 
@@ -30,7 +30,8 @@ class Tweaks(NamedTuple):
     stride_3x3: bool = False  # ResNet-B: the 3x3 convolution of path A takes the stride, not the first 1x1
     deep_stem: bool = False   # ResNet-C: three 3x3 convolutions, not one 7x7
     avg_down: bool = False    # ResNet-D: path B averages, then convolves with stride 1
-    stem_width: int = 32      # channels of the first two convolutions of the deep stem; the third has twice as many
+    # channels of the first two convolutions of the deep stem; the third has twice as many
+    stem_width: int = 32
     bias_1x1: bool = False    # biases in the 1x1 convolutions of path A
 
 
@@ -75,7 +76,7 @@ def bottleneck(shape, tweaks, norm, last_gamma):
     planes, bias = shape.planes, tweaks.bias_1x1
     stride_1x1, stride_3x3 = (1, shape.stride) if tweaks.stride_3x3 else (shape.stride, 1)  # Figure 2a
     return [
-        conv1x1(planes, shape.in_channels, stride_1x1, use_bias=bias),               # (N, P, H, W); v1: (N, P, H/S, W/S)
+        conv1x1(planes, shape.in_channels, stride_1x1, use_bias=bias),  # (N, P, H, W); v1: (N, P, H/S, W/S)
         norm(in_channels=planes),
         nn.Activation("relu"),
         conv3x3(planes, planes, stride_3x3, dilation=shape.dilations[0]),            # (N, P, H/S, W/S)
@@ -117,7 +118,8 @@ def stem(tweaks, norm):
         )
     else:
         conv1 = nn.Conv2D(64, 7, strides=2, padding=3, use_bias=False, in_channels=3)
-    return conv1, norm(in_channels=_stem_channels(tweaks)), nn.Activation("relu"), nn.MaxPool2D(3, 2, padding=1)
+    return conv1, norm(in_channels=_stem_channels(tweaks)), nn.Activation("relu"), nn.MaxPool2D(3, 2,
+                                                                                                padding=1)
 
 
 def _stem_channels(tweaks):
@@ -162,7 +164,8 @@ def block_shapes(depth, in_channels, dilated=False):
     list of list of BlockShape
     """
     stages = []
-    for planes, blocks, (stride, dilation) in zip(PLANES, depth.blocks_per_stage, DILATED if dilated else STRIDES):
+    for planes, blocks, (stride, dilation) in zip(PLANES, depth.blocks_per_stage,
+                                                  DILATED if dilated else STRIDES):
         out_channels = depth.expansion * planes
         first = BlockShape(in_channels, planes, out_channels, stride, (max(dilation // 2, 1), dilation))
         other = BlockShape(out_channels, planes, out_channels, 1, (dilation, dilation))
@@ -224,8 +227,8 @@ class ResNetV1(Classifier):
         Normalization: `nn.BatchNorm`, `GroupNorm`, a `partial` of them, ...
     """
 
-    def __init__(self, depth, classes=1000, last_gamma=False, thumbnail=False, norm_layer=nn.BatchNorm, prefix=None,
-                 params=None):
+    def __init__(self, depth, classes=1000, last_gamma=False, thumbnail=False, norm_layer=nn.BatchNorm,
+                 prefix=None, params=None):
         super().__init__(prefix=prefix, params=params)
         tweaks, depth = VARIANTS["v1"], DEPTHS[depth]
         with self.name_scope():
@@ -282,7 +285,8 @@ class ResNetV1b(HybridBlock):
             raise UserError(f"final_drop must be in [0, 1), got {final_drop}")
         if use_global_stats:
             if norm_layer is GroupNorm:
-                raise UserError("use_global_stats is for BatchNorm: GroupNorm keeps no statistics; leave it out")
+                raise UserError("use_global_stats is for BatchNorm: GroupNorm keeps no statistics; leave it "
+                                "out")
             norm_layer = partial(norm_layer, use_global_stats=True)
         super().__init__(prefix=f"resnet{variant}_" if prefix is None else prefix, params=params)
         tweaks, depth = VARIANTS[variant], DEPTHS[depth]
@@ -302,7 +306,8 @@ class ResNetV1b(HybridBlock):
 
     def hybrid_forward(self, F, x):
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))       # (N, 64, H/4, W/4)
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))  # (N, D, H/32, W/32); dilated: (N, D, H/8, W/8)
+        # (N, D, H/32, W/32); dilated: (N, D, H/8, W/8)
+        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         x = self.flat(self.avgpool(x))                             # (N, D)
         if self.drop is not None:
             x = self.drop(x)

@@ -119,7 +119,8 @@ def sizes_of(net, name, size, channels=3):
         return layer_sizes(net, shape)
     except mx.MXNetError as error:
         reason = str(error).strip().rpartition("Check failed: ")[2]
-        raise UserError(f"--input-size {size}: model {name} takes no such images ({reason}); try a larger one") from error
+        raise UserError(f"--input-size {size}: model {name} takes no such images ({reason}); try a larger "
+                        f"one") from error
 
 
 def giga(number):

@@ -37,8 +37,8 @@ def epoch_steps(base_lr, factor, decay_epochs, updates_per_epoch):
     return rate
 
 
-def lr_schedule(mode, peak_lr, num_epochs, updates_per_epoch, warmup_epochs=0, factor=0.1, decay_epochs=(), power=2,
-                formula="head"):
+def lr_schedule(mode, peak_lr, num_epochs, updates_per_epoch, warmup_epochs=0, factor=0.1, decay_epochs=(),
+                power=2, formula="head"):
     """Linear warm-up from 0, then `mode` from `peak_lr` to 0 (step: by factors). One parameter for each flag.
 
     Parameters
@@ -75,8 +75,8 @@ def lr_schedule(mode, peak_lr, num_epochs, updates_per_epoch, warmup_epochs=0, f
         if mode == "step":
             done = num_update + (formula == "head")
             return peak_lr * factor ** sum(step <= done for step in steps)
-        return peak_lr * {"constant": 1.0, "cosine": cosine_factor(fraction), "poly": poly_factor(fraction, power),
-                          "linear": poly_factor(fraction, 1)}[mode]
+        return peak_lr * {"constant": 1.0, "cosine": cosine_factor(fraction),
+                          "poly": poly_factor(fraction, power), "linear": poly_factor(fraction, 1)}[mode]
     return rate
 
 
@@ -105,7 +105,11 @@ def sgdr(peak_lr, updates_per_epoch, cycle_epochs, cycle_factor=1):
 
 def after_warmup(rate, peak_lr, warmup_updates):
     """`rate`, which starts at the peak, after a linear warm-up by the paper's formula."""
-    return lambda n: rate(n - warmup_updates) if n >= warmup_updates else peak_lr * warmup_factor(n, warmup_updates, "paper")
+    def with_warmup(num_update):
+        if num_update >= warmup_updates:
+            return rate(num_update - warmup_updates)
+        return peak_lr * warmup_factor(num_update, warmup_updates, "paper")
+    return with_warmup
 
 
 def exponential_warmup(rate, peak_lr, warmup_updates):

@@ -15,8 +15,8 @@ Adam, Nadam and AdaBound count updates; `checkpoint.load_resume` restores their 
 NAMES = ("nag", "sgd", "adam", "nadam", "adadelta", "rmsprop", "lars", "adabound")
 
 
-def create_optimizer(name, lr, momentum=0.9, wd=0.0, dtype="float32", clip_gradient=None, lars_coefficient=1.0,
-                     final_lr=0.1):
+def create_optimizer(name, lr, momentum=0.9, wd=0.0, dtype="float32", clip_gradient=None,
+                     lars_coefficient=1.0, final_lr=0.1):
     """An optimizer for `Trainer`.
 
     Parameters

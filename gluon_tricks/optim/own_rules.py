@@ -32,17 +32,19 @@ class LARS(_Rule):
 
     def __init__(self, momentum=0.9, coefficient=1.0, threshold=1e-2, epsilon=1e-9, **kwargs):
         super().__init__(**kwargs)
-        self.momentum, self.coefficient, self.threshold, self.epsilon = momentum, coefficient, threshold, epsilon
+        self.momentum, self.coefficient = momentum, coefficient
+        self.threshold, self.epsilon = threshold, epsilon
 
     def create_state(self, index, weight):
         return nd.zeros(weight.shape, ctx=weight.context, dtype=weight.dtype)
 
     def update(self, index, weight, grad, state):
         lr, wd, grad = self._prepare(index, grad)
-        weight_norm, grad_norm = weight.norm(), grad.norm()                         # (1,) each; nothing waits for them
+        weight_norm, grad_norm = weight.norm(), grad.norm()  # (1,) each; nothing waits for them
         local = self.coefficient * weight_norm / (grad_norm + wd * weight_norm + self.epsilon)
         local = nd.where(weight_norm < self.threshold, nd.ones_like(local), local)
-        state[:] = self.momentum * state + nd.broadcast_mul(grad + wd * weight, lr * local.reshape((1,) * weight.ndim))
+        state[:] = self.momentum * state + nd.broadcast_mul(grad + wd * weight,
+                                                            lr * local.reshape((1,) * weight.ndim))
         weight[:] -= state
 
 
@@ -50,12 +52,13 @@ class AdaBound(_Rule):
     """Adam with rates between bounds that converge to SGD's (Luo et al. 2019, arXiv 1902.09843).
 
         rate = clip(lr sqrt(1 - b2^t) / (1 - b1^t) / (sqrt(v) + eps), lower, upper),   w = w - rate m
-        lower = F (1 - 1 / (gamma t + 1)),   upper = F (1 + 1 / (gamma t)),   F = final_lr x lr / (lr at the start)
+        lower = F (1 - 1 / (gamma t + 1)),   upper = F (1 + 1 / (gamma t)),   F = final_lr x lr / (first lr)
 
     The decay is added to the gradient, as in the authors' code.
     """
 
-    def __init__(self, learning_rate=0.001, final_lr=0.1, beta1=0.9, beta2=0.999, gamma=1e-3, epsilon=1e-8, **kwargs):
+    def __init__(self, learning_rate=0.001, final_lr=0.1, beta1=0.9, beta2=0.999, gamma=1e-3, epsilon=1e-8,
+                 **kwargs):
         super().__init__(learning_rate=learning_rate, **kwargs)
         self.first_lr, self.final_lr, self.gamma = learning_rate, final_lr, gamma
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon

@@ -22,7 +22,8 @@ class ParameterAverage:
 
     def __init__(self, net, decay):
         self.net, self.decay = net, decay
-        self.arrays = {name: param.list_data()[0].astype("float32") for name, param in named_parameters(net).items()}
+        self.arrays = {name: param.list_data()[0].astype("float32") for name,
+                       param in named_parameters(net).items()}
 
     def update(self, num_update):
         """Include the parameters after update `num_update`, counted from 1."""

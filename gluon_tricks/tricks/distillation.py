@@ -3,7 +3,8 @@
 With p the target, z the student's logits, r the teacher's, l(p, q) = - sum p log q:
 
     paper, Eq. 6:  l(p, softmax(z)) + T^2 l(softmax(r / T), softmax(z / T))                 both terms weigh 1
-    GluonCV:       h l(p, softmax(z)) + (1 - h) T^2 l(softmax(r / T), softmax(z / T))       h = `--hard-weight`, 0.5
+    GluonCV:       h l(p, softmax(z)) + (1 - h) T^2 l(softmax(r / T), softmax(z / T))
+                   h = `--hard-weight`, 0.5
 
 At h = 0.5 GluonCV's loss and gradient are half the paper's. T = 20 in both. The teacher sees the student's
 augmented and mixed images. (Eq. 3 of the paper has - sum q log p, a misprint.)

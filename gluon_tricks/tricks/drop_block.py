@@ -29,8 +29,8 @@ def check_drop_block(net, input_size):
     for layer in drop_block_layers(net):
         if min(layer.h, layer.w) < layer.block_size:
             block = f"{layer.block_size}x{layer.block_size}"
-            raise UserError(f"--input-size {input_size}: leaves {layer.h}x{layer.w} positions to a DropBlock of {block}; "
-                            f"give a larger one")
+            raise UserError(f"--input-size {input_size}: leaves {layer.h}x{layer.w} positions to a "
+                            f"DropBlock of {block}; give a larger one")
 
 
 class DropBlocks:

@@ -58,7 +58,8 @@ class DynamicLossScale:
 
     def restore(self, state):
         """Continue from a `state()`."""
-        self.scale, self.good_updates, self.skipped = (state[key] for key in ("scale", "good_updates", "skipped"))
+        self.scale, self.good_updates, self.skipped = (state[key]
+                                                       for key in ("scale", "good_updates", "skipped"))
 
 
 class StaticLossScale(DynamicLossScale):

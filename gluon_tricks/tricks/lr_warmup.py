@@ -3,7 +3,7 @@
 With n updates done (n = 0 before the first):
 
     paper   (n + 1) / m         "at batch i, 1 <= i <= m, the rate is i eta / m"
-    logs    n / m               GluonCV before 2019-03-12, behind most published logs: the first update has rate 0
+    logs    n / m               GluonCV before 2019-03-12 and most published logs: the first update has rate 0
     head    (n + 1) / (m - 1)   GluonCV since: the peak comes one update early and lasts two
 
 The peak is reached at n = m - 1 (paper), m (logs), m - 2 (head).

@@ -22,7 +22,7 @@ from gluon_tricks.tricks.spatial_mixup import stitch_pieces, tile_pieces
 ALPHAS = {"mixup": CIFAR_ALPHA, "horizontal": 0.2, "vertical": 0.2, "tile": 0.2, "horizontal+mixup": 0.2,
           "vertical+mixup": 0.2, "cutmix": 1.0, "ricap": BETA}
 KINDS = tuple(ALPHAS)
-REVERSED = ("mixup", "horizontal", "vertical", "horizontal+mixup", "vertical+mixup")      # partners as in GluonCV
+REVERSED = ("mixup", "horizontal", "vertical", "horizontal+mixup", "vertical+mixup")  # partners as in GluonCV
 
 
 def mix(kind, data, targets, alpha, rng, partners=None, cutmix_label="area"):

@@ -30,7 +30,8 @@ class Piece(NamedTuple):
     @property
     def source(self):
         """Slices of rows and columns in the source image."""
-        return slice(self.from_top, self.from_top + self.height), slice(self.from_left, self.from_left + self.width)
+        return slice(self.from_top, self.from_top + self.height), slice(self.from_left,
+                                                                        self.from_left + self.width)
 
 
 def shares(pieces, height, width):

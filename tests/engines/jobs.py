@@ -20,9 +20,12 @@ ENGINES = [pytest.param("horovod", marks=NEEDS_HOROVOD), "dist_sync"]
 
 def start(engine, processes, words, *flags, **environment):
     """`python -m gluon_tricks launch` with a script's words; a Popen."""
-    command = [sys.executable, "-m", "gluon_tricks", "launch", "-n", processes, "--engine", engine, *flags, "--", *words]
-    return subprocess.Popen([str(word) for word in command], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                            text=True, env={**psutil.Process().environ(), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1",
+    command = [sys.executable, "-m", "gluon_tricks", "launch", "-n", processes, "--engine", engine, *flags,
+               "--", *words]
+    return subprocess.Popen([str(word) for word in command], cwd=ROOT, stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT,
+                            text=True, env={**psutil.Process().environ(), "PYTHONPATH": str(ROOT),
+                                            "OMP_NUM_THREADS": "1",
                                        **environment})
 
 
@@ -80,7 +83,8 @@ def assert_close(arrays, expected, rtol=1e-5, rtol_each=1e-3):
     not.
     """
     assert set(arrays) == set(expected) and arrays
-    squares = {name: [(np.asarray(array, np.float64) ** 2).sum() for array in (value - expected[name], expected[name])]
+    squares = {name: [(np.asarray(array, np.float64) ** 2).sum()
+                      for array in (value - expected[name], expected[name])]
                for name, value in arrays.items()}
     for name, (difference, whole) in squares.items():
         assert difference <= rtol_each**2 * max(whole, 1e-6), (name, difference, whole)

@@ -44,7 +44,8 @@ def train_once(net, data, labels):
         logits = net(data)
         loss = gluon.loss.SoftmaxCrossEntropyLoss()(logits, labels)
     loss.backward()
-    gradients = {key: parameter.grad().asnumpy() for key, parameter in net._collect_params_with_prefix().items()
+    gradients = {key: parameter.grad().asnumpy() for key,
+                 parameter in net._collect_params_with_prefix().items()
                  if parameter.grad_req != "null"}
     return logits.asnumpy(), {**gradients, "images": data.grad.asnumpy()}, running_statistics(net)
 

@@ -36,7 +36,7 @@ def gluoncv_rates(mode, lr, epochs, updates, warmup, factor, decay_epochs):
         schedules.LRScheduler("linear", base_lr=0, target_lr=lr, nepochs=warmup, iters_per_epoch=updates),
         schedules.LRScheduler(mode, base_lr=lr, target_lr=0, nepochs=epochs - warmup, iters_per_epoch=updates,
                               step_epoch=[e - warmup for e in decay_epochs], step_factor=factor, power=2)])
-    return [chain(num_update) for num_update in range(1, epochs * updates + 5)]   # MXNet counts before it asks
+    return [chain(num_update) for num_update in range(1, epochs * updates + 5)]  # MXNet counts before it asks
 
 
 @pytest.mark.parametrize("mode", ["step", "cosine", "poly", "linear", "constant"])

@@ -20,9 +20,10 @@ from gluon_tricks.models.cpu_graph import speed_up
 
 def parse(dtype):
     return train_imagenet.parse_args([
-        "--model", "cifar_resnet20_v1", "--mode", "hybrid", "--dtype", dtype, "--classes", "10", "--input-size", "4",
-        "--num-training-samples", "160", "--batch-size", "16", "--num-epochs", "2", "--lr", "0.02", "--lr-mode", "cosine",
-        "--label-smoothing"])
+        "--model", "cifar_resnet20_v1", "--mode", "hybrid", "--dtype", dtype, "--classes", "10",
+        "--input-size", "4",
+        "--num-training-samples", "160", "--batch-size", "16", "--num-epochs", "2", "--lr", "0.02",
+        "--lr-mode", "cosine", "--label-smoothing"])
 
 
 engine, batches = SingleProcess([mx.cpu()]), FixedBatches(16, 4, 10, updates=20)
@@ -30,10 +31,11 @@ float32 = train_ours(parse("float32"), train_imagenet.build_net(parse("float32")
 args = parse("bfloat16")
 net = train_imagenet.build_net(args, engine)
 theirs = gluoncvs_net(args, net, engine.ctx)
-speed_up(theirs)                         # the same kernels: one rounding otherwise and 20 updates of such nets part for good
+speed_up(theirs)  # the same kernels: one rounding otherwise and 20 updates of such nets part for good
 theirs.hybridize(static_alloc=True, static_shape=True)
 ours, expected = train_ours(args, net, batches, engine), train_gluoncvs(args, theirs, batches, engine.ctx)
 print(json.dumps({
     "losses": [ours.losses, expected.losses, float32.losses],
     "types": sorted({str(array.dtype) for array in ours.arrays.values()}),
-    "arrays": max(float(np.abs(ours.arrays[name] - array).max()) for name, array in expected.arrays.items())}))
+    "arrays": max(float(np.abs(ours.arrays[name] - array).max()) for name,
+                  array in expected.arrays.items())}))

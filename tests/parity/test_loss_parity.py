@@ -21,8 +21,10 @@ def arrays(seed=0):
 def gluoncvs(logits, teacher_logits, temperature, hard_weight, smoothed):
     """(loss, gradient of its sum) as GluonCV's script computes them."""
     losses = pytest.importorskip("gluoncv.loss", exc_type=ImportError)
-    criterion = losses.DistillationSoftmaxCrossEntropyLoss(temperature, hard_weight, sparse_label=not smoothed)
-    label = nd.one_hot(nd.array(LABELS), 7, on_value=0.9 + 0.1 / 7, off_value=0.1 / 7) if smoothed else nd.array(LABELS)
+    criterion = losses.DistillationSoftmaxCrossEntropyLoss(temperature, hard_weight,
+                                                           sparse_label=not smoothed)
+    label = nd.one_hot(nd.array(LABELS), 7, on_value=0.9 + 0.1 / 7,
+                       off_value=0.1 / 7) if smoothed else nd.array(LABELS)
     softened = nd.softmax(teacher_logits / temperature)
     logits.attach_grad()
     with autograd.record():
@@ -32,7 +34,8 @@ def gluoncvs(logits, teacher_logits, temperature, hard_weight, smoothed):
 
 
 def parse(*flags):
-    return train_imagenet.parse_args(["--model", "any", "--num-training-samples", "64", "--classes", "7", *flags])
+    return train_imagenet.parse_args(["--model", "any", "--num-training-samples", "64", "--classes", "7",
+                                      *flags])
 
 
 @pytest.mark.parametrize("temperature", [1, 4, 20])
@@ -63,7 +66,8 @@ def test_a_hard_weight_of_one_needs_no_teacher(monkeypatch):
     monkeypatch.setattr(train_imagenet, "build_teacher", refuse)
     logits, teacher_logits = arrays()
     expected, _ = gluoncvs(logits, teacher_logits, 20, 1, smoothed=False)
-    _, loss, _ = train_imagenet.training_targets(parse("--teacher", "any", "--hard-weight", "1"), SingleProcess([mx.cpu()]))
+    _, loss, _ = train_imagenet.training_targets(parse("--teacher", "any", "--hard-weight", "1"),
+                                                 SingleProcess([mx.cpu()]))
     np.testing.assert_allclose(loss(logits, nd.array(LABELS)).asnumpy(), expected, rtol=1e-6)
 
 

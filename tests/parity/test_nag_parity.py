@@ -23,8 +23,8 @@ SHAPES = {"weight": (4, 3), "bias": (4,), "gamma": (4,), "beta": (4,)}
 
 
 def parse(*flags):
-    return train_imagenet.parse_args(["--model", "any", "--num-training-samples", "64", "--wd", str(WD), "--lr", str(LR),
-                                      *flags])
+    return train_imagenet.parse_args(["--model", "any", "--num-training-samples", "64", "--wd", str(WD),
+                                      "--lr", str(LR), *flags])
 
 
 class Parameters(gluon.nn.HybridBlock):
@@ -87,14 +87,15 @@ def expected(steps, dtype=np.float32, no_wd=False, clip=None):
 def test_float32_steps(steps, no_wd):
     net, _ = train(parse(), steps, no_wd=no_wd)
     for name, (weight, _) in expected(steps, no_wd=no_wd).items():
-        np.testing.assert_allclose(getattr(net, name).data().asnumpy(), weight, rtol=1e-5, atol=1e-6, err_msg=name)
+        np.testing.assert_allclose(getattr(net, name).data().asnumpy(), weight, rtol=1e-5, atol=1e-6,
+                                   err_msg=name)
 
 
 @pytest.mark.parametrize("steps", [1, 10])
 @pytest.mark.parametrize("no_wd", [False, True])
 def test_float16_weights_follow_their_float32_masters(steps, no_wd):
     args = parse()
-    args.dtype = "float16"                                # the flag is refused on CPUs, where only this part works
+    args.dtype = "float16"  # the flag is refused on CPUs, where only this part works
     net, trainer = train(args, steps, "float16", no_wd)
     kinds = [param.name.rpartition("_")[2] for param in trainer._params]
     states = {kinds[index]: state for index, state in trainer._updaters[0].states.items()}
@@ -129,7 +130,8 @@ def test_without_masters_float16_loses_small_updates():
 def test_clipping_acts_on_the_mean_gradient_before_decay():
     net, _ = train(parse("--clip-gradient", "0.5"), 3)
     for name, (weight, _) in expected(3, clip=0.5).items():
-        np.testing.assert_allclose(getattr(net, name).data().asnumpy(), weight, rtol=1e-5, atol=1e-6, err_msg=name)
+        np.testing.assert_allclose(getattr(net, name).data().asnumpy(), weight, rtol=1e-5, atol=1e-6,
+                                   err_msg=name)
 
 
 @pytest.mark.parametrize("script, builder", [(train_imagenet, "nag"), (train_cifar, "optimizer")])

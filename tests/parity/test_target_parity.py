@@ -31,8 +31,8 @@ def gluoncvs_batch(images, labels, lam, eta):
 
 
 def imagenet_targets(*flags):
-    args = train_imagenet.parse_args(["--model", "any", "--num-training-samples", "64", "--classes", str(K), "--num-epochs",
-                                      "5", *flags])
+    args = train_imagenet.parse_args(["--model", "any", "--num-training-samples", "64", "--classes", str(K),
+                                      "--num-epochs", "5", *flags])
     return train_imagenet.training_targets(args, ENGINE)
 
 
@@ -58,11 +58,13 @@ def batch(n=5):
 
 @pytest.mark.parametrize("mixup", [False, True])
 @pytest.mark.parametrize("smoothing", [False, True])
-@pytest.mark.parametrize("epoch, mixed", [(0, True), (2, True), (3, False), (4, False)])       # off for the last two of five
+# off for the last two of five
+@pytest.mark.parametrize("epoch, mixed", [(0, True), (2, True), (3, False), (4, False)])
 def test_images_and_targets_are_gluoncvs(script, builder, mixup, smoothing, epoch, mixed, monkeypatch):
     lam, (images, labels) = 0.3, batch()
     monkeypatch.setattr(mixing if script is train_cifar else script, "sample_lam", lambda alpha, rng: lam)
-    flags = (["--mixup", "--mixup-off-epoch", "2"] if mixup else []) + (["--label-smoothing"] if smoothing else [])
+    flags = (["--mixup", "--mixup-off-epoch", "2"] if mixup else []) + (["--label-smoothing"] if smoothing
+                                                                        else [])
     targets, loss, metric = builder(*flags)
     data, target, counted = targets(nd.array(images), nd.array(labels), epoch, 0)
     x, rows = gluoncvs_batch(images, labels, lam if mixup and mixed else 1.0, 0.1 if smoothing else 0.0)
@@ -77,7 +79,8 @@ def test_images_and_targets_are_gluoncvs(script, builder, mixup, smoothing, epoc
     # Eq. 2 and 3: minus the sum of p log q
     logits = np.random.default_rng(2).normal(size=(5, K))
     log_q = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-    np.testing.assert_allclose(loss(nd.array(logits), target).asnumpy(), -(rows * log_q).sum(axis=1), rtol=1e-5)
+    np.testing.assert_allclose(loss(nd.array(logits), target).asnumpy(), -(rows * log_q).sum(axis=1),
+                               rtol=1e-5)
 
 
 def test_one_lam_for_all_devices_and_another_for_each_update(builder):

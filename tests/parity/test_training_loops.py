@@ -91,7 +91,8 @@ def both(flags, tmp_path, monkeypatch, devices=1, emulated=False, change=None):
 def largest_difference(got, expected):
     """Of all arrays, each relative to its largest value."""
     assert got.keys() == expected.keys() and len(expected) > 0
-    return max(np.abs(got[name] - array).max() / max(np.abs(array).max(), 1e-3) for name, array in expected.items())
+    return max(np.abs(got[name] - array).max() / max(np.abs(array).max(), 1e-3) for name,
+               array in expected.items())
 
 
 def without_statistics(arrays):
@@ -101,7 +102,7 @@ def without_statistics(arrays):
 
 def assert_same_training(got, expected):
     assert len(expected.losses) == 20 and len(expected.metrics) == 2
-    np.testing.assert_allclose(got.losses[0], expected.losses[0], rtol=1e-6)       # before anything can differ
+    np.testing.assert_allclose(got.losses[0], expected.losses[0], rtol=1e-6)  # before anything can differ
     assert largest_difference(got.first, expected.first) < ARRAY
     np.testing.assert_allclose(got.losses, expected.losses, rtol=LOSS)
     np.testing.assert_allclose(got.metrics, expected.metrics, rtol=LOSS)
@@ -139,8 +140,8 @@ def test_the_comparison_sees_small_departures(recipe, tmp_path, monkeypatch):
 
 def test_twenty_updates_in_bfloat16_equal_gluoncvs_net_under_mxnets_amp():
     here = Path(__file__).parent
-    done = subprocess.run([sys.executable, str(here / "bfloat16_loops.py")], capture_output=True, text=True, timeout=300,
-                          env={**os.environ, "PYTHONPATH": str(here.parents[1])})
+    done = subprocess.run([sys.executable, str(here / "bfloat16_loops.py")], capture_output=True, text=True,
+                          timeout=300, env={**os.environ, "PYTHONPATH": str(here.parents[1])})
     assert done.returncode == 0, done.stderr
     got = json.loads(done.stdout.splitlines()[-1])
     ours, expected, float32 = map(np.array, got["losses"])
