@@ -19,7 +19,7 @@ from functools import partial
 import gluon_tricks  # noqa: F401  before mxnet: prepares the process
 
 # isort: split
-from gluon_tricks.data.cifar_sets import DATASETS
+from gluon_tricks.data.cifar_sets import BACKENDS, DATASETS
 from gluon_tricks.errors import run_main
 from gluon_tricks.log_lines.dialects import CifarDialect
 from gluon_tricks.script import cifar_flags
@@ -98,7 +98,7 @@ def parse_args(argv):
                       help="cifar10-excerpt is embedded: 2,000 + 500 images")
     ours.add_argument("--data-dir", help="folder that data_prep/cifar.py or mnist.py wrote (default "
                                          "~/.mxnet/datasets/DATASET/rec)")
-    ours.add_argument("--data-backend", choices=("ours", "mxnet"), default="ours",
+    ours.add_argument("--data-backend", choices=BACKENDS, default="ours",
                       help="ours: exact resume and order; mxnet: ImageRecordIter")
     ours.add_argument("--dry-run", action="store_true", help="print what the run would do; needs no data and no GPU")
     ours.add_argument("--seed", type=int, default=0, help="decides initialisation, order, augmentation, mixup (default 0)")

@@ -6,9 +6,10 @@ import sys
 import pytest
 
 WITHOUT_MXNET = (
-    *(f"tricks.{name}" for name in ("cosine_decay", "cutmix", "cutout", "drop_block", "label_smoothing", "linear_scaling",
-                                    "low_precision", "lr_warmup", "mixing", "mixup", "no_bias_decay", "patchwork",
-                                    "random_erasing", "ricap", "spatial_mixup", "zero_gamma")),
+    *(f"tricks.{name}" for name in ("cosine_decay", "cutmix", "cutout", "drop_block", "label_smoothing",
+                                    "linear_scaling",
+                                    "low_precision", "lr_warmup", "mixing", "mixup", "no_bias_decay",
+                                    "patchwork", "random_erasing", "ricap", "spatial_mixup", "zero_gamma")),
     "models.names", "models.registry", "models.from_flags", "models.sizes",
     "optim.lr_schedule", "optim.optimizers",
     "data.augment", "data.cifar_sets", "data.classes", "data.paths", "data.val_window",

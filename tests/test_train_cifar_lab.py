@@ -146,9 +146,9 @@ def test_what_cannot_be_is_said(flags, says):
 
 
 @pytest.mark.parametrize("flags, says", [
-    (["--model-kwargs", "drop_rate=0.3"], "--model-kwargs drop_rate=0.3: leave it out, --drop-rate says so"),
-    (["--model-kwargs", "classes=3"], "--model-kwargs classes=3: leave it out, --dataset says so"),
-    (["--model-kwargs", "in_channels=1"], "--model-kwargs in_channels=1: leave it out, --dataset says so"),
+    (["--model-kwargs", "drop_rate=0.3"], "--model-kwargs drop_rate=0.3: leave it out, --drop-rate sets it"),
+    (["--model-kwargs", "classes=3"], "--model-kwargs classes=3: leave it out, --dataset sets it"),
+    (["--model-kwargs", "in_channels=1"], "--model-kwargs in_channels=1: leave it out, --dataset sets it"),
     (["--model-kwargs", "preact_stages=[1]"], "--model-kwargs preact_stages=[1]: model cifar_preact20 cannot be made so"),
     (["--model-kwargs", "depth=20"], "model cifar_preact20 takes no depth"),
     (["--model", "mobilenet0.25", "--dataset", "mnist"], "--model mobilenet0.25: takes colour images only")])

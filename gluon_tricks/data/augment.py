@@ -1,7 +1,8 @@
-"""What happens to a CIFAR image before the net sees it: pad, random crop, flip, normalise.
+"""Augmentation of CIFAR images: pad, random crop, flip, normalise.
 
-GluonCV's order and figures: four zero pixels on each side, a random 32 x 32 window, mirrored with probability 1/2,
-scaled to [0, 1], and normalised. Zeros are padded *before* normalisation, so the border is black, not grey.
+GluonCV's order and values: four zero pixels on each side, a random 32 x 32 window, mirrored with probability
+1/2, scaled to [0, 1], and normalised. Zeros are padded *before* normalisation, so the border is black, not
+grey.
 """
 
 import numpy as np
@@ -58,7 +59,7 @@ def normalize(images, mean=CIFAR_MEAN, std=CIFAR_STD):
 
 
 class CifarTrainTransform:
-    """Random crop, flip and normalisation, and what else is asked for; a function of (seed, epoch, record) alone.
+    """Crop, flip and normalise, with optional colours and masks; a function of (seed, epoch, record) alone.
 
     Parameters
     ----------
@@ -71,10 +72,11 @@ class CifarTrainTransform:
     colors : callable, optional
         `(uint8 images, positions, seed, epoch) -> uint8 images`, before the crop.
     masks : callable, optional
-        `(float32 images, positions, epoch) -> float32 images`, at the very end.
+        `(float32 images, positions, epoch) -> float32 images`, at the end.
     """
 
-    def __init__(self, seed, records, mean=CIFAR_MEAN, std=CIFAR_STD, crop=True, flip=True, colors=None, masks=None):
+    def __init__(self, seed, records, mean=CIFAR_MEAN, std=CIFAR_STD, crop=True, flip=True, colors=None,
+                 masks=None):
         self.seed, self.records, self.mean, self.std = seed, records, mean, std
         self.crop, self.flip, self.colors, self.masks = crop, flip, colors, masks
 

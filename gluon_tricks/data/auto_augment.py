@@ -1,14 +1,18 @@
-"""AutoAugment (Cubuk et al. 2018, arXiv 1805.09501): the ImageNet policy, as train_horovod.py got it from AutoGluon.
+"""AutoAugment (Cubuk et al. 2018, arXiv 1805.09501): the ImageNet policy, as in AutoGluon.
 
-One of 25 sub-policies is drawn per image. A sub-policy is two operations, each with its probability and its magnitude, an
-integer of 0 to 10. The policy is that of the paper's Table 9 but for one magnitude (Color 0 where the paper has 2), and so
-are the operations, with AutoGluon's ranges:
+One of 25 sub-policies is drawn per image. A sub-policy is two operations, each with a probability and a
+magnitude, an integer from 0 to 10. The policy is the paper's Table 9 except for one magnitude (Color 0 where
+the paper has 2). The operations have AutoGluon's ranges:
 
-    ShearX      0.03 m, to either side                       Solarize      inverts values of 256 - int(25.6 m) and more
-    Rotate      3 m degrees, to either side                  Posterize     keeps the upper 4 - int(0.4 m) bits
-    Color, Contrast, Sharpness    factor 0.1 + 0.18 m        AutoContrast, Equalize, Invert    have no magnitude
+    ShearX                            0.03 m, to either side
+    Rotate                            3 m degrees, to either side
+    Solarize                          inverts values of 256 - int(25.6 m) and more
+    Posterize                         keeps the upper 4 - int(0.4 m) bits
+    Color, Contrast, Sharpness        factor 0.1 + 0.18 m
+    AutoContrast, Equalize, Invert    have no magnitude
 
-AutoGluon later took sub-policies with Rotate out; which version the published ResNeSts saw is not known. All 25 are here.
+AutoGluon later removed the sub-policies with Rotate. Which version the published ResNeSts used is not known;
+all 25 are here.
 """
 
 import numpy as np
@@ -41,10 +45,11 @@ POLICY = (
     (("Color", 0.6, 4), ("Contrast", 1.0, 8)),
     (("Equalize", 0.8, 8), ("Equalize", 0.6, 3)),
 )
-SIDED = ("ShearX", "Rotate")        # drawn to go to either side
+SIDED = ("ShearX", "Rotate")        # to either side, drawn
 
 OPERATIONS = {  # name -> (PIL image, magnitude) -> PIL image; a negative magnitude goes to the other side
-    "ShearX": lambda image, m: image.transform(image.size, Image.AFFINE, (1, 0.03 * m, 0, 0, 1, 0), Image.BICUBIC),
+    "ShearX": lambda image, m: image.transform(image.size, Image.AFFINE, (1, 0.03 * m, 0, 0, 1, 0),
+                                               Image.BICUBIC),
     "Rotate": lambda image, m: image.rotate(int(3 * m)),
     "Solarize": lambda image, m: ImageOps.solarize(image, 256 - int(25.6 * m)),
     "Posterize": lambda image, m: ImageOps.posterize(image, 4 - int(0.4 * m)),
@@ -58,7 +63,7 @@ OPERATIONS = {  # name -> (PIL image, magnitude) -> PIL image; a negative magnit
 
 
 def sample_operations(rng):
-    """`[(operation, signed magnitude)]` of one image: none, one or two."""
+    """Draw the operations for one image: `[(operation, signed magnitude)]`, none, one or two."""
     drawn = []
     for name, probability, magnitude in POLICY[rng.integers(len(POLICY))]:
         if rng.random() < probability:
@@ -67,7 +72,7 @@ def sample_operations(rng):
 
 
 def apply_operations(image, operations):
-    """uint8 RGB image, shape (H, W, 3), of any size -> the same shape, after `operations` in their order."""
+    """Apply operations in order to a uint8 RGB image, shape (H, W, 3); same shape."""
     if not operations:
         return image
     picture = Image.fromarray(np.ascontiguousarray(image))
@@ -77,5 +82,5 @@ def apply_operations(image, operations):
 
 
 def auto_augment(image, rng):
-    """One image, by one sub-policy drawn from `rng`."""
+    """Apply one sub-policy, drawn from `rng`, to a uint8 RGB image, shape (H, W, 3)."""
     return apply_operations(image, sample_operations(rng))

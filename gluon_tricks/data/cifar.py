@@ -1,4 +1,4 @@
-"""Training and validation batches of a prepared CIFAR or MNIST data set."""
+"""Training and validation loaders of a prepared CIFAR or MNIST data set."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from gluon_tricks.data.cifar_sets import DATASETS, Augmentation, preparation
 from gluon_tricks.data.loaders import ImagesInMemory, RecordLoader
 from gluon_tricks.data.manifest import open_split, read_manifest
 from gluon_tricks.data.masks import Masks
-from gluon_tricks.data.mxnet_iterators import MXNetLoader
+from gluon_tricks.data.mxnet_iterators import CifarRecordIter
 from gluon_tricks.data.paths import default_record_dir
 from gluon_tricks.data.small_colors import follow_up_colors
 from gluon_tricks.errors import UserError
@@ -19,7 +19,7 @@ class CifarData(NamedTuple):
     val: RecordLoader
     classes: list
     root_hash: str
-    subset: str              # what the manifest says was left out; "" for the complete data set
+    subset: str              # what was left out, from the manifest; "" for the complete data set
 
 
 class Prepared(NamedTuple):
@@ -53,7 +53,8 @@ def find_cifar(dataset, folder=None, prepare=None):
         folder = default_record_dir(dataset)
         if not (folder / "manifest.json").exists() and dataset != "cifar10-excerpt":
             if prepare is None:
-                raise UserError(f"--dataset {dataset}: is not prepared; run python {' '.join(preparation(dataset))}")
+                raise UserError(f"--dataset {dataset}: is not prepared; run python "
+                                f"{' '.join(preparation(dataset))}")
             prepare(dataset)
     manifest = read_manifest(folder)
     if manifest.dataset != dataset.removesuffix("-excerpt"):
@@ -93,8 +94,8 @@ def open_cifar(prepared, backend, batch_size, seed, num_workers, rank=0, world_s
         raise UserError(f"--batch-size: {images} images over all devices, but the training set has {records}")
     share = {"num_workers": num_workers, "rank": rank, "world_size": world_size}
     if backend == "mxnet":
-        train, val = (MXNetLoader(readers[name][0].path, len(readers[name][0]), batch_size, name == "train", seed,
-                                  **share) for name in ("train", "test"))
+        train, val = (CifarRecordIter(readers[name][0].path, batch_size, name == "train", seed, **share)
+                      for name in ("train", "test"))
     else:
         augmentation = augmentation or Augmentation()
         images = {name: _in_memory(dataset, *readers[name], num_workers) for name in ("train", "test")}
@@ -126,12 +127,14 @@ class CifarTestData(NamedTuple):
 def open_cifar_test(prepared, batch_size, num_workers, normalisation=None):
     """Check the test images alone and make their loader; parameters and errors as in `open_cifar`.
 
-    `normalisation` is (mean, std), one each per channel, on the 0..1 scale; default: GluonCV's for the data set.
+    `normalisation` is (mean, std), one each per channel, on the 0..1 scale; default: GluonCV's for the data
+    set.
     """
     dataset, folder, manifest = prepared
     reader, labels = open_split(folder, "test", manifest)
     transform = CifarTestTransform(*(normalisation or Augmentation().normalisation(dataset)))
-    loader = RecordLoader(_in_memory(dataset, reader, labels, num_workers), transform, batch_size, None, "keep", num_workers)
+    loader = RecordLoader(_in_memory(dataset, reader, labels, num_workers), transform, batch_size, None,
+                          "keep", num_workers)
     return CifarTestData(loader, reader.path, manifest.classes, manifest.root_hash, manifest.subset)
 
 

@@ -1,4 +1,4 @@
-"""The CIFAR and MNIST data sets, and what train_cifar.py does to their images. Importing this file does not import MXNet."""
+"""The CIFAR and MNIST data sets and the options of their augmentation; does not import MXNet."""
 
 from typing import NamedTuple
 
@@ -6,17 +6,18 @@ from gluon_tricks.data.augment import CIFAR_MEAN, CIFAR_STD
 from gluon_tricks.errors import UserError
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+BACKENDS = ("ours", "mxnet")
 
 
 class DataSet(NamedTuple):
-    """What is known of a data set before it is opened. Means and deviations are on the 0..1 scale, one per channel."""
+    """Facts of a data set before it is opened; means and deviations per channel, on the 0..1 scale."""
     training_images: int
     classes: int
     channels: int = 3
     side: int = 32
     mean: tuple = CIFAR_MEAN
     std: tuple = CIFAR_STD
-    flip: bool = True        # whether a mirrored image still is what its label says
+    flip: bool = True        # whether a mirrored image keeps its label
 
 
 def _grey(mean, std, flip):
@@ -36,7 +37,7 @@ def preparation(dataset):
 
 
 class Augmentation(NamedTuple):
-    """What training images go through besides normalisation.
+    """What is done to training images in addition to normalisation.
 
     Attributes
     ----------
@@ -46,7 +47,7 @@ class Augmentation(NamedTuple):
     cutout : int
         Side of the square; 0: none.
     dual : bool
-        Two views with squares of their own, behind each other in the channels.
+        Two views with independent squares, concatenated along the channels.
     erasing : "value", "pixels" or None
     """
     colors: bool = False
@@ -62,8 +63,9 @@ class Augmentation(NamedTuple):
         Raises
         ------
         UserError
-            If the colours of a grey data set are to be changed.
+            If the images are grey and `colors` is set.
         """
         if self.colors and DATASETS[dataset].channels == 1:
-            raise UserError(f"--augment follow-up: changes colours, and images of {dataset} are grey; leave it out")
+            raise UserError(f"--augment follow-up: changes colours, and images of {dataset} are grey; leave "
+                            f"it out")
         return (IMAGENET_MEAN, IMAGENET_STD) if self.colors else DATASETS[dataset][4:6]

@@ -1,7 +1,8 @@
-"""Batches by NVIDIA DALI, decoded on the CPUs or the GPUs. **Not run**: no machine of ours had DALI for MXNet.
+"""Batches by NVIDIA DALI, decoded on CPUs or GPUs. **Not run**: no machine with DALI was available.
 
-The pipeline is GluonCV's: random crop, flip and normalisation, *no* colour jitter and no PCA noise, which the published
-runs had. DALI's wheels are on NVIDIA's index, not on PyPI; 1.30 is among those with the MXNet plugin.
+The pipeline is GluonCV's: random crop, flip and normalisation, *no* colour jitter and no PCA noise, which the
+published runs had. DALI's wheels are on NVIDIA's index, not on PyPI; 1.30 is among those with the MXNet
+plugin.
 """
 
 import math
@@ -11,11 +12,12 @@ from gluon_tricks.data.loaders import Batch, EqualEpochs
 from gluon_tricks.data.recordio import read_index
 from gluon_tricks.errors import UserError
 
-INSTALL = "pip install --extra-index-url https://developer.download.nvidia.com/compute/redist nvidia-dali-cuda110"
+INSTALL = ("pip install --extra-index-url https://developer.download.nvidia.com/compute/redist "
+           "nvidia-dali-cuda110")
 
 
 class DaliLoader(EqualEpochs):
-    """One pipeline per GPU, each over its share of the records.
+    """One pipeline per GPU, each over its share of the records. One parameter for each of the script's flags.
 
     Parameters
     ----------
@@ -34,8 +36,8 @@ class DaliLoader(EqualEpochs):
 
     resumes_anywhere = False
 
-    def __init__(self, rec, idx, batch_size, train, decode_on, num_gpus, size, crop_ratio, mean, std, num_threads,
-                 prefetch_queue, nvjpeg_padding, fuse_decoder):
+    def __init__(self, rec, idx, batch_size, train, decode_on, num_gpus, size, crop_ratio, mean, std,
+                 num_threads, prefetch_queue, nvjpeg_padding, fuse_decoder):
         fn, types, pipeline_def, iterator = import_dali()
         self.records, self.batch_size, self.train = len(read_index(idx)[0]), batch_size, train
         whole, rest = divmod(self.records, batch_size)
@@ -46,10 +48,12 @@ class DaliLoader(EqualEpochs):
 
         @pipeline_def
         def pipeline(shard):
-            encoded, labels = fn.readers.mxnet(path=[str(rec)], index_path=[str(idx)], random_shuffle=train, name="reader",
+            encoded, labels = fn.readers.mxnet(path=[str(rec)], index_path=[str(idx)], random_shuffle=train,
+                                               name="reader",
                                                shard_id=shard, num_shards=num_gpus, pad_last_batch=not train)
             if train and fuse_decoder:
-                images = fn.decoders.image_random_crop(encoded, device=device, output_type=types.RGB, **padding, **crop)
+                images = fn.decoders.image_random_crop(encoded, device=device, output_type=types.RGB,
+                                                       **padding, **crop)
                 images = fn.resize(images, resize_x=size, resize_y=size)
             elif train:
                 images = fn.decoders.image(encoded, device=device, output_type=types.RGB, **padding)
@@ -58,17 +62,20 @@ class DaliLoader(EqualEpochs):
                 images = fn.decoders.image(encoded, device=device, output_type=types.RGB, **padding)
                 images = fn.resize(images, resize_shorter=math.ceil(size / crop_ratio))
             images = fn.crop_mirror_normalize(images.gpu(), crop=(size, size), mean=list(mean), std=list(std),
-                                              mirror=fn.random.coin_flip() if train else 0, output_layout="CHW")
+                                              mirror=fn.random.coin_flip() if train else 0,
+                                              output_layout="CHW")
             return images, labels.gpu()
 
-        pipelines = [pipeline(shard, batch_size=batch_size // num_gpus, num_threads=num_threads, device_id=shard,
+        pipelines = [pipeline(shard, batch_size=batch_size // num_gpus, num_threads=num_threads,
+                              device_id=shard,
                               prefetch_queue_depth=prefetch_queue) for shard in range(num_gpus)]
         self._iterator = iterator(pipelines, reader_name="reader", auto_reset=True)
 
     def epoch(self, epoch, start=0):
         """Batches of lists, one array per device."""
         if start:
-            raise UserError(f"--data-backend dali-*: DALI cannot go on at batch {start} of an epoch; resume at its start")
+            raise UserError(f"--data-backend dali-*: DALI cannot go on at batch {start} of an epoch; resume "
+                            f"at its start")
         for number, shares in enumerate(self._iterator):
             if self.train and number == self.batches_per_epoch:
                 self._iterator.reset()
@@ -79,7 +86,7 @@ class DaliLoader(EqualEpochs):
 
 
 def import_dali():
-    """What the pipeline needs of DALI.
+    """Import what the pipeline needs from DALI: fn, types, pipeline_def, iterator.
 
     Raises
     ------
@@ -90,6 +97,6 @@ def import_dali():
         from nvidia.dali import fn, pipeline_def, types
         from nvidia.dali.plugin.mxnet import DALIClassificationIterator
     except ImportError as error:
-        raise UserError(f"--data-backend dali-*: NVIDIA DALI with its MXNet plugin is not installed ({error}); {INSTALL}, "
-                        f"or use --data-backend mxnet or ours") from error
+        raise UserError(f"--data-backend dali-*: NVIDIA DALI with its MXNet plugin is not installed "
+                        f"({error}); {INSTALL}, or use --data-backend mxnet or ours") from error
     return fn, types, pipeline_def, DALIClassificationIterator

@@ -1,8 +1,9 @@
 """EfficientNet's crops (Tan & Le 2019), which GluonCV's train_horovod.py takes at --input-size 320 and more.
 
-Training: a crop of 10 to 100 % of the area whose height is uniform between what these areas allow; where ten tries find
-none, or it would be the whole image, the crop of validation. Validation: the central square of size / (size + 32) of the
-shorter side. Both are resized by Pillow's bicubic filter, which averages over what it shrinks.
+Training: a crop of 10 to 100 % of the area, its height uniform between the limits that these areas give. If
+ten tries find none, or the crop is the whole image, the crop of validation. Validation: the central square of
+size / (size + 32) of the shorter side. Both are resized by Pillow's bicubic filter, which averages when it
+shrinks.
 """
 
 import math
@@ -14,7 +15,7 @@ MIN_AREA, RATIO, TRIES, MARGIN = 0.1, (3 / 4, 4 / 3), 10, 32
 
 
 def sample_crop(height, width, rng):
-    """`(top, left, height, width)` in pixels, or None."""
+    """Draw a crop: `(top, left, height, width)` in pixels, or None."""
     area = height * width
     for _ in range(TRIES):
         ratio = rng.uniform(*RATIO)                                     # width / height
@@ -37,7 +38,7 @@ def center_square(height, width, size):
 
 
 def crop_and_resize(image, crop, size):
-    """uint8 image, shape (H, W, 3) -> uint8, shape (size, size, 3)."""
+    """Crop and resize: uint8 image, shape (H, W, 3) -> uint8, shape (size, size, 3)."""
     top, left, height, width = crop
     part = np.ascontiguousarray(image[top:top + height, left:left + width])
     return np.asarray(Image.fromarray(part).resize((size, size), Image.BICUBIC))

@@ -1,4 +1,4 @@
-"""Training and validation batches of ImageNet-like data: record files, class folders, or synthetic images."""
+"""Training and validation loaders of ImageNet-like data: record files, class folders, or synthetic images."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -11,20 +11,20 @@ from gluon_tricks.data.images import FolderImages, PhotographLoader, RecordImage
 from gluon_tricks.data.loaders import Batch, EqualEpochs
 from gluon_tricks.errors import UserError
 
-# GluonCV normalises images from folders by these, 0.485 ... and 0.229 ... on the 0..1 scale
+# GluonCV's for images from folders, on the 0..255 scale; 0.485 ... and 0.229 ... on the 0..1 scale
 FOLDER_MEAN, FOLDER_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
 
 class ImagenetData(NamedTuple):
     train: object
     val: object
-    classes: int             # as the data have it; None where nothing says
+    classes: int             # of the data; None where the data do not state it
     root_hash: str
-    exact: object            # makes the validation loader that yields every image once
+    exact: object            # function that makes the validation loader that yields every image once
 
 
 class SyntheticLoader(EqualEpochs):
-    """The same random batch again and again, another on each process: what the net does when data cost nothing."""
+    """The same random batch in every step, another on each process: training speed without data."""
 
     resumes_anywhere = True
 
@@ -33,35 +33,43 @@ class SyntheticLoader(EqualEpochs):
         self.batches_per_epoch = batches_per_epoch or records // (batch_size * world_size)
         rng = np.random.default_rng(rank)
         self._batch = Batch(nd.array(rng.normal(size=(batch_size, 3, size, size))),
-                            nd.array(rng.integers(0, classes, batch_size)), rank * batch_size + np.arange(batch_size))
+                            nd.array(rng.integers(0, classes, batch_size)),
+                            rank * batch_size + np.arange(batch_size))
 
     def epoch(self, epoch, start=0):
         for _ in range(start, self.batches_per_epoch):
             yield self._batch
 
 
-def record_loaders(train_rec, val_rec, batch_size, seed, size, crop_ratio, mean, std, num_workers, on_bad_record="fail",
-                   law="rec", colors="gluoncv", auto_aug=False, rank=0, world_size=1):
-    """This kit's own loaders over two record files."""
+def record_loaders(train_rec, val_rec, batch_size, seed, size, crop_ratio, mean, std, num_workers,
+                   on_bad_record="fail", law="rec", colors="gluoncv", auto_aug=False, rank=0, world_size=1):
+    """Loaders of two record files: (training, validation). One parameter for each flag of the script."""
     train, val = RecordImages(train_rec, on_bad_record), RecordImages(val_rec, on_bad_record)
-    share = {"num_workers": num_workers, "rank": rank, "world_size": world_size}
     augment = ImagenetTrainTransform(seed, size, mean, std, law, colors, auto_aug)
     central = ImagenetTestTransform(size, crop_ratio, mean, std, law)
+    share = {"num_workers": num_workers, "rank": rank, "world_size": world_size}
     return (PhotographLoader(train, augment, batch_size, seed, **share),
             PhotographLoader(val, central, batch_size, None, "keep", **share))
 
 
 def folder_loaders(data_dir, batch_size, seed, size, crop_ratio, num_workers, law="folder", colors="gluoncv",
                    auto_aug=False, rank=0, world_size=1):
-    """This kit's loaders over `train/` and `val/` class folders, with GluonCV's folder law and normalisation."""
+    """Loaders of `train/` and `val/` class folders, and the number of classes; normalised as in GluonCV.
+
+    One parameter for each flag of train_imagenet.py.
+
+    Raises
+    ------
+    UserError
+        If a folder has no images, or the two differ in their classes.
+    """
     train, val = (FolderImages(Path(data_dir).expanduser() / part) for part in ("train", "val"))
     if train.classes != val.classes:
-        odd = sorted(set(train.classes).symmetric_difference(val.classes))[0]
-        raise UserError(f"--data-dir {data_dir}: class {odd} is in only one of train/ and val/")
-    mean, std = FOLDER_MEAN, FOLDER_STD
+        alone = sorted(set(train.classes).symmetric_difference(val.classes))[0]
+        raise UserError(f"--data-dir {data_dir}: class {alone} is in only one of train/ and val/")
+    augment = ImagenetTrainTransform(seed, size, FOLDER_MEAN, FOLDER_STD, law, colors, auto_aug)
+    central = ImagenetTestTransform(size, crop_ratio, FOLDER_MEAN, FOLDER_STD, law)
     share = {"num_workers": num_workers, "rank": rank, "world_size": world_size}
-    augment = ImagenetTrainTransform(seed, size, mean, std, law, colors, auto_aug)
-    central = ImagenetTestTransform(size, crop_ratio, mean, std, law)
     return (PhotographLoader(train, augment, batch_size, seed, **share),
             PhotographLoader(val, central, batch_size, None, "keep", **share),
             len(train.classes))

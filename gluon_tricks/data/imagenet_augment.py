@@ -1,17 +1,18 @@
-"""What happens to an ImageNet photograph before the net sees it (§2.1), as functions of drawn numbers.
+"""Augmentation of ImageNet photographs (§2.1), as functions of drawn numbers.
 
-    paper     crop of 8 to 100 % of the area, aspect ratio in [3/4, 4/3], resized to 224; flip; hue, saturation and
-              brightness factors in [0.6, 1.4]; PCA noise N(0, 0.1); normalise. In float32. What a factor does to a hue is
-              not said: here, as in mx.image, 0.6 and 1.4 turn it by 0.4 of a half circle.
-    GluonCV   with record files (behind all published logs but one): MXNet's iterator. Ratio uniform, then width and height
-              swapped with probability 1/2; if ten tries fail, a centre crop without rescaling; brightness, contrast and
-              saturation in random order, *no hue*; noise with one draw per eigenvector; flip last. In uint8.
-              With image folders: ratio log-uniform; flip before jitter; a pixel's grey, about which saturation turns, is
-              0.114 x blue, for Gluon's operator loses the rest of the sum.
-              train_horovod.py has the laws of image folders, at 320 pixels and more those of EfficientNet, and can put
-              AutoAugment before them.
-    here      each law of the crop and either set of colours, in float32 after the resize. Every saturation turns about
-              the true grey.
+    paper     crop of 8 to 100 % of the area, aspect ratio in [3/4, 4/3], resized to 224; flip; hue,
+              saturation and brightness factors in [0.6, 1.4]; PCA noise N(0, 0.1); normalise. In float32. The
+              effect of a factor on the hue is not given: here, as in mx.image, 0.6 and 1.4 turn it by 0.4 of
+              a half circle.
+    GluonCV   with record files (behind all published logs but one): MXNet's iterator. Ratio uniform, then
+              width and height swapped with probability 1/2; if ten tries fail, a centre crop without
+              rescaling; brightness, contrast and saturation in random order, *no hue*; noise with one draw
+              per eigenvector; flip last. In uint8. With image folders: ratio log-uniform; flip before jitter;
+              the grey about which saturation turns is 0.114 x blue, because Gluon's operator loses the rest
+              of the sum. train_horovod.py has the laws of image folders, at 320 pixels and more those of
+              EfficientNet, and can put AutoAugment before them.
+    here      each law of the crop and either set of colours, in float32 after the resize. Saturation always
+              turns about the true grey.
 
 Validation: the shorter side to ceil(size / crop_ratio), then the centre.
 """
@@ -32,14 +33,15 @@ AREA, RATIO, TRIES = (0.08, 1.0), (3 / 4, 4 / 3), 10
 JITTER, PCA_STD = 0.4, 0.1
 GLUONCV, PAPER = ("brightness", "contrast", "saturation"), ("brightness", "hue", "saturation")
 GREY = np.array([0.299, 0.587, 0.114])
-IDENTITY = np.eye(3, 4)                        # as `color_change` has them: a pixel's part, and what is added
+IDENTITY = np.eye(3, 4)                        # of `color_change`: matrix and offset
 # AlexNet's eigenvalues and eigenvectors of ImageNet's RGB values, 0..255 scale
 EIGENVALUES = np.array([55.46, 4.794, 1.148], np.float32)
-EIGENVECTORS = np.array([[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]], np.float32)
+EIGENVECTORS = np.array([[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]],
+                        np.float32)
 
 
 def sample_crop(height, width, rng, law="rec"):
-    """A random crop by the law of GluonCV's record files ("rec"), of its image folders ("folder"), or of the paper.
+    """A random crop by the law of GluonCV's record files ("rec"), its image folders ("folder"), or the paper.
 
     Returns
     -------
@@ -77,10 +79,11 @@ def resize_short(image, short):
 
 
 def color_change(mean, order, factors, kinds=GLUONCV):
-    """What scaling three properties by `factors[0]` to `factors[2]`, in the given order of 0, 1, 2, does to a pixel.
+    """The affine map of a pixel that scales three properties by `factors`, in the given order of 0, 1, 2.
 
-    Contrast turns about the image's mean grey, saturation about each pixel's grey. Every step is affine and nothing is
-    clipped between, so that all three are one affine map, and the mean grey before a step is that of the mean pixel.
+    Contrast turns about the image's mean grey, saturation about each pixel's grey. Every step is affine and
+    nothing is clipped between steps, so all three are one affine map. The mean grey before a step is that of
+    the mean pixel.
 
     Parameters
     ----------
@@ -110,7 +113,7 @@ def color_change(mean, order, factors, kinds=GLUONCV):
 
 
 def turn_hue(turn):
-    """The matrix that turns the hue by `turn` of a full circle (0.1: a tenth): a rotation of the YIQ plane."""
+    """Matrix that turns the hue by `turn` of a full circle (0.1: a tenth): a rotation of the YIQ plane."""
     cos, sin = math.cos(2 * math.pi * turn), math.sin(2 * math.pi * turn)
     to_yiq = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.321], [0.211, -0.523, 0.311]])
     rotation = np.array([[1, 0, 0], [0, cos, -sin], [0, sin, cos]])
@@ -118,7 +121,7 @@ def turn_hue(turn):
 
 
 def change_color(image, change):
-    """uint8 image, shape (H, W, 3), under an affine map of shape (3, 4), clipped to [0, 255]: float32."""
+    """Apply an affine map, shape (3, 4), to a uint8 image, shape (H, W, 3): float32, clipped to [0, 255]."""
     image = cv2.transform(image.astype(np.float32), change.astype(np.float32))
     cv2.threshold(image, 0, 0, cv2.THRESH_TOZERO, dst=image)
     return cv2.threshold(image, 255, 0, cv2.THRESH_TRUNC, dst=image)[1]
@@ -126,7 +129,7 @@ def change_color(image, change):
 
 def mean_pixel(image):
     """Mean red, green and blue of a uint8 image, exactly."""
-    return [cv2.sumElems(plane)[0] / plane.size for plane in cv2.split(image)]      # cv2.mean does not vectorise
+    return [cv2.sumElems(plane)[0] / plane.size for plane in cv2.split(image)]  # cv2.mean does not vectorise
 
 
 def pca_noise(alphas):
@@ -135,7 +138,7 @@ def pca_noise(alphas):
 
 
 def normalize(image, mean=RGB_MEAN, std=RGB_STD, out=None):
-    """Image of shape (H, W, 3), 0..255 -> float32, shape (3, H, W); into `out` if it is given."""
+    """Normalise an image, shape (H, W, 3), 0..255, to float32, shape (3, H, W); into `out` if given."""
     if out is None:
         out = np.empty((3, *image.shape[:2]), np.float32)
     for plane, target, m, s in zip(cv2.split(image), out, np.float32(mean), np.float32(std)):
@@ -145,7 +148,7 @@ def normalize(image, mean=RGB_MEAN, std=RGB_STD, out=None):
 
 
 class ImagenetTrainTransform:
-    """Random crop, colour jitter, PCA noise, flip and normalisation; a function of (seed, epoch, record) alone.
+    """Crop, colours, PCA noise, flip and normalisation; a function of (seed, epoch, record) alone.
 
     Parameters
     ----------
@@ -154,15 +157,17 @@ class ImagenetTrainTransform:
         Side of the result in pixels.
     mean, std : three floats, 0..255 scale
     law : "rec", "folder", "paper" or "efficientnet"
-        How the crop is drawn, and what becomes of an image that no crop fits.
+        How the crop is drawn, and what replaces it if none fits.
     colors : "gluoncv" or "paper"
-        Brightness, contrast and saturation are scaled, or brightness, saturation and hue.
+        Scale brightness, contrast and saturation, or brightness, saturation and hue.
     auto_aug : bool
         AutoAugment comes first, on the whole image.
     """
 
-    def __init__(self, seed, size=224, mean=RGB_MEAN, std=RGB_STD, law="rec", colors="gluoncv", auto_aug=False):
-        self.seed, self.size, self.mean, self.std, self.law, self.auto_aug = seed, size, mean, std, law, auto_aug
+    def __init__(self, seed, size=224, mean=RGB_MEAN, std=RGB_STD, law="rec", colors="gluoncv",
+                 auto_aug=False):
+        self.seed, self.size, self.mean, self.std = seed, size, mean, std
+        self.law, self.auto_aug = law, auto_aug
         self.kinds = PAPER if colors == "paper" else GLUONCV
 
     def __call__(self, images, positions, epoch):
@@ -170,7 +175,7 @@ class ImagenetTrainTransform:
         return fill_all(self, images, positions, epoch)
 
     def fill(self, out, photograph, position, epoch):
-        """One `Photograph` into `out`, float32, shape (3, size, size)."""
+        """Write one `Photograph` into `out`, float32, shape (3, size, size)."""
         self.one(photograph, sample_generator(self.seed, epoch, position), out)
 
     def one(self, photograph, rng, out=None):
@@ -186,7 +191,7 @@ class ImagenetTrainTransform:
         return normalize(change_color(image, change), self.mean, self.std, out)
 
     def crop(self, photograph, rng):
-        """A random crop, or what stands for it where none fits: uint8, shape (size, size, 3)."""
+        """A random crop, or its replacement if none fits: uint8, shape (size, size, 3)."""
         if self.law == "efficientnet":
             box = efficientnet_crop.random_crop(*photograph.shape, self.size, rng)
             return efficientnet_crop.crop_and_resize(photograph.rows(box[0] + box[2]), box, self.size)
@@ -196,7 +201,7 @@ class ImagenetTrainTransform:
             part = photograph.rows(top + height)[top:top + height, left:left + width]
             return cv2.resize(part, (self.size, self.size), interpolation=cv2.INTER_LINEAR)
         image = photograph.pixels()
-        if self.law == "folder":           # of an image smaller than `size`: the largest square, scaled up after
+        if self.law == "folder":  # of an image smaller than `size`: the largest square, scaled up after
             image = center_crop(image, min(self.size, *image.shape[:2]))
         elif self.law == "paper":
             image = resize_short(image, self.size)
@@ -204,18 +209,18 @@ class ImagenetTrainTransform:
 
 
 class ImagenetTestTransform:
-    """Shorter side to ceil(size / crop_ratio), centre crop, normalisation; with `law` "efficientnet" its centre square."""
+    """Resize, centre crop and normalise; with `law` "efficientnet" EfficientNet's central square."""
 
     def __init__(self, size=224, crop_ratio=0.875, mean=RGB_MEAN, std=RGB_STD, law="rec"):
         self.size, self.resize = size, math.ceil(size / crop_ratio)
         self.mean, self.std, self.law = mean, std, law
 
     def __call__(self, images, positions, epoch):
-        """As in training, without chance."""
+        """As `ImagenetTrainTransform`, without random numbers."""
         return fill_all(self, images, positions, epoch)
 
     def fill(self, out, photograph, position, epoch):
-        """One `Photograph` into `out`, float32, shape (3, size, size)."""
+        """Write one `Photograph` into `out`, float32, shape (3, size, size)."""
         if self.law == "efficientnet":
             box = efficientnet_crop.center_square(*photograph.shape, self.size)
             square = efficientnet_crop.crop_and_resize(photograph.rows(box[0] + box[2]), box, self.size)
@@ -225,7 +230,7 @@ class ImagenetTestTransform:
 
 
 def fill_all(transform, images, positions, epoch):
-    """Decoded images under one of these transforms: float32, shape (N, 3, size, size)."""
+    """Apply one of these transforms to decoded images: float32, shape (N, 3, size, size)."""
     out = np.empty((len(images), 3, transform.size, transform.size), np.float32)
     for i, image in enumerate(images):
         transform.fill(out[i], Decoded(image), None if positions is None else int(positions[i]), epoch)

@@ -1,4 +1,4 @@
-"""Photographs from record files or class folders, decoded and augmented into batches."""
+"""Images of record files and class folders, decoded and augmented image by image into batches."""
 
 import logging
 import math
@@ -17,7 +17,7 @@ from gluon_tricks.data.recordio import RecordReader
 from gluon_tricks.errors import UserError
 
 IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png", ".bmp")
-# What stands for an image that does not decode where no other may take its place; no count includes that label
+# Replaces an image that does not decode where no other image may; no count includes that label
 BLACK, LEFT_OUT = Decoded(np.zeros((1, 1, 3), np.uint8)), -1
 
 
@@ -26,37 +26,58 @@ class DamagedRecord(Exception):
 
 
 def whole(number, photograph):
-    """What is taken of a photograph where nothing else is said: all its pixels."""
+    """All pixels of a photograph: the default of `read`."""
     return photograph.pixels()
 
 
-class RecordImages:
-    """Images of a record file, decoded when they are read.
+class Images:
+    """Images that are decoded when they are read.
+
+    Parameters
+    ----------
+    on_bad_record : "fail", "skip" or "leave out"
+        For an image that does not decode. "fail" ends the run with an error. The others log and count it;
+        "skip" takes the next image that decodes, "leave out" a black image labelled `LEFT_OUT`.
+    """
+
+    def __init__(self, on_bad_record):
+        self.on_bad_record, self.bad = on_bad_record, {}      # position -> what is wrong
+
+    def read(self, positions, take=whole):
+        """`take(n, photograph)` for each position's `Photograph`, as a list; and labels, shape (N,).
+
+        A photograph decodes as far as `take` asks.
+        """
+        taken, labels = zip(*(self._one(int(position), number, take) for number,
+                              position in enumerate(positions)))
+        return list(taken), np.array(labels, np.int64)
+
+    def _skip(self, position, what):
+        """Log a bad image once."""
+        if position not in self.bad:
+            self.bad[position] = what
+            logging.warning(f"{what}; skipped ({len(self.bad)} so far)")
+
+
+class RecordImages(Images):
+    """Images of a record file.
 
     Parameters
     ----------
     rec_path : path
     on_bad_record : "fail", "skip" or "leave out"
-        What a record that does not decode does: end the run with a sentence, or be named, counted, and either replaced by
-        the next one that does or by a black image labelled `LEFT_OUT`.
+        See `Images`.
     expected : int array, shape (records,), optional
-        Labels as the manifest has them; a record that says otherwise ends the run. Only here may an image have none.
+        Labels of the manifest; a record with another label ends the run. Without it every image must have a
+        label.
     """
 
     def __init__(self, rec_path, on_bad_record="fail", expected=None):
-        self.reader, self.on_bad_record, self.expected = RecordReader(rec_path), on_bad_record, expected
-        self.bad = {}
+        super().__init__(on_bad_record)
+        self.reader, self.expected = RecordReader(rec_path), expected
 
     def __len__(self):
         return len(self.reader)
-
-    def read(self, positions, take=whole):
-        """`take(n, photograph)` of the n-th position's `Photograph`, for each, as a list; and labels, shape (N,).
-
-        A photograph decodes as far as `take` asks.
-        """
-        taken, labels = zip(*(self._one(int(position), number, take) for number, position in enumerate(positions)))
-        return list(taken), np.array(labels, np.int64)
 
     def _one(self, position, number, take):
         for step in range(len(self)):
@@ -70,9 +91,7 @@ class RecordImages:
                 what = str(damage)
             if self.on_bad_record == "fail":
                 raise UserError(f"{what}; prepare the data again, or give --on-bad-record skip")
-            if here not in self.bad:
-                self.bad[here] = what
-                logging.warning(f"{what}; skipped ({len(self.bad)} so far)")
+            self._skip(here, what)
             if self.on_bad_record == "leave out":
                 return take(number, BLACK), LEFT_OUT
         raise UserError(f"{self.reader.path}: no record decodes")
@@ -89,8 +108,8 @@ class RecordImages:
         if np.ndim(label) or not (label >= 0 or unlabelled) or label != int(label):
             raise UserError(f"{self.reader.describe(position)}: label {label} is no class index")
         if self.expected is not None and label != self.expected[position]:
-            raise UserError(f"{self.reader.describe(position)}: label {label:g}, manifest {self.expected[position]}; "
-                            f"prepare the data again")
+            raise UserError(f"{self.reader.describe(position)}: label {label:g}, manifest "
+                            f"{self.expected[position]}; prepare the data again")
         return int(label), encoded
 
     def labels(self):
@@ -99,33 +118,30 @@ class RecordImages:
             return np.array(list(pool.map(lambda i: int(self.reader.read_image(i)[0]), range(len(self)))))
 
 
-class FolderImages:
-    """Images in class folders; labels are the folders' places in alphabetical order, as everywhere in GluonCV.
+class FolderImages(Images):
+    """Images in class folders; the label is the folder's place in alphabetical order, as in GluonCV.
 
     Parameters
     ----------
     folder : path
     flag : str
-        What an error names.
+        The flag that errors name.
     on_bad_record : "fail" or "leave out"
-        As in `RecordImages`.
+        See `Images`.
     """
 
     def __init__(self, folder, flag="--data-dir", on_bad_record="fail"):
-        folder, self.on_bad_record, self.bad = Path(folder).expanduser(), on_bad_record, {}
+        super().__init__(on_bad_record)
+        folder = Path(folder).expanduser()
         self.classes = sorted(p.name for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
         self.files = [(path, label) for label, name in enumerate(self.classes)
                       for path in sorted((folder / name).iterdir()) if path.suffix.lower() in IMAGE_SUFFIXES]
         if not self.files:
-            raise UserError(f"{flag}: {folder} has no class folders with images (flat folders have no labels)")
+            raise UserError(f"{flag}: {folder} has no class folders with images (flat folders have no "
+                            f"labels)")
 
     def __len__(self):
         return len(self.files)
-
-    def read(self, positions, take=whole):
-        """As in `RecordImages`."""
-        taken, labels = zip(*(self._one(int(position), number, take) for number, position in enumerate(positions)))
-        return list(taken), np.array(labels, np.int64)
 
     def _one(self, position, number, take):
         path, label = self.files[position]
@@ -135,33 +151,30 @@ class FolderImages:
             what = f"{path}: {damage}"
         if self.on_bad_record == "fail":
             raise UserError(what)
-        if position not in self.bad:
-            self.bad[position] = what
-            logging.warning(f"{what}; skipped ({len(self.bad)} so far)")
+        self._skip(position, what)
         return take(number, BLACK), LEFT_OUT
 
 
 class BatchMemory:
-    """Memory for batches that is used again: fresh from the system, with its pages to be mapped and cleared, it took a tenth
-    of the loader's time.
-    """
+    """Reused memory for batches: mapping and clearing new memory took a tenth of the loader's time."""
 
     def __init__(self):
         self._spare = deque()
 
     def array(self, shape):
-        """A float32 array with anything in it. Its memory comes back when nobody holds this array any more."""
+        """An uninitialised float32 array. Its memory is reused when nothing refers to the array any more."""
         size = math.prod(shape)
         memory = self._spare.pop() if self._spare else np.empty(size, np.float32)
         if memory.size < size:
             memory = np.empty(size, np.float32)
         array = memory[:size].reshape(shape)
-        weakref.finalize(array, self._spare.append, memory).atexit = False       # by MXNet's thread, if that was the last
+        # by MXNet's thread, if that was the last
+        weakref.finalize(array, self._spare.append, memory).atexit = False
         return array
 
 
 class PhotographLoader(RecordLoader):
-    """A `RecordLoader` of photographs: each goes from its bytes to its place in the batch in one go.
+    """A `RecordLoader` of photographs: each is decoded and augmented directly into its place in the batch.
 
     `images` is a `RecordImages` or `FolderImages`, `transform` one of `imagenet_augment`.
     """
@@ -169,7 +182,7 @@ class PhotographLoader(RecordLoader):
     def __init__(self, images, transform, *args, **options):
         super().__init__(images, transform, *args, **options)
         self._memory = BatchMemory()
-        cv2.setNumThreads(1)                             # each worker has its own image; OpenCV would start more of them
+        cv2.setNumThreads(1)  # each worker has its own image; OpenCV would start more of them
 
     def _prepare(self, epoch, batch):
         positions, size = self.positions(epoch, batch), self.transform.size

@@ -1,10 +1,11 @@
-"""Batches for training and evaluation.
+"""The loader interface and this kit's own loader, `RecordLoader`.
 
-`RecordLoader` is this project's own: what it yields is a function of (seed, epoch), so a run can be resumed in the middle
-of an epoch and sees the same images on any number of workers or processes. `MXNetLoader` wraps `ImageRecordIter`, the
-path that made the published ImageNet logs, unchanged, with its unpredictable augmentation.
+What `RecordLoader` yields is a function of (seed, epoch). A run can therefore be resumed in the middle of an
+epoch, and sees the same images on any number of workers or processes.
 
-Both have `records`, `batches_per_epoch`, `batches_in(e)`, and `epoch(e, start)` that yields `Batch`es from batch `start` on.
+Every loader has `records`, `batches_per_epoch`, `batches_in(e)`, and `epoch(e, start)`, which yields
+`Batch`es from batch `start` on. `resumes_anywhere` is whether `start` may be other than 0. MXNet's iterators
+are in `mxnet_iterators`.
 """
 
 from collections import deque
@@ -23,19 +24,19 @@ class Batch(NamedTuple):
     """Images and labels of one update or evaluation step on one process."""
     data: nd.NDArray            # float32, shape (N, 3, H, W)
     label: nd.NDArray           # float32 class indices, shape (N,)
-    positions: np.ndarray       # int64, shape (N,): which records these are; None where MXNet does not say
+    positions: np.ndarray  # int64, shape (N,): the records' positions; None where MXNet does not give them
 
 
 class ImagesInMemory:
-    """All images of a split, decoded once; right for data sets of some hundred megabytes.
+    """All images of a split, decoded once; for data sets of some hundred megabytes.
 
-    Decoding everything at the start also finds every image that does not decode, before training begins.
+    Images that do not decode are found before training begins.
 
     Parameters
     ----------
     reader : gluon_tricks.data.recordio.RecordReader
     labels : int array, shape (records,)
-        As the manifest has them; a record that says otherwise is an error.
+        Those of the manifest; a record with another label is an error.
     shape : (int, int)
         Height and width in pixels that every image must have.
     num_workers : int
@@ -59,7 +60,8 @@ class ImagesInMemory:
                 return f"{reader.describe(position)}: {found} pixels, expected {wanted}"
             if np.ndim(label) or label != self.labels[position]:
                 return f"{reader.describe(position)}: label {label}, manifest {self.labels[position]}"
-            self.pixels[position] = image[..., ::-1] if channels == 3 else image[..., None]       # OpenCV decodes to BGR
+            # OpenCV decodes to BGR
+            self.pixels[position] = image[..., ::-1] if channels == 3 else image[..., None]
             return None
 
         with ThreadPoolExecutor(max(1, num_workers)) as pool:
@@ -86,8 +88,8 @@ class EqualEpochs:
 class RecordLoader(EqualEpochs):
     """Batches prepared ahead by worker threads, in a fixed order.
 
-    Threads, not processes: decoding and numpy's bulk operations release the interpreter lock, nothing has to be copied
-    between processes, and a killed run leaves nothing behind in /dev/shm.
+    Threads, not processes: decoding and numpy's bulk operations release the interpreter lock, nothing has to
+    be copied between processes, and a killed run leaves nothing behind in /dev/shm.
 
     Parameters
     ----------
@@ -99,10 +101,10 @@ class RecordLoader(EqualEpochs):
     seed : int or None
         Decides the order of an epoch; None keeps the records' order.
     last_batch : "discard" or "keep"
-        What becomes of images that do not fill a batch on every process. GluonCV discards them in training, where all
+        For images that do not fill a batch on every process. GluonCV discards them in training, where all
         processes must take equally many steps, and keeps them in evaluation.
     num_workers : int
-        Threads; 0 prepares each batch when it is asked for.
+        Threads; 0 prepares each batch when it is requested.
     rank, world_size : int
         This process takes batches rank, rank + world_size, ... of the epoch's one order.
     """
@@ -125,7 +127,9 @@ class RecordLoader(EqualEpochs):
         """Records of this process's batch number `batch` in an epoch, shape (at most batch_size,)."""
         start = (batch * self.world_size + self.rank) * self.batch_size
         stop = min(start + self.batch_size, self.records)
-        return np.arange(start, stop) if self.seed is None else epoch_order(self.seed, epoch, self.records)[start:stop]
+        if self.seed is None:
+            return np.arange(start, stop)
+        return epoch_order(self.seed, epoch, self.records)[start:stop]
 
     def epoch(self, epoch, start=0):
         """Batches `start`, `start` + 1, ... of an epoch."""
@@ -156,6 +160,6 @@ class RecordLoader(EqualEpochs):
         return self.transform(images, positions, epoch), labels, positions
 
     @staticmethod
-    def _finish(data, labels, positions):        # in the caller's thread: MXNet arrays are made by one thread only
-        # The images change hands without a copy, if they lie in memory as MXNet wants them
+    def _finish(data, labels, positions):  # in the caller's thread: MXNet arrays are made by one thread only
+        # No copy of the images if they are contiguous
         return Batch(nd.from_numpy(np.ascontiguousarray(data)), nd.array(labels), positions)

@@ -1,8 +1,8 @@
-"""`manifest.json`: what a prepared data set holds, and one hash over all of it.
+"""`manifest.json`: the contents of a prepared data set, and one hash over all of it.
 
-Beside `SPLIT.rec` and `SPLIT.idx` lie `SPLIT.records.npy`, a row `(key, label, bytes, sha256)` per record in file order,
-and one `manifest.json` for the folder. The root hash is SHA-256 over the class list and the rows of every split; two
-people with the same root hash train on the same bytes in the same order.
+A folder holds `SPLIT.rec`, `SPLIT.idx`, `SPLIT.records.npy` with a row `(key, label, bytes, sha256)` per
+record in file order, and one `manifest.json`. The root hash is SHA-256 over the class list and the rows of
+every split. Data sets with the same root hash have the same bytes in the same order.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from gluon_tricks.files import atomic_path, atomic_write, sha256_of
 FORMAT = 1
 RECORD = np.dtype([("key", "<u4"), ("label", "<u4"), ("bytes", "<u4"), ("sha256", "V32")])
 HASH_WHOLE_FILES_BELOW = 1 << 30      # bytes; of larger files only the records are hashed, one by one
-NO_LABEL = -1                         # of a test set's images, whose publisher keeps the answers
+NO_LABEL = -1                         # of a test set whose labels are not published
 _STORED_NO_LABEL = NO_LABEL % (1 << 32)
 
 
@@ -32,16 +32,16 @@ class Split:
     rec_sha256: str                   # "" for a large file
     idx_sha256: str
     records_sha256: str               # over the rows of SPLIT.records.npy
-    pixels_sha256: str = ""           # over label and decoded pixels, record by record; "" where encoding is lossy
+    pixels_sha256: str = ""  # over label and decoded pixels, record by record; "" where encoding is lossy
     order: str = "as in the source"
     shuffle_seed: int = None
     encoding: str = "lossless"
-    repaired: list = field(default_factory=list)      # "MEMBER: what was wrong with it" of images encoded anew
-    left_out: list = field(default_factory=list)      # ... and of members that are no record
+    repaired: list = field(default_factory=list)  # "MEMBER: what was wrong with it" of images encoded again
+    left_out: list = field(default_factory=list)      # ... and of members that became no record
 
     @property
     def labelled(self):
-        """Whether its images have labels; all of a split have, or none."""
+        """Whether the images have labels; all images of a split have, or none."""
         return not self.records or any(self.per_class)
 
 
@@ -54,7 +54,7 @@ class Manifest:
     splits: dict                      # name -> Split
     tool_version: str
     subset: str = ""                  # what was left out of the publisher's data; "" if nothing
-    options: dict = field(default_factory=dict)       # of the preparation, as far as they decide the records
+    options: dict = field(default_factory=dict)       # of the preparation, those that decide the records
     format: int = FORMAT
     root_hash: str = field(default="")
 
@@ -81,13 +81,14 @@ def root_hash(classes, splits):
 
 def record_row(key, label, payload):
     """The row of one record for `SPLIT.records.npy`."""
-    return key, _STORED_NO_LABEL if label == NO_LABEL else label, len(payload), hashlib.sha256(payload).digest()
+    stored = _STORED_NO_LABEL if label == NO_LABEL else label
+    return key, stored, len(payload), hashlib.sha256(payload).digest()
 
 
 def describe_split(folder, name, classes, rows, rec_sha256=None, **more):
     """Write `NAME.records.npy` and return the `Split` of the finished `.rec` and `.idx` in `folder`.
 
-    `rec_sha256` is that of the `.rec`, from a writer that hashed what it wrote; otherwise the file is read.
+    `rec_sha256` is the `.rec`'s, from a writer that computed it; without it the file is read.
     """
     folder = Path(folder)
     rows = np.array(rows, RECORD)
@@ -104,19 +105,19 @@ def describe_split(folder, name, classes, rows, rec_sha256=None, **more):
 
 
 def write_manifest(folder, manifest):
-    """Write `manifest.json`; the last file of a preparation, so its presence means that all others are whole."""
+    """Write `manifest.json`, the last file of a preparation: if it exists, all others are complete."""
     content = asdict(manifest)
     content["classes_sha256"] = manifest.classes_sha256
     atomic_write(Path(folder) / "manifest.json", json.dumps(content, indent=1) + "\n")
 
 
 def read_manifest(folder):
-    """Read `manifest.json` and check it against itself.
+    """Read `manifest.json` and check its hashes.
 
     Raises
     ------
     UserError
-        If it is missing, unreadable, of a newer format, or its root hash does not follow from its own contents.
+        If it is missing, unreadable, of a newer format, or its hashes do not match its contents.
     """
     path = Path(folder) / "manifest.json"
     try:
@@ -131,9 +132,11 @@ def read_manifest(folder):
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UserError(f"{path}: is no manifest ({error!r}); prepare the data again") from error
     if content["format"] != FORMAT:
-        raise UserError(f"{path}: format {content['format']}, this version reads {FORMAT}; prepare the data again")
+        raise UserError(f"{path}: format {content['format']}, this version reads {FORMAT}; prepare the data "
+                        f"again")
     if claimed != computed:
-        raise UserError(f"{path}: its hashes do not follow from its contents, it was edited; prepare the data again")
+        raise UserError(f"{path}: its hashes do not follow from its contents, it was edited; prepare the "
+                        f"data again")
     return manifest
 
 
@@ -144,7 +147,7 @@ def open_split(folder, name, manifest):
     -------
     reader : RecordReader
     labels : int64 array, shape (records,)
-        `NO_LABEL` all over if the split has none.
+        All `NO_LABEL` if the split has none.
 
     Raises
     ------
@@ -157,13 +160,15 @@ def open_split(folder, name, manifest):
         raise UserError(f"{folder}/manifest.json: has no split {name!r}, only {', '.join(manifest.splits)}")
     reader = RecordReader(folder / f"{name}.rec")
     idx_path = reader.path.with_suffix(".idx")
-    checks = [(reader.path, "bytes", reader.bytes, split.rec_bytes), (idx_path, "records", len(reader), split.records),
+    checks = [(reader.path, "bytes", reader.bytes, split.rec_bytes),
+              (idx_path, "records", len(reader), split.records),
               (idx_path, "SHA-256", sha256_of(idx_path), split.idx_sha256)]
     if split.rec_bytes < HASH_WHOLE_FILES_BELOW:
         checks.append((reader.path, "SHA-256", sha256_of(reader.path), split.rec_sha256))
     for path, what, found, expected in checks:
         if found != expected:
-            raise UserError(f"{path}: does not match manifest.json: {what} {found}, manifest {expected}; prepare it again")
+            raise UserError(f"{path}: does not match manifest.json: {what} {found}, manifest {expected}; "
+                            f"prepare it again")
     rows = read_rows(folder, name, split)
     if not split.labelled:
         return reader, np.full(len(rows), NO_LABEL)

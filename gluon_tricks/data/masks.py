@@ -1,4 +1,4 @@
-"""Cutout and random erasing of the records of a batch: what each record gets follows from (seed, epoch, record) alone."""
+"""Cutout and random erasing of a batch: a function of (seed, epoch, record) alone."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from gluon_tricks.tricks.random_erasing import erase, pixel_values, sample_box
 
 
 class Masks:
-    """What is painted over normalised images.
+    """Masks over normalised images.
 
     Parameters
     ----------
@@ -16,11 +16,11 @@ class Masks:
     cutout_size : int
         Side of the square; 0: none.
     dual : bool
-        Two views of each image, with squares of their own, behind each other in the channels.
+        Two views of each image, with independent squares, concatenated along the channels.
     erasing : "value", "pixels" or None
-        What random erasing fills with; None: no erasing.
+        Filling of random erasing; None: no erasing.
     mean, std : sequences of float
-        Those the images were normalised with, 0..1 scale.
+        Those of the images' normalisation, 0..1 scale.
     """
 
     def __init__(self, seed, records, cutout_size=0, dual=False, erasing=None, mean=(0.0,), std=(1.0,)):
@@ -28,7 +28,7 @@ class Masks:
         self.erasing, self.mean, self.std = erasing, mean, std
 
     def __call__(self, images, positions, epoch):
-        """float32 images, shape (N, C, H, W) -> the same, or (N, 2C, H, W) of two views."""
+        """Mask float32 images, shape (N, C, H, W): same shape, or (N, 2C, H, W) with two views."""
         if self.erasing:
             images = np.stack([self._erased(image, generator(self.seed, ERASE, epoch, int(position)))
                                for image, position in zip(images, positions)])
@@ -40,11 +40,13 @@ class Masks:
 
     def _cut(self, images, draw_rows, draw_columns):
         height, width = images.shape[2:]
-        return cutout(images, corners(draw_rows, self.cutout_size, height), corners(draw_columns, self.cutout_size, width),
-                      self.cutout_size)
+        return cutout(images, corners(draw_rows, self.cutout_size, height),
+                      corners(draw_columns, self.cutout_size, width), self.cutout_size)
 
     def _erased(self, image, rng):
         box = sample_box(*image.shape[1:], rng)
         if box is None:
             return image
-        return erase(image, box, rng.random() if self.erasing == "value" else pixel_values(box, self.mean, self.std, rng))
+        if self.erasing == "value":
+            return erase(image, box, rng.random())
+        return erase(image, box, pixel_values(box, self.mean, self.std, rng))

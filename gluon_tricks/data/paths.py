@@ -1,4 +1,4 @@
-"""Where data sets lie, as GluonCV's users have them."""
+"""Default folders of data sets, those of GluonCV."""
 
 import os
 from pathlib import Path
@@ -13,5 +13,5 @@ def mxnet_dataset_dir(dataset):
 
 
 def default_record_dir(dataset):
-    """Where the records of a data set are looked for without `--data-dir`: the folder of that name inside the above."""
+    """Folder of a data set's records without `--data-dir`: `rec` in `mxnet_dataset_dir`, or the excerpt."""
     return EXCERPT_DIR if dataset == "cifar10-excerpt" else mxnet_dataset_dir(dataset) / "rec"

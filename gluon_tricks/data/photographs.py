@@ -1,9 +1,10 @@
-"""Encoded photographs, of which no more is decoded than a crop needs, to the same pixels.
+"""Encoded photographs that are decoded only down to the last row that a crop needs, to the same pixels.
 
-A baseline JPEG codes its rows from top to bottom, and its header says how many there are. Told of fewer, a decoder stops
-there, and what lies below a crop costs nothing. Columns cannot be left out (every code word must be read to find the next),
-and decoding at half size would give other pixels than those of the published runs, which decoded in full; `docs/input.md`
-has figures. simplejpeg (libjpeg-turbo) decodes these JPEGs, OpenCV (libjpeg-turbo, too) everything else.
+A baseline JPEG codes its rows from top to bottom, and its header states their number. With a smaller number a
+decoder stops there, so the rows below a crop cost nothing. Columns cannot be skipped (every code word must be
+read to find the next). Decoding at half size would give other pixels than the published runs, which decoded
+in full; `docs/input.md` has measurements. simplejpeg (libjpeg-turbo) decodes these JPEGs, OpenCV (also
+libjpeg-turbo) everything else.
 """
 
 import struct
@@ -16,12 +17,13 @@ import simplejpeg
 BLOCK = 8                                              # pixels; a coded row is one or more blocks high
 BASELINE, APP1 = 0xC0, 0xE1
 EXIF, ORIENTATION, UPRIGHT = b"Exif\0\0", 0x0112, 1
-OTHER_FRAMES = {*range(0xC1, 0xD0)} - {0xC4, 0xC8, 0xCC}       # progressive, lossless, arithmetic; the three are tables
+# progressive, lossless, arithmetic; the three are tables
+OTHER_FRAMES = {*range(0xC1, 0xD0)} - {0xC4, 0xC8, 0xCC}
 END_OF_IMAGE = b"\xff\xd9"
 
 
 class Undecodable(ValueError):
-    """These bytes are no image."""
+    """The bytes are not an image."""
 
 
 class Photograph:
@@ -49,7 +51,7 @@ class Photograph:
         self.shape = self._pixels.shape[:2] if self._frame is None else self._frame[:2]
 
     def rows(self, stop):
-        """The rows above `stop` and perhaps more: uint8 RGB, shape (at least stop, width, 3)."""
+        """At least the rows above `stop`: uint8 RGB, shape (at least stop, width, 3)."""
         if self._pixels is not None:
             return self._pixels
         encoded, height = self._encoded, self._frame.enough(stop)
@@ -57,13 +59,14 @@ class Photograph:
             encoded = bytearray(encoded)
             struct.pack_into(">H", encoded, self._frame.height_at, height)
         try:
-            return simplejpeg.decode_jpeg(encoded, "RGB", strict=False)     # strictly, what follows would be an error
+            # strict would refuse the changed height
+            return simplejpeg.decode_jpeg(encoded, "RGB", strict=False)
         except ValueError:
             self._pixels = self._decode_all()
             return self._pixels
 
     def pixels(self):
-        """All of it: uint8 RGB, shape (height, width, 3)."""
+        """The whole image: uint8 RGB, shape (height, width, 3)."""
         return self.rows(self.shape[0])
 
     def _decode_all(self):
@@ -74,7 +77,7 @@ class Photograph:
 
 
 class Decoded:
-    """An image that is decoded already, with the face of a `Photograph`."""
+    """A decoded image with the interface of a `Photograph`."""
 
     def __init__(self, pixels):
         self._pixels, self.shape = pixels, pixels.shape[:2]
@@ -87,16 +90,17 @@ class Decoded:
 
 
 class Frame(NamedTuple):
-    """What the header of a baseline JPEG says."""
+    """Contents of the header of a baseline JPEG."""
     height: int
     width: int
     row: int                 # pixels between two coded rows
-    height_at: int           # where the two bytes with the height lie
+    height_at: int           # offset of the two bytes with the height
 
     def enough(self, stop):
-        """The least height that gives all rows above `stop` their pixels.
+        """The least height with which all rows above `stop` get their final pixels.
 
-        One coded row more than covers them: the colours of a row's last line are interpolated with the next row's first.
+        One coded row more than covers them: the colours of a row's last line are interpolated with the next
+        row's first.
         """
         return min((-(-stop // self.row) + 1) * self.row, self.height)
 
@@ -104,7 +108,7 @@ class Frame(NamedTuple):
 def baseline_frame(encoded):
     """The `Frame` of a baseline JPEG in grey or three colours that ends as it should, or None.
 
-    None also if EXIF data ask for the image to be turned.
+    None also if EXIF data require a rotation.
     """
     at, size = 2, len(encoded)
     if encoded[:2] != b"\xff\xd8":
@@ -113,26 +117,28 @@ def baseline_frame(encoded):
         marker, length = encoded[at + 1], encoded[at + 2] << 8 | encoded[at + 3]
         if marker in OTHER_FRAMES:
             return None
-        if marker == APP1 and encoded[at + 4:at + 10] == EXIF and not is_upright(encoded[at + 10:at + 2 + length]):
+        content = encoded[at + 4:at + 2 + length]
+        if marker == APP1 and content[:6] == EXIF and not is_upright(content[6:]):
             return None
         if marker == BASELINE:
             bits, height, width, colours = struct.unpack_from(">BHHB", encoded, at + 4)
             if bits != 8 or colours not in (1, 3) or not height or not width or length != 8 + 3 * colours \
                     or at + 2 + length > size or encoded.rfind(END_OF_IMAGE, at) < 0:
                 return None
-            blocks = max(encoded[at + 11:at + 2 + length:3]) & 15          # the largest vertical sampling factor
+            blocks = max(encoded[at + 11:at + 2 + length:3]) & 15  # the largest vertical sampling factor
             return Frame(height, width, BLOCK * blocks, at + 5)
         at += 2 + length
     return None
 
 
 def is_upright(tiff):
-    """Whether EXIF data, a TIFF file's bytes, say so or nothing about it; False also if they cannot be read."""
+    """Whether EXIF data, a TIFF file's bytes, need no rotation; False also if they cannot be read."""
     order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
     try:
         [start] = struct.unpack_from(f"{order}L", tiff, 4)
         [entries] = struct.unpack_from(f"{order}H", tiff, start)
-        for entry in range(start + 2, start + 2 + 12 * entries, 12):       # tag, type, count, value: 2, 2, 4, 4 bytes
+        # tag, type, count, value: 2, 2, 4, 4 bytes
+        for entry in range(start + 2, start + 2 + 12 * entries, 12):
             tag, value = struct.unpack_from(f"{order}H6xH2x", tiff, entry)
             if tag == ORIENTATION:
                 return value == UPRIGHT

@@ -1,12 +1,13 @@
 """RecordIO files, as MXNet reads and writes them.
 
-A `.rec` file is a row of chunks, each `magic (4 bytes) | flag and length (4 bytes) | payload | zeros up to 4 bytes`.
-A payload that holds the magic number at an aligned place is cut there into several chunks (flags 1, 2, 3), which
-happens about eight times in ImageNet; the reader joins them again. An image record's payload is MXNet's `IRHeader`
-(flag, label, id, id2) and the encoded image. The `.idx` beside it has a line `key<TAB>offset` per record.
+A `.rec` file is a sequence of chunks, each `magic (4 bytes) | flag and length (4 bytes) | payload | zeros up
+to 4 bytes`. A payload with the magic number at an aligned place is cut there into several chunks (flags 1, 2,
+3), which happens about eight times in ImageNet; the reader joins them again. An image record's payload is
+MXNet's `IRHeader` (flag, label, id, id2) and the encoded image. The `.idx` next to it has a line
+`key<TAB>offset` per record.
 
-Reading goes through `os.pread`, so that any number of threads or forked processes can share one reader, and every
-damage is reported with file, key and offset, where MXNet's own reader would abort or return garbage.
+Reading uses `os.pread`, so any number of threads or forked processes can share one reader. Damage is reported
+with file, key and offset, where MXNet's own reader would abort or return garbage.
 """
 
 import os
@@ -25,12 +26,13 @@ _MOST_CHUNK_BYTES = (1 << 29) - 1
 
 
 def frame(payload):
-    """A record as it lies in a `.rec` file, byte for byte what MXNet's writer makes of this payload.
+    """A payload as a record of a `.rec` file, byte for byte as MXNet's writer makes it.
 
-    For writers that MXNet's cannot serve: it neither appends to a file nor says what it wrote.
+    For code that cannot use MXNet's writer, which neither appends to a file nor returns what it wrote.
     """
     if len(payload) > _MOST_CHUNK_BYTES:
-        raise ValueError(f"{len(payload)} bytes are too many for a record, which holds at most {_MOST_CHUNK_BYTES}")
+        raise ValueError(f"{len(payload)} bytes are too many for a record, which holds at most "
+                         f"{_MOST_CHUNK_BYTES}")
     words = np.frombuffer(payload, "<u4", len(payload) // 4)
     cuts = (4 * np.flatnonzero(words == MAGIC)).tolist()
     starts, ends = [0, *(cut + 4 for cut in cuts)], [*cuts, len(payload)]
@@ -42,7 +44,7 @@ def frame(payload):
 
 
 def read_frames(stream):
-    """`(payload, offset)` of each record in a binary file, up to the first place where no whole record begins.
+    """`(payload, offset)` of each record in a binary file, up to the first damaged or incomplete one.
 
     For files whose index is not written yet; `RecordReader` reads finished ones.
     """
@@ -66,7 +68,7 @@ def image_payload(key, label, image):
 
 
 def key_and_label(payload):
-    """Those of an image record with one label."""
+    """Key and label of an image record with one label."""
     _, label, key, _ = _IMAGE_HEADER.unpack_from(payload)
     return key, label
 
@@ -77,7 +79,7 @@ class RecordReader:
     Parameters
     ----------
     rec_path : path
-        The `.idx` lies beside it under the same name.
+        The `.idx` is next to it, under the same name.
 
     Raises
     ------
@@ -91,14 +93,16 @@ class RecordReader:
         try:
             self._fd = os.open(self.path, os.O_RDONLY)
         except OSError as error:
-            raise UserError(f"{self.path}: cannot be read ({error.strerror}); prepare it with data_prep") from error
+            raise UserError(f"{self.path}: cannot be read ({error.strerror}); prepare it with "
+                            f"data_prep") from error
         self.bytes = os.fstat(self._fd).st_size
         beyond = np.flatnonzero(self.offsets >= self.bytes)
         if beyond.size:
             first = int(beyond[0])
             raise UserError(
-                f"{self.path}: truncated: {self.bytes} bytes, but {beyond.size} records begin beyond its end, the first "
-                f"with key {self.keys[first]} at offset {self.offsets[first]}; prepare it again")
+                f"{self.path}: truncated: {self.bytes} bytes, but {beyond.size} records begin beyond its "
+                f"end, the first with key {self.keys[first]} at offset {self.offsets[first]}; prepare it "
+                f"again")
 
     def __len__(self):
         return len(self.keys)
@@ -129,24 +133,27 @@ class RecordReader:
             offset += _CHUNK.size + (length + 3) // 4 * 4
 
     def read_image(self, position):
-        """`(label, encoded image bytes, id, id2)` of an image record; several labels come as a float32 array."""
+        """`(label, encoded image bytes, id, id2)` of a record; several labels come as a float32 array."""
         payload = self.read(position)
         if len(payload) < _IMAGE_HEADER.size:
-            raise self._damage(position, int(self.offsets[position]), f"{len(payload)} bytes are no image record")
+            raise self._damage(position, int(self.offsets[position]),
+                               f"{len(payload)} bytes are no image record")
         flag, label, key, key2 = _IMAGE_HEADER.unpack_from(payload)
         image_start = _IMAGE_HEADER.size + 4 * flag
         if flag > 0:                      # MXNet stores `flag` labels after the header
             if len(payload) < image_start:
-                raise self._damage(position, int(self.offsets[position]), f"{len(payload)} bytes cannot hold {flag} labels")
+                raise self._damage(position, int(self.offsets[position]),
+                                   f"{len(payload)} bytes cannot hold {flag} labels")
             label = np.frombuffer(payload, "<f4", flag, _IMAGE_HEADER.size)
         return label, payload[image_start:], key, key2
 
     def describe(self, position):
-        """`FILE, key K, offset O`: how messages name a record."""
+        """`FILE, key K, offset O`: a record's name in messages."""
         return f"{self.path}, key {self.keys[position]}, offset {self.offsets[position]}"
 
     def _damage(self, position, offset, what):
-        return UserError(f"{self.describe(position)}: {what} (at byte {offset} of {self.bytes}); prepare the file again")
+        return UserError(f"{self.describe(position)}: {what} (at byte {offset} of {self.bytes}); prepare "
+                         f"the file again")
 
 
 def read_index(idx_path):
@@ -156,7 +163,8 @@ def read_index(idx_path):
         text = idx_path.read_text(encoding="ascii")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no text"
-        raise UserError(f"{idx_path}: cannot be read ({reason}); an .idx must lie beside each .rec") from error
+        raise UserError(f"{idx_path}: cannot be read ({reason}); each .rec needs an .idx next to "
+                        f"it") from error
     keys, offsets = [], []
     for number, line in enumerate(text.splitlines(), start=1):
         try:
@@ -166,7 +174,8 @@ def read_index(idx_path):
             keys.append(key)
             offsets.append(offset)
         except ValueError:
-            raise UserError(f"{idx_path}, line {number}: {line!r} is not 'key<TAB>offset'; prepare the file again") from None
+            raise UserError(f"{idx_path}, line {number}: {line!r} is not 'key<TAB>offset'; prepare the file "
+                            f"again") from None
     if not keys:
         raise UserError(f"{idx_path}: holds no record; prepare the file again")
     return np.array(keys, np.int64), np.array(offsets, np.int64)

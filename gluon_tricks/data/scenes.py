@@ -1,7 +1,7 @@
 """Images with a class for each pixel.
 
     ade20k   images/training/NAME.jpg   annotations/training/NAME.png    ADEChallengeData2016; 0 is "no class"
-    folder   images/train/NAME.*        annotations/train/NAME.png       any set in this layout; the last index is "no class"
+    folder   images/train/NAME.*        annotations/train/NAME.png       the last index is "no class"
     voc      VOC2012/JPEGImages, SegmentationClass, ImageSets/Segmentation; 255 is "no class"
 
 Masks come out as class indices from 0, and -1 where there is no class.
@@ -30,7 +30,8 @@ class Scenes:
     pairs : list of (path, path)
     num_class : int
     classes_of : callable
-        What a mask's stored values mean: int array -> class indices, -1 for none; a value of no class raises ValueError.
+        Stored values to classes: int array -> class indices, -1 for none; raises ValueError for a value of no
+        class.
     root_hash : str
     """
 
@@ -56,8 +57,8 @@ class Scenes:
         image_path, mask_path = self.pairs[position]
         image, mask = read_image(image_path), read_mask(mask_path)
         if image.size != mask.shape[::-1]:
-            raise UserError(f"{mask_path}: {mask.shape[1]} x {mask.shape[0]} pixels, its image has {image.size[0]} x "
-                            f"{image.size[1]}")
+            raise UserError(f"{mask_path}: {mask.shape[1]} x {mask.shape[0]} pixels, its image has "
+                            f"{image.size[0]} x {image.size[1]}")
         return image, Image.fromarray(check_mask(mask, self._classes_of, mask_path))
 
 
@@ -82,12 +83,13 @@ def read_mask(path):
     except (OSError, ValueError, SyntaxError) as error:
         raise UserError(f"{path}: cannot be read ({error})") from error
     if mask.ndim != 2 or mask.dtype.kind not in "ui":
-        raise UserError(f"{path}: is no mask of class indices (mode {Image.open(path).mode}); give one channel")
+        raise UserError(f"{path}: is not a mask of class indices (mode {Image.open(path).mode}); give one "
+                        f"channel")
     return mask.astype(np.int32)
 
 
 def check_mask(mask, classes_of, where):
-    """`classes_of(mask)`, an error of which becomes a sentence about the file."""
+    """`classes_of(mask)` as int32; its error becomes a UserError that names the file."""
     try:
         return classes_of(mask).astype(np.int32)
     except ValueError as error:
@@ -126,13 +128,14 @@ def open_scenes(dataset, data_dir, split, num_class=None):
     ----------
     dataset : "ade20k", "voc" or "folder"
     num_class : int, optional
-        For "folder": the index after the last class means none.
+        For "folder": the index after the last class means no class.
     """
     root = Path(data_dir).expanduser()
     if dataset == "voc":
         folder = root / "VOC2012"
         names = read_list(folder / "ImageSets" / "Segmentation" / f"{split}.txt")
-        pairs = [(folder / "JPEGImages" / f"{name}.jpg", folder / "SegmentationClass" / f"{name}.png") for name in names]
+        pairs = [(folder / "JPEGImages" / f"{name}.jpg", folder / "SegmentationClass" / f"{name}.png")
+                 for name in names]
         return Scenes(_existing(pairs), VOC_CLASSES, voc_classes)
     root = root / "ADEChallengeData2016" if (root / "ADEChallengeData2016").is_dir() else root
     pairs = paired(root, split)
@@ -142,21 +145,24 @@ def open_scenes(dataset, data_dir, split, num_class=None):
 
 
 def paired(root, split):
-    """Every mask of a split with its image, in the order of names.
+    """The pairs (image, mask) of a split, sorted by name.
 
     Raises
     ------
     UserError
-        If the folders are missing or empty, or an image or a mask stands alone.
+        If the folders are missing or empty, or an image has no mask, or a mask no image.
     """
     name = next((name for name in FOLDERS.get(split, (split,)) if (root / "images" / name).is_dir()), None)
     if name is None:
-        raise UserError(f"--data-dir {root}: has no images/{' or images/'.join(FOLDERS.get(split, (split,)))}")
-    images = {path.stem: path for path in sorted((root / "images" / name).iterdir()) if path.suffix.lower() in IMAGES}
+        raise UserError(f"--data-dir {root}: has no "
+                        f"images/{' or images/'.join(FOLDERS.get(split, (split,)))}")
+    images = {path.stem: path for path in sorted((root / "images" / name).iterdir())
+              if path.suffix.lower() in IMAGES}
     masks = {path.stem: path for path in sorted((root / "annotations" / name).glob("*.png"))}
     alone = sorted(set(images) ^ set(masks))
     if alone or not images:
-        raise UserError(f"--data-dir {root}: " + (f"{name}/{alone[0]} has no {'mask' if alone[0] in images else 'image'}"
+        raise UserError(f"--data-dir {root}: "
+                        + (f"{name}/{alone[0]} has no {'mask' if alone[0] in images else 'image'}"
                                                   if alone else f"images/{name} is empty"))
     return [(images[stem], masks[stem]) for stem in sorted(images)]
 

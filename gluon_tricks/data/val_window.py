@@ -1,30 +1,31 @@
-"""Which images a validation of GluonCV's script counts.
+"""The images that a validation of GluonCV's script counts.
 
-With record files the script's iterator fills the last batch of a pass from the start of the file, and the next pass goes on
-behind that: pass k (from 1) of N images in batches of B ends at image ceil(k N / B) B, counted on through the passes. The
-50,000 validation images of ImageNet in batches of 1024:
+With record files the script's iterator fills the last batch of a pass from the start of the file. The next
+pass continues after these images: pass k (from 1) of N images in batches of B ends at image ceil(k N / B) B,
+counted through all passes. The 50,000 validation images of ImageNet in batches of 1024:
 
     pass 1: 49 batches, 50,176 samples        later: 49 or 48 batches, 50,176 or 49,152 samples
 
-A published validation error is a share of that number, not of 50,000, and by the same rule training epoch e (from 0) begins
-at update ceil(e N / B). Passes belong to one iterator: a resumed run begins with pass 1 again.
+A published validation error is a share of that number, not of 50,000. By the same rule training epoch e (from
+0) begins at update ceil(e N / B). Passes belong to one iterator: a resumed run begins with pass 1 again.
 """
 
 import numpy as np
 
 
 def batches_before(passes, images, batch_size):
-    """Number of batches handed out in the first so many passes."""
+    """Number of batches in the first `passes` passes."""
     return -(-passes * images // batch_size)
 
 
 def samples_in_pass(number, images, batch_size):
-    """Number of samples that pass `number` (from 1) counts, those seen twice included."""
-    return batch_size * (batches_before(number, images, batch_size) - batches_before(number - 1, images, batch_size))
+    """Number of samples in pass `number` (from 1), repeated ones included."""
+    before, after = (batches_before(passes, images, batch_size) for passes in (number - 1, number))
+    return batch_size * (after - before)
 
 
 def sample_counts(images, batch_size):
-    """The numbers of samples that passes can have, the larger first: two, or one if B divides N.
+    """Possible numbers of samples in a pass, the larger first: two, or one if B divides N.
 
     With fewer images than a batch the smaller is 0: some passes are empty.
     """
@@ -33,15 +34,6 @@ def sample_counts(images, batch_size):
 
 
 def val_window(number, images, batch_size):
-    """Positions that pass `number` (from 1) counts, in order; some twice, or some not at all."""
+    """Positions of the images in pass `number` (from 1), in order; some occur twice, or some not at all."""
     first, last = (batch_size * batches_before(passes, images, batch_size) for passes in (number - 1, number))
     return np.arange(first, last) % images
-
-
-def is_counted_over(error, samples):
-    """Whether `error`, a fraction printed with six decimals, is that of a whole number of wrong answers among `samples`.
-
-    GluonCV prints 1 - accuracy, and so is the candidate computed, for the seventh decimal may be a tie.
-    """
-    right = round((1 - error) * samples)
-    return 0 <= right <= samples and f"{1 - right / samples:.6f}" == f"{error:.6f}"

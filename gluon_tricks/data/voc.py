@@ -15,14 +15,16 @@ import numpy as np
 
 from gluon_tricks.errors import UserError
 
-CLASSES = ("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog",
-           "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor")
+CLASSES = ("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
+           "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train",
+           "tvmonitor")
 
-IMAGES = {(2007, "trainval"): 5011, (2007, "test"): 4952, (2012, "trainval"): 11540}     # in the lists for detection
+# in the lists for detection
+IMAGES = {(2007, "trainval"): 5011, (2007, "test"): 4952, (2012, "trainval"): 11540}
 
 
 class Annotation(NamedTuple):
-    """What an XML file says of an image; boxes are (xmin, ymin, xmax, ymax), pixels from 0."""
+    """Contents of an XML file; boxes are (xmin, ymin, xmax, ymax), pixels from 0."""
 
     width: int
     height: int
@@ -37,7 +39,7 @@ def parse_annotation(content, where):
     Raises
     ------
     UserError
-        If it is no XML, lacks a field, or has a box that is empty or not inside the image; `where` is named.
+        If it is not XML, lacks a field, or has a box that is empty or not inside the image; names `where`.
     """
     try:
         root = ET.fromstring(content)
@@ -54,12 +56,13 @@ def parse_annotation(content, where):
         box = [_number(item, f"bndbox/{side}", where) - 1 for side in ("xmin", "ymin", "xmax", "ymax")]
         if not (0 <= box[0] < box[2] < width and 0 <= box[1] < box[3] < height):
             corners = ", ".join(f"{value + 1:g}" for value in box)
-            raise UserError(f"{where}: the box ({corners}) of object {number}, {name}, is not inside the image of {width} x "
-                            f"{height} pixels")
+            raise UserError(f"{where}: the box ({corners}) of object {number}, {name}, is not inside the "
+                            f"image of {width} x {height} pixels")
         names.append(name)
         boxes.append(box)
         difficult.append((item.findtext("difficult") or "0").strip() == "1")
-    return Annotation(width, height, tuple(names), np.array(boxes, np.float32).reshape(-1, 4), np.array(difficult, bool))
+    return Annotation(width, height, tuple(names), np.array(boxes, np.float32).reshape(-1, 4),
+                      np.array(difficult, bool))
 
 
 def _number(node, path, where):
@@ -79,8 +82,8 @@ class VocDetection:
     splits : sequence of (year, split)
         As `[(2007, "trainval"), (2012, "trainval")]`.
     classes : sequence of str, optional
-        Default: the twenty of VOC if they cover all names, else those found, sorted. Objects of other classes are left
-        out, as in GluonCV.
+        Default: the twenty of VOC if they cover all names, else those found, sorted. Objects of other classes
+        are left out, as in GluonCV.
 
     Raises
     ------
@@ -101,7 +104,9 @@ class VocDetection:
                 self.annotations.append(parse_annotation(content, path))
         self.root_hash = digest.hexdigest()
         found = {name for annotation in self.annotations for name in annotation.names}
-        self.classes = tuple(classes) if classes else CLASSES if found <= set(CLASSES) else tuple(sorted(found))
+        if not classes:
+            classes = CLASSES if found <= set(CLASSES) else sorted(found)
+        self.classes = tuple(classes)
         self._labels = [self._label(annotation) for annotation in self.annotations]
 
     def _label(self, annotation):
@@ -124,8 +129,8 @@ class VocDetection:
         except (mx.MXNetError, OSError) as error:
             raise UserError(f"{path}: cannot be read ({str(error).splitlines()[0]})") from error
         if image.shape[:2] != (annotation.height, annotation.width):
-            raise UserError(f"{path}: {image.shape[1]} x {image.shape[0]} pixels, its annotation says {annotation.width} x "
-                            f"{annotation.height}")
+            raise UserError(f"{path}: {image.shape[1]} x {image.shape[0]} pixels, its annotation says "
+                            f"{annotation.width} x {annotation.height}")
         return image, self.label(position)
 
 
@@ -141,4 +146,5 @@ def _bytes(path):
     try:
         return Path(path).read_bytes()
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); prepare the data with data_prep/voc.py") from error
+        raise UserError(f"{path}: cannot be read ({error.strerror}); prepare the data with "
+                        f"data_prep/voc.py") from error

@@ -1,1 +1,1 @@
-"""Who computes, and what sum of gradients arrives."""
+"""Engines: the devices and processes of a run, and how gradients are summed over them."""

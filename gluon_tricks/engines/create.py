@@ -12,8 +12,9 @@ from gluon_tricks.engines.watchdog import HEARTBEATS, Watchdog
 from gluon_tricks.errors import UserError
 
 
-def create_engine(num_gpus, parts_per_device=1, num_cpus=1, kvstore="device", timeout_s=120, deterministic=False):
-    """The engine for `--num-gpus`, where 0 means the CPU, `--num-cpus`, `--kvstore`, `--timeout` and `--deterministic`.
+def create_engine(num_gpus, parts_per_device=1, num_cpus=1, kvstore="device", timeout_s=120,
+                  deterministic=False):
+    """The engine for `--num-gpus` (0: the CPU), `--num-cpus`, `--kvstore`, `--timeout` and `--deterministic`.
 
     Raises
     ------
@@ -26,7 +27,7 @@ def create_engine(num_gpus, parts_per_device=1, num_cpus=1, kvstore="device", ti
     if kvstore in ("local", "device", "nccl"):
         return SingleProcess(make_ctx(0), parts_per_device, kvstore)
     rank, local_rank = (os.environ.get(f"GLUON_TRICKS_{name}") for name in ("RANK", "LOCAL_RANK"))
-    if rank is not None:                   # before the processes meet, so that the launcher sees who does not come
+    if rank is not None:  # before the processes connect, so that the launcher sees which one is missing
         watchdog = Watchdog(int(rank), timeout_s, os.environ.get(HEARTBEATS))
         watchdog.start()
     if kvstore == "horovod":
@@ -35,9 +36,11 @@ def create_engine(num_gpus, parts_per_device=1, num_cpus=1, kvstore="device", ti
     else:
         from gluon_tricks.engines.kvstore import KVStore
         if os.environ.get("DMLC_ROLE") != "worker":
-            raise UserError(f"--kvstore {kvstore}: no launcher has started this process (DMLC_ROLE is not set); "
-                            f"python -m gluon_tricks launch -n 2 --engine dist_sync -- {sys.argv[0]} ...")
-        engine = KVStore(kvstore, make_ctx, parts_per_device, rank and int(rank), int(local_rank or 0), deterministic)
+            raise UserError(f"--kvstore {kvstore}: no launcher has started this process (DMLC_ROLE is not "
+                            f"set); python -m gluon_tricks launch -n 2 --engine dist_sync -- {sys.argv[0]} "
+                            f"...")
+        engine = KVStore(kvstore, make_ctx, parts_per_device, rank and int(rank), int(local_rank or 0),
+                         deterministic)
     if rank is None and engine.world_size > 1:
         watchdog = Watchdog(engine.rank, timeout_s)
         watchdog.start()
@@ -46,10 +49,17 @@ def create_engine(num_gpus, parts_per_device=1, num_cpus=1, kvstore="device", ti
 
 
 def devices(num_gpus, num_cpus, local_rank):
-    """The devices of the process that is number `local_rank` on its machine."""
+    """The devices of process number `local_rank` of this machine.
+
+    Raises
+    ------
+    UserError
+        If MXNet sees fewer GPUs.
+    """
     seen, wanted = mx.context.num_gpus(), num_gpus * (local_rank + 1)
     if num_gpus and wanted > seen:
-        told = f"--num-gpus {num_gpus}" + (f" on each of {local_rank + 1} or more processes" if local_rank else "")
-        raise UserError(f"{told}: MXNet sees {seen} GPUs; give --num-gpus {seen // (local_rank + 1)}"
+        flag = f"--num-gpus {num_gpus}" + (f" on each of {local_rank + 1} or more processes" if local_rank
+                                           else "")
+        raise UserError(f"{flag}: MXNet sees {seen} GPUs; give --num-gpus {seen // (local_rank + 1)}"
                         + ("" if seen else " to train on the CPU (python -m gluon_tricks doctor says why)"))
     return [mx.gpu(i) for i in range(wanted - num_gpus, wanted)] or [mx.cpu(i) for i in range(num_cpus)]

@@ -8,22 +8,24 @@ import numpy as np
 from gluon_tricks.engines.single import SingleProcess
 from gluon_tricks.errors import UserError
 
-CPU_CYCLE_MS = "10"          # how often processes ask each other what is ready; Horovod's 1 ms is meant for idle processors
+# interval at which processes exchange what is ready; Horovod's 1 ms is for idle processors
+CPU_CYCLE_MS = "10"
 
 
 class Horovod(SingleProcess):
-    """Gradients arrive *summed* over processes and Horovod's trainer divides by their number; `trainer.step` therefore gets
-    the batch size of one process.
+    """Gradients arrive *averaged* over processes: `trainer.step` gets the batch size of one process.
 
-    (With NCCL 2.10 or later Horovod averages in the sum itself; what `trainer.step` gets is the same.)
+    Horovod sums, and its trainer divides by the number of processes.
+
+    With NCCL 2.10 or later Horovod averages within the sum; `trainer.step` gets the same.
 
     Parameters
     ----------
     expected : int or None
-        Number of processes that the launcher speaks of.
+        Number of processes that the launcher started.
     deterministic : bool
-        Gradients are exchanged one by one. Horovod sends those together that happen to be ready, and where a number lies in
-        such a buffer decides in which order three processes and more add it up.
+        Exchange gradients one by one. Horovod sends together those that are ready, and the place of a number
+        in that buffer decides in which order three processes or more add it.
 
     Raises
     ------
@@ -42,8 +44,9 @@ class Horovod(SingleProcess):
         self.rank, self.local_rank, self.world_size = hvd.rank(), hvd.local_rank(), hvd.size()
         self.is_writer = self.rank == 0
         if expected is not None and expected != self.world_size:
-            raise UserError(f"--kvstore horovod: the launcher started {expected} processes, Horovod sees {self.world_size}; "
-                            f"under mpirun it must have been compiled with MPI: use python -m gluon_tricks launch")
+            raise UserError(f"--kvstore horovod: the launcher started {expected} processes, Horovod sees "
+                            f"{self.world_size}; under mpirun it must have been compiled with MPI: use "
+                            f"python -m gluon_tricks launch")
 
     def trainer(self, net, optimizer):
         return self._hvd.DistributedTrainer(net.collect_params(), optimizer)
@@ -54,25 +57,27 @@ class Horovod(SingleProcess):
     def sum(self, array):
         array = np.asarray(array, np.float64)
         sent = mx.nd.array(array.ravel(), dtype="float64")
-        return self._hvd.allreduce(sent, average=False, name=f"sum of {array.size}").asnumpy().reshape(array.shape)
+        return self._hvd.allreduce(sent, average=False,
+                                   name=f"sum of {array.size}").asnumpy().reshape(array.shape)
 
     def close(self):
         mx.nd.waitall()
-        self.barrier()                 # who leaves early breaks what the others still wait for
+        self.barrier()                 # a process that leaves early breaks the others' exchange
         self._hvd.shutdown()
 
 
 def import_horovod():
-    """`horovod.mxnet`.
+    """Import `horovod.mxnet`.
 
     Raises
     ------
     UserError
-        If it is not there, or was compiled for another MXNet.
+        If it is missing or compiled for another MXNet.
     """
     try:
         import horovod.mxnet as hvd
     except (ImportError, OSError) as error:
-        raise UserError(f"--kvstore horovod: Horovod for MXNet does not import ({str(error).splitlines()[0]}); make horovod "
-                        f"compiles it, or use --kvstore dist_sync") from error
+        raise UserError(f"--kvstore horovod: Horovod for MXNet does not import "
+                        f"({str(error).splitlines()[0]}); make horovod compiles it, or use --kvstore "
+                        f"dist_sync") from error
     return hvd

@@ -1,7 +1,8 @@
 """Several processes with MXNet's parameter server, ps-lite.
 
-The servers only add: gradients come back summed and every worker updates its own copy of the parameters. MXNet's default,
-updates in the servers, silently drops `wd_mult` and leaves the workers' learning rate and momentum behind.
+The servers only add: gradients come back summed, and every worker updates its own copy of the parameters.
+MXNet's default is to update in the servers. It ignores `wd_mult` and the workers' changes of rate and
+momentum.
 """
 
 import mxnet as mx
@@ -11,21 +12,23 @@ from mxnet import gluon
 from gluon_tricks.engines.single import SingleProcess
 from gluon_tricks.parameters import connect
 
-FIRST_SUM_KEY = 1 << 20          # far above the Trainer's keys, which count parameters; a store takes whole numbers only
+# far above the Trainer's keys, the numbers of parameters; a store takes integers only
+FIRST_SUM_KEY = 1 << 20
 FIRST_GRADIENT_KEY = 1 << 19
 
 
 class KVStore(SingleProcess):
-    """Gradients arrive *summed* over devices and processes; `trainer.step` therefore gets the global batch size.
+    """Gradients arrive *summed* over devices and processes; `trainer.step` gets the global batch size.
 
     Parameters
     ----------
     name : "dist_sync" or "dist_device_sync"
-        The second adds up this process's gradients on a GPU before they are sent.
+        The second adds this process's gradients on a GPU before they are sent.
     rank, local_rank : int or None
-        The launcher's numbers. ps-lite has its own, by address; only who writes and who has which data depends on ours.
+        The launcher's numbers. ps-lite has its own, by address; ours decide which process writes and which
+        data each has.
     deterministic : bool
-        Gradients are added by `ReproducibleTrainer`.
+        Add gradients with `ReproducibleTrainer`.
     """
 
     def __init__(self, name, make_ctx, parts_per_device=1, rank=None, local_rank=0, deterministic=False):
@@ -44,16 +47,17 @@ class KVStore(SingleProcess):
         return trainer
 
     def sum(self, array):
-        """The numpy array summed over processes, on every process: exact for whole numbers up to 2^24, and for any number of
-        which the other processes have zero. The store adds in float32 whatever it gets (of 1e8 + 0.25 it loses 0.25), so
-        that each number goes as three.
+        """The numpy array summed over processes, on every process.
+
+        Exact for whole numbers up to 2^24, and for a number where the other processes have zero. The store
+        adds in float32 (1e8 + 0.25 loses 0.25), so each number is sent as three.
         """
         rest = np.asarray(array, np.float64).ravel()
         parts = []
         for _ in range(3):                                         # 3 x 24 bits
             parts.append(rest.astype(np.float32))
             rest = rest - parts[-1]
-        sent = mx.nd.array(np.stack(parts))                        # a new one: the store answers into what was sent
+        sent = mx.nd.array(np.stack(parts))  # a new array: the store writes its answer into it
         if sent.size not in self._keys:
             self._keys[sent.size] = FIRST_SUM_KEY + len(self._keys)
             self.kvstore.init(self._keys[sent.size], mx.nd.zeros_like(sent))
@@ -66,12 +70,13 @@ class KVStore(SingleProcess):
 
 
 class ReproducibleTrainer(gluon.Trainer):
-    """A Trainer whose sums over processes do not depend on who is first.
+    """A Trainer whose sums over processes do not depend on which process is first.
 
-    The server adds gradients as they come in, in float32, and sums of three and more then depend on the order. Here each
-    array is sent as whole numbers, 2^-b of its largest value over all processes and 2^-2b of it, with b so small that
-    every sum of whole numbers is exact (as in Demmel & Nguyen, Fast Reproducible Floating-Point Summation, 2013).
-    What is cut off lies below 2^-2b of the largest value: 2^-44 for four processes.
+    The server adds gradients in float32 as they arrive, so sums of three or more depend on the order. Here
+    each array is sent as two arrays of whole numbers, in units of 2^-b and 2^-2b of its largest value over
+    all processes. b is so small that every sum of whole numbers is exact (as in Demmel & Nguyen, Fast
+    Reproducible Floating-Point Summation, 2013). The rest that is lost is below 2^-2b of the largest value:
+    2^-44 for four processes.
 
     Parameters
     ----------
@@ -103,18 +108,18 @@ class ReproducibleTrainer(gluon.Trainer):
 
 
 def whole_numbers(array, exponent, bits):
-    """Two arrays of whole numbers up to 2^bits, stacked, that stand for a float32 array of values up to 2^exponent."""
+    """A float32 array of values up to 2^exponent as two arrays of whole numbers up to 2^bits, stacked."""
     scaled = array * 2.0**-exponent * 2.0**bits            # two factors: their product may not be a float32
     whole = scaled.round()
     return mx.nd.stack(whole, ((scaled - whole) * 2.0**bits).round())
 
 
 def from_whole_numbers(pair, exponent, bits):
-    """The float32 array that `whole_numbers`, or a sum of such, stands for."""
+    """The float32 array of a result of `whole_numbers`, or of a sum of such results."""
     return (pair[0] + pair[1] * 2.0**-bits) * 2.0**-bits * 2.0**exponent
 
 
 def _over_devices(arrays):
-    """Their sum in float32 on the CPU, in the order of the devices."""
+    """Sum of one array per device, in float32 on the CPU, in the order of the devices."""
     total, *others = [array.as_in_context(mx.cpu()).astype("float32") for array in arrays]
     return sum(others, total)

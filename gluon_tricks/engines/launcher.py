@@ -6,7 +6,7 @@ KVSTORES = ("local", "device", "nccl", "dist_sync", "dist_device_sync", "horovod
 
 
 def kvstore_of_launcher(environ):
-    """The kvstore that the launcher expects: "horovod" (horovodrun, mpirun), "dist_sync" (ps-lite), or None without one."""
+    """The launcher's kvstore: "horovod" (horovodrun, mpirun), "dist_sync" (ps-lite), or None without one."""
     if "HOROVOD_RANK" in environ or "OMPI_COMM_WORLD_RANK" in environ:
         return "horovod"
     return "dist_sync" if environ.get("DMLC_ROLE") == "worker" else None

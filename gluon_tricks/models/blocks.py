@@ -1,4 +1,4 @@
-"""What several nets are made of. Layout is NCHW throughout; convolutions carry no bias unless asked to."""
+"""Blocks that several nets share. Layout is NCHW; convolutions have no bias unless requested."""
 
 import numpy as np
 from mxnet.gluon import HybridBlock, nn
@@ -15,11 +15,11 @@ class Classifier(HybridBlock):
 
 
 class GlobalMean(HybridBlock):
-    """Mean over height and width: the value of `nn.GlobalAvgPool2D` with a backward that is far faster on a CPU.
+    """Mean over height and width: `nn.GlobalAvgPool2D` with a far faster backward on a CPU.
 
-    The backward of oneDNN's pooling hands its gradient over in the channels-last blocked layout `acdB16b`. The
-    BatchNorm before it, whose data lie in `aBcd16b`, finds no vectorised kernel for such a pair and falls back to
-    `bnorm_ref`. Under a plain mean both lie in `aBcd16b`. Forward and backward of conv 3x3, BatchNorm, pool on
+    The backward of oneDNN's pooling returns its gradient in the channels-last blocked layout `acdB16b`. The
+    BatchNorm before it has its data in `aBcd16b`, finds no vectorised kernel for that pair, and falls back to
+    `bnorm_ref`. With a plain mean both are in `aBcd16b`. Forward and backward of conv 3x3, BatchNorm, pool on
     (32, 64, 8, 8), one thread with AVX512: 26 ms with `GlobalAvgPool2D`, 2.7 ms with this block.
     """
 
@@ -30,16 +30,17 @@ class GlobalMean(HybridBlock):
 class GroupNorm(HybridBlock):
     """Group normalization (Wu & He 2018, arXiv 1803.08494), with the parameters of `gluoncv.nn.GroupNorm`.
 
-    Gamma and beta are (C,): one each per channel. MXNet's own `nn.GroupNorm` has one per group, so that its files fit
-    neither GluonCV's nor the paper's nets; its operator normalizes here, and the channels are scaled after it.
-    GluonCV's layer reads the shape of its input and therefore fails when hybridized; this one does not.
+    Gamma and beta are (C,): one each per channel. MXNet's own `nn.GroupNorm` has one per group, so its files
+    fit neither GluonCV's nor the paper's nets. Here its operator normalizes, and the channels are scaled
+    after it. GluonCV's layer reads the shape of its input and therefore fails when hybridized; this one does
+    not.
 
     Parameters
     ----------
     num_groups : int
         G, a divisor of the number of channels.
     in_channels : int
-        C. It is not found from the data: the net has to tell it.
+        C. It is required, not inferred from the data.
     epsilon : float
     gamma_initializer : str or Initializer
 
@@ -49,9 +50,10 @@ class GroupNorm(HybridBlock):
         If in_channels is 0 or no multiple of num_groups.
     """
 
-    def __init__(self, num_groups=32, in_channels=0, epsilon=1e-5, gamma_initializer="ones", prefix=None, params=None):
+    def __init__(self, num_groups=32, in_channels=0, epsilon=1e-5, gamma_initializer="ones", prefix=None,
+                 params=None):
         if in_channels == 0:
-            raise UserError("GroupNorm must be told in_channels, and this net leaves them to be found from the data; "
+            raise UserError("GroupNorm needs in_channels, and this net infers them from the data; "
                             "choose one of the resnet*_v1* or leave group normalization out")
         if in_channels % num_groups:
             raise UserError(f"GroupNorm cannot split {in_channels} channels into {num_groups} groups")
@@ -69,18 +71,21 @@ class GroupNorm(HybridBlock):
         data = F.cast(x, "float32") if self._half else x
         ones = F.ones_like(F.slice_axis(gamma, axis=0, begin=0, end=self._num_groups))           # (G,)
         normal = F.GroupNorm(data, ones, F.zeros_like(ones), num_groups=self._num_groups, eps=self._epsilon)
-        out = F.broadcast_add(F.broadcast_mul(normal, gamma.reshape((1, -1, 1, 1))), beta.reshape((1, -1, 1, 1)))
-        return F.cast(out, "float16") if self._half else out                                     # (N, C, H, W)
+        out = F.broadcast_add(F.broadcast_mul(normal, gamma.reshape((1, -1, 1, 1))),
+                              beta.reshape((1, -1, 1, 1)))
+        return F.cast(out, "float16") if self._half else out  # (N, C, H, W)
 
     def __repr__(self):
-        return f"GroupNorm(num_groups={self._num_groups}, eps={self._epsilon}, in_channels={self.gamma.shape[0]})"
+        channels = self.gamma.shape[0]
+        return f"GroupNorm(num_groups={self._num_groups}, eps={self._epsilon}, in_channels={channels})"
 
 
 def concat_channels(F, *maps):
-    """Feature maps of shape (N, C_i, H, W) behind each other: (N, sum of C_i, H, W).
+    """Concatenate feature maps of shape (N, C_i, H, W) along the channels: (N, sum of C_i, H, W).
 
-    A fifth axis keeps oneDNN's concatenation away. In training it fails ("could not construct a sub-memory") where a
-    map's channels are no multiple of 16 and lie in blocks of 16; of five axes MXNet concatenates itself.
+    A fifth axis avoids oneDNN's concatenation. In training it fails ("could not construct a sub-memory") if a
+    map's channels are no multiple of 16 and stored in blocks of 16. Arrays with five axes MXNet concatenates
+    itself.
     """
     return F.squeeze(F.concat(*(F.expand_dims(each, axis=4) for each in maps), dim=1), axis=4)
 
@@ -88,10 +93,11 @@ def concat_channels(F, *maps):
 def image_norm(in_channels=3):
     """BatchNorm of the images themselves, without gamma and beta: (N, in_channels, H, W), in and out.
 
-    On a CPU, MXNet updates running statistics in backward, and none comes this far, for nothing below is trained
-    (apache/mxnet#18673). They would stay 0 and 1, and the net be evaluated on images shifted and scaled otherwise
-    than in training. Images with a gradient, `data.attach_grad()` before the recorded forward, bring the backward
-    here, at no measurable cost. cuDNN needs no such help: it updates in forward.
+    On a CPU, MXNet updates running statistics in backward, and backward does not reach the first layer,
+    because nothing below it is trained (apache/mxnet#18673). The statistics would stay 0 and 1, and
+    evaluation would see images shifted and scaled differently from training. `data.attach_grad()` before the
+    recorded forward brings the backward here, at no measurable cost. cuDNN does not need this: it updates in
+    forward.
     """
     return nn.BatchNorm(scale=False, center=False, in_channels=in_channels)
 
@@ -108,7 +114,7 @@ def conv3x3(out_channels, in_channels, stride=1, groups=1, dilation=1):
 
 
 def projection(out_channels, in_channels, stride):
-    """The shortcut of a post-activated block: (N, in_channels, H, W) -> (N, out_channels, H / stride, W / stride)."""
+    """Shortcut of a post-activated block: (N, in_channels, H, W) -> (N, out_channels, H/stride, W/stride)."""
     shortcut = nn.HybridSequential(prefix="")
     shortcut.add(conv1x1(out_channels, in_channels, stride), nn.BatchNorm(in_channels=out_channels))
     return shortcut
@@ -117,21 +123,22 @@ def projection(out_channels, in_channels, stride):
 def stages(block, blocks_per_stage, channels):
     """Residual stages; all but the first start by halving height and width.
 
-    To be called inside the net's `name_scope()`.
+    Call it inside the net's `name_scope()`.
 
     Parameters
     ----------
     block : callable (out_channels, in_channels, stride, prefix) -> HybridBlock
     blocks_per_stage : int
     channels : sequence of int
-        What enters the first stage, then what leaves each stage.
+        Channels of the input of the first stage, then of the output of each stage.
 
     Returns
     -------
     list of nn.HybridSequential
         Gluon prefixes `stage1_`, `stage2_`, ...
     """
-    return [_stage(f"stage{index}_", block, blocks_per_stage, out_channels, in_channels, stride=1 if index == 1 else 2)
+    return [_stage(f"stage{index}_", block, blocks_per_stage, out_channels, in_channels,
+                   stride=1 if index == 1 else 2)
             for index, (in_channels, out_channels) in enumerate(zip(channels, channels[1:]), start=1)]
 
 

@@ -1,8 +1,9 @@
 """DenseNets for small images: Huang et al. 2016 (arXiv 1608.06993, §3).
 
-Every layer sees the outputs of all layers of its block and adds k channels to them. Three blocks; between them a 1x1
-convolution and a 2x2 mean. DenseNet-BC has a bottleneck of 4k channels in each layer (B), halves the channels between
-blocks (C) and starts with 2k channels instead of 16. Depth 3n + 4, or 6n + 4 of bottlenecks.
+Every layer sees the outputs of all layers of its block and adds k channels to them. Three blocks; between
+them a 1x1 convolution and a 2x2 mean. DenseNet-BC has a bottleneck of 4k channels in each layer (B), halves
+the channels between blocks (C) and starts with 2k channels instead of 16. Depth 3n + 4, or 6n + 4 of
+bottlenecks.
 """
 
 from mxnet.gluon import HybridBlock, nn
@@ -13,16 +14,17 @@ from gluon_tricks.models.cifar_preact import activation
 
 
 class DenseLayer(HybridBlock):
-    """(N, C, H, W) -> (N, C + k, H, W): the input and k new channels behind it."""
+    """(N, C, H, W) -> (N, C + k, H, W): the input and k new channels after it."""
 
     def __init__(self, growth, in_channels, bottleneck, drop_rate, prefix=None, params=None):
         super().__init__(prefix=prefix, params=params)
         dropout = [nn.Dropout(drop_rate)] if drop_rate > 0 else []
         self.new = nn.HybridSequential(prefix="")
         if bottleneck:
-            self.new.add(*activation(in_channels), conv1x1(4 * growth, in_channels), *dropout)   # (N, 4k, H, W)
+            # (N, 4k, H, W)
+            self.new.add(*activation(in_channels), conv1x1(4 * growth, in_channels), *dropout)
             in_channels = 4 * growth
-        self.new.add(*activation(in_channels), conv3x3(growth, in_channels))                     # (N, k, H, W)
+        self.new.add(*activation(in_channels), conv3x3(growth, in_channels))  # (N, k, H, W)
         if drop_rate > 0:
             self.new.add(nn.Dropout(drop_rate))
 
@@ -50,7 +52,8 @@ class CIFARDenseNet(Classifier):
         If drop_rate is outside [0, 1).
     """
 
-    def __init__(self, depth, growth, bottleneck=False, classes=10, in_channels=3, drop_rate=0.0, prefix=None, params=None):
+    def __init__(self, depth, growth, bottleneck=False, classes=10, in_channels=3, drop_rate=0.0, prefix=None,
+                 params=None):
         if not 0.0 <= drop_rate < 1.0:
             raise UserError(f"drop_rate must be in [0, 1), got {drop_rate}")
         super().__init__(prefix=prefix, params=params)

@@ -1,7 +1,8 @@
-"""ResNets for small images as the paper has them (He et al. 2015, arXiv 1512.03385, §4.2), basic and bottleneck.
+"""The paper's ResNets for small images (He et al. 2015, arXiv 1512.03385, §4.2), basic and bottleneck.
 
-They differ from GluonCV's `cifar_resnet*_v1` in the ReLU after the first BatchNorm, which GluonCV leaves out, and in the
-bottleneck blocks. Depth 6n + 2 (basic) or 9n + 2 (bottleneck); shortcuts are projected where the channels change.
+They differ from GluonCV's `cifar_resnet*_v1` in the ReLU after the first BatchNorm, which GluonCV omits, and
+in the bottleneck blocks. Depth 6n + 2 (basic) or 9n + 2 (bottleneck); shortcuts are projected where the
+channels change.
 """
 
 from mxnet.gluon import HybridBlock, nn
@@ -11,7 +12,7 @@ from gluon_tricks.models.cifar_resnet import BasicBlockV1
 
 
 class Bottleneck(HybridBlock):
-    """conv 1x1, conv 3x3 with the stride, conv 1x1 to four times the channels; BatchNorm after each, ReLU after the sum."""
+    """conv 1x1, 3x3 with the stride, 1x1 to four times the channels, with BatchNorm; ReLU after the sum."""
 
     def __init__(self, out_channels, in_channels, stride, prefix=None, params=None):
         super().__init__(prefix=prefix, params=params)
@@ -27,7 +28,9 @@ class Bottleneck(HybridBlock):
             conv1x1(out_channels, inner),    # (N, D, H/S, W/S)
             nn.BatchNorm(in_channels=out_channels),
         )
-        self.downsample = projection(out_channels, in_channels, stride) if in_channels != out_channels else None
+        self.downsample = None
+        if in_channels != out_channels:
+            self.downsample = projection(out_channels, in_channels, stride)
 
     def hybrid_forward(self, F, x):
         shortcut = x if self.downsample is None else self.downsample(x)

@@ -1,14 +1,15 @@
-"""Pre-activated ResNets for small images with the switches of PyramidNet's residual unit, plain, widened, and with SE.
+"""Pre-activated ResNets for small images, with PyramidNet's options, more width, or SE.
 
-He et al. 2016 (arXiv 1603.05027), Han et al. 2016 (arXiv 1610.02915, §3.2), Hu et al. 2017 (arXiv 1709.01507). Unlike
-GluonCV's v2 no BatchNorm stands before the first convolution, and three things can be chosen:
+He et al. 2016 (arXiv 1603.05027), Han et al. 2016 (arXiv 1610.02915, §3.2), Hu et al. 2017 (arXiv
+1709.01507). Unlike GluonCV's v2 there is no BatchNorm before the first convolution. Three options:
 
-    first_relu        ReLU between a block's first BatchNorm and its first convolution            True
-    last_bn           BatchNorm after the block's last convolution, before the sum                False
-    preact_stages     in which stages the shortcut of the first block starts at the activated     (True, True, True)
-                      input instead of the raw one; there first_relu does not apply
+    first_relu        ReLU between a block's first BatchNorm and its first convolution       True
+    last_bn           BatchNorm after the block's last convolution, before the sum           False
+    preact_stages     stages in which the shortcut of the first block starts at the          (True, True, True)
+                      activated input, not the raw one; first_relu has no effect there
 
-Depth 6n + 2 of basic blocks, 9n + 2 of bottlenecks, which have four times the channels of the 3x3 in the middle.
+Depth 6n + 2 of basic blocks, 9n + 2 of bottlenecks, which have four times the channels of the 3x3 in the
+middle.
 """
 
 from functools import partial
@@ -21,7 +22,7 @@ EXPANSION = {"basic": 1, "bottleneck": 4}
 
 
 class SqueezeExcitation(HybridBlock):
-    """Channels weighted by what a small net makes of their means: (N, C, H, W) -> (N, C, H, W)."""
+    """Channels weighted by a small net's output for their means: (N, C, H, W) -> (N, C, H, W)."""
 
     def __init__(self, channels, reduction=16, prefix=None, params=None):
         super().__init__(prefix=prefix, params=params)
@@ -37,8 +38,8 @@ class SqueezeExcitation(HybridBlock):
 class PreactBlock(HybridBlock):
     """Convolutions with BatchNorm and ReLU before each.
 
-    basic: two 3x3; bottleneck: 1x1, 3x3, 1x1 with a quarter of the channels inside. The first (basic) or the 3x3
-    (bottleneck) takes the stride.
+    basic: two 3x3; bottleneck: 1x1, 3x3, 1x1 with a quarter of the channels inside. The first (basic) or the
+    3x3 (bottleneck) takes the stride.
 
     Parameters
     ----------
@@ -47,11 +48,11 @@ class PreactBlock(HybridBlock):
     first_relu, last_bn : bool
         See above.
     se_reduction : int
-        Squeeze and excitation of the residual with so many channels fewer; 0: none.
+        Factor by which squeeze and excitation of the residual reduces the channels; 0: none.
     """
 
-    def __init__(self, kind, out_channels, in_channels, stride, activated_shortcut=False, first_relu=True, last_bn=False,
-                 se_reduction=0, prefix=None, params=None):
+    def __init__(self, kind, out_channels, in_channels, stride, activated_shortcut=False, first_relu=True,
+                 last_bn=False, se_reduction=0, prefix=None, params=None):
         super().__init__(prefix=prefix, params=params)
         inner = out_channels // EXPANSION[kind]
         self.bn1 = nn.BatchNorm(in_channels=in_channels)
@@ -97,26 +98,28 @@ class CIFARPreact(Classifier):
         Factor on all channels.
     classes, in_channels : int
     first_relu, last_bn, preact_stages
-        See above.
+        See the top of this file.
     se_reduction : int
     """
 
-    def __init__(self, depth, kind="basic", width=1, se_reduction=0, classes=10, in_channels=3, first_relu=True,
-                 last_bn=False, preact_stages=(True, True, True), prefix=None, params=None):
+    def __init__(self, depth, kind="basic", width=1, se_reduction=0, classes=10, in_channels=3,
+                 first_relu=True, last_bn=False, preact_stages=(True, True, True), prefix=None, params=None):
         super().__init__(prefix=prefix, params=params)
         blocks, rest = divmod(depth - 2, 6 if kind == "basic" else 9)
         assert not rest, f"no {kind} net of depth {depth}"
         expansion = EXPANSION[kind]
         channels = [16 * width, *(c * width * expansion for c in (16, 32, 64))]
-        block = partial(PreactBlock, kind, first_relu=first_relu, last_bn=last_bn, se_reduction=se_reduction, prefix="")
+        block = partial(PreactBlock, kind, first_relu=first_relu, last_bn=last_bn, se_reduction=se_reduction,
+                        prefix="")
         with self.name_scope():
             self.features = nn.HybridSequential(prefix="")
             self.features.add(conv3x3(channels[0], in_channels))            # (N, 16 w, H, W)
             for i, (before, after) in enumerate(zip(channels, channels[1:])):
                 stage = nn.HybridSequential(prefix=f"stage{i + 1}_")
                 with stage.name_scope():
-                    stage.add(block(after, before, 1 if i == 0 else 2, activated_shortcut=bool(preact_stages[i])),
+                    stage.add(block(after, before, 1 if i == 0 else 2,
+                                    activated_shortcut=bool(preact_stages[i])),
                               *(block(after, after, 1) for _ in range(blocks - 1)))
-                self.features.add(stage)                                    # (N, 16 w, H, W) ... (N, 64 w, H/4, W/4)
+                self.features.add(stage)  # (N, 16 w, H, W) ... (N, 64 w, H/4, W/4)
             self.features.add(*activation(channels[-1]), GlobalMean())      # (N, 64 w, 1, 1)
             self.output = nn.Dense(classes, in_units=channels[-1])          # (N, classes)

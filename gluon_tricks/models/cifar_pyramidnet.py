@@ -1,8 +1,9 @@
 """PyramidNets for small images: Han et al. 2016 (arXiv 1610.02915).
 
 Channels grow a little with every block instead of doubling between stages: after block i of n in all they are
-16 + i alpha / n, rounded. Residual units are BatchNorm, conv, BatchNorm, ReLU, conv, BatchNorm (basic): no first ReLU,
-one BatchNorm more at the end. Shortcuts have no parameters: a 2x2 mean where the image is halved, zeros for new channels.
+16 + i alpha / n, rounded. Residual units are BatchNorm, conv, BatchNorm, ReLU, conv, BatchNorm (basic): no
+first ReLU, one BatchNorm more at the end. Shortcuts have no parameters: a 2x2 mean where the image is halved,
+zeros for new channels.
 """
 
 from mxnet.gluon import HybridBlock, nn
@@ -56,12 +57,14 @@ class CIFARPyramidNet(Classifier):
         super().__init__(prefix=prefix, params=params)
         blocks, rest = divmod(depth - 2, 6 if kind == "basic" else 9)
         assert not rest, f"no {kind} net of depth {depth}"
-        widths = [16] + [EXPANSION[kind] * round(16 + i * alpha / (3 * blocks)) for i in range(1, 3 * blocks + 1)]
+        widths = [16] + [EXPANSION[kind] * round(16 + i * alpha / (3 * blocks))
+                         for i in range(1, 3 * blocks + 1)]
         with self.name_scope():
             self.features = nn.HybridSequential(prefix="")
-            self.features.add(conv3x3(16, in_channels), nn.BatchNorm(in_channels=16))           # (N, 16, H, W)
+            self.features.add(conv3x3(16, in_channels), nn.BatchNorm(in_channels=16))  # (N, 16, H, W)
             for i, (before, after) in enumerate(zip(widths, widths[1:])):
-                halves = i % blocks == 0 and i > 0                                              # the first of a stage
-                self.features.add(PyramidBlock(kind, after, before, 2 if halves else 1, prefix=f"block{i + 1}_"))
-            self.features.add(*activation(widths[-1]), GlobalMean())                            # (N, 16 + alpha, 1, 1)
+                halves = i % blocks == 0 and i > 0  # the first of a stage
+                self.features.add(PyramidBlock(kind, after, before, 2 if halves else 1,
+                                               prefix=f"block{i + 1}_"))
+            self.features.add(*activation(widths[-1]), GlobalMean())  # (N, 16 + alpha, 1, 1)
             self.output = nn.Dense(classes, in_units=widths[-1])

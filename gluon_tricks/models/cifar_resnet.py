@@ -1,7 +1,8 @@
-"""ResNets for 3x32x32 images: He et al. 2015 (arXiv 1512.03385, §4.2) and, pre-activated, 2016 (arXiv 1603.05027).
+"""ResNets for 3x32x32 images: He et al. 2015 (arXiv 1512.03385, §4.2) and v2, 2016 (arXiv 1603.05027).
 
-Depth 6n + 2: a 3x3 convolution, three stages of n blocks of two convolutions, a linear classifier.
-As in GluonCV, no ReLU follows the first BatchNorm of v1, and the shortcut convolution of v2 sees the block's raw input.
+Depth 6n + 2: a 3x3 convolution, three stages of n blocks of two convolutions, a linear classifier. As in
+GluonCV, no ReLU follows the first BatchNorm of v1, and the shortcut convolution of v2 sees the block's raw
+input.
 """
 
 from mxnet.gluon import HybridBlock, nn
@@ -35,7 +36,9 @@ class BasicBlockV1(HybridBlock):
             conv3x3(out_channels, out_channels),         # (N, D, H/S, W/S)
             nn.BatchNorm(in_channels=out_channels),
         )
-        self.downsample = projection(out_channels, in_channels, stride) if in_channels != out_channels else None
+        self.downsample = None
+        if in_channels != out_channels:
+            self.downsample = projection(out_channels, in_channels, stride)
         self.relu = nn.Activation("relu")
 
     def hybrid_forward(self, F, x):

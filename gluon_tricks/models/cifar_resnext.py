@@ -1,7 +1,7 @@
 """ResNeXt for 3x32x32 images: Xie et al. 2016 (arXiv 1611.05431, §5.3).
 
-Depth 9n + 2, cardinality c, bottleneck width d ("16x64d" is c = 16, d = 64): three stages of n bottleneck blocks,
-the 3x3 convolution of which is split into c groups of d, 2d and 4d channels.
+Depth 9n + 2, cardinality c, bottleneck width d ("16x64d" is c = 16, d = 64): three stages of n bottleneck
+blocks, the 3x3 convolution of which is split into c groups of d, 2d and 4d channels.
 """
 
 from functools import partial
@@ -19,7 +19,8 @@ class GroupedBottleneck(HybridBlock):
     In the shapes below D = `out_channels`, S = `stride`, G = cardinality x channels per group.
     """
 
-    def __init__(self, out_channels, in_channels, stride, cardinality, bottleneck_width, prefix=None, params=None):
+    def __init__(self, out_channels, in_channels, stride, cardinality, bottleneck_width, prefix=None,
+                 params=None):
         super().__init__(prefix=prefix, params=params)
         grouped = cardinality * (bottleneck_width * out_channels // CHANNELS[1])  # c groups of d, 2d, 4d
         self.body = nn.HybridSequential(prefix="")
@@ -33,7 +34,9 @@ class GroupedBottleneck(HybridBlock):
             conv1x1(out_channels, grouped),                         # (N, D, H/S, W/S)
             nn.BatchNorm(in_channels=out_channels),
         )
-        self.downsample = projection(out_channels, in_channels, stride) if in_channels != out_channels else None
+        self.downsample = None
+        if in_channels != out_channels:
+            self.downsample = projection(out_channels, in_channels, stride)
         self.relu = nn.Activation("relu")
 
     def hybrid_forward(self, F, x):
@@ -55,7 +58,8 @@ class CIFARResNeXt(Classifier):
     classes, in_channels : int
     """
 
-    def __init__(self, blocks_per_stage, cardinality, bottleneck_width, classes=10, in_channels=3, prefix=None, params=None):
+    def __init__(self, blocks_per_stage, cardinality, bottleneck_width, classes=10, in_channels=3,
+                 prefix=None, params=None):
         super().__init__(prefix=prefix, params=params)
         block = partial(GroupedBottleneck, cardinality=cardinality, bottleneck_width=bottleneck_width)
         with self.name_scope():

@@ -2,12 +2,12 @@
 
 Each block has two residual branches, mixed by random weights that differ between forward and backward:
 
-    forward    x + a r_1(x) + (1 - a) r_2(x)      a: Shake, uniform in [0, 1], or Even, 1/2
-    backward   d r_1 = b d out, d r_2 = (1 - b) d out      b: Shake, drawn anew; Even, 1/2; or Keep, the forward's a
+    forward    x + a r_1(x) + (1 - a) r_2(x)            a: Shake, uniform in [0, 1], or Even, 1/2
+    backward   d r_1 = b d out, d r_2 = (1 - b) d out   b: Shake, drawn again; Even, 1/2; or Keep, equal to a
     level      one a and one b for each Image, or for the whole Batch
 
-"S-S-I" names the three choices. In prediction a is 1/2. The draws come from MXNet's generator, which the training loop
-seeds before each update, so a resumed run draws the same.
+"S-S-I" names the three options. In prediction a is 1/2. The draws come from MXNet's generator, which the
+training loop seeds before each update, so a resumed run draws the same numbers.
 """
 
 from contextlib import contextmanager
@@ -24,12 +24,13 @@ MODES = tuple(f"{forward}-{backward}-{level}" for forward in "SE" for backward i
 class Shake(HybridBlock):
     """Two branches of shape (N, C, H, W) mixed to one, with another weight in backward than in forward.
 
-    With the gradient stopped in it, the second term of
+    In
 
         out = r_2 + b (r_1 - r_2) + stop((a - b) (r_1 - r_2))
 
-    is seen by the forward only: the value has the weight a, the gradients have b and 1 - b. That is an autograd function
-    of its own made of operators, so it is compiled with the net. `predicting` leaves the mean of the branches.
+    only the forward sees the last term, because its gradient is stopped: the value has the weight a, the
+    gradients have b and 1 - b. Made of operators, it is compiled with the net. Under `predicting` it is the
+    mean of the branches.
     """
 
     def __init__(self, mode="S-S-I", prefix=None, params=None):
@@ -44,10 +45,11 @@ class Shake(HybridBlock):
             return (first + second) / 2
         images = F.BlockGrad(F.mean(first, axis=(1, 2, 3), keepdims=True))                 # (N, 1, 1, 1)
         even = F.zeros_like(images) + 0.5
-        # Dropout gives 0 or 2 in training and 1 in prediction: how a compiled net knows which of them it is in
+        # Dropout gives 0 or 2 in training and 1 in prediction: this is how a compiled net detects training
         training = F.abs(F.Dropout(F.ones_like(images), p=0.5) - 1)
         a = self.weights(F, images, even, training) if self.forward_mode == "S" else even
-        b = {"S": lambda: self.weights(F, images, even, training), "E": lambda: even, "K": lambda: a}[self.backward_mode]()
+        b = {"S": lambda: self.weights(F, images, even, training), "E": lambda: even,
+             "K": lambda: a}[self.backward_mode]()
         a, b, difference = F.BlockGrad(a), F.BlockGrad(b), first - second
         return second + F.broadcast_mul(difference, b) + F.BlockGrad(F.broadcast_mul(difference, a - b))
 
@@ -61,9 +63,9 @@ class Shake(HybridBlock):
 
 @contextmanager
 def predicting(net):
-    """Within the `with` block a net is traced as it predicts: branches are averaged by one sum, nothing is drawn.
+    """Context in which a net is traced for prediction: branches are averaged by one sum, nothing is drawn.
 
-    For graphs that never train. Compiled nets keep what they have traced before.
+    For graphs that never train. Nets that are already compiled keep their graph.
     """
     shakes = []
     net.apply(lambda block: shakes.append(block) if isinstance(block, Shake) else None)
@@ -77,13 +79,14 @@ def predicting(net):
 
 
 class ShakeBlock(HybridBlock):
-    """ReLU, conv 3x3, BatchNorm, ReLU, conv 3x3, BatchNorm, twice side by side, shaken, added to the shortcut."""
+    """Two branches (ReLU, conv 3x3, BatchNorm, twice), mixed by `Shake` and added to the shortcut."""
 
     def __init__(self, out_channels, in_channels, stride, mode, prefix=None, params=None):
         super().__init__(prefix=prefix, params=params)
         self.first, self.second = (branch(out_channels, in_channels, stride) for _ in range(2))
         self.shake = Shake(mode)
-        self.shortcut = ShiftedShortcut(out_channels, in_channels, stride) if in_channels != out_channels else None
+        self.shortcut = ShiftedShortcut(out_channels, in_channels,
+                                        stride) if in_channels != out_channels else None
 
     def hybrid_forward(self, F, x):
         shortcut = x if self.shortcut is None else self.shortcut(x)      # (N, D, H/S, W/S)
@@ -94,15 +97,15 @@ class ShakeBlock(HybridBlock):
 def branch(out_channels, in_channels, stride):
     """A residual branch without its first ReLU: (N, C, H, W) -> (N, D, H/S, W/S)."""
     layers = nn.HybridSequential(prefix="")
-    layers.add(conv3x3(out_channels, in_channels, stride), *activation(out_channels), conv3x3(out_channels, out_channels),
-               nn.BatchNorm(in_channels=out_channels))
+    layers.add(conv3x3(out_channels, in_channels, stride), *activation(out_channels),
+               conv3x3(out_channels, out_channels), nn.BatchNorm(in_channels=out_channels))
     return layers
 
 
 class ShiftedShortcut(HybridBlock):
     """Half of the channels from the image, half from the image moved by one pixel to the right and down.
 
-    Where the block halves the image, the two halves of the channels so see different pixels.
+    If the block halves the image, the two halves of the channels thus see different pixels.
     """
 
     def __init__(self, out_channels, in_channels, stride, prefix=None, params=None):
@@ -113,9 +116,10 @@ class ShiftedShortcut(HybridBlock):
 
     def hybrid_forward(self, F, x):
         x = F.relu(x)
-        moved = F.pad(x, mode="constant", constant_value=0, pad_width=(0, 0, 0, 0, 1, 0, 1, 0))    # (N, C, H + 1, W + 1)
-        moved = F.slice_like(moved, x, axes=(2, 3))                                                # (N, C, H, W)
-        return self.bn(concat_channels(F, self.straight(x), self.shifted(moved)))                  # (N, D, H/S, W/S)
+        # (N, C, H + 1, W + 1)
+        moved = F.pad(x, mode="constant", constant_value=0, pad_width=(0, 0, 0, 0, 1, 0, 1, 0))
+        moved = F.slice_like(moved, x, axes=(2, 3))  # (N, C, H, W)
+        return self.bn(concat_channels(F, self.straight(x), self.shifted(moved)))  # (N, D, H/S, W/S)
 
 
 class CIFARShakeShake(Classifier):
@@ -135,12 +139,13 @@ class CIFARShakeShake(Classifier):
         channels = [16, width, 2 * width, 4 * width]
         with self.name_scope():
             self.features = nn.HybridSequential(prefix="")
-            self.features.add(conv3x3(16, in_channels), nn.BatchNorm(in_channels=16))            # (N, 16, H, W)
+            self.features.add(conv3x3(16, in_channels), nn.BatchNorm(in_channels=16))  # (N, 16, H, W)
             for i, (before, after) in enumerate(zip(channels, channels[1:])):
                 stage = nn.HybridSequential(prefix=f"stage{i + 1}_")
                 with stage.name_scope():
                     for j in range(blocks):
-                        stage.add(ShakeBlock(after, before if j == 0 else after, 2 if i and j == 0 else 1, shake))
-                self.features.add(stage)                                                         # ... (N, 4w, H/4, W/4)
+                        stage.add(ShakeBlock(after, before if j == 0 else after, 2 if i and j == 0 else 1,
+                                             shake))
+                self.features.add(stage)  # ... (N, 4w, H/4, W/4)
             self.features.add(nn.Activation("relu"), GlobalMean())
             self.output = nn.Dense(classes, in_units=channels[-1])

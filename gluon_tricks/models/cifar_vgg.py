@@ -1,7 +1,7 @@
-"""VGG for small images: the convolutions of VGG-16 (Simonyan & Zisserman 2014, arXiv 1409.1556) and one linear layer.
+"""VGG for small images: VGG-16's convolutions (Simonyan & Zisserman 2014, arXiv 1409.1556), one linear layer.
 
-Five stages of 2, 2, 3, 3 and 3 convolutions 3x3, each with a bias, BatchNorm and ReLU, each stage closed by a 2x2 max
-pooling. The collection of CIFAR-10 experiments calls it "VGG-like, depth 15".
+Five stages of 2, 2, 3, 3 and 3 convolutions 3x3, each with a bias, BatchNorm and ReLU, each stage closed by a
+2x2 max pooling. The collection of CIFAR-10 experiments calls it "VGG-like, depth 15".
 """
 
 from mxnet.gluon import nn
@@ -30,5 +30,5 @@ class CIFARVGG(Classifier):
                         nn.Activation("relu"))
                     in_channels = width
                 self.features.add(nn.MaxPool2D(2, 2, ceil_mode=True))             # (N, width, H/2, W/2)
-            self.features.add(nn.Flatten())                                       # (N, 512) of 32x32 and of 28x28
+            self.features.add(nn.Flatten())  # (N, 512) of 32x32 and of 28x28
             self.output = nn.Dense(classes, in_units=channels[-1])                # (N, classes)

@@ -1,8 +1,8 @@
 """Wide ResNets for 3x32x32 images: Zagoruyko & Komodakis 2016 (arXiv 1605.07146).
 
-Depth 6n + 4, width k: the pre-activated ResNet with k times the channels and, on request, dropout inside the blocks.
-Unlike in the narrow v2, the shortcut convolution sees the pre-activated input. As in GluonCV, a BatchNorm without
-ReLU follows the first convolution.
+Depth 6n + 4, width k: the pre-activated ResNet with k times the channels and, on request, dropout inside the
+blocks. Unlike in the narrow v2, the shortcut convolution sees the pre-activated input. As in GluonCV, a
+BatchNorm without ReLU follows the first convolution.
 """
 
 from functools import partial
@@ -57,7 +57,8 @@ class CIFARWideResNet(Classifier):
         If drop_rate is outside [0, 1).
     """
 
-    def __init__(self, blocks_per_stage, width, classes=10, drop_rate=0.0, in_channels=3, prefix=None, params=None):
+    def __init__(self, blocks_per_stage, width, classes=10, drop_rate=0.0, in_channels=3, prefix=None,
+                 params=None):
         if not 0.0 <= drop_rate < 1.0:
             raise UserError(f"drop_rate must be in [0, 1), got {drop_rate}")
         super().__init__(prefix=prefix, params=params)

@@ -1,24 +1,28 @@
-"""A net's graph in operators that are faster on CPUs, with the same values and gradients.
+"""Rewrite a net's graph in operators that are faster on CPUs, with the same values and gradients.
 
-MXNet 1.9.1 computes a hybridized net from a graph of operators. `speed_up` rewrites that graph before it is compiled;
-blocks, parameters and their names stay as they are, so nets of GluonCV's zoo gain as much as ours. What is rewritten, and
-why (docs/performance.md has the times):
+MXNet 1.9.1 computes a hybridized net from a graph of operators. `speed_up` rewrites that graph before it is
+compiled; blocks, parameters and their names do not change, so nets of GluonCV's zoo gain as much. The
+rewrites and their reasons (times in docs/performance.md):
 
-    BatchNorm, relu      one operator: oneDNN keeps a bit per element for the backward instead of reading and writing
-                         the activations two more times. Not beside groups of 4 or 8 channels: see `has_narrow_groups`
-    F.relu(x)            Activation, which oneDNN computes; MXNet's own loop over bfloat16 took two thirds of a step of the
-                         CIFAR nets that call it
-    a + b                add_n: the backward of + copies its gradient to either side, that of add_n passes it on
-    global average       mean over height and width of a pooling of 1 x 1. The backward of oneDNN's global pooling gives
-                         CIFAR nets a layout (`acdB16b`) for which BatchNorm has no vectorised kernel; that of a plain mean
-                         gives NCHW, which every layer below then drags along or reorders. The pooling of 1 x 1, which
-                         changes no value, hands on blocks of 16 channels
-    pooling of 1 x 1     nothing, where a net has one: the first average of ResNet-D's path B
-    average of 2 x 2     of path B, "full" (rounding sizes up) becomes "valid" where the size is even. For the former MXNet
-                         asks of the gradient's size what it should ask of the image's, and takes its own slow backward
-    casts to bfloat16    left out where AMP put them before what is bfloat16 already: each copied the array
-    first convolution    under bfloat16: images and weights get channels of zeros, 16 in all, for oneDNN has no bfloat16
-                         kernel for 3, and its stand-in gives NCHW, again for every layer that follows
+    BatchNorm, relu      one operator: oneDNN keeps a bit per element for the backward instead of reading and
+                         writing the activations two more times. Not next to groups of 4 or 8 channels: see
+                         `has_narrow_groups`
+    F.relu(x)            Activation, which oneDNN computes; MXNet's own loop over bfloat16 took two thirds of
+                         a step of the CIFAR nets that call it
+    a + b                add_n: the backward of + copies its gradient to both sides, that of add_n passes it
+                         on
+    global average       mean over height and width of a pooling of 1 x 1. The backward of oneDNN's global
+                         pooling gives CIFAR nets a layout (`acdB16b`) for which BatchNorm has no vectorised
+                         kernel. That of a plain mean gives NCHW, which every layer below then keeps or
+                         reorders. The pooling of 1 x 1, which changes no value, passes on blocks of 16
+                         channels
+    pooling of 1 x 1     removed: the first average of ResNet-D's path B
+    average of 2 x 2     of path B: "full" (rounding sizes up) becomes "valid" where the size is even. With
+                         "full" MXNet checks the gradient's size instead of the image's and uses its own slow
+                         backward
+    casts to bfloat16    removed where the array already is bfloat16: each copied the array
+    first convolution    under bfloat16: images and weights get channels of zeros, 16 in all. oneDNN has no
+                         bfloat16 kernel for 3, and its fallback gives NCHW, also to every layer that follows
 """
 
 import json
@@ -27,17 +31,17 @@ from mxnet import symbol
 
 
 def speed_up(net):
-    """From now on, whenever a net is compiled, compile its graph rewritten.
+    """Make a net compile its rewritten graph, now and after each later `hybridize`.
 
-    The graph is traced at the first call after `hybridize`, as ever: a net may ask then whether it is training. Where an
-    average over 2 x 2 had an even size in that call, it must have one in later calls.
+    The graph is traced at the first call after `hybridize`, as usual: the net may check then whether it is
+    training. If an average over 2 x 2 had an even size in that call, it must have one in later calls.
 
     Parameters
     ----------
     net : HybridBlock
         With one input; hybridized or not yet.
     """
-    if "_get_graph" in vars(net):          # it does so already
+    if "_get_graph" in vars(net):          # already done
         return
     trace = net._get_graph
 
@@ -51,13 +55,13 @@ def speed_up(net):
 
 
 def leave_as_traced(net):
-    """Undo `speed_up`: what is compiled next, and exported, has the operators of the blocks, which every device knows."""
+    """Undo `speed_up`: graphs compiled or exported later have the blocks' own operators, for any device."""
     if vars(net).pop("_get_graph", None):
         net._clear_cached_op()
 
 
 def rewritten(graph, data, shape):
-    """The symbol in other operators, for an input `data` of that shape; inputs, outputs and their order stay."""
+    """Rewrite a symbol for an input `data` of that shape; inputs, outputs and their order do not change."""
     source = json.loads(graph.tojson(remove_amp_cast=False))
     within = graph.get_internals()
     shapes = dict(zip(within.list_outputs(), within.infer_shape(**{data: shape})[1]))
@@ -81,7 +85,7 @@ class _Graph:
                 self.readers.setdefault((entry[0], entry[1]), []).append(number)
 
     def add(self, number, node):
-        """Take over an old node, rewritten where a rule applies."""
+        """Copy an old node, rewritten if a rule applies."""
         if node["op"] == "relu":
             node = {**node, "op": "Activation", "attrs": {"act_type": "relu"}}
         op, attrs = node["op"], node.get("attrs", {})
@@ -100,7 +104,8 @@ class _Graph:
             self.average(number, node)
         elif is_1x1_pooling(op, attrs):
             self.entries[number, 0] = tuple(inputs[0][:2])
-        elif op == "Pooling" and attrs.get("pooling_convention") == "full" and self.halves(attrs, node["inputs"][0]):
+        elif op == "Pooling" and attrs.get("pooling_convention") == "full" and self.halves(attrs,
+                                                                                           node["inputs"][0]):
             self.put(number, op, node["name"], {**attrs, "pooling_convention": "valid"}, inputs)
         elif op == "Convolution" and attrs["num_group"] == "1" and self.is_cast_input(node["inputs"][0]):
             self.put(number, op, node["name"], attrs, [*map(self.widened, node["inputs"][:2]), *inputs[2:]])
@@ -108,28 +113,29 @@ class _Graph:
             self.put(number, op, node["name"], attrs, inputs)
 
     def average(self, number, node):
-        """Write a mean over height and width; what it gives is float32."""
+        """Write a mean over height and width; its output is float32."""
         before = node["inputs"][0]
         low, before = before[0] in self.low or self.source_of(before)[0] in self.low, self.source_of(before)
         attrs = {"kernel": "(1, 1)", "stride": "(1, 1)", "pool_type": "avg"}
         images = self.put(None, "Pooling", f"{node['name']}_1x1", attrs, [self.entry(before)])
-        if low:                            # after the pooling: a cast's backward gives NCHW whatever it gets
+        if low:                            # after the pooling: a cast's backward always gives NCHW
             images = self.put(None, "amp_cast", f"{node['name']}_float32", {"dtype": "float32"}, [images])
         self.put(number, "mean", node["name"], {"axis": "(2, 3)", "keepdims": "True"}, [images])
         self.low.discard(number)
 
     def widened(self, cast):
-        """An array that AMP casts, with channels of zeros after its own, then cast."""
+        """Append channels of zeros to an array that AMP casts, then cast it."""
         cast = self.old[cast[0]]
         array, name = self.entry(cast["inputs"][0]), cast["name"]
-        one = self.put(None, "slice_axis", f"{name}_channel", {"axis": "1", "begin": "0", "end": "1"}, [array])
+        one = self.put(None, "slice_axis", f"{name}_channel", {"axis": "1", "begin": "0", "end": "1"},
+                       [array])
         zeros = self.put(None, "zeros_like", f"{name}_zeros", {}, [one])
         parts = [array] + (WIDE - self.shapes[self.data][1]) * [zeros]
         wide = self.put(None, "Concat", f"{name}_wide", {"num_args": str(len(parts)), "dim": "1"}, parts)
         return self.put(None, "amp_cast", name, cast["attrs"], [wide])
 
     def put(self, number, op, name, attrs, inputs):
-        """Write a node that stands for the old one of that number, where there is one; returns its first entry."""
+        """Write a node that replaces the old one of that number, if any; returns its first entry."""
         here = len(self.nodes)
         self.nodes.append({"op": op, "name": name, "inputs": inputs, **({"attrs": attrs} if attrs else {})})
         if number is not None:
@@ -137,11 +143,11 @@ class _Graph:
         return [here, 0, 0]
 
     def entry(self, old):
-        """Where an old entry is now."""
+        """The new entry of an old one."""
         return [*self.entries[old[0], old[1]], old[2]]
 
     def is_bfloat16(self, op, attrs, inputs):
-        """Whether a node's first output surely is bfloat16, by what AMP cast before it."""
+        """Whether a node's first output is certainly bfloat16, judged by AMP's casts before it."""
         if op == "amp_cast":
             return attrs["dtype"] == "bfloat16"
         if op == "amp_multicast" or op == "elemwise_add":
@@ -149,22 +155,23 @@ class _Graph:
         return op in ("Convolution", "BatchNorm", "Activation", "Pooling") and inputs[0][0] in self.low
 
     def casts_nothing(self, number, inputs):
-        """Whether a cast to bfloat16 has nothing but bfloat16 before it."""
+        """Whether a cast to bfloat16 has only bfloat16 inputs."""
         return number in self.low and all(entry[0] in self.low for entry in inputs)
 
     def ends_in_norm(self, number, relu):
-        """Whether a relu alone reads a BatchNorm that follows a convolution, in layouts in which both can be one."""
+        """Whether only this relu reads a BatchNorm after a convolution, in layouts for one operator."""
         before = relu["inputs"][0]
         norm = self.old[before[0]]
         if norm["op"] != "BatchNorm" or len(self.readers[before[0], before[1]]) > 1:
             return False
         source = self.source_node(norm["inputs"][0])
-        return source["op"] == "Convolution" and not any(map(has_narrow_groups, [source, *self.read_by(number)]))
+        return source["op"] == "Convolution" and not any(map(has_narrow_groups,
+                                                             [source, *self.read_by(number)]))
 
     def read_by(self, number):
         """The old nodes that read a node's first output, behind AMP's casts."""
         for reader in self.readers.get((number, 0), ()):
-            if reader < len(self.old):         # not the caller, who reads the heads
+            if reader < len(self.old):         # not the caller, which reads the heads
                 node = self.old[reader]
                 yield from self.read_by(reader) if node["op"] == "amp_cast" else [node]
 
@@ -176,12 +183,12 @@ class _Graph:
             length % 2 for length in size)
 
     def is_cast_input(self, entry):
-        """Whether it is the net's input, cast by AMP."""
+        """Whether an entry is the net's input, cast by AMP."""
         node = self.old[entry[0]]
         return node["op"] == "amp_cast" and self.old[node["inputs"][0][0]]["name"] == self.data
 
     def source_of(self, entry):
-        """An old entry before AMP's cast, if it is one."""
+        """The input of AMP's cast if an old entry is one, else the entry."""
         node = self.old[entry[0]]
         return node["inputs"][0] if node["op"] == "amp_cast" else entry
 
@@ -190,19 +197,20 @@ class _Graph:
 
     def to_json(self):
         arguments = [number for number, node in enumerate(self.nodes) if node["op"] == "null"]
-        return json.dumps({"nodes": self.nodes, "arg_nodes": arguments, "heads": [self.entry(head) for head in self.heads],
-                           "attrs": self.attrs})
+        return json.dumps({"nodes": self.nodes, "arg_nodes": arguments,
+                           "heads": [self.entry(head) for head in self.heads], "attrs": self.attrs})
 
 
 WIDE = 16              # channels of a block in oneDNN's layouts
-MOST_OUTPUTS = 64      # of one operator; the graph does not say how many there are
+MOST_OUTPUTS = 64      # of one operator; the graph does not give their number
 
 
 def has_narrow_groups(node):
     """Whether a node convolves channels in groups that fill no block, as in ResNeXt 32x4d.
 
-    oneDNN puts 4 or 8 channels in a block then. Beside blocks of 16 in images or gradient it has no BatchNorm with ReLU:
-    MXNet ends with "could not create a primitive descriptor iterator". Groups of one channel (MobileNet) come in 16.
+    oneDNN then has blocks of 4 or 8 channels. Together with blocks of 16 in images or gradient it has no
+    BatchNorm with ReLU: MXNet ends with "could not create a primitive descriptor iterator". Groups of one
+    channel (MobileNet) have blocks of 16.
     """
     if node["op"] != "Convolution":
         return False
@@ -218,5 +226,6 @@ def is_global_average(op, attrs):
 
 
 def is_1x1_pooling(op, attrs):
-    return (op == "Pooling" and attrs.get("global_pool", "False") == "False" and attrs.get("kernel") == "(1, 1)"
+    return (op == "Pooling" and attrs.get("global_pool", "False") == "False"
+            and attrs.get("kernel") == "(1, 1)"
             and attrs.get("stride") == "(1, 1)" and attrs.get("pad", "(0, 0)") == "(0, 0)")

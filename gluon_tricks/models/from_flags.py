@@ -1,20 +1,20 @@
-"""Build a CIFAR net from what the flags of train_cifar.py say."""
+"""Make a CIFAR net by the flags of train_cifar.py. Importing this file does not import MXNet."""
 
 from gluon_tricks.errors import UserError
 from gluon_tricks.models.registry import get_model, list_models
 
-SAID_ELSEWHERE = {"classes": "--dataset", "in_channels": "--dataset", "drop_rate": "--drop-rate"}
-DROPS = ("cifar_wideresnet", "cifar_densenet")       # what takes --drop-rate
+HAS_A_FLAG = {"classes": "--dataset", "in_channels": "--dataset", "drop_rate": "--drop-rate"}
+DROPS = ("cifar_wideresnet", "cifar_densenet")       # the models that take --drop-rate
 
 
 def net_keywords(model, channels=3, model_kwargs=None, drop_rate=0.0):
-    """What `get_model` is given besides the name and the number of classes.
+    """Keywords of `get_model` other than the name and the number of classes.
 
     Parameters
     ----------
     model : str
     channels : int
-        Of the images. GluonCV's nets take colours only, and know no such keyword.
+        Of the images. GluonCV's nets take colour images only, and no such keyword.
     model_kwargs : dict, optional
         Those of --model-kwargs.
     drop_rate : float
@@ -22,26 +22,27 @@ def net_keywords(model, channels=3, model_kwargs=None, drop_rate=0.0):
     Raises
     ------
     UserError
-        If the model takes no grey images, or --model-kwargs has what another flag says.
+        If the model takes no grey images, or --model-kwargs repeats another flag.
     """
     given = dict(model_kwargs or {})
-    for name, flag in SAID_ELSEWHERE.items():
+    for name, flag in HAS_A_FLAG.items():
         if name in given:
-            raise UserError(f"--model-kwargs {name}={given[name]}: leave it out, {flag} says so")
+            raise UserError(f"--model-kwargs {name}={given[name]}: leave it out, {flag} sets it")
     if channels != 3 and not (model.lower() in list_models() and model.lower().startswith("cifar_")):
-        raise UserError(f"--model {model}: takes colour images only; the cifar_* nets of this kit take grey ones too")
+        raise UserError(f"--model {model}: takes colour images only; the cifar_* nets of this kit take grey "
+                        f"ones too")
     if model.lower().startswith(DROPS):
         given["drop_rate"] = drop_rate
     return {**given, **({"in_channels": channels} if channels != 3 else {})}
 
 
 def make_net(model, classes, keywords, **more):
-    """The net by its name, not yet initialised; `keywords` are the user's, `more` are ours.
+    """Make a net by its name, not yet initialised; `keywords` are the user's, `more` the caller's.
 
     Raises
     ------
     UserError
-        As `get_model`; or if the values in `keywords` are none that the model can be made with.
+        As `get_model`; or if the model cannot be made with the values in `keywords`.
     """
     import mxnet as mx
 
@@ -53,4 +54,5 @@ def make_net(model, classes, keywords, **more):
         if not keywords:
             raise
         words = " ".join(f"{name}={value}" for name, value in keywords.items())
-        raise UserError(f"--model-kwargs {words}: model {model} cannot be made so ({str(error).splitlines()[0]})") from error
+        raise UserError(f"--model-kwargs {words}: model {model} cannot be made so "
+                        f"({str(error).splitlines()[0]})") from error

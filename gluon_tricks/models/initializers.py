@@ -1,9 +1,9 @@
-"""How weights start (§2.1).
+"""Initialisation of weights (§2.1).
 
     paper     uniform in [-a, a], a = sqrt(6 / (d_in + d_out)), d the numbers of input and output channels
-    GluonCV   train_imagenet.py: MSRAPrelu(), normal, variance 1.882 / mean(fan_in, fan_out); a fan is channels times
-              kernel area. train_horovod.py: normal, variance 2 / fan_in. CIFAR scripts: Xavier(), the paper's formula with
-              the kernel area in it.
+    GluonCV   train_imagenet.py: MSRAPrelu(), normal, variance 1.882 / mean(fan_in, fan_out); a fan is
+              channels times kernel area. train_horovod.py: normal, variance 2 / fan_in. CIFAR scripts:
+              Xavier(), the paper's formula with the kernel area in it.
 
 Biases start at 0, gammas at 1, betas at 0 in all of them.
 """
@@ -15,7 +15,7 @@ import mxnet as mx
 
 @mx.init.register
 class ChannelXavier(mx.init.Initializer):
-    """The paper's words taken as they stand: no kernel area in the fans."""
+    """The paper's formula as written: no kernel area in the fans."""
 
     def _init_weight(self, name, array):
         half_width = math.sqrt(6 / (array.shape[0] + array.shape[1]))

@@ -11,10 +11,10 @@ class Entry(NamedTuple):
     file: str
     name: str
     args: tuple = ()
-    kwargs: dict = {}
+    kwargs: dict = {}      # never modified
 
     def builder(self):
-        """The class with these arguments: callable (classes=, ...) -> HybridBlock. Imports the class's file."""
+        """Import the class: callable (classes=, ...) -> HybridBlock, with these arguments bound."""
         net_class = getattr(import_module(f"gluon_tricks.models.{self.file}"), self.name)
         return partial(net_class, *self.args, **self.kwargs)
 
@@ -67,8 +67,10 @@ COLLECTION_NETS = {  # the nets of the CIFAR collections
     "cifar_pyramidnet110_a48": Entry("cifar_pyramidnet", "CIFARPyramidNet", (110, 48)),
     "cifar_pyramidnet110_a84": Entry("cifar_pyramidnet", "CIFARPyramidNet", (110, 84)),
     "cifar_pyramidnet110_a270": Entry("cifar_pyramidnet", "CIFARPyramidNet", (110, 270)),
-    "cifar_pyramidnet164_a270_bottleneck": Entry("cifar_pyramidnet", "CIFARPyramidNet", (164, 270, "bottleneck")),
-    "cifar_pyramidnet272_a200_bottleneck": Entry("cifar_pyramidnet", "CIFARPyramidNet", (272, 200, "bottleneck")),
+    "cifar_pyramidnet164_a270_bottleneck": Entry("cifar_pyramidnet", "CIFARPyramidNet",
+                                                 (164, 270, "bottleneck")),
+    "cifar_pyramidnet272_a200_bottleneck": Entry("cifar_pyramidnet", "CIFARPyramidNet",
+                                                 (272, 200, "bottleneck")),
     **{f"cifar_shake_shake26_2x{width}d": Entry("cifar_shake_shake", "CIFARShakeShake", (26, width))
        for width in (32, 64, 96, 128)},
 }

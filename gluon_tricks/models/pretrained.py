@@ -1,4 +1,4 @@
-"""GluonCV's published weights in this kit's nets of the same name. Downloading, caching and checking are GluonCV's."""
+"""GluonCV's published weights for this kit's nets of the same name; GluonCV downloads, caches and checks."""
 
 import textwrap
 
@@ -30,7 +30,8 @@ def load_pretrained(net, name, tag=True, root=DEFAULT_ROOT, ctx=None):
     remedy = "leave pretrained out and load a .params file of yours or of GluonCV's"
     try:
         from gluoncv.model_zoo import model_store
-    except Exception as error:  # not only ImportError: an unfit numpy or MXNet raises all kinds on GluonCV's import
+    # not only ImportError: an unfit numpy or MXNet raises all kinds on GluonCV's import
+    except Exception as error:
         raise UserError(f"pretrained: the weights of {name} come through GluonCV, which cannot be imported "
                         f"({type(error).__name__}: {error}); install it or {remedy}") from error
     if tag is True and name not in model_store.pretrained_model_list():
@@ -39,7 +40,8 @@ def load_pretrained(net, name, tag=True, root=DEFAULT_ROOT, ctx=None):
         path = model_store.get_model_file(name, tag=tag, root=root)
     except Exception as error:  # no network, no such version, a full disk, ...
         reason = textwrap.shorten(f"{type(error).__name__}: {error}", width=160)
-        raise UserError(f"pretrained: the weights of {name} cannot be fetched ({reason}); {remedy}") from error
+        raise UserError(f"pretrained: the weights of {name} cannot be fetched ({reason}); "
+                        f"{remedy}") from error
     import mxnet as mx
 
     net.load_parameters(path, ctx=mx.cpu() if ctx is None else ctx)

@@ -12,9 +12,10 @@ from gluon_tricks.parameters import settle_weights
 
 
 def start_precision(dtype, amx=True):
-    """To be called before the model is made: bfloat16 patches MXNet's operators, and asks for AMX where it may.
+    """Prepare the process for a type; call it before the model is made.
 
-    Parameters, their gradients and BatchNorm's statistics stay in float32.
+    bfloat16 patches MXNet's operators, and requests AMX if `amx`. Parameters, their gradients and BatchNorm's
+    statistics stay in float32.
     """
     if dtype == "bfloat16":
         from mxnet.contrib import amp
@@ -24,22 +25,29 @@ def start_precision(dtype, amx=True):
 
 
 def compute_dtype(dtype):
-    """The type of images and activations: bfloat16 nets take float32 and cast inside."""
+    """Type of images and activations for --dtype; bfloat16 nets take float32 and cast inside."""
     return "float16" if dtype == "float16" else "float32"
 
 
 def load_params(net, flag, path, engine):
-    """Load a `.params` file that the user named."""
+    """Load a `.params` file that the user named with `flag`.
+
+    Raises
+    ------
+    UserError
+        If the file does not fit the net or cannot be read.
+    """
     try:
         net.load_parameters(str(Path(path).expanduser()), ctx=engine.ctx, cast_dtype=True)
     except (AssertionError, ValueError, OSError, mx.MXNetError) as error:
-        raise UserError(f"{flag} {path}: does not load into this model ({str(error).splitlines()[0]})") from error
+        raise UserError(f"{flag} {path}: does not load into this model "
+                        f"({str(error).splitlines()[0]})") from error
 
 
 def make_ready(net, size, dtype, mode, engine, channels=3):
-    """Run an initialised net once, so that every shape is known, and compile it where `mode` says hybrid.
+    """Run an initialised net once, so that every shape is known, and compile it if `mode` is "hybrid".
 
-    All processes then have the parameters of rank 0. On CPUs the compiled graph is made of faster operators.
+    Gives all processes the parameters of rank 0. On CPUs the graph is compiled with faster operators.
     """
     for ctx in engine.ctx:
         net(nd.zeros((1, channels, size, size), ctx=ctx, dtype=compute_dtype(dtype)))
@@ -51,6 +59,6 @@ def make_ready(net, size, dtype, mode, engine, channels=3):
 
 
 def hybridize(net, mode):
-    """Compile the net, or compile it anew, where `mode` says hybrid."""
+    """Compile the net, again if it was compiled before, if `mode` is "hybrid"."""
     if mode == "hybrid":
         net.hybridize(static_alloc=True, static_shape=True)

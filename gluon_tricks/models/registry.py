@@ -15,7 +15,8 @@ GLUONCV_REQUIREMENT = "gluoncv==0.10.5.post0"
 LAST_GAMMA_IGNORED = {"resnet18_v1b", "resnet34_v1b"}
 LAST_GAMMA_INVERTED = re.compile(r"(se_)?resnext\d")  # given, the last gammas start at 1; not given, at 0
 
-# GluonCV's classes that drop keywords they do not know: a mistyped trick, or the number of classes, would be lost
+# GluonCV's classes that ignore unknown keywords: a mistyped trick, or the number of classes, would have no
+# effect
 DROP_KEYWORDS = {"ResNetV1b", "HighResolutionClsNet"}
 
 
@@ -34,15 +35,16 @@ def get_model(name, classes=None, fix_last_gamma=None, fix_use_se=False, **kwarg
     classes : int
         Width of the classifier; None takes the model's own: 10 for CIFAR, 1000 for ImageNet.
     fix_last_gamma : bool, optional
-        GluonCV inverts `last_gamma` in its ResNeXts, so that their published runs went without zero gamma, and ignores
-        it in some other nets. True: the last gamma of each residual block starts at 0 if `last_gamma` is given and at 1
-        if not, or the model is refused. False: what GluonCV does, in this kit's own resnet18_v1b and resnet34_v1b too.
-        None: True for this kit's own nets, False for GluonCV's.
+        GluonCV inverts `last_gamma` in its ResNeXts, so that their published runs went without zero gamma,
+        and ignores it in some other nets. True: the last gamma of each residual block starts at 0 if
+        `last_gamma` is given and at 1 if not, or the model is refused. False: what GluonCV does, in this
+        kit's own resnet18_v1b and resnet34_v1b too. None: True for this kit's own nets, False for GluonCV's.
     fix_use_se : bool
         GluonCV's `resnext*` ignore `use_se`; True makes them the `se_resnext*` of the same size.
     kwargs
-        What the model takes besides: `last_gamma` and `dilated` of the ResNets, `drop_rate` of cifar_wideresnet*, ...
-        `pretrained` stands for GluonCV's published weights, `root` and `ctx` for where they are kept and put.
+        The model's other arguments: `last_gamma` and `dilated` of the ResNets, `drop_rate` of
+        cifar_wideresnet*, ... `pretrained` loads GluonCV's published weights, `root` is the folder of their
+        files, `ctx` their devices.
 
     Returns
     -------
@@ -51,8 +53,8 @@ def get_model(name, classes=None, fix_last_gamma=None, fix_use_se=False, **kwarg
     Raises
     ------
     UserError
-        If no model has that name, if the model takes no such keyword or value, if only GluonCV could have the model
-        and GluonCV cannot be imported, or if there are no such weights.
+        If no model has that name or the model does not take a keyword or value. If only GluonCV can have the
+        model and cannot be imported. If there are no such weights.
     """
     name = name.lower()
     if classes is not None:
@@ -74,7 +76,8 @@ def _own_model(name, pretrained=False, root=DEFAULT_ROOT, ctx=None, **kwargs):
     _check_keywords(name, kwargs, accepted)
     published = accepted["classes"].default
     if pretrained and kwargs.get("classes", published) != published:
-        raise UserError(f"pretrained: GluonCV's weights of {name} are for {published} classes, not {kwargs['classes']}")
+        raise UserError(f"pretrained: GluonCV's weights of {name} are for {published} classes, not "
+                        f"{kwargs['classes']}")
     net = build(**kwargs)
     if pretrained:
         load_pretrained(net, name, pretrained, root, ctx)
@@ -90,7 +93,7 @@ def _gluoncv_model(name, fix_last_gamma, kwargs):
     if fix_last_gamma and LAST_GAMMA_INVERTED.match(name):
         kwargs["last_gamma"] = not zero_gamma
     if name.endswith("resnext101e_64x4d"):
-        kwargs.setdefault("pretrained", False)  # GluonCV looks it up, given or not
+        kwargs.setdefault("pretrained", False)  # GluonCV requires the key
     try:
         net = zoo.get_model(name, **kwargs)
     except (TypeError, Warning) as error:  # darknet53 raises a bare Warning
@@ -100,9 +103,10 @@ def _gluoncv_model(name, fix_last_gamma, kwargs):
         if refused is not None or isinstance(error, Warning):
             raise UserError(f"model {name} cannot take all of {', '.join(kwargs)}: {error}") from error
         raise
-    except OSError as error:  # what a download that fails raises
+    except OSError as error:  # a failed download
         reason = textwrap.shorten(f"{type(error).__name__}: {error}", width=160)
-        raise UserError(f"model {name}: its weights cannot be fetched ({reason}); leave pretrained out") from error
+        raise UserError(f"model {name}: its weights cannot be fetched ({reason}); leave pretrained "
+                        f"out") from error
     if type(net).__name__ in DROP_KEYWORDS:
         _check_keywords(name, kwargs, {"pretrained", "root", "ctx", *inspect.signature(type(net)).parameters})
     if fix_last_gamma and zero_gamma and not _has_zero_gamma(net):
@@ -118,16 +122,19 @@ def _import_gluoncv_zoo(name):
     """GluonCV's `model_zoo`, imported only when a name needs it."""
     try:
         from gluoncv import model_zoo
-    except Exception as error:  # not only ImportError: an unfit numpy or MXNet raises all kinds on GluonCV's import
-        raise UserError(f"model {name} is not one of this kit's own ({_nearest(name, MODELS)}), and GluonCV, which may "
-                        f"have it, cannot be imported ({type(error).__name__}: {error}); "
+    # not only ImportError: an unfit numpy or MXNet raises all kinds on GluonCV's import
+    except Exception as error:
+        raise UserError(f"model {name} is not one of this kit's own ({_nearest(name, MODELS)}), and "
+                        f"GluonCV, which may have it, cannot be imported ({type(error).__name__}: {error}); "
                         f"install it with: pip install {GLUONCV_REQUIREMENT}") from error
     return model_zoo
 
 
 def _nearest(name, known):
     nearest = difflib.get_close_matches(name, known, n=3)
-    return f"nearest: {', '.join(nearest)}" if nearest else "python -m gluon_tricks models lists this kit's own"
+    if nearest:
+        return f"nearest: {', '.join(nearest)}"
+    return "python -m gluon_tricks models lists this kit's own"
 
 
 def _check_keywords(name, keywords, accepted):

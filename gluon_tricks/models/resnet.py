@@ -1,17 +1,18 @@
 """ResNet-18 to ResNet-152, and the paper's three tweaks of them (§4, Figures 1 and 2).
 
-    v1   ResNet     Figure 1    a downsampling block halves height and width in the first convolution of path A, a 1x1
+    v1   ResNet     Figure 1    a downsampling block halves the size in path A's first convolution, a 1x1
     v1b  ResNet-B   Figure 2a   ... in its 3x3 convolution, which ignores none of the input
-    v1c  ResNet-C   Figure 2b   and three 3x3 convolutions stand in for the 7x7 of the input stem
-    v1d  ResNet-D   Figure 2c   and path B averages 2x2 before its 1x1 convolution, which then ignores nothing either
+    v1c  ResNet-C   Figure 2b   and three 3x3 convolutions replace the 7x7 of the input stem
+    v1d  ResNet-D   Figure 2c   and path B averages 2x2 before its 1x1 convolution, which then uses all of it
 
 v1s and v1e, which the paper does not have, are v1c and v1d with a stem of twice the width.
 
 Parameters are named as in GluonCV, in `.params` files and in Gluon, where the prefix is fixed from v1b on
-(`resnetv1d_`): two such nets in one process bear the same Gluon names. That harms only where both become children of
-one block; `prefix` keeps them apart then. As in GluonCV, the 1x1 convolutions in path A of v1 have biases, which the
-BatchNorms after them undo; only the first convolution of the deep stem has stride 2, as in Figure 2b, while the text
-of §4.2 gives the second one too; and ResNet-18 and ResNet-34 compute the same in v1 and v1b.
+(`resnetv1d_`): two such nets in one process have the same Gluon names. That matters only if both are children
+of one block; `prefix` then separates them. As in GluonCV, the 1x1 convolutions in path A of v1 have biases,
+which the BatchNorms after them undo; only the first convolution of the deep stem has stride 2, as in Figure
+2b, while the text of §4.2 gives the second one too; and ResNet-18 and ResNet-34 compute the same in v1 and
+v1b.
 """
 
 from functools import partial
@@ -29,7 +30,8 @@ class Tweaks(NamedTuple):
     stride_3x3: bool = False  # ResNet-B: the 3x3 convolution of path A takes the stride, not the first 1x1
     deep_stem: bool = False   # ResNet-C: three 3x3 convolutions, not one 7x7
     avg_down: bool = False    # ResNet-D: path B averages, then convolves with stride 1
-    stem_width: int = 32      # channels of the first two convolutions of the deep stem; the third has twice as many
+    # channels of the first two convolutions of the deep stem; the third has twice as many
+    stem_width: int = 32
     bias_1x1: bool = False    # biases in the 1x1 convolutions of path A
 
 
@@ -43,10 +45,11 @@ VARIANTS = {
 }
 
 
-# --- What the figures show ------------------------------------------------------------------------------------------
-# In the shapes below S is the stride, P the number of channels of the 3x3 convolutions, D that of the block's output.
+# --- Parts of the figures -----------------------------------------------------------------------------------
+# In the shapes below S is the stride, P the number of channels of the 3x3 convolutions, D that of the block's
+# output.
 
-class Plan(NamedTuple):
+class BlockShape(NamedTuple):
     """One residual block: (N, in_channels, H, W) -> (N, out_channels, H / stride, W / stride)."""
 
     in_channels: int
@@ -56,51 +59,51 @@ class Plan(NamedTuple):
     dilations: tuple  # of the first 3x3 convolution and, in basic blocks, of the second
 
 
-def basic(plan, tweaks, norm, last_gamma):
+def basic(shape, tweaks, norm, last_gamma):
     """Path A of ResNet-18 and ResNet-34: a list of layers. D = P."""
-    planes = plan.planes
+    planes = shape.planes
     return [
-        conv3x3(planes, plan.in_channels, plan.stride, dilation=plan.dilations[0]),  # (N, P, H/S, W/S)
+        conv3x3(planes, shape.in_channels, shape.stride, dilation=shape.dilations[0]),  # (N, P, H/S, W/S)
         norm(in_channels=planes),
         nn.Activation("relu"),
-        conv3x3(planes, planes, dilation=plan.dilations[1]),                         # (N, P, H/S, W/S)
+        conv3x3(planes, planes, dilation=shape.dilations[1]),                        # (N, P, H/S, W/S)
         norm(in_channels=planes, gamma_initializer=_first_gamma(last_gamma)),
     ]
 
 
-def bottleneck(plan, tweaks, norm, last_gamma):
+def bottleneck(shape, tweaks, norm, last_gamma):
     """Path A of ResNet-50 and deeper: a list of layers. D = 4P."""
-    planes, bias = plan.planes, tweaks.bias_1x1
-    stride_1x1, stride_3x3 = (1, plan.stride) if tweaks.stride_3x3 else (plan.stride, 1)  # Figure 2a
+    planes, bias = shape.planes, tweaks.bias_1x1
+    stride_1x1, stride_3x3 = (1, shape.stride) if tweaks.stride_3x3 else (shape.stride, 1)  # Figure 2a
     return [
-        conv1x1(planes, plan.in_channels, stride_1x1, use_bias=bias),                # (N, P, H, W); v1: (N, P, H/S, W/S)
+        conv1x1(planes, shape.in_channels, stride_1x1, use_bias=bias),  # (N, P, H, W); v1: (N, P, H/S, W/S)
         norm(in_channels=planes),
         nn.Activation("relu"),
-        conv3x3(planes, planes, stride_3x3, dilation=plan.dilations[0]),             # (N, P, H/S, W/S)
+        conv3x3(planes, planes, stride_3x3, dilation=shape.dilations[0]),            # (N, P, H/S, W/S)
         norm(in_channels=planes),
         nn.Activation("relu"),
-        conv1x1(plan.out_channels, planes, use_bias=bias),                           # (N, 4P, H/S, W/S)
-        norm(in_channels=plan.out_channels, gamma_initializer=_first_gamma(last_gamma)),
+        conv1x1(shape.out_channels, planes, use_bias=bias),                          # (N, 4P, H/S, W/S)
+        norm(in_channels=shape.out_channels, gamma_initializer=_first_gamma(last_gamma)),
     ]
 
 
-def path_b(plan, tweaks, norm, prefix):
+def path_b(shape, tweaks, norm, prefix):
     """The shortcut where sizes change, else None: (N, in_channels, H, W) -> (N, D, H/S, W/S)."""
-    if plan.stride == 1 and plan.in_channels == plan.out_channels:
+    if shape.stride == 1 and shape.in_channels == shape.out_channels:
         return None
     shortcut = nn.HybridSequential(prefix=prefix)
     with shortcut.name_scope():
         if tweaks.avg_down:                                                          # Figure 2c
-            shortcut.add(nn.AvgPool2D(plan.stride, plan.stride, ceil_mode=True, count_include_pad=False),
-                         conv1x1(plan.out_channels, plan.in_channels))
+            shortcut.add(nn.AvgPool2D(shape.stride, shape.stride, ceil_mode=True, count_include_pad=False),
+                         conv1x1(shape.out_channels, shape.in_channels))
         else:
-            shortcut.add(conv1x1(plan.out_channels, plan.in_channels, plan.stride))
-        shortcut.add(norm(in_channels=plan.out_channels))
+            shortcut.add(conv1x1(shape.out_channels, shape.in_channels, shape.stride))
+        shortcut.add(norm(in_channels=shape.out_channels))
     return shortcut
 
 
 def stem(tweaks, norm):
-    """The input stem, four layers: (N, 3, H, W) -> (N, 64, H/4, W/4), or 128 channels for a stem of width 64."""
+    """The input stem, four layers: (N, 3, H, W) -> (N, 64, H/4, W/4); 128 channels for stem_width 64."""
     if tweaks.deep_stem:                                                             # Figure 2b
         width = tweaks.stem_width
         conv1 = nn.HybridSequential(prefix="")
@@ -115,7 +118,8 @@ def stem(tweaks, norm):
         )
     else:
         conv1 = nn.Conv2D(64, 7, strides=2, padding=3, use_bias=False, in_channels=3)
-    return conv1, norm(in_channels=_stem_channels(tweaks)), nn.Activation("relu"), nn.MaxPool2D(3, 2, padding=1)
+    return conv1, norm(in_channels=_stem_channels(tweaks)), nn.Activation("relu"), nn.MaxPool2D(3, 2,
+                                                                                                padding=1)
 
 
 def _stem_channels(tweaks):
@@ -123,14 +127,14 @@ def _stem_channels(tweaks):
 
 
 def _first_gamma(last_gamma):
-    """Initializer of a residual block's last gamma; 0 makes the block start as its shortcut (zero gamma, §3.1)."""
+    """Initializer of a block's last gamma; 0 makes the block start as its shortcut (zero gamma, §3.1)."""
     return "zeros" if last_gamma else "ones"
 
 
-# --- Depths ---------------------------------------------------------------------------------------------------------
+# --- Depths -------------------------------------------------------------------------------------------------
 
 class Depth(NamedTuple):
-    """What the number in a ResNet's name stands for."""
+    """Meaning of the number in a ResNet's name."""
 
     path_a: Callable         # basic or bottleneck
     expansion: int           # D / P
@@ -149,36 +153,37 @@ PLANES = (64, 128, 256, 512)  # P of each stage
 
 # (stride of its first block, dilation) of each stage
 STRIDES = ((1, 1), (2, 1), (2, 1), (2, 1))  # with the stem's 4, 32 in all
-DILATED = ((1, 1), (2, 1), (1, 2), (1, 4))  # 8 in all: what the stride no longer skips, the dilated kernels do
+DILATED = ((1, 1), (2, 1), (1, 2), (1, 4))  # 8 in all: dilated kernels replace the strides
 
 
-def plan_stages(depth, in_channels, dilated=False):
+def block_shapes(depth, in_channels, dilated=False):
     """The residual blocks of each of the four stages.
 
     Returns
     -------
-    list of list of Plan
+    list of list of BlockShape
     """
     stages = []
-    for planes, blocks, (stride, dilation) in zip(PLANES, depth.blocks_per_stage, DILATED if dilated else STRIDES):
+    for planes, blocks, (stride, dilation) in zip(PLANES, depth.blocks_per_stage,
+                                                  DILATED if dilated else STRIDES):
         out_channels = depth.expansion * planes
-        first = Plan(in_channels, planes, out_channels, stride, (max(dilation // 2, 1), dilation))
-        other = Plan(out_channels, planes, out_channels, 1, (dilation, dilation))
+        first = BlockShape(in_channels, planes, out_channels, stride, (max(dilation // 2, 1), dilation))
+        other = BlockShape(out_channels, planes, out_channels, 1, (dilation, dilation))
         stages.append([first] + [other] * (blocks - 1))
         in_channels = out_channels
     return stages
 
 
-# --- Nets: v1 counts its layers, later variants name them -----------------------------------------------------------
+# --- Nets: v1 counts its layers, later variants name them ---------------------------------------------------
 
 class ResidualV1(HybridBlock):
     """ReLU of path A plus path B. In files: `body.0`, `body.1`, ... and `downsample.0`, ..."""
 
-    def __init__(self, path_a, plan, tweaks, norm, last_gamma):
+    def __init__(self, path_a, shape, tweaks, norm, last_gamma):
         super().__init__(prefix="")
         self.body = nn.HybridSequential(prefix="")
-        self.body.add(*path_a(plan, tweaks, norm, last_gamma))
-        self.downsample = path_b(plan, tweaks, norm, prefix="")
+        self.body.add(*path_a(shape, tweaks, norm, last_gamma))
+        self.downsample = path_b(shape, tweaks, norm, prefix="")
         self.relu = nn.Activation("relu")
 
     def hybrid_forward(self, F, x):
@@ -219,11 +224,11 @@ class ResNetV1(Classifier):
     thumbnail : bool
         A 3x3 convolution with stride 1 for the whole stem, for images of a few dozen pixels.
     norm_layer : callable (in_channels=, [gamma_initializer=]) -> HybridBlock
-        What normalizes: `nn.BatchNorm`, `GroupNorm`, a `partial` of them, ...
+        Normalization: `nn.BatchNorm`, `GroupNorm`, a `partial` of them, ...
     """
 
-    def __init__(self, depth, classes=1000, last_gamma=False, thumbnail=False, norm_layer=nn.BatchNorm, prefix=None,
-                 params=None):
+    def __init__(self, depth, classes=1000, last_gamma=False, thumbnail=False, norm_layer=nn.BatchNorm,
+                 prefix=None, params=None):
         super().__init__(prefix=prefix, params=params)
         tweaks, depth = VARIANTS["v1"], DEPTHS[depth]
         with self.name_scope():
@@ -232,18 +237,18 @@ class ResNetV1(Classifier):
                 self.features.add(conv3x3(64, 3))                        # (N, 64, H, W)
             else:
                 self.features.add(*stem(tweaks, norm_layer))             # (N, 64, H/4, W/4)
-            for index, plans in enumerate(plan_stages(depth, in_channels=64), start=1):
+            for index, shapes in enumerate(block_shapes(depth, in_channels=64), start=1):
                 stage = nn.HybridSequential(prefix=f"stage{index}_")
                 with stage.name_scope():
-                    for plan in plans:
-                        stage.add(ResidualV1(depth.path_a, plan, tweaks, norm_layer, last_gamma))
+                    for shape in shapes:
+                        stage.add(ResidualV1(depth.path_a, shape, tweaks, norm_layer, last_gamma))
                 self.features.add(stage)                                 # (N, D, H/32, W/32) after the fourth
             self.features.add(GlobalMean())                              # (N, D, 1, 1)
-            self.output = nn.Dense(classes, in_units=plan.out_channels)  # (N, classes)
+            self.output = nn.Dense(classes, in_units=shape.out_channels)  # (N, classes)
 
 
 class ResNetV1b(HybridBlock):
-    """ResNet-B, -C, -D and their wider kin: (N, 3, H, W) -> (N, classes).
+    """ResNet-B, -C, -D and the wider v1s and v1e: (N, 3, H, W) -> (N, classes).
 
     Parameters
     ----------
@@ -254,23 +259,24 @@ class ResNetV1b(HybridBlock):
     classes : int
     last_gamma : bool
         Zero gamma (§3.1): start each residual block as its shortcut. GluonCV ignores it in resnet18_v1b and
-        resnet34_v1b, so its published runs of these went without, whatever their commands say; `fix_last_gamma=False`
-        in `get_model` ignores it here too.
+        resnet34_v1b, so their published runs did not have it even if their commands do.
+        `fix_last_gamma=False` in `get_model` ignores it here too.
     dilated : bool
-        For segmentation: the last two stages keep height and width, H/8 and W/8, and dilate their convolutions.
+        For segmentation: the last two stages keep height and width, H/8 and W/8, and dilate their
+        convolutions.
     final_drop : float in [0, 1)
         Share of features dropped before the classifier.
     use_global_stats : bool
         BatchNorm uses its running statistics in training too.
     norm_layer : callable (in_channels=, [gamma_initializer=]) -> HybridBlock
-        What normalizes: `nn.BatchNorm`, `GroupNorm`, a `partial` of them, ...
+        Normalization: `nn.BatchNorm`, `GroupNorm`, a `partial` of them, ...
     prefix : str
         Of the Gluon names; None takes GluonCV's, `resnetv1d_` for v1d.
 
     Raises
     ------
     UserError
-        If final_drop is outside [0, 1), or statistics are asked of GroupNorm, which keeps none.
+        If final_drop is outside [0, 1), or `use_global_stats` is set with GroupNorm, which has no statistics.
     """
 
     def __init__(self, depth, variant, classes=1000, last_gamma=False, dilated=False, final_drop=0.0,
@@ -279,27 +285,29 @@ class ResNetV1b(HybridBlock):
             raise UserError(f"final_drop must be in [0, 1), got {final_drop}")
         if use_global_stats:
             if norm_layer is GroupNorm:
-                raise UserError("use_global_stats is for BatchNorm: GroupNorm keeps no statistics; leave it out")
+                raise UserError("use_global_stats is for BatchNorm: GroupNorm keeps no statistics; leave it "
+                                "out")
             norm_layer = partial(norm_layer, use_global_stats=True)
         super().__init__(prefix=f"resnet{variant}_" if prefix is None else prefix, params=params)
         tweaks, depth = VARIANTS[variant], DEPTHS[depth]
         with self.name_scope():
             self.conv1, self.bn1, self.relu, self.maxpool = stem(tweaks, norm_layer)
-            for index, plans in enumerate(plan_stages(depth, _stem_channels(tweaks), dilated), start=1):
-                shortcuts = [path_b(plan, tweaks, norm_layer, prefix=f"down{index}_") for plan in plans]
+            for index, shapes in enumerate(block_shapes(depth, _stem_channels(tweaks), dilated), start=1):
+                shortcuts = [path_b(shape, tweaks, norm_layer, prefix=f"down{index}_") for shape in shapes]
                 stage = nn.HybridSequential(prefix=f"layers{index}_")
                 with stage.name_scope():
-                    for plan, shortcut in zip(plans, shortcuts):
-                        stage.add(ResidualV1b(depth.path_a(plan, tweaks, norm_layer, last_gamma), shortcut))
+                    for shape, shortcut in zip(shapes, shortcuts):
+                        stage.add(ResidualV1b(depth.path_a(shape, tweaks, norm_layer, last_gamma), shortcut))
                 setattr(self, f"layer{index}", stage)
             self.avgpool = GlobalMean()
             self.flat = nn.Flatten()
             self.drop = nn.Dropout(final_drop) if final_drop > 0 else None
-            self.fc = nn.Dense(classes, in_units=plan.out_channels)
+            self.fc = nn.Dense(classes, in_units=shape.out_channels)
 
     def hybrid_forward(self, F, x):
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))       # (N, 64, H/4, W/4)
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))  # (N, D, H/32, W/32); dilated: (N, D, H/8, W/8)
+        # (N, D, H/32, W/32); dilated: (N, D, H/8, W/8)
+        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         x = self.flat(self.avgpool(x))                             # (N, D)
         if self.drop is not None:
             x = self.drop(x)

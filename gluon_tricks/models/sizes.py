@@ -1,4 +1,4 @@
-"""How large a net is, and how much it computes: the figures the papers print beside the accuracy."""
+"""Number of parameters and multiply-adds of a net, as papers print them next to the accuracy."""
 
 import json
 import math
@@ -19,7 +19,7 @@ def count_parameters(net):
     Returns
     -------
     (int, int)
-        Those that are trained; and all, with BatchNorm's running statistics and what is fixed besides.
+        Trained values; and all values, with BatchNorm's running statistics and other fixed ones.
 
     Raises
     ------
@@ -37,10 +37,10 @@ def count_parameters(net):
 
 
 def count_multiply_adds(net, image_shape):
-    """Multiply-adds of the convolutions and dense layers for one image. Nothing is computed, only shapes inferred.
+    """Multiply-adds of the convolutions and dense layers for one image, from inferred shapes.
 
-    This is what the papers call FLOPs (3.8 G for ResNet-50 at 224x224); BatchNorm, pooling, activations and biases
-    are left out.
+    This is what the papers call FLOPs (3.8 G for ResNet-50 at 224x224); BatchNorm, pooling, activations and
+    biases are not counted.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def _kind(node):
 
 
 def sizes_of(net, name, size, channels=3):
-    """`layer_sizes` for images of size x size. GluonCV's nets know the shapes of all parameters only after this."""
+    """`layer_sizes` for images of size x size; afterwards GluonCV's nets, too, know all shapes."""
     import mxnet as mx
 
     shape = (channels, size, size)
@@ -119,7 +119,8 @@ def sizes_of(net, name, size, channels=3):
         return layer_sizes(net, shape)
     except mx.MXNetError as error:
         reason = str(error).strip().rpartition("Check failed: ")[2]
-        raise UserError(f"--input-size {size}: model {name} takes no such images ({reason}); try a larger one") from error
+        raise UserError(f"--input-size {size}: model {name} takes no such images ({reason}); try a larger "
+                        f"one") from error
 
 
 def giga(number):

@@ -1,1 +1,1 @@
-"""Learning-rate schedules; the optimizers are MXNet's own."""
+"""Learning-rate schedules, optimizers, and the average of parameters."""

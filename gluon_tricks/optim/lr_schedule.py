@@ -1,7 +1,8 @@
 """Learning rates as pure functions of `num_update`, the updates done so far (0 before the first).
 
-Warm-up and decay have three conventions, `head`, `logs` and `paper`: see `tricks/lr_warmup.py`, `tricks/cosine_decay.py`.
-GluonCV's CIFAR scripts have a fourth, `epoch_steps`: a new rate from the first update of an epoch on.
+Warm-up and decay have three conventions, `head`, `logs` and `paper`: see `tricks/lr_warmup.py`,
+`tricks/cosine_decay.py`. GluonCV's CIFAR scripts have a fourth, `epoch_steps`: the rate changes at the first
+update of an epoch.
 """
 
 from gluon_tricks.tricks.cosine_decay import cosine_factor, decay_fraction, poly_factor
@@ -14,7 +15,7 @@ WARMUPS = ("linear", "exponential")
 def epoch_steps(base_lr, factor, decay_epochs, updates_per_epoch):
     """GluonCV's CIFAR rate: multiplied by `factor` when an epoch *equals* the next entry of `decay_epochs`.
 
-    A list that is not ascending therefore stops decaying at the first entry that lies behind.
+    If the list is not ascending, the decay therefore stops at the first entry that is already past.
 
     Returns
     -------
@@ -36,9 +37,9 @@ def epoch_steps(base_lr, factor, decay_epochs, updates_per_epoch):
     return rate
 
 
-def lr_schedule(mode, peak_lr, num_epochs, updates_per_epoch, warmup_epochs=0, factor=0.1, decay_epochs=(), power=2,
-                formula="head"):
-    """Linear warm-up from 0, then `mode` from `peak_lr` to 0 (step: by factors).
+def lr_schedule(mode, peak_lr, num_epochs, updates_per_epoch, warmup_epochs=0, factor=0.1, decay_epochs=(),
+                power=2, formula="head"):
+    """Linear warm-up from 0, then `mode` from `peak_lr` to 0 (step: by factors). One parameter for each flag.
 
     Parameters
     ----------
@@ -47,8 +48,8 @@ def lr_schedule(mode, peak_lr, num_epochs, updates_per_epoch, warmup_epochs=0, f
     num_epochs, warmup_epochs : int
         Warm-up counts as part of `num_epochs`.
     decay_epochs : sequence of int
-        For mode "step", counted from the start of training. `head` steps one update before the epoch begins, for it
-        counts updates from 1.
+        For mode "step", counted from the start of training. `head` steps one update before the epoch begins,
+        for it counts updates from 1.
     formula : one of FORMULAS
 
     Returns
@@ -74,8 +75,8 @@ def lr_schedule(mode, peak_lr, num_epochs, updates_per_epoch, warmup_epochs=0, f
         if mode == "step":
             done = num_update + (formula == "head")
             return peak_lr * factor ** sum(step <= done for step in steps)
-        return peak_lr * {"constant": 1.0, "cosine": cosine_factor(fraction), "poly": poly_factor(fraction, power),
-                          "linear": poly_factor(fraction, 1)}[mode]
+        return peak_lr * {"constant": 1.0, "cosine": cosine_factor(fraction),
+                          "poly": poly_factor(fraction, power), "linear": poly_factor(fraction, 1)}[mode]
     return rate
 
 
@@ -87,7 +88,7 @@ def sgdr(peak_lr, updates_per_epoch, cycle_epochs, cycle_factor=1):
     cycle_epochs : int
         T_0, the length of the first cycle.
     cycle_factor : int
-        T_mult: each cycle is so many times as long as the one before.
+        T_mult: each cycle is longer than the one before by this factor.
 
     Returns
     -------
@@ -103,8 +104,12 @@ def sgdr(peak_lr, updates_per_epoch, cycle_epochs, cycle_factor=1):
 
 
 def after_warmup(rate, peak_lr, warmup_updates):
-    """`rate`, which starts at the peak, put behind a linear warm-up by the paper's formula."""
-    return lambda n: rate(n - warmup_updates) if n >= warmup_updates else peak_lr * warmup_factor(n, warmup_updates, "paper")
+    """`rate`, which starts at the peak, after a linear warm-up by the paper's formula."""
+    def with_warmup(num_update):
+        if num_update >= warmup_updates:
+            return rate(num_update - warmup_updates)
+        return peak_lr * warmup_factor(num_update, warmup_updates, "paper")
+    return with_warmup
 
 
 def exponential_warmup(rate, peak_lr, warmup_updates):

@@ -1,21 +1,22 @@
-"""Optimizers by name. MXNet's own where they do what their papers say; two of ours.
+"""Optimizers by name: MXNet's, and two of this kit.
 
     nag, sgd          rate inside the momentum (v = m v + lr g), unlike PyTorch's form
     adam, rmsprop     MXNet's; weight decay is added to the gradient
-    nadam             MXNet's. Its product of momentum factors is meant to grow once per update but does so once per update
-                      and array, so after a few updates it is 0 and the first bias correction is gone. Kept, for the
-                      follow-up's figures were made with it
-    adadelta          MXNet's. It has no rate: --lr is without effect, and weight decay is wd x weight, not lr x wd x weight
+    nadam             MXNet's. Its product of momentum factors should grow once per update but grows once per
+                      update and array. After a few updates it is 0 and the first bias correction has no
+                      effect. Kept because the follow-up's results were made with it
+    adadelta          MXNet's. It has no rate: --lr has no effect, and weight decay is wd x weight, not lr x
+                      wd x weight
     lars, adabound    optim/own_rules.py
 
-Adam, Nadam and AdaBound count updates; `checkpoint.load_resume` gives them the count of the run that goes on.
+Adam, Nadam and AdaBound count updates; `checkpoint.load_resume` restores their count.
 """
 
 NAMES = ("nag", "sgd", "adam", "nadam", "adadelta", "rmsprop", "lars", "adabound")
 
 
-def create_optimizer(name, lr, momentum=0.9, wd=0.0, dtype="float32", clip_gradient=None, lars_coefficient=1.0,
-                     final_lr=0.1):
+def create_optimizer(name, lr, momentum=0.9, wd=0.0, dtype="float32", clip_gradient=None,
+                     lars_coefficient=1.0, final_lr=0.1):
     """An optimizer for `Trainer`.
 
     Parameters
@@ -29,7 +30,7 @@ def create_optimizer(name, lr, momentum=0.9, wd=0.0, dtype="float32", clip_gradi
     dtype : str
         With float16 it keeps float32 masters.
     clip_gradient : float, optional
-        Each element of the gradient (of the mean loss) is cut to [-clip, clip].
+        Each element of the gradient (of the mean loss) is clipped to [-clip, clip].
     lars_coefficient, final_lr : float
         See `LARS`, `AdaBound`.
     """

@@ -1,4 +1,4 @@
-"""A moving average of a net's parameters, evaluated and saved beside the net. Neither in the paper nor in GluonCV."""
+"""A moving average of a net's parameters, also evaluated and saved. Not in the paper, not in GluonCV."""
 
 from contextlib import contextmanager
 
@@ -8,11 +8,11 @@ from gluon_tricks.parameters import named_parameters, settle_weights
 
 
 class ParameterAverage:
-    """Average of parameters and BatchNorm's running statistics over the updates, in float32, on the first device.
+    """Average of parameters and running statistics over the updates, in float32, on the first device.
 
         average = d average + (1 - d) parameter,   d = min(decay, (1 + n) / (10 + n)) after n updates
 
-    so that the first updates do not weigh for ever (the rule of TensorFlow's ExponentialMovingAverage).
+    so the first updates lose their weight soon (the rule of TensorFlow's ExponentialMovingAverage).
 
     Parameters
     ----------
@@ -22,17 +22,18 @@ class ParameterAverage:
 
     def __init__(self, net, decay):
         self.net, self.decay = net, decay
-        self.arrays = {name: param.list_data()[0].astype("float32") for name, param in named_parameters(net).items()}
+        self.arrays = {name: param.list_data()[0].astype("float32") for name,
+                       param in named_parameters(net).items()}
 
     def update(self, num_update):
-        """Take in the parameters after update `num_update`, counted from 1."""
+        """Include the parameters after update `num_update`, counted from 1."""
         decay = min(self.decay, (1 + num_update) / (10 + num_update))
         for name, param in named_parameters(self.net).items():
             average, value = self.arrays[name], param.list_data()[0].astype("float32", copy=False)
             nd.elemwise_add(average * decay, value * (1 - decay), out=average)
 
     def restore(self, arrays):
-        """Go on from arrays that were saved, by structural name."""
+        """Continue from saved arrays, by structural name."""
         for name, value in arrays.items():
             self.arrays[name][:] = nd.array(value, dtype="float32")
 

@@ -1,1 +1,1 @@
-"""One trick, one file: pure functions, each with its formula, the paper's and GluonCV's."""
+"""One file for each trick: pure functions, with the formulas of the paper and of GluonCV."""

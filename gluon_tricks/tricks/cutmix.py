@@ -1,8 +1,9 @@
-"""CutMix (Yun et al. 2019, arXiv 1905.04899): a box of one image is laid over another.
+"""CutMix (Yun et al. 2019, arXiv 1905.04899): a box of one image replaces the same box of another.
 
-    paper     lam ~ Beta(alpha, alpha); the box has sides H sqrt(1 - lam), W sqrt(1 - lam) and a centre uniform over the
-              image; it is clipped, and lam becomes the true share of the pixels left: label="area"
-    coded     the CIFAR-10 collection leaves lam as it was drawn, also where the box is clipped: label="drawn"
+    paper       lam ~ Beta(alpha, alpha); the box has sides H sqrt(1 - lam), W sqrt(1 - lam) and a centre
+                uniform over the image. It is clipped, and lam becomes the true share of the pixels left:
+                label "area"
+    collection  the CIFAR-10 collection keeps the drawn lam, also where the box is clipped: label "drawn"
 
 alpha = 1 in both.
 """
@@ -15,7 +16,7 @@ LABELS = ("area", "drawn")
 
 
 def cutmix_pieces(lam, row, column, height, width):
-    """The whole image, and over it the box.
+    """Two pieces: the whole image, and the box over it.
 
     Parameters
     ----------

@@ -1,20 +1,20 @@
-"""Cutout (DeVries & Taylor 2017, arXiv 1708.04552), and two at once.
+"""Cutout (DeVries & Taylor 2017, arXiv 1708.04552), and Dual-Cutout.
 
-    Cutout        a square of S x S pixels of the normalised image becomes 0, the mean colour; its centre is uniform over
-                  the image, so that part of the square may lie outside
-    Dual-Cutout   the net sees each image twice, with two squares drawn apart; the loss is the mean of both cross-entropies
-                  plus alpha times the mean squared difference of both outputs
+    Cutout        a square of S x S pixels of the normalised image becomes 0, the mean colour. Its centre is
+                  uniform over the image, so part of the square may be outside
+    Dual-Cutout   the net sees each image twice, with two independent squares. The loss is the mean of both
+                  cross-entropies plus alpha times the mean squared difference of both outputs
 
-Dual-Cutout is the CIFAR-10 collection's, with S = 16 and alpha = 0.1; prediction sees the plain image once. The original
-code draws the centre from 0 ... H - 1; the collection, for even S, from 0 ... H, and takes it as the corner right below the
-centre, which makes left and right alike. Here the latter.
+Dual-Cutout is from the CIFAR-10 collection, with S = 16 and alpha = 0.1; prediction sees the plain image
+once. The original code draws the centre from 0 ... H - 1. The collection, for even S, draws the corner right
+below the centre from 0 ... H, which treats left and right alike. Here the collection's rule.
 """
 
 import numpy as np
 
 
 def corners(draws, size, side):
-    """The upper or left edge of squares of `size` in images of `side` pixels, from uniform draws; may be negative.
+    """The upper or left edges of squares of `size` in images of `side` pixels; they may be negative.
 
     Parameters
     ----------
@@ -34,9 +34,9 @@ def cutout(images, tops, lefts, size, value=0.0):
 
     Parameters
     ----------
-    images : float32 array, shape (N, C, H, W); it stays as it is
+    images : float32 array, shape (N, C, H, W); not modified
     tops, lefts : int arrays, shape (N,)
-        First row and column of the square; what lies outside the image is left away.
+        First row and column of the square; the part outside the image has no effect.
     size : int
 
     Returns
@@ -51,14 +51,14 @@ def cutout(images, tops, lefts, size, value=0.0):
 
 
 def side_by_side(pairs):
-    """NDArray of shape (N, 2C, H, W), two views of each image as channels, to (2N, C, H, W): first views, then second."""
+    """Views as channels to views as images: (N, 2C, H, W) -> (2N, C, H, W), all first views first."""
     from mxnet import nd
 
     return nd.concat(*pairs.split(2, axis=1), dim=0)
 
 
 def dual_loss(loss, alpha=0.1):
-    """The loss per image of two views.
+    """A loss per image from the two views of each image.
 
     Parameters
     ----------

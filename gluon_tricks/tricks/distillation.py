@@ -3,10 +3,11 @@
 With p the target, z the student's logits, r the teacher's, l(p, q) = - sum p log q:
 
     paper, Eq. 6:  l(p, softmax(z)) + T^2 l(softmax(r / T), softmax(z / T))                 both terms weigh 1
-    GluonCV:       h l(p, softmax(z)) + (1 - h) T^2 l(softmax(r / T), softmax(z / T))       h = `--hard-weight`, 0.5
+    GluonCV:       h l(p, softmax(z)) + (1 - h) T^2 l(softmax(r / T), softmax(z / T))
+                   h = `--hard-weight`, 0.5
 
-At h = 0.5 GluonCV's loss and gradient are half the paper's. T = 20 in both. The teacher sees the student's augmented and
-mixed images. (Eq. 3 of the paper has - sum q log p, a misprint.)
+At h = 0.5 GluonCV's loss and gradient are half the paper's. T = 20 in both. The teacher sees the student's
+augmented and mixed images. (Eq. 3 of the paper has - sum q log p, a misprint.)
 """
 
 from mxnet.gluon import HybridBlock
@@ -22,8 +23,8 @@ class DistillationLoss(HybridBlock):
     hard_weight, soft_weight : float
         Weights of the label term and of the teacher term. GluonCV: h and 1 - h; paper: 1 and 1.
 
-    Inputs: student logits, shape (N, classes); targets, shape (N, classes), rows of probabilities; teacher logits, shape
-    (N, classes). Output: shape (N,).
+    Inputs: student logits, shape (N, classes); targets, shape (N, classes), rows of probabilities; teacher
+    logits, shape (N, classes). Output: shape (N,).
     """
 
     def __init__(self, temperature=20.0, hard_weight=0.5, soft_weight=None, **kwargs):

@@ -1,25 +1,25 @@
 """DropBlock (Ghiasi et al. 2018, arXiv 1810.12890), which some of GluonCV's ResNeSts contain.
 
-    GluonCV   train_horovod.py raises the share that is dropped from epoch to epoch, to 0.1 in the last: 0.1 (e + 1) / E.
-              train_imagenet.py leaves it at the net's own 0.1. A compiled net asks whether it is training only when it is
-              first run; so both scripts go on dropping while they validate.
-    here      the same shares in training, none in validation: the net is compiled anew between the two.
+    GluonCV   train_horovod.py raises the dropped share in each epoch e of E: 0.1 (e + 1) / E.
+              train_imagenet.py leaves it at the net's own 0.1. A compiled net checks only in its first run
+              whether it is training, so both scripts also drop in validation.
+    here      the same shares in training, none in validation: the net is compiled again between the two.
 """
 
 from gluon_tricks.errors import UserError
 
-END = 0.1        # what train_horovod.py reaches
+END = 0.1        # the share in train_horovod.py's last epoch
 
 
 def drop_block_layers(net):
-    """GluonCV's DropBlock layers of a net, in a list."""
+    """List of the DropBlock layers of a net."""
     layers = []
     net.apply(lambda block: layers.append(block) if type(block).__name__ == "DropBlock" else None)
     return layers
 
 
 def check_drop_block(net, input_size):
-    """Refuse images that are too small for the blocks to be dropped.
+    """Refuse images that are too small for the dropped blocks.
 
     Raises
     ------
@@ -29,8 +29,8 @@ def check_drop_block(net, input_size):
     for layer in drop_block_layers(net):
         if min(layer.h, layer.w) < layer.block_size:
             block = f"{layer.block_size}x{layer.block_size}"
-            raise UserError(f"--input-size {input_size}: leaves {layer.h}x{layer.w} positions to a DropBlock of {block}; "
-                            f"give a larger one")
+            raise UserError(f"--input-size {input_size}: leaves {layer.h}x{layer.w} positions to a "
+                            f"DropBlock of {block}; give a larger one")
 
 
 class DropBlocks:
@@ -40,16 +40,16 @@ class DropBlocks:
     ----------
     net : Block
     recompile : callable
-        Forgets what `net` was compiled to.
+        Discards the compiled form of `net`.
     num_epochs : int, optional
-        Epochs over which the share rises to `END`; None leaves it as the net has it.
+        Epochs over which the share rises to `END`; None keeps the net's own share.
     """
 
     def __init__(self, net, recompile, num_epochs=None):
         self.layers, self.recompile, self.num_epochs = drop_block_layers(net), recompile, num_epochs
 
     def train(self, epoch):
-        """To be called before an epoch's training."""
+        """Drop blocks; call it before an epoch's training."""
         if self.layers:
             if self.num_epochs:
                 for layer in self.layers:
@@ -57,6 +57,6 @@ class DropBlocks:
             self.recompile()
 
     def evaluate(self):
-        """To be called before validation."""
+        """Drop nothing; call it before validation."""
         if self.layers:
             self.recompile()

@@ -3,8 +3,8 @@
     paper, Eq. 4:  q_i = 1 - eps          for the true class,  eps / (K - 1)  otherwise
     GluonCV:       q_i = 1 - eta + eta/K  for the true class,  eta / K        otherwise   <- default here
 
-Equal when eps = eta (K - 1) / K; for K = 10, eta = 0.1 that is eps = 0.09. Mixup blends these rows, so both tricks share
-this function; eta = 0 gives plain one-hot rows.
+Equal when eps = eta (K - 1) / K; for K = 10, eta = 0.1 that is eps = 0.09. Mixup blends these rows, so both
+tricks share this function; eta = 0 gives plain one-hot rows.
 """
 
 import math
@@ -40,7 +40,7 @@ def smooth_one_hot(labels, classes, eta=0.1, rule="gluoncv"):
 
 
 def optimal_gap(eta, classes, rule="gluoncv"):
-    """How far the true class's output is from the others where the loss is least (Eq. 5): log(q_true / q_other).
+    """Gap between the true class's output and the others at the least loss (Eq. 5): log(q_true / q_other).
 
     paper:    log((K - 1)(1 - eps) / eps)            9.104 for K = 1000, eps = 0.1
     GluonCV:  log((1 - eta) K / eta + 1)             9.105

@@ -1,12 +1,12 @@
 """Low-precision training (§3.2): compute in float16, update in float32.
 
-    paper:    parameters and activations in float16, a float32 copy of the parameters for the update; the loss may be
-              multiplied by a scalar to use float16's range
-    GluonCV:  the net is cast, BatchNorm stays in float32, `multi_precision` keeps the copy; the loss is computed in float16
-              and never scaled
+    paper:    parameters and activations in float16, a float32 copy of the parameters for the update; the loss
+              may be multiplied by a scalar to use float16's range
+    GluonCV:  the net is cast, BatchNorm stays in float32, `multi_precision` keeps the copy; the loss is
+              computed in float16 and never scaled
 
-Here logits are cast to float32 before the loss, and the loss may be scaled, by a constant or by `DynamicLossScale`.
-bfloat16 has float32's range and needs no scaling.
+Here logits are cast to float32 before the loss, and the loss may be scaled, by a constant or by
+`DynamicLossScale`. bfloat16 has float32's range and needs no scaling.
 """
 
 import math
@@ -28,8 +28,9 @@ def all_finite(arrays):
 class DynamicLossScale:
     """A scale that halves when a gradient overflows and doubles after `window` updates in a row that did not.
 
-    Mixed Precision Training (arXiv 1710.03740); starting value and window are those of MXNet's amp, which halves one
-    update late and knows no highest. `scale` multiplies the loss; the optimizer's gradients must be divided by it.
+    Mixed Precision Training (arXiv 1710.03740); starting value and window are those of MXNet's amp, which
+    halves one update late and has no upper limit. `scale` multiplies the loss; the optimizer's gradients must
+    be divided by it.
     """
 
     lowest, highest = 1.0, 2.0**24
@@ -39,7 +40,7 @@ class DynamicLossScale:
         self.good_updates = self.skipped = 0
 
     def update(self, finite):
-        """Take note of whether an update's gradients were finite; returns whether to apply the update."""
+        """Adapt the scale to whether the gradients were finite; returns whether to apply the update."""
         if not finite:
             self.scale, self.good_updates = max(self.scale / self.factor, self.lowest), 0
             self.skipped += 1
@@ -52,16 +53,17 @@ class DynamicLossScale:
         return True
 
     def state(self):
-        """What a resumed run needs, as numbers."""
+        """The numbers that a resumed run needs."""
         return {"scale": self.scale, "good_updates": self.good_updates, "skipped": self.skipped}
 
     def restore(self, state):
-        """Go on from a `state()`."""
-        self.scale, self.good_updates, self.skipped = (state[key] for key in ("scale", "good_updates", "skipped"))
+        """Continue from a `state()`."""
+        self.scale, self.good_updates, self.skipped = (state[key]
+                                                       for key in ("scale", "good_updates", "skipped"))
 
 
 class StaticLossScale(DynamicLossScale):
-    """A constant scale: an update whose gradients overflow is left out all the same."""
+    """A constant scale; an update whose gradients overflow is still skipped."""
 
     lowest = 0.0                           # an overflow never ends the run
 

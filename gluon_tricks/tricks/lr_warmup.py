@@ -1,14 +1,15 @@
 """Learning-rate warm-up (§3.1): linear from 0 to the peak rate over the first m updates.
 
-With n updates done before the one that asks (n = 0 for the first):
+With n updates done (n = 0 before the first):
 
     paper   (n + 1) / m         "at batch i, 1 <= i <= m, the rate is i eta / m"
-    logs    n / m               GluonCV before 2019-03-12, behind most published logs: the first update has rate 0
-    head    (n + 1) / (m - 1)   GluonCV since: the peak comes one update early, and is kept for two
+    logs    n / m               GluonCV before 2019-03-12 and most published logs: the first update has rate 0
+    head    (n + 1) / (m - 1)   GluonCV since: the peak comes one update early and lasts two
 
 The peak is reached at n = m - 1 (paper), m (logs), m - 2 (head).
 
-The CIFAR-10 collection has an "exponential" warm-up too, which starts lower and rises late: 0.001 + 0.999 (n / m)^4.
+The CIFAR-10 collection also has an "exponential" warm-up, which starts lower and rises late: 0.001 + 0.999 (n
+/ m)^4.
 """
 
 FORMULAS = ("head", "logs", "paper")

@@ -1,4 +1,4 @@
-"""All ways to mix the images of a batch, by name: what `--mix` says, drawn and done.
+"""All ways to mix the images of a batch, by the names of `--mix`.
 
     mixup                     interpolation                       tricks/mixup.py
     horizontal, vertical      two images stitched                 tricks/spatial_mixup.py
@@ -6,7 +6,8 @@
     horizontal+mixup, ...     stitched, then interpolated             "
     cutmix, ricap                                                 tricks/cutmix.py, tricks/ricap.py
 
-As in GluonCV's mixup, weights, seams and boxes are drawn once per update, and every image of a device's part has the same.
+As in GluonCV's mixup, weights, seams and boxes are drawn once per update and shared by all images of a
+device's part.
 """
 
 import numpy as np
@@ -17,11 +18,11 @@ from gluon_tricks.tricks.patchwork import patchwork
 from gluon_tricks.tricks.ricap import BETA, ricap_pieces
 from gluon_tricks.tricks.spatial_mixup import stitch_pieces, tile_pieces
 
-# kind -> parameter of the Beta distribution where none is given: the follow-up's 0.2 for all that is stitched
+# kind -> default parameter of the Beta distribution; the follow-up's 0.2 for stitched images
 ALPHAS = {"mixup": CIFAR_ALPHA, "horizontal": 0.2, "vertical": 0.2, "tile": 0.2, "horizontal+mixup": 0.2,
           "vertical+mixup": 0.2, "cutmix": 1.0, "ricap": BETA}
 KINDS = tuple(ALPHAS)
-REVERSED = ("mixup", "horizontal", "vertical", "horizontal+mixup", "vertical+mixup")      # as GluonCV finds partners
+REVERSED = ("mixup", "horizontal", "vertical", "horizontal+mixup", "vertical+mixup")  # partners as in GluonCV
 
 
 def mix(kind, data, targets, alpha, rng, partners=None, cutmix_label="area"):
@@ -37,7 +38,8 @@ def mix(kind, data, targets, alpha, rng, partners=None, cutmix_label="area"):
         Both parameters of the Beta distribution.
     rng : numpy.random.Generator
     partners : "reversed", "random" or None
-        Who is mixed with whom; None: "reversed" for REVERSED, else "random". Four images at once are always random.
+        How partners are chosen. None: "reversed" for REVERSED, else "random". "tile" and "ricap" are always
+        random.
     cutmix_label : "area" or "drawn"
 
     Returns
@@ -65,6 +67,6 @@ def mix(kind, data, targets, alpha, rng, partners=None, cutmix_label="area"):
                          (lam, 1 - lam) if cutmix_label == "drawn" else None)
     direction, _, then_mixed = kind.partition("+")
     data, targets = patchwork(data, targets, stitch_pieces(direction, lam, *size), pairs())
-    if then_mixed:          # reversed partners of reversed pairs would be the same two images: neighbours instead
+    if then_mixed:          # reversed partners would pair the same two images again, so take neighbours
         data, targets = mixup(data, targets, sample_lam(alpha, rng), np.roll(np.arange(count), 1))
     return data, targets

@@ -2,12 +2,12 @@
 
     paper, Eq. 7-8:  x = lam x_i + (1 - lam) x_j,   y = lam y_i + (1 - lam) y_j,   lam ~ Beta(alpha, alpha)
                      for two random examples i, j
-    GluonCV:         one lam per update for all images and devices; the partner of image i of n is image n - 1 - i
-                     of the same device's part, so every pair occurs twice, with lam and with 1 - lam
+    GluonCV:         one lam per update for all images and devices; the partner of image i of n is image n - 1
+                     - i of the same device's part, so every pair occurs twice, with lam and 1 - lam
     here:            GluonCV's, or partners drawn by `sample_partners`; one lam per update in both
 
-The paper takes alpha = 0.2 on ImageNet; GluonCV's CIFAR script takes alpha = 1 (lam uniform) and no mixup in the last 20
-epochs.
+The paper takes alpha = 0.2 on ImageNet; GluonCV's CIFAR script takes alpha = 1 (lam uniform) and no mixup in
+the last 20 epochs.
 """
 
 CIFAR_ALPHA = 1.0
@@ -33,7 +33,7 @@ def sample_lam(alpha, rng):
 
 
 def sample_partners(count, rng):
-    """A random partner for each of `count` images, each image partner of one: int array, shape (count,)."""
+    """A random permutation of `count` images as partners: int array, shape (count,)."""
     return rng.permutation(count)
 
 
@@ -44,9 +44,9 @@ def mixup(data, targets, lam, partners=None):
     ----------
     data : NDArray, shape (N, ...)
     targets : NDArray, shape (N, classes)
-        Rows of class probabilities, smoothed already where label smoothing is on.
+        Rows of class probabilities, already smoothed if label smoothing is on.
     lam : float in [0, 1]
-        Weight of each image itself; 1 leaves everything as it is.
+        Weight of each image itself; 1 changes nothing.
     partners : int array, shape (N,), optional
 
     Returns

@@ -1,8 +1,10 @@
 """No bias decay (§3.1): weight decay for the weights of convolutions and dense layers only.
 
-    paper:    biases and BatchNorm's gamma and beta are left undecayed
-    GluonCV:  `--no-wd` sets `wd_mult` 0 on every parameter whose name matches .*beta, .*gamma or .*bias; without it
-              Gluon decays everything                                                              <- this file
+    paper:    no decay for biases and BatchNorm's gamma and beta
+    GluonCV:  `--no-wd` sets `wd_mult` 0 on every parameter whose name matches .*beta, .*gamma or .*bias;
+              without it
+              Gluon decays everything                                                              <- this
+                                                                                                   file
 """
 
 UNDECAYED = ".*beta|.*gamma|.*bias"
@@ -11,13 +13,13 @@ UNDECAYED = ".*beta|.*gamma|.*bias"
 def exempt_from_decay(net):
     """Set `wd_mult` 0 on biases, gammas and betas.
 
-    To be called before the Trainer is made. A kvstore that updates on its servers drops `wd_mult`; this kit's engines
-    update on the devices.
+    Call it before the Trainer is made. A kvstore that updates on its servers ignores `wd_mult`; this kit's
+    engines update on the devices.
 
     Returns
     -------
     (int, int)
-        How many arrays are exempt, and how many are trained in all.
+        Number of trained arrays that are exempt, and of all trained arrays.
     """
     exempt = net.collect_params(UNDECAYED)
     for param in exempt.values():

@@ -1,6 +1,6 @@
-"""Images put together from pieces of several images, each counted in the label by its share of the pixels.
+"""Images made of pieces of several images; each piece's share of the pixels is its weight in the label.
 
-What CutMix, RICAP, stitching and tiling have in common: each is a list of `Piece`s, and this file does the rest.
+Common to CutMix, RICAP, stitching and tiling, each of which gives a list of `Piece`s.
 """
 
 from typing import NamedTuple
@@ -9,7 +9,7 @@ import numpy as np
 
 
 class Piece(NamedTuple):
-    """A rectangle of the result, and where it is cut from; pixels."""
+    """A rectangle of the result and its place in the source image, in pixels."""
     top: int
     left: int
     height: int
@@ -19,20 +19,23 @@ class Piece(NamedTuple):
 
     @classmethod
     def in_place(cls, top, left, height, width):
-        """Cut from the same place that it is put to."""
+        """A piece with the same place in source and result."""
         return cls(top, left, height, width, top, left)
 
     @property
-    def there(self):
+    def target(self):
+        """Slices of rows and columns in the result."""
         return slice(self.top, self.top + self.height), slice(self.left, self.left + self.width)
 
     @property
-    def cut(self):
-        return slice(self.from_top, self.from_top + self.height), slice(self.from_left, self.from_left + self.width)
+    def source(self):
+        """Slices of rows and columns in the source image."""
+        return slice(self.from_top, self.from_top + self.height), slice(self.from_left,
+                                                                        self.from_left + self.width)
 
 
 def shares(pieces, height, width):
-    """Each piece's share of the pixels, where later ones lie over earlier ones: float array, sum 1.
+    """Each piece's share of the pixels, later pieces over earlier ones: float array, sum 1.
 
     Raises
     ------
@@ -41,14 +44,14 @@ def shares(pieces, height, width):
     """
     owner = np.full((height, width), -1)
     for number, piece in enumerate(pieces):
-        owner[piece.there] = number
+        owner[piece.target] = number
     if (owner < 0).any():
         raise ValueError(f"{(owner < 0).sum()} of {owner.size} pixels are covered by no piece")
     return np.bincount(owner.ravel(), minlength=len(pieces)) / owner.size
 
 
 def patchwork(data, targets, pieces, partners, weights=None):
-    """Put pieces of images together.
+    """Compose images and targets of pieces.
 
     Parameters
     ----------
@@ -56,11 +59,11 @@ def patchwork(data, targets, pieces, partners, weights=None):
     targets : NDArray, shape (N, classes)
         Rows of class probabilities.
     pieces : list of Piece
-        Later ones lie over earlier ones; all together cover the image.
+        Later ones cover earlier ones; together they fill the image.
     partners : int array, shape (len(pieces), N)
-        From which image each piece of each result comes.
+        The source image of each piece of each result.
     weights : sequence of float, optional
-        Of the pieces in the label; default: `shares`.
+        Weights of the pieces in the label; default: `shares`.
 
     Returns
     -------
@@ -73,7 +76,7 @@ def patchwork(data, targets, pieces, partners, weights=None):
     for piece, weight, who in zip(pieces, weights, partners):
         index = nd.array(who, ctx=data.context, dtype="int64")
         if piece.height and piece.width:
-            (rows, columns), (from_rows, from_columns) = piece.there, piece.cut
+            (rows, columns), (from_rows, from_columns) = piece.target, piece.source
             mixed[:, :, rows, columns] = data[:, :, from_rows, from_columns].take(index)
         mixed_targets = mixed_targets + float(weight) * targets.take(index)
     return mixed, mixed_targets

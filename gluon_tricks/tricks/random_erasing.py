@@ -1,11 +1,10 @@
-"""Random erasing (Zhong et al. 2017, arXiv 1708.04896): with probability 1/2 a rectangle of the image is painted over.
+"""Random erasing (Zhong et al. 2017, arXiv 1708.04896): overwrite a rectangle with probability 1/2.
 
-    area      uniform in [0.02, 0.4] of the image; height / width uniform in [0.3, 1 / 0.3]; at most 20 tries to fit in
-    paper     every pixel of the rectangle is a draw of its own, over the range of pixel values
-    coded     one draw in [0, 1) for the whole rectangle, on the normalised scale: about the mean colour up to one
-              deviation brighter. That is what the CIFAR-10 collection's figures were made with.
-
-`fill` names the two: "pixels" and "value".
+    area        uniform in [0.02, 0.4] of the image; height / width uniform in [0.3, 1 / 0.3]; at most 20
+                tries to fit
+    paper       "pixels": every pixel of the rectangle is drawn, over the range of pixel values
+    collection  "value": one draw in [0, 1) for the whole rectangle, on the normalised scale: from about the
+                mean colour to one deviation brighter. The CIFAR-10 collection's results were made so.
 """
 
 import numpy as np
@@ -15,7 +14,7 @@ FILLS = ("value", "pixels")
 
 
 def sample_box(height, width, rng):
-    """A rectangle that fits into the image: `(top, left, height, width)`, or None if the coin or all tries say so.
+    """Draw a rectangle `(top, left, height, width)`; None with probability 1/2, or if no try fits.
 
     Parameters
     ----------
@@ -34,7 +33,7 @@ def sample_box(height, width, rng):
 
 
 def erase(image, box, values):
-    """Paint `values`, a number or an array of shape (C, h, w), over the rectangle of an image of shape (C, H, W)."""
+    """A copy of an image, shape (C, H, W), with `values`, a number or shape (C, h, w), in the rectangle."""
     top, left, height, width = box
     erased = image.copy()
     erased[:, top:top + height, left:left + width] = values

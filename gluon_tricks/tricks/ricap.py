@@ -1,10 +1,10 @@
 """RICAP (Takahashi et al. 2018, arXiv 1811.09030): random pieces of four images around one point.
 
-    w, h ~ Beta(beta, beta) give the point; each piece is cut from a random place of its image; the label has the shares
-    of the pixels. beta = 0.3.
+    w, h ~ Beta(beta, beta) give the point. Each piece is cut from a random place of its image. The label has
+    the shares of the pixels. beta = 0.3.
 
-The collection has it with and without the random crop before it ("w/ random crop"); the paper, which crops by itself,
-without: train_cifar.py --no-random-crop.
+The collection has results with and without the random crop before it ("w/ random crop"). The paper has no
+other crop: train_cifar.py --no-random-crop.
 """
 
 from gluon_tricks.tricks.spatial_mixup import tile_pieces
@@ -18,9 +18,9 @@ def ricap_pieces(lam_height, lam_width, draws, height, width):
     Parameters
     ----------
     lam_height, lam_width : float in [0, 1]
-        Where the four meet.
+        The point where the four meet, as shares of height and width.
     draws : float array in [0, 1), shape (4, 2)
-        From which row and column each piece is cut.
+        Places from which the pieces are cut, by row and column.
     height, width : int
         Of the image, in pixels.
     """

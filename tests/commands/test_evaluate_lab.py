@@ -188,7 +188,7 @@ def test_a_deployed_grey_net_is_shown_grey_images(tmp_path):
     (["--dataset", "mnist", "--input-size", "32"], "images of mnist have 28 x 28 pixels"),
     (["--augment", "follow-up"], "--augment follow-up: is for the data sets of train_cifar.py"),
     (["--dataset", "cifar10", "--rec-dir", "x"], "--rec-val x: leave --data-dir and --dataset out"),
-    (["--model-kwargs", "in_channels=1"], "--model-kwargs in_channels=1: leave it out, --dataset says so"),
+    (["--model-kwargs", "in_channels=1"], "--model-kwargs in_channels=1: leave it out, --dataset sets it"),
     (["--model-kwargs", "width"], "--model-kwargs width: give NAME=VALUE"),
     (["--dataset", "mnist", "--model", "resnet18_v1b"], "--model resnet18_v1b: takes colour images only")])
 def test_what_cannot_be_is_said(tmp_path, flags, says):

@@ -1,4 +1,6 @@
-"""AutoAugment: the policy against the paper's table, its draws against their probabilities, operations against formulas."""
+"""AutoAugment: the policy against the paper's table, its draws against their probabilities, operations
+against formulas.
+"""
 
 from collections import Counter
 
@@ -16,10 +18,11 @@ from gluon_tricks.data.imagenet_augment import ImagenetTrainTransform
 from gluon_tricks.data.photographs import Decoded
 
 # Cubuk et al. 2018, Table 9, a letter and two figures per operation: probability x 10 (A: 1.0), magnitude
-TABLE_9 = """P48 R69|S65 A65|E88 E63|P67 P66|E47 S24|E44 R88|S63 E67|P85 EA2|R23 S68|E68 P46|R88 C40|R49 E62|E07 E88|I64 EA8|
-             C64 OA8|R88 CA2|C88 S87|H47 I68|X65 EA9|C40 E63|E47 S24|S65 A65|I64 EA8|C64 OA8|E88 E63"""
-LETTERS = {"P": "Posterize", "R": "Rotate", "S": "Solarize", "A": "AutoContrast", "E": "Equalize", "C": "Color",
-           "I": "Invert", "O": "Contrast", "H": "Sharpness", "X": "ShearX"}
+TABLE_9 = """P48 R69|S65 A65|E88 E63|P67 P66|E47 S24|E44 R88|S63 E67|P85 EA2|R23 S68|E68 P46|R88 C40|R49 E62|
+             E07 E88|I64 EA8|C64 OA8|R88 CA2|C88 S87|H47 I68|X65 EA9|C40 E63|E47 S24|S65 A65|I64 EA8|C64 OA8|
+             E88 E63"""
+LETTERS = {"P": "Posterize", "R": "Rotate", "S": "Solarize", "A": "AutoContrast", "E": "Equalize",
+           "C": "Color", "I": "Invert", "O": "Contrast", "H": "Sharpness", "X": "ShearX"}
 
 
 def picture(height=40, width=52, seed=0):
@@ -29,7 +32,8 @@ def picture(height=40, width=52, seed=0):
 
 
 def test_the_policy_is_table_9_but_for_one_magnitude():
-    table = [tuple((LETTERS[word[0]], int(word[1].replace("A", "10")) / 10, int(word[2])) for word in row.split())
+    table = [tuple((LETTERS[word[0]], int(word[1].replace("A", "10")) / 10, int(word[2]))
+                   for word in row.split())
              for row in TABLE_9.split("|")]
     assert len(table) == 25
     differing = [(ours, theirs) for ours, theirs in zip(POLICY, table) if ours != theirs]
@@ -40,14 +44,16 @@ def test_operations_are_drawn_with_their_probabilities():
     rng, draws = np.random.default_rng(1), 40_000
     drawn = Counter(name for _ in range(draws) for name, _ in sample_operations(rng))
     for name in LETTERS.values():
-        chances = [probability for policy in POLICY for operation, probability, _ in policy if operation == name]
+        chances = [probability for policy in POLICY for operation, probability,
+                   _ in policy if operation == name]
         expected = draws * sum(chances) / len(POLICY)
         assert abs(drawn[name] - expected) < 5 * expected**0.5, name
 
 
 def test_shear_and_rotation_go_to_either_side():
     rng = np.random.default_rng(2)
-    signs = Counter(magnitude > 0 for _ in range(20_000) for name, magnitude in sample_operations(rng) if name == "Rotate")
+    signs = Counter(magnitude > 0 for _ in range(20_000) for name,
+                    magnitude in sample_operations(rng) if name == "Rotate")
     assert abs(signs[True] - signs[False]) < 5 * sum(signs.values()) ** 0.5
     assert all(magnitude >= 0 for _ in range(2000) for name, magnitude in sample_operations(rng)
                if name not in ("Rotate", "ShearX"))
@@ -82,7 +88,8 @@ def test_pixel_operations_equal_their_formulas(name, magnitude):
 
 def test_equalize_flattens_the_histogram():
     counts = np.histogram(apply_operations(picture(), [("Equalize", 0)])[..., 0], bins=8, range=(0, 256))[0]
-    assert counts.max() < 1.5 * counts.mean() and np.histogram(picture()[..., 0], bins=8, range=(0, 256))[0].min() < 100
+    assert counts.max() < 1.5 * counts.mean() and np.histogram(picture()[..., 0], bins=8,
+                                                               range=(0, 256))[0].min() < 100
 
 
 def test_shear_and_rotation_move_a_spot_as_they_should():
@@ -92,7 +99,8 @@ def test_shear_and_rotation_move_a_spot_as_they_should():
     def spot(operation):
         return np.array(np.unravel_index(apply_operations(image, [operation])[..., 0].argmax(), (41, 41)))
 
-    assert tuple(spot(("ShearX", 10))) == (30, 11) and tuple(spot(("ShearX", -10))) == (30, 29)    # 0.3 x 30 rows
+    # 0.3 x 30 rows
+    assert tuple(spot(("ShearX", 10))) == (30, 11) and tuple(spot(("ShearX", -10))) == (30, 29)
     assert tuple(spot(("Rotate", 9))) == (29, 25)
     assert tuple(spot(("Rotate", -9))) == (29, 15)      # 27 degrees about the centre
 

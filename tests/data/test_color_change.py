@@ -58,11 +58,14 @@ def test_the_map_is_the_steps_one_after_the_other(kinds, seed, order, factors):
 
 def test_factors_of_one_change_nothing():
     image = some_image(1)
-    np.testing.assert_array_equal(change_color(image, color_change(mean_pixel(image), [2, 0, 1], [1, 1, 1])), image)
+    np.testing.assert_array_equal(change_color(image, color_change(mean_pixel(image), [2, 0, 1], [1, 1, 1])),
+                                  image)
 
 
 def test_contrast_turns_about_the_mean_grey_of_its_moment():
-    """Brightness 0.5 before contrast 0.6 of a picture whose grey is 100: 0.5 x 100 stays. After it: 100 x 0.5."""
+    """Brightness 0.5 before contrast 0.6 of a picture whose grey is 100: 0.5 x 100 stays. After it: 100 x
+    0.5.
+    """
     image = np.array([[[50] * 3, [150] * 3]], np.uint8)
     for order in ([0, 1, 2], [1, 0, 2]):
         got = change_color(image, color_change(mean_pixel(image), order, [0.5, 0.6, 1]))
@@ -71,12 +74,14 @@ def test_contrast_turns_about_the_mean_grey_of_its_moment():
 
 def test_colours_are_clipped():
     image = np.array([[[0, 128, 255]]], np.uint8)
-    np.testing.assert_allclose(change_color(image, np.hstack([2 * np.eye(3), [[-10], [0], [0]]]))[0, 0], [0, 255, 255])
+    np.testing.assert_allclose(change_color(image, np.hstack([2 * np.eye(3), [[-10], [0], [0]]]))[0, 0],
+                               [0, 255, 255])
 
 
 def test_the_mean_pixel_is_exact():
     image = some_image(3)
-    np.testing.assert_allclose(mean_pixel(image), image.reshape(-1, 3).mean(axis=0, dtype=np.float64), rtol=1e-15)
+    np.testing.assert_allclose(mean_pixel(image), image.reshape(-1, 3).mean(axis=0, dtype=np.float64),
+                               rtol=1e-15)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])

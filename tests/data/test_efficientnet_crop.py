@@ -1,4 +1,5 @@
-"""EfficientNet's crops against GluonCV's: the same distribution of crops, the same pixels from the same crop."""
+"""EfficientNet's crops against GluonCV's: the same distribution of crops, the same pixels from the same crop.
+"""
 
 import random
 
@@ -58,5 +59,6 @@ def test_training_takes_these_crops():
     """A picture of one colour per row: the rows of the result are those of a crop this law can draw."""
     image = np.repeat(np.arange(200, dtype=np.uint8)[:, None, None], 300, 1).repeat(3, 2)
     transform = ImagenetTrainTransform(0, 32, law="efficientnet")
-    heights = [int(np.ptp(transform.crop(Decoded(image), np.random.default_rng(seed)))) for seed in range(200)]
+    heights = [int(np.ptp(transform.crop(Decoded(image), np.random.default_rng(seed))))
+               for seed in range(200)]
     assert min(heights) < 80 and max(heights) > 170

@@ -11,7 +11,7 @@ from small_records import png, random_images, write_rec
 from gluon_tricks.data.augment import CifarTestTransform, CifarTrainTransform
 from gluon_tricks.data.loaders import ImagesInMemory, RecordLoader
 from gluon_tricks.data.manifest import open_split, read_manifest
-from gluon_tricks.data.mxnet_iterators import MXNetLoader
+from gluon_tricks.data.mxnet_iterators import CifarRecordIter
 from gluon_tricks.data.paths import EXCERPT_DIR
 from gluon_tricks.errors import UserError
 from gluon_tricks.randomness import epoch_order
@@ -46,10 +46,11 @@ def assert_same(batches, expected):
             np.testing.assert_array_equal(array, wanted_array)
 
 
-sizes = dict(records=st.integers(1, 40), batch_size=st.integers(1, 9), last_batch=st.sampled_from(["discard", "keep"]))
+sizes = dict(records=st.integers(1, 40), batch_size=st.integers(1, 9),
+             last_batch=st.sampled_from(["discard", "keep"]))
 
 
-# --- RecordLoader -------------------------------------------------------------------------------------------------
+# --- RecordLoader -------------------------------------------------------------------------------------------
 
 @settings(max_examples=25, deadline=None)
 @given(**sizes, epoch=st.integers(0, 100), num_workers=st.sampled_from([1, 2, 4]))
@@ -61,7 +62,8 @@ def test_batches_do_not_depend_on_the_number_of_workers(records, batch_size, las
 
 @settings(max_examples=25, deadline=None)
 @given(**sizes, data=st.data(), epoch=st.integers(0, 100), num_workers=st.sampled_from([0, 2]))
-def test_an_epoch_goes_on_at_any_batch_as_if_never_interrupted(records, batch_size, last_batch, data, epoch, num_workers):
+def test_an_epoch_goes_on_at_any_batch_as_if_never_interrupted(records, batch_size, last_batch, data, epoch,
+                                                               num_workers):
     whole = loader_of(records, batch_size, last_batch=last_batch, num_workers=num_workers)
     start = data.draw(st.integers(0, whole.batches_per_epoch))
     resumed = loader_of(records, batch_size, last_batch=last_batch, num_workers=num_workers)
@@ -71,7 +73,8 @@ def test_an_epoch_goes_on_at_any_batch_as_if_never_interrupted(records, batch_si
 @settings(max_examples=50, deadline=None)
 @given(**sizes, seed=st.sampled_from([None, 0, 5]), epoch=st.integers(0, 100), world_size=st.integers(1, 3))
 def test_processes_share_one_order(records, batch_size, last_batch, seed, epoch, world_size):
-    loaders = [loader_of(records, batch_size, seed, last_batch=last_batch, num_workers=0, rank=rank, world_size=world_size)
+    loaders = [loader_of(records, batch_size, seed, last_batch=last_batch, num_workers=0, rank=rank,
+                         world_size=world_size)
                for rank in range(world_size)]
     taken = [[batch.positions for batch in loader.epoch(epoch)] for loader in loaders]
     assert [len(batches) for batches in taken] == [loader.batches_per_epoch for loader in loaders]
@@ -82,8 +85,9 @@ def test_processes_share_one_order(records, batch_size, last_batch, seed, epoch,
     visited = records // global_batch * global_batch if last_batch == "discard" else records
     np.testing.assert_array_equal(np.concatenate([[], *in_turn]), order[:visited])
     if last_batch == "discard":
-        assert {len(batches) for batches in taken} == {records // global_batch}     # no process waits for another's step
-    assert all(len(positions) for positions in in_turn)                             # and nobody computes on nothing
+        # no process waits for another's step
+        assert {len(batches) for batches in taken} == {records // global_batch}
+    assert all(len(positions) for positions in in_turn)  # and nobody computes on nothing
 
 
 @pytest.mark.parametrize("last_batch, expected", [("discard", [4, 4]), ("keep", [4, 4, 2])])
@@ -101,7 +105,8 @@ def test_another_word_for_the_last_batch_is_refused():
 def test_a_batch_holds_the_images_and_labels_of_its_positions():
     images = Images(10)
     for batch in RecordLoader(images, CifarTestTransform(), 3, seed=1).epoch(2):
-        np.testing.assert_array_equal(batch.data.asnumpy(), CifarTestTransform()(images.pixels[batch.positions], None, None))
+        np.testing.assert_array_equal(batch.data.asnumpy(),
+                                      CifarTestTransform()(images.pixels[batch.positions], None, None))
         np.testing.assert_array_equal(batch.label.asnumpy(), images.labels[batch.positions])
         assert batch.data.dtype == batch.label.dtype == np.float32
 
@@ -140,7 +145,7 @@ def test_an_error_in_a_worker_reaches_the_loop():
         list(loader.epoch(0))
 
 
-# --- ImagesInMemory -----------------------------------------------------------------------------------------------
+# --- ImagesInMemory -----------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("num_workers", [0, 1, 3])
 def test_images_in_memory_are_the_pixels_that_were_written(tmp_path, num_workers):
@@ -179,7 +184,7 @@ def test_a_bad_record_is_named_and_counted(tmp_path, what):
                                  f"(2 bad records in all); prepare the data again")
 
 
-# --- MXNetLoader --------------------------------------------------------------------------------------------------
+# --- CifarRecordIter ----------------------------------------------------------------------------------------
 
 @pytest.fixture(scope="module")
 def excerpt():
@@ -190,12 +195,13 @@ def excerpt():
 
 def mxnet_loader(excerpt, split, batch_size, **options):
     reader, _ = excerpt[split]
-    return MXNetLoader(reader.path, len(reader), batch_size, train=split == "train", **options)
+    return CifarRecordIter(reader.path, batch_size, train=split == "train", **options)
 
 
 @pytest.mark.parametrize("batch_size", [100, 128, 512])
 def test_mxnets_iterator_validates_on_our_pixels_each_once_in_every_pass(excerpt, batch_size):
-    ours = list(RecordLoader(ImagesInMemory(*excerpt["test"]), CifarTestTransform(), batch_size, None, "keep").epoch(0))
+    ours = list(RecordLoader(ImagesInMemory(*excerpt["test"]), CifarTestTransform(), batch_size, None,
+                             "keep").epoch(0))
     loader = mxnet_loader(excerpt, "test", batch_size)
     for epoch in range(3):
         theirs = list(loader.epoch(epoch))
@@ -209,22 +215,26 @@ def test_mxnets_iterator_validates_on_our_pixels_each_once_in_every_pass(excerpt
 def test_mxnets_iterator_trains_on_whole_batches_only(excerpt, batch_size):
     loader = mxnet_loader(excerpt, "train", batch_size)
     for epoch in range(3):
-        assert [batch.data.shape for batch in loader.epoch(epoch)] == 2000 // batch_size * [(batch_size, 3, 32, 32)]
+        assert [batch.data.shape for batch in loader.epoch(epoch)] == 2000 // batch_size * [(batch_size, 3,
+                                                                                             32, 32)]
 
 
 def test_mxnets_iterator_crops_mirrors_and_shuffles_in_training(excerpt):
     reader, labels = excerpt["train"]
     first, second = (list(mxnet_loader(excerpt, "train", 500, seed=seed).epoch(0)) for seed in (1, 2))
     for batches in (first, second):
-        assert np.bincount(np.concatenate([b.label.asnumpy() for b in batches]).astype(int)).tolist() == [200] * 10
+        assert np.bincount(np.concatenate([b.label.asnumpy()
+                                           for b in batches]).astype(int)).tolist() == [200] * 10
     assert (first[0].label.asnumpy() != labels[:500]).any()
     assert (first[0].label.asnumpy() != second[0].label.asnumpy()).any()
     black = CifarTestTransform()(np.zeros((1, 32, 32, 3), np.uint8), None, None)
-    assert (np.abs(first[0].data.asnumpy() - black)[:, :, :4].max(axis=(1, 2, 3)) < 1e-5).any()     # a border of four rows
+    # a border of four rows
+    assert (np.abs(first[0].data.asnumpy() - black)[:, :, :4].max(axis=(1, 2, 3)) < 1e-5).any()
 
 
 def test_mxnets_iterator_cannot_go_on_within_an_epoch(excerpt):
-    with pytest.raises(UserError, match=r"--data-backend mxnet: .* at batch 3 of an epoch; .* use --data-backend ours"):
+    with pytest.raises(UserError,
+                       match=r"--data-backend mxnet: .* at batch 3 of an epoch; .* use --data-backend ours"):
         next(mxnet_loader(excerpt, "train", 500).epoch(0, start=3))
 
 

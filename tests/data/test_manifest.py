@@ -56,7 +56,7 @@ def edit_manifest(folder, edit):
     path.write_text(json.dumps(content))
 
 
-# --- one hash over all of it --------------------------------------------------------------------------------------
+# --- one hash over all of it --------------------------------------------------------------------------------
 
 def test_the_same_records_have_the_same_root_hash(tmp_path):
     assert prepare(tmp_path / "a").root_hash == prepare(tmp_path / "b").root_hash
@@ -78,12 +78,12 @@ def test_any_difference_gives_another_root_hash(tmp_path, change):
 
 def test_the_root_hash_does_not_depend_on_what_else_the_manifest_says(tmp_path):
     manifest = prepare(tmp_path)
-    other = Manifest(dataset="another", classes=CLASSES, sources={}, splits=dict(reversed(manifest.splits.items())),
-                     tool_version="9", subset="half of it")
+    other = Manifest(dataset="another", classes=CLASSES, sources={},
+                     splits=dict(reversed(manifest.splits.items())), tool_version="9", subset="half of it")
     assert other.root_hash == manifest.root_hash
 
 
-# --- written and read ---------------------------------------------------------------------------------------------
+# --- written and read ---------------------------------------------------------------------------------------
 
 def test_what_is_written_is_read_again(tmp_path):
     manifest = prepare(tmp_path)
@@ -102,10 +102,11 @@ def test_a_split_that_is_not_there_is_refused_with_those_that_are(tmp_path):
     assert refusal(open_split, tmp_path, "val", manifest) == expected
 
 
-# --- the manifest was altered -------------------------------------------------------------------------------------
+# --- the manifest was altered -------------------------------------------------------------------------------
 
 def test_a_missing_manifest_is_an_error_that_says_what_makes_one(tmp_path):
-    assert refusal(read_manifest, tmp_path) == (f"{tmp_path}/manifest.json: cannot be read (No such file or directory); "
+    assert refusal(read_manifest,
+                   tmp_path) == (f"{tmp_path}/manifest.json: cannot be read (No such file or directory); "
                                                 f"prepare the data with data_prep/cifar.py or imagenet.py")
 
 
@@ -149,11 +150,12 @@ def test_a_newer_format_is_refused_whatever_it_holds(tmp_path):
 def test_an_edited_manifest_is_refused(tmp_path, edit):
     prepare(tmp_path)
     edit_manifest(tmp_path, edit)
-    assert refusal(read_manifest, tmp_path) == (f"{tmp_path}/manifest.json: its hashes do not follow from its contents, "
+    assert refusal(read_manifest,
+                   tmp_path) == (f"{tmp_path}/manifest.json: its hashes do not follow from its contents, "
                                                 f"it was edited; prepare the data again")
 
 
-# --- the files were altered ---------------------------------------------------------------------------------------
+# --- the files were altered ---------------------------------------------------------------------------------
 
 def alter(path, edit):
     data = bytearray(path.read_bytes())
@@ -191,7 +193,8 @@ def test_an_altered_rec_or_idx_is_refused(tmp_path, name, edit, what):
     assert re.fullmatch(expected, refusal(open_split, tmp_path, "train", manifest))
 
 
-@pytest.mark.parametrize("edit", [flip_a_bit, lambda data: data.clear(), lambda data: data.__delitem__(slice(100, None))])
+@pytest.mark.parametrize("edit", [flip_a_bit, lambda data: data.clear(),
+                                  lambda data: data.__delitem__(slice(100, None))])
 def test_an_altered_table_of_records_is_refused(tmp_path, edit):
     manifest = prepare(tmp_path)
     alter(tmp_path / "train.records.npy", edit)
@@ -208,17 +211,19 @@ def test_a_label_out_of_range_is_named_and_counted(tmp_path):
     manifest = prepare(tmp_path, labels=[0, 1, 3, 7, 2])
     reader, _ = open_split(tmp_path, "train", dataclasses.replace(manifest, classes=[*"abcdefgh"]))
     assert refusal(open_split, tmp_path, "train", manifest) == (
-        f"{tmp_path}/train.rec, key 2, offset {reader.offsets[2]}: label 3 is out of range for 3 classes (2 such records)")
+        f"{tmp_path}/train.rec, key 2, offset {reader.offsets[2]}: label 3 is out of range for 3 classes (2 "
+        f"such records)")
 
 
 @pytest.mark.parametrize("missing", ["train.rec", "train.idx", "train.records.npy"])
 def test_a_missing_file_is_named(tmp_path, missing):
     manifest = prepare(tmp_path)
     (tmp_path / missing).unlink()
-    assert refusal(open_split, tmp_path, "train", manifest).startswith(f"{tmp_path}/{missing}: cannot be read (")
+    assert refusal(open_split, tmp_path, "train",
+                   manifest).startswith(f"{tmp_path}/{missing}: cannot be read (")
 
 
-# --- the excerpt that comes with the package ----------------------------------------------------------------------
+# --- the excerpt that comes with the package ----------------------------------------------------------------
 
 def test_the_excerpt_is_balanced_and_small():
     manifest = read_manifest(EXCERPT_DIR)

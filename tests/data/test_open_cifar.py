@@ -29,7 +29,7 @@ def refusal(**options):
 def test_training_leaves_out_what_fills_no_batch_and_validation_nothing(backend):
     data = open_excerpt(backend=backend)
     assert (data.train.records, data.val.records) == (2000, 500)
-    assert [batch.data.shape[0] for batch in data.train.epoch(0)] == [128] * 15            # 2000 = 15 x 128 + 80
+    assert [batch.data.shape[0] for batch in data.train.epoch(0)] == [128] * 15  # 2000 = 15 x 128 + 80
     assert [batch.data.shape[0] for batch in data.val.epoch(0)] == [128, 128, 128, 116]
 
 
@@ -43,7 +43,8 @@ def test_training_is_shuffled_and_validation_is_not():
 
 def test_what_the_manifest_says_is_passed_on():
     manifest, data = read_manifest(EXCERPT_DIR), open_excerpt()
-    assert (data.classes, data.root_hash, data.subset) == (manifest.classes, manifest.root_hash, manifest.subset)
+    assert (data.classes, data.root_hash, data.subset) == (manifest.classes, manifest.root_hash,
+                                                           manifest.subset)
 
 
 def test_another_data_set_than_the_named_one_is_refused():
@@ -52,7 +53,8 @@ def test_another_data_set_than_the_named_one_is_refused():
 
 
 def test_a_batch_larger_than_the_training_set_is_refused():
-    assert refusal(batch_size=2001) == "--batch-size: 2001 images over all devices, but the training set has 2000"
+    assert refusal(batch_size=2001) == \
+        "--batch-size: 2001 images over all devices, but the training set has 2000"
 
 
 def test_data_that_are_nowhere_are_a_sentence(tmp_path, monkeypatch):
@@ -63,24 +65,29 @@ def test_data_that_are_nowhere_are_a_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(urllib.request, "urlopen", urlopen)
     assert refusal(dataset="cifar10", prepare=prepare).startswith(
         f"--dataset cifar10: not found in {tmp_path}/datasets/cifar10, and ")
-    assert refusal(dataset="cifar10", folder=tmp_path).startswith(f"{tmp_path}/manifest.json: cannot be read (")
+    assert refusal(dataset="cifar10",
+                   folder=tmp_path).startswith(f"{tmp_path}/manifest.json: cannot be read (")
 
 
 @pytest.mark.parametrize("dataset, command", [
-    ("cifar10", "data_prep/cifar.py --dataset cifar10"), ("cifar100", "data_prep/cifar.py --dataset cifar100"),
-    ("kmnist", "data_prep/mnist.py --dataset kmnist"), ("fashion-mnist", "data_prep/mnist.py --dataset fashion-mnist")])
+    ("cifar10", "data_prep/cifar.py --dataset cifar10"),
+    ("cifar100", "data_prep/cifar.py --dataset cifar100"),
+    ("kmnist", "data_prep/mnist.py --dataset kmnist"), ("fashion-mnist",
+                                                        "data_prep/mnist.py --dataset fashion-mnist")])
 def test_the_command_that_prepares_is_named_or_run(dataset, command, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("MXNET_HOME", str(tmp_path))
     assert refusal(dataset=dataset) == f"--dataset {dataset}: is not prepared; run python {command}"
     run = []
     monkeypatch.setattr(script_prepare, "load_script",
                         lambda path: SimpleNamespace(main=lambda flags: run.extend([path, *flags])))
-    assert refusal(dataset=dataset, prepare=prepare).startswith(f"{tmp_path}/datasets/{dataset}/rec/manifest.json: cannot ")
+    assert refusal(dataset=dataset,
+                   prepare=prepare).startswith(f"{tmp_path}/datasets/{dataset}/rec/manifest.json: cannot ")
     assert run == command.split()
     assert capsys.readouterr().err == f"{dataset} is not prepared yet: python {command}\n"
 
 
-@pytest.mark.parametrize("home, expected", [("/data/mx", "/data/mx"), ("~/mx", "/home/u/mx"), ("", "/home/u/.mxnet")])
+@pytest.mark.parametrize("home, expected", [("/data/mx", "/data/mx"), ("~/mx", "/home/u/mx"),
+                                            ("", "/home/u/.mxnet")])
 def test_records_lie_where_gluoncvs_users_have_their_data(monkeypatch, home, expected):
     monkeypatch.setenv("HOME", "/home/u")
     monkeypatch.setenv("MXNET_HOME", home)

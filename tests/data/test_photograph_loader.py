@@ -1,4 +1,5 @@
-"""Batches of photographs: the same for any number of workers and from any start; bad records by their policy."""
+"""Batches of photographs: the same for any number of workers and from any start; bad records by their policy.
+"""
 
 import gc
 import random
@@ -60,17 +61,20 @@ def test_batches_do_not_depend_on_workers_or_on_where_the_epoch_began(rec, num_w
     assert [data.shape for data, _, _ in whole] == 3 * [(4, 3, 32, 32)]
     assert_same(arrays_of(loader_of(rec, num_workers=num_workers, **options).epoch(7)), whole)
     for start in (1, 2, 3):
-        assert_same(arrays_of(loader_of(rec, num_workers=num_workers, **options).epoch(7, start)), whole[start:])
+        assert_same(arrays_of(loader_of(rec, num_workers=num_workers, **options).epoch(7, start)),
+                    whole[start:])
 
 
 def test_an_image_does_not_depend_on_its_batch_or_the_number_of_records(rec):
     """What happens to record i in epoch e follows from (seed, e, i)."""
-    seen = {int(p): image for data, _, positions in arrays_of(loader_of(rec).epoch(2)) for p, image in zip(positions, data)}
+    seen = {int(p): image for data, _, positions in arrays_of(loader_of(rec).epoch(2)) for p,
+            image in zip(positions, data)}
     transform, images = ImagenetTrainTransform(3, 32), RecordImages(rec)
     for position, image in seen.items():
         [pixels], _ = images.read([position])
         np.testing.assert_array_equal(transform([pixels], [position], 2)[0], image)
-    other = {int(p): image for data, _, positions in arrays_of(loader_of(rec).epoch(3)) for p, image in zip(positions, data)}
+    other = {int(p): image for data, _, positions in arrays_of(loader_of(rec).epoch(3)) for p,
+             image in zip(positions, data)}
     assert all((seen[p] != other[p]).any() for p in seen.keys() & other.keys())
 
 
@@ -90,18 +94,20 @@ def test_folders_give_what_records_give(rec, tmp_path):
     order = [int(path.stem) for path, _ in images.files]
     pixels, labels = images.read(range(COUNT))
     expected, expected_labels = RecordImages(rec).read(order)
-    assert all((a == b).all() for a, b in zip(pixels, expected)) and labels.tolist() == expected_labels.tolist()
+    assert all((a == b).all() for a,
+               b in zip(pixels, expected)) and labels.tolist() == expected_labels.tolist()
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_a_bad_photograph_ends_the_run_is_replaced_or_left_out(bad_rec, num_workers):
-    with pytest.raises(UserError, match=r"train.rec, key 5, offset \d+: the image does not decode; prepare the data again, "
-                                        r"or give --on-bad-record skip"):
+    with pytest.raises(UserError, match=r"train.rec, key 5, offset \d+: the image does not decode; prepare the "
+                                        r"data again, or give --on-bad-record skip"):
         list(loader_of(bad_rec, train=False, num_workers=num_workers).epoch(0))
     for policy, label in (("skip", BAD + 1), ("leave out", LEFT_OUT)):
         loader = loader_of(bad_rec, train=False, num_workers=num_workers, on_bad_record=policy)
         labels = np.concatenate([batch.label.asnumpy() for batch in loader.epoch(0)])
-        assert labels[BAD] == label and np.delete(labels, BAD).tolist() == np.delete(np.arange(COUNT), BAD).tolist()
+        assert labels[BAD] == label and np.delete(labels, BAD).tolist() == np.delete(np.arange(COUNT),
+                                                                                     BAD).tolist()
         assert list(loader.images.bad) == [BAD]
 
 

@@ -51,7 +51,8 @@ BASELINE = {
     "tables of its own": (encode(optimize=True), 16),
     "restart markers": (encode(restart_marker_rows=1), 16),
     "many restart markers": (encode(restart_marker_blocks=3, subsampling=0), 8),
-    "a comment that looks like a header": (encode(comment=b"\xff\xc0\x00\x11\x08\x00\x01\x00\x01\x03\xff\xd9"), 16),
+    "a comment that looks like a header": (
+        encode(comment=b"\xff\xc0\x00\x11\x08\x00\x01\x00\x01\x03\xff\xd9"), 16),
     "bytes after the end": (encode() + bytes(1000), 16),
     "EXIF, upright": (encode(exif=exif(1)), 16),
     "EXIF without orientation": (encode(exif=exif(None)), 16),
@@ -89,7 +90,9 @@ def test_no_more_rows_are_decoded_than_needed(name):
 
 
 def test_a_row_less_would_give_other_colours():
-    """Why one coded row more: of colours at half height, a row's last line is interpolated with the next row's first."""
+    """Why one coded row more: of colours at half height, a row's last line is interpolated with the next
+    row's first.
+    """
     encoded = bytearray(BASELINE["4:2:0"][0])
     struct.pack_into(">H", encoded, baseline_frame(bytes(encoded)).height_at, 64)
     cut, full = opencv(bytes(encoded)), opencv(BASELINE["4:2:0"][0])
@@ -107,8 +110,8 @@ def test_other_images_are_decoded_by_opencv(name):
         np.testing.assert_array_equal(pixels, expected)
 
 
-@pytest.mark.parametrize("encoded", [b"", b"no image", b"\xff\xd8", b"\xff\xd8\xff\xd9", encode()[:3000], encode()[:-2],
-                                     encode("PNG")[:50]], ids=len)
+@pytest.mark.parametrize("encoded", [b"", b"no image", b"\xff\xd8", b"\xff\xd8\xff\xd9", encode()[:3000],
+                                     encode()[:-2], encode("PNG")[:50]], ids=len)
 def test_what_opencv_does_not_decode_is_named_at_once(encoded):
     """A JPEG without its end among them: where the damage lies in it is not known."""
     with pytest.raises(Undecodable, match="the image does not decode"):
@@ -132,8 +135,8 @@ def test_the_file_is_left_as_it_was():
 
 
 @settings(max_examples=300, deadline=None)
-@given(start=st.sampled_from([b"", b"\xff\xd8", encode()[:200], encode(exif=exif(6))[:200]]), rest=st.binary(max_size=60),
-       end=st.sampled_from([b"", b"\xff\xd9"]))
+@given(start=st.sampled_from([b"", b"\xff\xd8", encode()[:200], encode(exif=exif(6))[:200]]),
+       rest=st.binary(max_size=60), end=st.sampled_from([b"", b"\xff\xd9"]))
 def test_no_header_confuses_the_reader(start, rest, end):
     frame = baseline_frame(start + rest + end)
     if frame is not None:

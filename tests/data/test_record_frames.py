@@ -33,10 +33,12 @@ def test_frames_are_mxnets_bytes_and_are_read_back(records):
     assert content == written_by_mxnet(records)
     found = list(read_frames(io.BytesIO(content)))
     assert [payload for payload, _ in found] == records
-    assert [offset for _, offset in found] == [sum(len(frame(r)) for r in records[:i]) for i in range(len(records))]
+    assert [offset for _, offset in found] == [sum(len(frame(r)) for r in records[:i])
+                                               for i in range(len(records))]
 
 
-@pytest.mark.parametrize("payload, parts", [(b"", 1), (MAGIC_BYTES, 2), (MAGIC_BYTES * 3, 4), (b"abc" + MAGIC_BYTES, 1)])
+@pytest.mark.parametrize("payload, parts", [(b"", 1), (MAGIC_BYTES, 2), (MAGIC_BYTES * 3, 4),
+                                            (b"abc" + MAGIC_BYTES, 1)])
 def test_a_frame_is_cut_at_aligned_magic_numbers(payload, parts):
     assert frame(payload) == written_by_mxnet([payload])
     assert frame(payload).count(MAGIC_BYTES) == parts + (payload[:3] == b"abc")

@@ -40,7 +40,7 @@ def temporary_folder():
         yield Path(name)
 
 
-# --- agreement with MXNet -----------------------------------------------------------------------------------------
+# --- agreement with MXNet -----------------------------------------------------------------------------------
 
 @settings(max_examples=100, deadline=None)
 @given(records=st.dictionaries(st.integers(0, 2**40), payloads, min_size=1, max_size=5))
@@ -50,7 +50,8 @@ def test_our_reader_reads_what_mxnet_wrote(records):
 
 
 @settings(max_examples=100, deadline=None)
-@given(records=st.dictionaries(st.integers(0, 2**40), payloads.filter(len), min_size=1, max_size=5), data=st.data())
+@given(records=st.dictionaries(st.integers(0, 2**40), payloads.filter(len), min_size=1, max_size=5),
+       data=st.data())
 def test_mxnets_reader_agrees_in_any_order(records, data):
     with temporary_folder() as folder:
         path = write(folder, records)
@@ -69,7 +70,8 @@ def test_mxnets_reader_agrees_in_any_order(records, data):
 ])
 def test_a_payload_with_the_magic_number_lies_in_several_parts(tmp_path, payload, parts):
     path = write(tmp_path, {5: payload})
-    assert path.read_bytes().count(MAGIC_BYTES) == parts + (parts == 1)    # the one inside, or those that were cut out
+    # the one inside, or those that were cut out
+    assert path.read_bytes().count(MAGIC_BYTES) == parts + (parts == 1)
     assert RecordReader(path).read(0) == payload
 
 
@@ -103,7 +105,7 @@ def test_threads_share_a_reader(tmp_path):
         assert list(pool.map(reader.read, positions)) == [records[position] for position in positions]
 
 
-# --- damage -------------------------------------------------------------------------------------------------------
+# --- damage -------------------------------------------------------------------------------------------------
 
 @pytest.fixture
 def rec(tmp_path):
@@ -123,7 +125,8 @@ def message_of(call, *args):
     return str(raised.value)
 
 
-@pytest.mark.parametrize("size, where", [(50, 48), (56, 48), (70, 48)])       # within head, between, within payload
+# within head, between, within payload
+@pytest.mark.parametrize("size, where", [(50, 48), (56, 48), (70, 48)])
 def test_a_record_cut_off_by_the_files_end_is_named(rec, size, where):
     rec.write_bytes(rec.read_bytes()[:size])
     reader = RecordReader(rec)
@@ -135,20 +138,21 @@ def test_a_record_cut_off_by_the_files_end_is_named(rec, size, where):
 def test_records_beyond_the_files_end_are_counted_at_once(rec):
     rec.write_bytes(rec.read_bytes()[:24])
     assert message_of(RecordReader, rec) == (
-        f"{rec}: truncated: 24 bytes, but 2 records begin beyond its end, the first with key 11 at offset 24; "
-        f"prepare it again")
+        f"{rec}: truncated: 24 bytes, but 2 records begin beyond its end, the first with key 11 at offset "
+        f"24; prepare it again")
 
 
 def test_a_wrong_offset_is_named(rec):
     rec.with_suffix(".idx").write_text("10\t0\n11\t28\n12\t48\n")
     reader = RecordReader(rec)
-    assert message_of(reader.read, 1) == (f"{rec}, key 11, offset 28: no record begins there (at byte 28 of 72); "
+    assert message_of(reader.read,
+                      1) == (f"{rec}, key 11, offset 28: no record begins there (at byte 28 of 72); "
                                           f"prepare the file again")
 
 
 def test_an_offset_into_the_middle_of_a_record_of_several_parts_is_named(tmp_path):
     path = write(tmp_path, {0: b"abcd" + MAGIC_BYTES + b"efgh"})
-    path.with_suffix(".idx").write_text("0\t12\n")                   # the second part: 8 bytes of head, 4 of payload
+    path.with_suffix(".idx").write_text("0\t12\n")  # the second part: 8 bytes of head, 4 of payload
     assert "no record begins there" in message_of(RecordReader(path).read, 0)
 
 
@@ -158,17 +162,19 @@ def test_a_first_part_without_a_last_is_named(tmp_path):
     path.with_suffix(".idx").write_text("0\t0\n1\t12\n")
     reader = RecordReader(path)
     assert reader.read(1) == b"next"
-    assert message_of(reader.read, 0) == (f"{path}, key 0, offset 0: no record begins there (at byte 12 of 24); "
+    assert message_of(reader.read,
+                      0) == (f"{path}, key 0, offset 0: no record begins there (at byte 12 of 24); "
                                           f"prepare the file again")
 
 
 def test_a_payload_too_short_for_an_image_header_is_named(rec):
-    assert message_of(RecordReader(rec).read_image, 1).startswith(f"{rec}, key 11, offset 24: 16 bytes are no image record")
+    assert message_of(RecordReader(rec).read_image,
+                      1).startswith(f"{rec}, key 11, offset 24: 16 bytes are no image record")
 
 
 def test_a_payload_too_short_for_its_labels_is_named(tmp_path):
     payload = recordio.pack(recordio.IRHeader(0, 3.0, 0, 0), b"the image")
-    path = write(tmp_path, {7: struct.pack("<I", 4) + payload[4:]})                # as if four labels followed
+    path = write(tmp_path, {7: struct.pack("<I", 4) + payload[4:]})  # as if four labels followed
     assert message_of(RecordReader(path).read_image, 0).startswith(
         f"{path}, key 7, offset 0: 33 bytes cannot hold 4 labels")
 
@@ -188,14 +194,15 @@ def test_any_altered_byte_gives_other_bytes_or_a_sentence(offset, value):
             assert isinstance(payload, bytes)
 
 
-# --- the index ----------------------------------------------------------------------------------------------------
+# --- the index ----------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("line", ["11 24", "11", "11\t24\t3", "eleven\t24", "11\t2.5", "", "-11\t24", "11\t-24",
-                                  "11\t99999999999999999999"])
+@pytest.mark.parametrize("line", ["11 24", "11", "11\t24\t3", "eleven\t24", "11\t2.5", "", "-11\t24",
+                                  "11\t-24", "11\t99999999999999999999"])
 def test_an_index_line_of_another_form_is_quoted(rec, line):
     index = rec.with_suffix(".idx")
     index.write_text(f"10\t0\n{line}\n12\t48\n")
-    assert message_of(RecordReader, rec) == f"{index}, line 2: {line!r} is not 'key<TAB>offset'; prepare the file again"
+    assert message_of(RecordReader,
+                      rec) == f"{index}, line 2: {line!r} is not 'key<TAB>offset'; prepare the file again"
 
 
 @pytest.mark.parametrize("content, reason", [(b"", "holds no record"), (b"\xff\xfe\x00", "it is no text")])
@@ -205,7 +212,7 @@ def test_an_index_of_nothing_or_of_other_bytes_is_refused(tmp_path, content, rea
 
 
 @pytest.mark.parametrize("missing, message", [
-    (".idx", "cannot be read (No such file or directory); an .idx must lie beside each .rec"),
+    (".idx", "cannot be read (No such file or directory); each .rec needs an .idx next to it"),
     (".rec", "cannot be read (No such file or directory); prepare it with data_prep"),
 ])
 def test_a_missing_file_is_named(rec, missing, message):

@@ -65,7 +65,7 @@ def test_an_archive_becomes_folders_and_a_manifest(tmp_path, capsys):
     ("annotations/training/ADE_train_00000002.png", png(mask(top=151)),
      "ADE_train_00000002.png: the mask has the value 151; 0 to 150 are classes"),
     ("annotations/training/ADE_train_00000002.png", png(mask(size=(20, 31))), "31 x 20 pixels, its image has 30 x 20"),
-    ("annotations/training/ADE_train_00000002.png", png(np.zeros((20, 30, 3), np.uint8)), "is no mask of class indices"),
+    ("annotations/training/ADE_train_00000002.png", png(np.zeros((20, 30, 3), np.uint8)), "is not a mask of class indices"),
     ("annotations/training/ADE_train_00000002.png", b"no image", "ADE_train_00000002.png: cannot be read"),
     ("images/training/ADE_train_00000002.jpg", b"no image", "ADE_train_00000002.jpg: cannot be read"),
     ("images/validation/ADE_val_00000007.jpg", b"x", "ADE_val_00000007 has no mask"),

@@ -1,4 +1,6 @@
-"""train_cifar.py with something that goes wrong on one rank before the update that FAULT_AT names. Run by test_faults.py."""
+"""train_cifar.py with something that goes wrong on one rank before the update that FAULT_AT names. Run by
+test_faults.py.
+"""
 
 import os
 import time

@@ -1,4 +1,5 @@
-"""What the tests of several processes share: starting jobs, finding their processes, reading what they left."""
+"""What the tests of several processes share: starting jobs, finding their processes, reading what they left.
+"""
 
 import importlib.util
 import subprocess
@@ -19,14 +20,19 @@ ENGINES = [pytest.param("horovod", marks=NEEDS_HOROVOD), "dist_sync"]
 
 def start(engine, processes, words, *flags, **environment):
     """`python -m gluon_tricks launch` with a script's words; a Popen."""
-    command = [sys.executable, "-m", "gluon_tricks", "launch", "-n", processes, "--engine", engine, *flags, "--", *words]
-    return subprocess.Popen([str(word) for word in command], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                            text=True, env={**psutil.Process().environ(), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1",
+    command = [sys.executable, "-m", "gluon_tricks", "launch", "-n", processes, "--engine", engine, *flags,
+               "--", *words]
+    return subprocess.Popen([str(word) for word in command], cwd=ROOT, stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT,
+                            text=True, env={**psutil.Process().environ(), "PYTHONPATH": str(ROOT),
+                                            "OMP_NUM_THREADS": "1",
                                        **environment})
 
 
 def finish(launcher, check=0):
-    """What the job said; fails if it ended otherwise than with `check` (None: with anything but 0), or left a process."""
+    """What the job said; fails if it ended otherwise than with `check` (None: with anything but 0), or left a
+    process.
+    """
     members = members_of(launcher)
     said, _ = launcher.communicate(timeout=LIMIT_S)
     assert (launcher.returncode == check) if check is not None else launcher.returncode > 0, said
@@ -73,10 +79,12 @@ def arrays_of(path):
 def assert_close(arrays, expected, rtol=1e-5, rtol_each=1e-3):
     """All arrays as one vector within `rtol` of its norm, and each array within `rtol_each` of its own.
 
-    A different order of summation is that small; an image in the wrong update, a missing process or factor is not.
+    A different order of summation is that small; an image in the wrong update, a missing process or factor is
+    not.
     """
     assert set(arrays) == set(expected) and arrays
-    squares = {name: [(np.asarray(array, np.float64) ** 2).sum() for array in (value - expected[name], expected[name])]
+    squares = {name: [(np.asarray(array, np.float64) ** 2).sum()
+                      for array in (value - expected[name], expected[name])]
                for name, value in arrays.items()}
     for name, (difference, whole) in squares.items():
         assert difference <= rtol_each**2 * max(whole, 1e-6), (name, difference, whole)

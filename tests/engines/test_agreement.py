@@ -1,4 +1,6 @@
-"""The same training at any number of devices and processes: the same images in each update, the same parameters after it."""
+"""The same training at any number of devices and processes: the same images in each update, the same
+parameters after it.
+"""
 
 import os
 import re
@@ -12,11 +14,12 @@ from jobs import ENGINES, ROOT, arrays_of, assert_close, finish, start
 
 from gluon_tricks.data.recordio import write_image_records
 
-TRICKS = ["--no-wd", "--label-smoothing", "--warmup-epochs", "1", "--num-epochs", "3", "--lr-mode", "cosine", "--lr", "0.05",
-          "--wd", "0.01"]
+TRICKS = ["--no-wd", "--label-smoothing", "--warmup-epochs", "1", "--num-epochs", "3", "--lr-mode", "cosine",
+          "--lr", "0.05", "--wd", "0.01"]
 # another number of threads adds up in another order, and within a few updates ReLUs make much of it
 ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
-TRAIN, VAL = 135, 45         # two updates of 64 an epoch, seven images left out; validation ends in a part of a batch
+# two updates of 64 an epoch, seven images left out; validation ends in a part of a batch
+TRAIN, VAL = 135, 45
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +30,10 @@ def records(tmp_path_factory):
 def write_records(folder):
     for seed, (name, count) in enumerate((("train", TRAIN), ("val", VAL))):
         images = np.random.default_rng(seed).integers(0, 256, (count, 32, 32, 3), np.uint8)
-        encoded = ((key, key % 4, 0, cv2.imencode(".png", image)[1].tobytes()) for key, image in enumerate(images))
-        assert len(list(write_image_records(folder / f"{name}.rec", folder / f"{name}.idx", encoded))) == count
+        encoded = ((key, key % 4, 0, cv2.imencode(".png", image)[1].tobytes()) for key,
+                   image in enumerate(images))
+        assert len(list(write_image_records(folder / f"{name}.rec", folder / f"{name}.idx",
+                                            encoded))) == count
     return folder
 
 
@@ -37,12 +42,14 @@ def words(records, folder, batch_size, *flags):
                                                             f"--rec-{part}-idx", records / f"{part}.idx")]
     return [str(word) for word in
             ["--mode", "hybrid", "--use-rec", *paths, "--data-backend", "ours", "--classes", "4",
-             "--num-training-samples", TRAIN, "--input-size", "32", "-j", "1", *TRICKS, "--batch-size", batch_size,
+             "--num-training-samples", TRAIN, "--input-size", "32", "-j", "1", *TRICKS, "--batch-size",
+             batch_size,
              "--val-protocol", "exact", "--save-dir", folder, "--logging-file", folder / "train.log", *flags]]
 
 
 # GroupNorm sees one image at a time, so it does not matter who has which
-GROUPNORM = ["--model", "resnet18_v1b", "--use-gn", "--last-gamma", "--max-updates", "2", "--save-frequency", "0"]
+GROUPNORM = ["--model", "resnet18_v1b", "--use-gn", "--last-gamma", "--max-updates", "2", "--save-frequency",
+             "0"]
 # BatchNorm and mixup see a device's part of the batch
 PARTS = ["--model", "cifar_resnet20_v1", "--mixup", "--checkpoint-period", "1"]
 
@@ -51,11 +58,14 @@ PARTS = ["--model", "cifar_resnet20_v1", "--mixup", "--checkpoint-period", "1"]
 def single(records, tmp_path_factory):
     """Runs of one process: name -> folder."""
     folder = tmp_path_factory.mktemp("single")
-    runs = {"one": [64, *GROUPNORM], "four devices": [16, *GROUPNORM, "--num-cpus", "4", "--kvstore", "local"],
-            "two parts": [32, *PARTS, "--emulate-gpus", "2"], "two devices with parts": [32, *PARTS, "--num-cpus", "2"]}
+    runs = {"one": [64, *GROUPNORM], "four devices": [16, *GROUPNORM, "--num-cpus", "4", "--kvstore",
+                                                      "local"],
+            "two parts": [32, *PARTS, "--emulate-gpus", "2"],
+            "two devices with parts": [32, *PARTS, "--num-cpus", "2"]}
     argvs = [words(records, folder / name, batch_size, *flags) for name, (batch_size, *flags) in runs.items()]
     program = f"import train_imagenet\nfor argv in {argvs!r}:\n    assert train_imagenet.main(argv) == 0"
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, env=ONE_THREAD)
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True,
+                          env=ONE_THREAD)
     assert done.returncode == 0, done.stderr
     return {name: folder / name for name in runs}
 
@@ -72,7 +82,8 @@ def statistics(folder):
     found = {}
     for name in (name for name in arrays if name.startswith("param/") and "running" in name):
         parts = [arrays[name]] + [array for other, array in arrays.items()
-                                  if other.startswith("param@") and other.split("/", 1)[1] == name.split("/", 1)[1]]
+                                  if other.startswith("param@")
+                                  and other.split("/", 1)[1] == name.split("/", 1)[1]]
         found[name] = np.mean(parts, axis=0)
     assert found
     return found
@@ -101,11 +112,13 @@ def test_processes_equal_devices_with_local_statistics_and_mixup(engine, single,
     assert_close(resume_arrays(tmp_path), resume_arrays(single["two devices with parts"]))
     assert_close(statistics(tmp_path), statistics(single["two devices with parts"]))
     assert "x 2 processes" in (tmp_path / "train.log").read_text()
-    assert logged(tmp_path, RMSE)[-1] == pytest.approx(logged(single["two devices with parts"], RMSE)[-1], abs=2e-6)
+    assert logged(tmp_path, RMSE)[-1] == pytest.approx(logged(single["two devices with parts"], RMSE)[-1],
+                                                       abs=2e-6)
 
 
 def test_four_processes_equal_one(single, records, tmp_path):
-    said = finish(start("dist_sync", 4, ["train_imagenet.py", *words(records, tmp_path, 16, *GROUPNORM)], "--servers", "2"))
+    said = finish(start("dist_sync", 4, ["train_imagenet.py", *words(records, tmp_path, 16, *GROUPNORM)],
+                        "--servers", "2"))
     assert_close(resume_arrays(tmp_path), resume_arrays(single["one"]))
     assert not re.search(r"^\[[123]\]", said, re.MULTILINE), said        # only the writer speaks
 
@@ -114,8 +127,8 @@ def test_a_run_goes_on_at_another_world_size(single, records, tmp_path):
     words_of = [words(records, tmp_path, size, *GROUPNORM, *more)
                 for size, more in ((32, ["--max-updates", "1"]), (64, ["--resume", "auto"]))]
     finish(start("dist_sync", 2, ["train_imagenet.py", *words_of[0]]))
-    done = subprocess.run([sys.executable, "train_imagenet.py", *words_of[1]], cwd=ROOT, capture_output=True, text=True,
-                          env=ONE_THREAD)
+    done = subprocess.run([sys.executable, "train_imagenet.py", *words_of[1]], cwd=ROOT, capture_output=True,
+                          text=True, env=ONE_THREAD)
     assert done.returncode == 0 and "resumed at epoch 0, batch 1, update 1" in done.stderr, done.stderr
     assert "processes x devices were 2 x 1 and are now 1 x 1" in done.stderr
     assert_close(resume_arrays(tmp_path), resume_arrays(single["one"]))

@@ -82,37 +82,44 @@ class Net(nn.Dense):
 
 def loader(count, batch_size, engine):
     share = {"num_workers": 0, "rank": engine.rank, "world_size": engine.world_size}
-    return RecordLoader(Images(count), lambda images, positions, epoch: images.astype(np.float32), batch_size, None, "keep",
-                        **share)
+    return RecordLoader(Images(count), lambda images, positions, epoch: images.astype(np.float32), batch_size,
+                        None, "keep", **share)
 
 
-@pytest.mark.parametrize("world_size, batch_size", [(2, 4), (3, 4), (3, 9)])      # 3 x 9: a rank without any image
+# 3 x 9: a rank without any image
+@pytest.mark.parametrize("world_size, batch_size", [(2, 4), (3, 4), (3, 9)])
 def test_validation_counts_every_image_once_in_its_place(world_size, batch_size):
     net, alone = Net(), SingleProcess([mx.cpu()])
     expected = hits(net, loader(17, 5, alone), alone, top=(1, 2))
     assert 0 < expected[:, 0].sum() < 17
-    for right in on_ranks(world_size, lambda engine: hits(net, loader(17, batch_size, engine), engine, top=(1, 2))):
+    for right in on_ranks(world_size, lambda engine: hits(net, loader(17, batch_size, engine), engine,
+                                                          top=(1, 2))):
         np.testing.assert_array_equal(right, expected)
-    for accuracies in on_ranks(world_size, lambda one: evaluate(net, loader(17, batch_size, one), one, top=(1, 2))):
+    for accuracies in on_ranks(world_size, lambda one: evaluate(net, loader(17, batch_size, one), one,
+                                                                top=(1, 2))):
         assert accuracies == expected.mean(axis=0).tolist()
 
 
 def test_a_signal_to_one_rank_leaves_validation_on_all():
     net = Net()
-    results = on_ranks(3, lambda engine: hits(net, loader(17, 9, engine), engine, keep_going=lambda: engine.rank != 1))
+    results = on_ranks(3, lambda engine: hits(net, loader(17, 9, engine), engine,
+                                              keep_going=lambda: engine.rank != 1))
     assert all(isinstance(result, Stop) for result in results)
 
 
 def test_all_ranks_stop_after_the_same_update_and_know_the_sums_of_all():
     def work(engine):
         progress = Progress()
-        meter = Meter(progress, engine, keep_going=lambda: not (engine.rank == 1 and progress.num_update >= 3))
+        meter = Meter(progress, engine, keep_going=lambda: not (engine.rank == 1
+                                                                and progress.num_update >= 3))
         while not meter.stop:
             progress.num_update += 1
-            meter.add(0, progress.num_update, [(nd.array([10.0 ** engine.rank]), nd.array([engine.rank + 1.0]))], 4)
+            meter.add(0, progress.num_update, [(nd.array([10.0 ** engine.rank]),
+                                                nd.array([engine.rank + 1.0]))], 4)
         meter.drain()
         return progress.num_update, progress.loss_sum, progress.metric_sum, progress.metric_count
-    stopped_at = updates = 3            # the flag goes with the sums of update 2, which are read when update 3 is under way
+    # the flag goes with the sums of update 2, which are read when update 3 is under way
+    stopped_at = updates = 3
     assert on_ranks(3, work) == [(stopped_at, updates * 111.0, updates * 6.0, updates * 12)] * 3
 
 
@@ -155,10 +162,11 @@ def test_ranks_whose_parameters_differ_are_named(odd):
         nets[rank][0].bias.data()[1] = np.nextafter(np.float32(0), np.float32(1))      # the least there is
     for result in on_ranks(3, lambda engine: check_in_sync(nets[engine.rank], engine, 7)):
         assert isinstance(result, OutOfSync)
-        assert f"rank {odd[0]}: parameters differ from the other ranks' after update 7, first in 0.bias" in str(result)
+        assert (f"rank {odd[0]}: parameters differ from the other ranks' after update 7, first in 0.bias"
+                in str(result))
 
 
-# --- shards of MXNet's iterators ----------------------------------------------------------------------------------
+# --- shards of MXNet's iterators ----------------------------------------------------------------------------
 
 @pytest.mark.parametrize("records, world_size", [(50, 1), (50, 4), (51, 4), (500, 3)])
 def test_shards_hold_each_record_once(records, world_size):
@@ -186,11 +194,12 @@ def test_mxnets_iterator_reads_the_shard_and_takes_equally_many_steps_on_all_ran
     np.testing.assert_array_equal(np.concatenate(seen), np.arange(500))
 
 
-# --- flags --------------------------------------------------------------------------------------------------------
+# --- flags --------------------------------------------------------------------------------------------------
 
 class Args:
     def __init__(self, **values):
-        self.__dict__.update({"kvstore": None, "num_gpus": 0, "num_cpus": 1, "check_sync": 0, "timeout": 1.0, **values})
+        self.__dict__.update({"kvstore": None, "num_gpus": 0, "num_cpus": 1, "check_sync": 0, "timeout": 1.0,
+                              **values})
 
 
 @pytest.mark.parametrize("environ, kvstore, processes", [

@@ -1,19 +1,32 @@
-"""What becomes of a job when a process dies, freezes, hangs or fails: it ends, says who, and can be gone on with."""
+"""A job in which a process dies, freezes, hangs or fails ends, names the process, and can be resumed."""
 
 import signal
 import time
 
 import psutil
 import pytest
-from jobs import ENGINES, LIMIT_S, NEEDS_HOROVOD, alive, arrays_of, finish, members_of, start, wait_until, worker
+from jobs import (
+    ENGINES,
+    LIMIT_S,
+    NEEDS_HOROVOD,
+    alive,
+    arrays_of,
+    finish,
+    members_of,
+    start,
+    wait_until,
+    worker,
+)
 
 SCRIPT = ["train_cifar.py"]
 FAULTY = ["tests/engines/faulty.py"]
 
 
 def flags(folder, *more):
-    return ["--dataset", "cifar10-excerpt", "--model", "cifar_resnet20_v1", "--mode", "hybrid", "--batch-size", "10",
-            "-j", "1", "--num-epochs", "2", "--lr-decay-epoch", "1", "--checkpoint-period", "10", "--log-interval", "1",
+    return ["--dataset", "cifar10-excerpt", "--model", "cifar_resnet20_v1", "--mode", "hybrid",
+            "--batch-size", "10",
+            "-j", "1", "--num-epochs", "2", "--lr-decay-epoch", "1", "--checkpoint-period", "10",
+            "--log-interval", "1",
             "--save-dir", folder, "--logging-dir", folder, "--save-plot-dir", folder, *more]
 
 
@@ -33,7 +46,8 @@ def test_a_killed_worker_is_named_and_a_restart_ends_with_the_same_parameters(en
     wait_until(resume_file(tmp_path / "killed").exists, job)
     worker(job, 1).kill()
     said = finish(job)
-    assert "launch: rank 1 was killed by SIGKILL" in said and "launch: restart 1 of 1, with --resume auto" in said
+    assert "launch: rank 1 was killed by SIGKILL" in said
+    assert "launch: restart 1 of 1, with --resume auto" in said
     assert "resumed at epoch 0, batch" in log(tmp_path / "killed")
     whole, killed = (arrays_of(resume_file(tmp_path / name)) for name in ("whole", "killed"))
     # BatchNorm's statistics are averaged at each checkpoint and written back, so they too are the same bits
@@ -78,5 +92,6 @@ def test_a_killed_launcher_leaves_no_process(tmp_path):
     job.wait()
     end = time.time() + LIMIT_S
     while any(alive(process) for process in members):
-        assert time.time() < end, [psutil.Process(process.pid).cmdline() for process in members if alive(process)]
+        assert time.time() < end, [psutil.Process(process.pid).cmdline() for process in members
+                                   if alive(process)]
         time.sleep(0.1)

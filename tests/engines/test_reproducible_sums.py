@@ -23,7 +23,8 @@ def float32_sum(arrays):
 @given(st.integers(2, 5), st.integers(0, 2**31), st.sampled_from([1e-30, 1e-6, 1.0, 1e6]))
 def test_every_order_gives_the_same_bits(processes, seed, scale):
     rng, bits = np.random.default_rng(seed), 24 - (processes - 1).bit_length()
-    gradients = (scale * rng.normal(size=(processes, 50)) * np.exp(3 * rng.normal(size=(processes, 50)))).astype(np.float32)
+    gradients = scale * rng.normal(size=(processes, 50)) * np.exp(3 * rng.normal(size=(processes, 50)))
+    gradients = gradients.astype(np.float32)
     largest = np.abs(gradients).max()
     exponent = int(np.frexp(largest)[1])
     pairs = [whole_numbers(nd.array(gradient), exponent, bits) for gradient in gradients]
@@ -39,7 +40,8 @@ def test_every_order_gives_the_same_bits(processes, seed, scale):
 def test_plain_float32_sums_do_depend_on_the_order():
     """Without it, the test above would fail."""
     gradients = np.random.default_rng(0).normal(size=(4, 50)).astype(np.float32)
-    totals = {float32_sum([gradients[i] for i in order]).tobytes() for order in itertools.permutations(range(4))}
+    totals = {float32_sum([gradients[i] for i in order]).tobytes()
+              for order in itertools.permutations(range(4))}
     assert len(totals) > 1
 
 

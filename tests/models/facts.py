@@ -1,8 +1,8 @@
-"""Facts about GluonCV's nets (gluoncv 0.10.5.post0 under mxnet 1.9.1): CIFAR nets, 10 classes, images of 3x32x32;
-ResNets, 1000 classes, images of 3x224x224.
+"""Facts about GluonCV's nets (gluoncv 0.10.5.post0 under mxnet 1.9.1): CIFAR nets, 10 classes, images of
+3x32x32; ResNets, 1000 classes, images of 3x224x224.
 
-`*-param-names.csv.gz` lists every parameter, `*-model-sizes.csv` has one row a net. Both were read off GluonCV's
-instantiated nets, not off ours.
+`*-param-names.csv.gz` lists every parameter, `*-model-sizes.csv` has one row a net. Both were read off
+GluonCV's instantiated nets, not off ours.
 """
 
 import csv
@@ -15,7 +15,8 @@ HERE = Path(__file__).parent
 
 class ParameterFact(NamedTuple):
     shape: tuple      # of int
-    gluon_name: str   # in the first net of its kind in a process: what --no-wd matches, and what orders .states files
+    # in the first net of its kind in a process: what --no-wd matches, and what orders .states files
+    gluon_name: str
     trained: bool
 
 
@@ -52,7 +53,8 @@ RESNET_SIZES = _load_sizes("resnet-model-sizes.csv")
 CIFAR_NETS = sorted(CIFAR_SIZES)
 RESNETS = sorted(RESNET_SIZES)
 # one of each kind, small enough to run
-SMALL_CIFAR_NETS = ["cifar_resnet20_v1", "cifar_resnet20_v2", "cifar_wideresnet16_10", "cifar_resnext29_32x4d"]
+SMALL_CIFAR_NETS = ["cifar_resnet20_v1", "cifar_resnet20_v2", "cifar_wideresnet16_10",
+                    "cifar_resnext29_32x4d"]
 
 SIZES = {**CIFAR_SIZES, **RESNET_SIZES}
 PARAMETERS = {**_load_parameters("cifar-param-names.csv.gz"), **_load_parameters("resnet-param-names.csv.gz")}

@@ -36,13 +36,16 @@ def pair(name, zoo, folder, written_by, size, **kwargs):
 
 
 def train_once(net, data, labels):
-    """Logits, loss gradients of trained parameters and images, and running statistics after one step in training."""
+    """Logits, loss gradients of trained parameters and images, and running statistics after one step in
+    training.
+    """
     data.attach_grad()  # without it MXNet would leave the statistics of a BatchNorm on the images as they are
     with autograd.record():
         logits = net(data)
         loss = gluon.loss.SoftmaxCrossEntropyLoss()(logits, labels)
     loss.backward()
-    gradients = {key: parameter.grad().asnumpy() for key, parameter in net._collect_params_with_prefix().items()
+    gradients = {key: parameter.grad().asnumpy() for key,
+                 parameter in net._collect_params_with_prefix().items()
                  if parameter.grad_req != "null"}
     return logits.asnumpy(), {**gradients, "images": data.grad.asnumpy()}, running_statistics(net)
 
@@ -65,8 +68,9 @@ def assert_close(got, expected, relative, what, scale=None):
 def assert_gradients_close(got, expected, relative):
     """Compare {name: gradient}, each relative to the largest value in its layer.
 
-    What a parameter does may be undone by a BatchNorm after it, as with most biases and some betas; its gradient is then
-    the rounding error of a sum that cancels. Where that befalls a whole layer, both nets must have next to nothing.
+    What a parameter does may be undone by a BatchNorm after it, as with most biases and some betas; its
+    gradient is then the rounding error of a sum that cancels. Where that befalls a whole layer, both nets
+    must have next to nothing.
     """
     assert got.keys() == expected.keys()
     scales = {}  # layer -> largest value

@@ -11,7 +11,8 @@ from mxnet.gluon import nn
 from gluon_tricks.errors import UserError
 from gluon_tricks.models.blocks import GlobalMean, GroupNorm
 
-feature_maps = arrays(np.float32, st.tuples(st.integers(1, 3), st.integers(1, 5), st.integers(1, 9), st.integers(1, 9)),
+feature_maps = arrays(np.float32, st.tuples(st.integers(1, 3), st.integers(1, 5), st.integers(1, 9),
+                                            st.integers(1, 9)),
                       elements=st.floats(-1000, 1000, width=32))
 
 
@@ -37,10 +38,11 @@ def test_global_mean_equals_global_average_pooling(features):
     assert value.shape == expected_value.shape == (count, channels, 1, 1)
     np.testing.assert_allclose(value, expected_value, rtol=1e-5, atol=1e-6 * np.abs(features).max())
     np.testing.assert_allclose(gradient, expected_gradient, rtol=1e-6)
-    np.testing.assert_allclose(gradient, np.broadcast_to(weights / (height * width), features.shape), rtol=1e-6)
+    np.testing.assert_allclose(gradient, np.broadcast_to(weights / (height * width), features.shape),
+                               rtol=1e-6)
 
 
-# --- GroupNorm ------------------------------------------------------------------------------------------------------
+# --- GroupNorm ----------------------------------------------------------------------------------------------
 
 def group_norm(kind, channels=64, **kwargs):
     """A group normalization with gamma and beta off their starting values."""
@@ -66,7 +68,8 @@ def trained_once(norm, features, weights):
 def reference_group_norm(features, gamma, beta, groups, epsilon=1e-5):
     """Equation 1 and 2 of arXiv 1803.08494, in float64."""
     grouped = features.astype(np.float64).reshape(len(features), groups, -1)
-    normal = (grouped - grouped.mean(axis=2, keepdims=True)) / np.sqrt(grouped.var(axis=2, keepdims=True) + epsilon)
+    normal = (grouped - grouped.mean(axis=2, keepdims=True)) / np.sqrt(grouped.var(axis=2, keepdims=True)
+                                                                       + epsilon)
     return normal.reshape(features.shape) * gamma.reshape(1, -1, 1, 1) + beta.reshape(1, -1, 1, 1)
 
 
@@ -74,13 +77,15 @@ def reference_group_norm(features, gamma, beta, groups, epsilon=1e-5):
 def test_group_norm_equals_the_formula(num_groups):
     norm = group_norm(GroupNorm, num_groups=num_groups)
     features = np.random.RandomState(0).normal(3, 2, (2, 64, 5, 7)).astype(np.float32)
-    expected = reference_group_norm(features, norm.gamma.data().asnumpy(), norm.beta.data().asnumpy(), num_groups)
+    expected = reference_group_norm(features, norm.gamma.data().asnumpy(), norm.beta.data().asnumpy(),
+                                    num_groups)
     np.testing.assert_allclose(norm(nd.array(features)).asnumpy(), expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("shape", [(2, 64, 5, 7), (1, 256, 1, 1), (3, 32, 8, 8)])
 def test_group_norm_hybridized_is_group_norm_imperative_is_gluoncvs(shape):
-    gluoncv_layers = pytest.importorskip("gluoncv.nn", reason="GluonCV is not installed; nothing to compare with")
+    gluoncv_layers = pytest.importorskip("gluoncv.nn",
+                                         reason="GluonCV is not installed; nothing to compare with")
     rng = np.random.RandomState(1)
     features, weights = rng.normal(3, 2, shape), rng.normal(0, 1, shape)
     hybrid = group_norm(GroupNorm, shape[1])
@@ -97,7 +102,8 @@ def test_group_norm_has_one_gamma_and_one_beta_per_channel():
 
 @pytest.mark.parametrize("hybrid", [False, True])
 def test_group_norm_of_halves_computes_in_float32(hybrid):
-    norm, features = group_norm(GroupNorm), np.random.RandomState(2).normal(300, 2, (2, 64, 9, 9))  # 300^2 > 65504
+    # 300^2 > 65504
+    norm, features = group_norm(GroupNorm), np.random.RandomState(2).normal(300, 2, (2, 64, 9, 9))
     expected = norm(nd.array(features.astype(np.float16))).asnumpy()
     norm.cast("float16")
     norm.hybridize(hybrid)

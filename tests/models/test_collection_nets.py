@@ -1,4 +1,6 @@
-"""Nets that GluonCV does not have: sizes as published and counted here once more, the switches, shake-shake's passes."""
+"""Nets that GluonCV does not have: sizes as published and counted here once more, the switches, shake-shake's
+passes.
+"""
 
 import math
 
@@ -28,24 +30,25 @@ PUBLISHED = {
     "cifar_densenet_bc100_k12": "0.8",
     "cifar_densenet_bc250_k24": "15.3",
     "cifar_densenet_bc190_k40": "25.6",
-    "cifar_pyramidnet110_a48": "1.7",                  # 1610.02915, Table 4; its text floors the channels, its code rounds
+    "cifar_pyramidnet110_a48": "1.7",  # 1610.02915, Table 4; its text floors the channels, its code rounds
     "cifar_pyramidnet110_a84": "3.8",
     "cifar_pyramidnet110_a270": "28.3",
     "cifar_pyramidnet164_a270_bottleneck": "27.0",
     "cifar_pyramidnet272_a200_bottleneck": "26.0",
     "cifar_shake_shake26_2x96d": "26.2",               # 1705.07485, Table 4
 }
-SMALL = ["cifar_vgg15_bn", "cifar_resnet20_basic", "cifar_preact20", "cifar_se_preact20", "cifar_densenet40_k12",
-         "cifar_pyramidnet110_a48", "cifar_shake_shake26_2x32d"]
+SMALL = ["cifar_vgg15_bn", "cifar_resnet20_basic", "cifar_preact20", "cifar_se_preact20",
+         "cifar_densenet40_k12", "cifar_pyramidnet110_a48", "cifar_shake_shake26_2x32d"]
 
 
-# --- sizes ----------------------------------------------------------------------------------------------------------
+# --- sizes --------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_sizes_are_the_published_ones(name):
     printed = PUBLISHED[name]
     last_digit = 10 ** -len(printed.partition(".")[2])
-    assert count_parameters(get_model(name))[0] / 1e6 == pytest.approx(float(printed), abs=0.6 * last_digit, rel=0.045)
+    assert count_parameters(get_model(name))[0] / 1e6 == pytest.approx(float(printed), abs=0.6 * last_digit,
+                                                                       rel=0.045)
 
 
 def conv(kernel, before, after):
@@ -64,7 +67,7 @@ def count_preact(depth, width=1, se=0, bottleneck=False, last_bn=False):
             after = inner * expansion
             convs = [(1, before, inner), (3, inner, inner), (1, inner, after)] if bottleneck else [
                 (3, before, inner), (3, inner, inner)]
-            total += sum(conv(*c) + 2 * c[1] for c in convs)                     # gamma and beta of the input's channels
+            total += sum(conv(*c) + 2 * c[1] for c in convs)  # gamma and beta of the input's channels
             total += conv(1, before, after) if before != after else 0
             total += 2 * after if last_bn else 0
             total += 2 * after * (after // 16) + after // 16 + after if se else 0
@@ -77,7 +80,8 @@ def count_densenet(depth, k, bc=False):
     total = conv(3, 3, channels)
     for block in range(3):
         for _ in range(layers):
-            total += 2 * channels + (conv(1, channels, 4 * k) + 8 * k + conv(3, 4 * k, k) if bc else conv(3, channels, k))
+            total += 2 * channels + (conv(1, channels, 4 * k) + 8 * k + conv(3, 4 * k, k) if bc
+                                     else conv(3, channels, k))
             channels += k
         total += 2 * channels
         if block < 2:
@@ -103,11 +107,14 @@ def count_shake_shake(width):
 
 
 @pytest.mark.parametrize("name, count", [
-    ("cifar_vgg15_bn", count_vgg()), ("cifar_preact20", count_preact(20)), ("cifar_preact50", count_preact(50)),
+    ("cifar_vgg15_bn", count_vgg()), ("cifar_preact20", count_preact(20)),
+    ("cifar_preact50", count_preact(50)),
     ("cifar_preact56", count_preact(56)), ("cifar_preact20_w4", count_preact(20, 4)),
-    ("cifar_preact50_w4", count_preact(50, 4)), ("cifar_preact164_bottleneck", count_preact(164, bottleneck=True)),
+    ("cifar_preact50_w4", count_preact(50, 4)), ("cifar_preact164_bottleneck",
+                                                 count_preact(164, bottleneck=True)),
     ("cifar_se_preact20", count_preact(20, se=16)), ("cifar_se_preact110", count_preact(110, se=16)),
-    ("cifar_densenet40_k12", count_densenet(40, 12)), ("cifar_densenet_bc100_k12", count_densenet(100, 12, True)),
+    ("cifar_densenet40_k12", count_densenet(40, 12)), ("cifar_densenet_bc100_k12",
+                                                       count_densenet(100, 12, True)),
     ("cifar_pyramidnet110_a48", count_pyramid(18, 48)), ("cifar_pyramidnet110_a84", count_pyramid(18, 84)),
     *((f"cifar_shake_shake26_2x{width}d", count_shake_shake(width)) for width in (32, 64, 96, 128))])
 def test_sizes_are_those_of_an_independent_count(name, count):
@@ -115,18 +122,20 @@ def test_sizes_are_those_of_an_independent_count(name, count):
 
 
 def test_every_net_is_counted_above_or_in_gluoncvs_facts():
-    counted = {*PUBLISHED, "cifar_vgg15_bn", "cifar_preact20", "cifar_preact50", "cifar_preact56", "cifar_preact20_w4",
-               "cifar_preact50_w4", "cifar_se_preact20", "cifar_se_preact110",
+    counted = {*PUBLISHED, "cifar_vgg15_bn", "cifar_preact20", "cifar_preact50", "cifar_preact56",
+               "cifar_preact20_w4", "cifar_preact50_w4", "cifar_se_preact20", "cifar_se_preact110",
                *(f"cifar_shake_shake26_2x{width}d" for width in (32, 64, 128))}
     odd = {"cifar_resnet164_bottleneck", "cifar_resnext29_4x64d"}                # see below
     assert set(list_models()) - set(GLUONCV_NETS) == counted | odd
-    post, pre = (count_parameters(get_model(f"cifar_{name}164_bottleneck"))[0] for name in ("resnet", "preact"))
-    # the same convolutions; BatchNorms of 4 x 16 + 4 x 32 + 4 x 64 (shortcuts) and the place of the others differ
+    post, pre = (count_parameters(get_model(f"cifar_{name}164_bottleneck"))[0]
+                 for name in ("resnet", "preact"))
+    # the same convolutions; BatchNorms of 4 x 16 + 4 x 32 + 4 x 64 (shortcuts) and the place of the others
+    # differ
     assert post - pre == 896
     assert 2 * 8.4e6 < count_parameters(get_model("cifar_resnext29_4x64d"))[0] < 34.4e6
 
 
-# --- shapes and modes -----------------------------------------------------------------------------------------------
+# --- shapes and modes ---------------------------------------------------------------------------------------
 
 def initialized(net):
     mx.random.seed(3)
@@ -139,7 +148,8 @@ def test_compiled_equals_imperative_in_prediction(name):
     net, data = initialized(get_model(name)), nd.random.normal(shape=(2, 3, 32, 32))
     imperative = net(data).asnumpy()
     net.hybridize(static_alloc=True, static_shape=True)
-    np.testing.assert_allclose(net(data).asnumpy(), imperative, rtol=1e-4, atol=1e-5 * np.abs(imperative).max())
+    np.testing.assert_allclose(net(data).asnumpy(), imperative, rtol=1e-4,
+                               atol=1e-5 * np.abs(imperative).max())
 
 
 @pytest.mark.parametrize("name", [*SMALL, "cifar_resnet20_v1", "cifar_resnet20_v2", "cifar_wideresnet16_10"])
@@ -151,7 +161,8 @@ def test_grey_images_of_28_pixels_are_taken(name):
 def test_first_relu_and_last_bn_change_what_their_names_say():
     with_bn = count_parameters(get_model("cifar_preact20", last_bn=True))[0]
     assert with_bn == count_preact(20, last_bn=True) == count_preact(20) + 2 * 3 * (16 + 32 + 64)
-    graph = get_model("cifar_preact20", first_relu=False, preact_stages=(False,) * 3)(mx.sym.Variable("data")).tojson()
+    graph = get_model("cifar_preact20", first_relu=False,
+                      preact_stages=(False,) * 3)(mx.sym.Variable("data")).tojson()
     relus = graph.count('"act_type": "relu"') + graph.count('"op": "relu"')
     assert relus == 9 + 1                          # the second of each of 9 blocks, and the net's last
 
@@ -175,7 +186,7 @@ def test_a_pyramid_shortcut_is_a_mean_and_zeros():
     np.testing.assert_allclose(block(nd.array(data)).asnumpy(), expected, rtol=1e-6)
 
 
-# --- shake-shake ----------------------------------------------------------------------------------------------------
+# --- shake-shake --------------------------------------------------------------------------------------------
 
 class Reference(autograd.Function):
     """The paper's two passes, each written down as it stands."""
@@ -244,7 +255,8 @@ def test_prediction_takes_the_mean_of_the_branches():
     shake = Shake()
     shake.hybridize()
     first, second = (nd.random.normal(shape=(3, 2, 4, 4)) for _ in range(2))
-    np.testing.assert_allclose(shake(first, second).asnumpy(), ((first + second) / 2).asnumpy(), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(shake(first, second).asnumpy(), ((first + second) / 2).asnumpy(), rtol=1e-5,
+                               atol=1e-6)
 
 
 def test_an_unknown_mode_is_refused():

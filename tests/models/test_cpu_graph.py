@@ -19,8 +19,8 @@ from tests.onnx_runs import spread
 
 NETS = [("ours", "cifar_resnet20_v1", 32), ("ours", "cifar_resnet20_v2", 32), ("ours", "resnet50_v1", 64),
         ("ours", "resnet50_v1d", 64), ("gluoncv", "cifar_resnet20_v1", 32), ("gluoncv", "resnet50_v1d", 70),
-        ("gluoncv", "mobilenet1.0", 64), ("ours", "cifar_preact20", 32), ("ours", "cifar_resnext29_32x4d", 32),
-        ("gluoncv", "resnext50_32x4d", 64)]
+        ("gluoncv", "mobilenet1.0", 64), ("ours", "cifar_preact20", 32),
+        ("ours", "cifar_resnext29_32x4d", 32), ("gluoncv", "resnext50_32x4d", 64)]
 
 
 def make(source, name):
@@ -59,7 +59,8 @@ def test_values_gradients_and_statistics_stay(source, name, size):
     assert got.keys() == expected.keys()
     largest = max(np.abs(array).max() for key, array in expected.items() if "running" not in key)
     for key, array in expected.items():
-        # A bias before BatchNorm has a gradient of rounding errors alone: compare with what the net's gradients are like
+        # A bias before BatchNorm has a gradient of rounding errors alone: compare with what the net's
+        # gradients are like
         scale = max(np.abs(array).max(), 1e-3 * largest)
         np.testing.assert_allclose(got[key], array, rtol=0, atol=1e-5 * scale, err_msg=key)
 
@@ -74,27 +75,32 @@ def operators(graph):
 
 
 def test_what_becomes_of_a_relu_that_is_no_layer():
-    """`F.relu` in the blocks of pre-activated nets, for which MXNet has a slow loop in bfloat16, becomes oneDNN's."""
+    """`F.relu` in the blocks of pre-activated nets, for which MXNet has a slow loop in bfloat16, becomes
+    oneDNN's.
+    """
     before = trace(get_model("cifar_preact20"))
     assert operators(before)["relu"] == 9
     ops = operators(rewritten(before, "data", (1, 3, 32, 32)))
     assert ops["relu"] == 0
     assert ops["_contrib_BatchNormWithReLU"] == 1 + 9        # after the stem; inside each block
-    assert ops["Activation"] == 8 + 1                        # after the sums: at the blocks' starts, and before the mean
+    assert ops["Activation"] == 8 + 1  # after the sums: at the blocks' starts, and before the mean
 
 
 def test_what_becomes_of_resnet_d():
     before = trace(get_model("resnet50_v1d"), 224)
     ops = operators(rewritten(before, "data", (1, 3, 224, 224)))
-    assert ops["_contrib_BatchNormWithReLU"] == 3 + 2 * 16   # 2 of the stem and its last one; 2 in each of 16 blocks
+    # 2 of the stem and its last one; 2 in each of 16 blocks
+    assert ops["_contrib_BatchNormWithReLU"] == 3 + 2 * 16
     assert ops["Activation"] == 16                           # after the sums
-    assert ops["BatchNorm"] == 16 + 4                        # the last of each path A, and path B where there is one
+    assert ops["BatchNorm"] == 16 + 4  # the last of each path A, and path B where there is one
     assert (ops["elemwise_add"], ops["add_n"]) == (0, 16)
-    assert ops["Pooling"] == 1 + 3 + 1                       # maximum, averages of stages 2 to 4, that of the global average
+    assert ops["Pooling"] == 1 + 3 + 1  # maximum, averages of stages 2 to 4, that of the global average
 
 
 def test_groups_of_few_channels_keep_their_norms_from_fusing():
-    """Groups of 4, 8 and 16 channels in three stages of three blocks: fused are the stem, and around groups of 16."""
+    """Groups of 4, 8 and 16 channels in three stages of three blocks: fused are the stem, and around groups
+    of 16.
+    """
     ops = operators(rewritten(trace(get_model("cifar_resnext29_32x4d")), "data", (1, 3, 32, 32)))
     assert ops["_contrib_BatchNormWithReLU"] == 1 + 3 * 2
     ops = operators(rewritten(trace(get_model("cifar_resnext29_4x64d")), "data", (1, 3, 32, 32)))
@@ -190,7 +196,8 @@ print(json.dumps({"ops": operators(graph), "types": sorted({str(array.dtype) for
 
 
 def test_bfloat16_is_rewritten_and_no_further_from_float32_than_before():
-    done = subprocess.run([sys.executable, "-c", BFLOAT16], capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    done = subprocess.run([sys.executable, "-c", BFLOAT16], capture_output=True, text=True,
+                          cwd=Path(__file__).parents[2])
     assert done.returncode == 0, done.stderr
     facts = json.loads(done.stdout.splitlines()[-1])
     assert facts["types"] == ["float32"]                     # parameters' gradients and statistics

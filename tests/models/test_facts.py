@@ -1,4 +1,6 @@
-"""GluonCV's nets as this kit makes them against facts: names, shapes and sizes. For the others: test_collection_nets.py."""
+"""GluonCV's nets as this kit makes them against facts: names, shapes and sizes. For the others:
+test_collection_nets.py.
+"""
 
 import pytest
 from facts import CIFAR_NETS, PARAMETERS, RESNETS, SIZES
@@ -32,8 +34,10 @@ def test_names_and_shapes_in_a_params_file_are_gluoncvs(name):
 def test_gluon_names_are_gluoncvs_up_to_the_nets_number(name):
     net = get_model(name)
     numbered = net.prefix[-2].isdigit()  # from v1b on the prefix is fixed
-    first_prefix = f"{type(net).__name__.lower()}0_" if numbered else net.prefix  # of the first net of its kind
-    got = {key: first_prefix + parameter.name[len(net.prefix):] for key, parameter in saved_parameters(net).items()}
+    # of the first net of its kind
+    first_prefix = f"{type(net).__name__.lower()}0_" if numbered else net.prefix
+    got = {key: first_prefix + parameter.name[len(net.prefix):] for key,
+           parameter in saved_parameters(net).items()}
     assert got == {key: fact.gluon_name for key, fact in PARAMETERS[name].items()}
 
 
@@ -50,6 +54,7 @@ def test_parameter_counts_are_the_published_ones(name):
 
 
 @pytest.mark.parametrize("name", NETS)
-def test_multiply_adds_are_the_published_ones(name):  # unlike the shapes, they depend on where the strides are
+# unlike the shapes, they depend on where the strides are
+def test_multiply_adds_are_the_published_ones(name):
     size = 32 if name in CIFAR_NETS else 224
     assert count_multiply_adds(get_model(name), (3, size, size)) == SIZES[name].multiply_adds

@@ -78,7 +78,8 @@ def test_an_unknown_name_is_told_the_nearest(typed, meant, with_gluoncv):
 
 
 def test_a_name_near_to_none_is_told_where_to_look(with_gluoncv):
-    with pytest.raises(UserError, match="model foo is unknown; python -m gluon_tricks models lists this kit's own"):
+    with pytest.raises(UserError,
+                       match="model foo is unknown; python -m gluon_tricks models lists this kit's own"):
         get_model("foo")
 
 
@@ -87,7 +88,8 @@ def test_an_unknown_name_ends_a_script_with_one_sentence(with_gluoncv, capsys):
         run_main(lambda: get_model("cifar_resnet20"), prog="train_cifar.py")
     assert ended.value.code == 2
     said = capsys.readouterr().err
-    assert said.startswith("train_cifar.py: error: model cifar_resnet20 is unknown; nearest: cifar_resnet20_v")
+    assert said.startswith("train_cifar.py: error: model cifar_resnet20 is unknown; nearest: "
+                           "cifar_resnet20_v")
     assert said.count("\n") == 1
 
 
@@ -102,7 +104,8 @@ def test_without_gluoncv_a_mistyped_name_is_still_told_the_nearest_of_ours(witho
 
 
 def test_a_gluoncv_that_fails_to_import_says_why(with_broken_gluoncv):
-    with pytest.raises(UserError, match=r"AttributeError: module 'numpy' has no attribute 'bool'.* pip install"):
+    with pytest.raises(UserError,
+                       match=r"AttributeError: module 'numpy' has no attribute 'bool'.* pip install"):
         get_model("resnet50_v2")
 
 
@@ -131,7 +134,8 @@ def test_a_keyword_gluoncvs_model_does_not_take_is_named(name, keyword, with_glu
 
 
 def test_a_model_that_refuses_keywords_in_its_own_way_is_understood(with_gluoncv):
-    with pytest.raises(UserError, match="model darknet53 cannot take all of last_gamma: class .* should only accept"):
+    with pytest.raises(UserError,
+                       match="model darknet53 cannot take all of last_gamma: class .* should only accept"):
         get_model("darknet53", last_gamma=True)
 
 
@@ -153,7 +157,7 @@ def test_a_drop_rate_is_a_share(drop_rate):
         get_model("cifar_wideresnet16_10", drop_rate=drop_rate)
 
 
-# --- Named fixes ----------------------------------------------------------------------------------------------------
+# --- Named fixes --------------------------------------------------------------------------------------------
 
 def zero_gammas(net):
     """How many gammas start at 0."""
@@ -166,7 +170,8 @@ def zero_gammas(net):
     (False, False, 16), (False, True, 0),
     (True, False, 0), (True, True, 16),    # 3 + 4 + 6 + 3 blocks
 ])
-def test_last_gamma_of_resnext_is_inverted_unless_fixed(name, fix_last_gamma, last_gamma, expected, with_gluoncv):
+def test_last_gamma_of_resnext_is_inverted_unless_fixed(name, fix_last_gamma, last_gamma, expected,
+                                                        with_gluoncv):
     net = get_model(name, last_gamma=last_gamma, fix_last_gamma=fix_last_gamma)
     assert zero_gammas(net) == expected
 
@@ -214,13 +219,14 @@ def test_group_norm_of_ours_works_hybridized_in_gluoncvs_nets(with_gluoncv):
 
 
 def test_group_norm_in_a_net_that_hides_its_channels_is_refused(with_gluoncv):
-    with pytest.raises(UserError, match="GroupNorm must be told in_channels"):
+    with pytest.raises(UserError, match="GroupNorm needs in_channels"):
         get_model("resnext50_32x4d", norm_layer=GroupNorm)
-    with pytest.raises(UserError, match="model resnet50_v2 cannot take all of norm_layer: GroupNorm.* 'scale'"):
+    with pytest.raises(UserError,
+                       match="model resnet50_v2 cannot take all of norm_layer: GroupNorm.* 'scale'"):
         get_model("resnet50_v2", norm_layer=GroupNorm)
 
 
-# --- Pretrained weights ---------------------------------------------------------------------------------------------
+# --- Pretrained weights -------------------------------------------------------------------------------------
 
 @pytest.fixture
 def published(with_gluoncv, monkeypatch, tmp_path):
@@ -248,14 +254,16 @@ def test_pretrained_weights_of_ours_are_gluoncvs(published):
 
 
 def test_weights_that_cannot_be_fetched_are_told_the_remedy(published):
-    with pytest.raises(UserError, match=r"resnet50_v1d cannot be fetched \(ConnectionError: no network\).* \.params file"):
+    with pytest.raises(UserError, match=r"resnet50_v1d cannot be fetched "
+                                        r"\(ConnectionError: no network\).* \.params file"):
         get_model("resnet50_v1d", pretrained=True)
     with pytest.raises(UserError, match=r"resnet50_v2: .* cannot be fetched \(ConnectionError: no network\)"):
         get_model("resnet50_v2", pretrained=True)
 
 
 def test_weights_nobody_published_are_named(published):
-    with pytest.raises(UserError, match="pretrained: GluonCV publishes no weights of resnet50_v1e; .* load a .params file"):
+    with pytest.raises(UserError, match="pretrained: GluonCV publishes no weights of resnet50_v1e; .* load "
+                                        "a .params file"):
         get_model("resnet50_v1e", pretrained=True)
 
 

@@ -33,7 +33,8 @@ def images(size=64):
 
 def residual_blocks(net):
     """[(residual block, its number of input channels)]"""
-    stages = net.features[4:8] if hasattr(net, "features") else [net.layer1, net.layer2, net.layer3, net.layer4]
+    stages = net.features[4:8] if hasattr(net, "features") else [net.layer1, net.layer2, net.layer3,
+                                                                 net.layer4]
     blocks = [block for stage in stages for block in stage]
     first = [block.body[0] if hasattr(block, "body") else block.conv1 for block in blocks]
     return [(block, convolution.weight.shape[1]) for block, convolution in zip(blocks, first)]
@@ -54,13 +55,15 @@ def strided(name):
     """The layers with stride 2: {weight in a .params file: kind}."""
     net = get_model(name)
     keys = {parameter.name: key for key, parameter in net._collect_params_with_prefix().items()}
-    return {keys[layer.weight]: layer.kind for layer in layer_sizes(net, (3, 224, 224)) if "stride 2" in layer.kind}
+    return {keys[layer.weight]: layer.kind for layer in layer_sizes(net, (3, 224, 224))
+            if "stride 2" in layer.kind}
 
 
-# --- The three tweaks -----------------------------------------------------------------------------------------------
+# --- The three tweaks ---------------------------------------------------------------------------------------
 
 def test_each_variant_of_the_paper_turns_one_more_switch():
-    switches = {name: sum((tweaks.stride_3x3, tweaks.deep_stem, tweaks.avg_down)) for name, tweaks in VARIANTS.items()}
+    switches = {name: sum((tweaks.stride_3x3, tweaks.deep_stem, tweaks.avg_down)) for name,
+                tweaks in VARIANTS.items()}
     assert [switches[name] for name in ("v1", "v1b", "v1c", "v1d")] == [0, 1, 2, 3]
 
 
@@ -76,15 +79,18 @@ def test_resnet_b_moves_the_stride_of_path_a_to_its_3x3_convolution():  # Figure
 
 
 def test_resnet_c_has_three_3x3_convolutions_for_a_stem():  # Figure 2b
-    stem = [(layer.kind, layer.output_shape) for layer in layer_sizes(get_model("resnet50_v1c"), (3, 224, 224))[:3]]
-    assert stem == [("conv 3x3, stride 2", (32, 112, 112)), ("conv 3x3", (32, 112, 112)), ("conv 3x3", (64, 112, 112))]
+    stem = [(layer.kind, layer.output_shape) for layer in layer_sizes(get_model("resnet50_v1c"),
+                                                                      (3, 224, 224))[:3]]
+    assert stem == [("conv 3x3, stride 2", (32, 112, 112)), ("conv 3x3", (32, 112, 112)),
+                    ("conv 3x3", (64, 112, 112))]
 
 
 def test_resnet_d_averages_in_path_b_in_place_of_a_stride():  # Figure 2c
     assert strided("resnet50_v1d") == {
         "conv1.0.weight": "conv 3x3, stride 2",
         **{f"layer{stage}.0.conv2.weight": "conv 3x3, stride 2" for stage in (2, 3, 4)}}
-    assert operators(get_model("resnet50_v1d"), pool_type="avg", kernel="(2, 2)", stride="(2, 2)") == ["Pooling"] * 3
+    assert operators(get_model("resnet50_v1d"), pool_type="avg", kernel="(2, 2)",
+                     stride="(2, 2)") == ["Pooling"] * 3
     assert "Pooling" not in operators(get_model("resnet50_v1c"), pool_type="avg")
 
 
@@ -98,7 +104,7 @@ def test_path_b_of_resnet_d_sees_every_input_and_that_of_resnet_c_a_quarter():
         assert (data.grad.asnumpy() != 0).any(axis=1).mean() == share
 
 
-# --- Zero gamma (§3.1) ----------------------------------------------------------------------------------------------
+# --- Zero gamma (§3.1) --------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("name", RESNETS)
 def test_zero_gamma_starts_every_residual_block_as_its_shortcut(name):
@@ -129,7 +135,7 @@ def test_without_zero_gamma_residual_blocks_are_not_their_shortcuts():
         assert (block(data) != nd.relu(shortcut)).asnumpy().any()
 
 
-# --- The other options ----------------------------------------------------------------------------------------------
+# --- The other options --------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("name", ["resnet18_v1b", "resnet50_v1b", "resnet50_v1d"])
 def test_dilated_nets_keep_an_eighth_of_height_and_width(name):
@@ -187,8 +193,10 @@ def test_any_net_can_be_group_normalized(name):
 
 def test_thumbnails_meet_a_single_3x3_convolution():
     net = get_model("resnet18_v1", thumbnail=True, classes=10)
-    assert [(layer.kind, layer.output_shape) for layer in layer_sizes(net, (3, 32, 32))[:1]] == [("conv 3x3", (64, 32, 32))]
-    assert count_multiply_adds(net, (3, 32, 32)) > 10 * count_multiply_adds(get_model("resnet18_v1"), (3, 32, 32))
+    assert [(layer.kind, layer.output_shape)
+            for layer in layer_sizes(net, (3, 32, 32))[:1]] == [("conv 3x3", (64, 32, 32))]
+    assert count_multiply_adds(net, (3, 32, 32)) > 10 * count_multiply_adds(get_model("resnet18_v1"),
+                                                                            (3, 32, 32))
 
 
 @pytest.mark.parametrize(("name", "keyword"), [
@@ -203,9 +211,10 @@ def test_a_keyword_a_resnet_does_not_take_is_named(name, keyword):
         get_model(name, **{keyword: True})
 
 
-# --- In MXNet -------------------------------------------------------------------------------------------------------
+# --- In MXNet -----------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("name", ["resnet18_v1", "resnet34_v1b", "resnet50_v1", "resnet50_v1d", "resnet50_v1b_gn"])
+@pytest.mark.parametrize("name", ["resnet18_v1", "resnet34_v1b", "resnet50_v1", "resnet50_v1d",
+                                  "resnet50_v1b_gn"])
 @pytest.mark.parametrize("train_mode", [False, True])
 def test_hybridized_equals_imperative(name, train_mode):
     net, data = initialized(name, classes=10), images()

@@ -36,12 +36,13 @@ def test_a_training_step_has_gluoncvs_logits_and_gradients_under_group_norm(name
             assert_gradients_close(gradients, expected_gradients, 1e-5)
         except AssertionError as disagreement:
             disagreements.append(disagreement)
-    # The two round differently. Of a million ReLUs one may therefore fall on the other side of 0, and gradients then
-    # differ by percents; but not in every batch.
+    # The two round differently. Of a million ReLUs one may therefore fall on the other side of 0, and
+    # gradients then differ by percents; but not in every batch.
     assert len(disagreements) < 3, disagreements
 
 
-@pytest.mark.parametrize("name", ["resnet18_v1", "resnet50_v1", "resnet34_v1b", "resnet50_v1d", "resnet50_v1b_gn"])
+@pytest.mark.parametrize("name", ["resnet18_v1", "resnet50_v1", "resnet34_v1b", "resnet50_v1d",
+                                  "resnet50_v1b_gn"])
 def test_gluoncv_reads_our_params_files(name, gluoncv_zoo, tmp_path):
     ours, theirs = pair(name, gluoncv_zoo, tmp_path, written_by="ours", size=64)
     assert_close(ours(images()).asnumpy(), theirs(images()).asnumpy(), 1e-5, "logits")
@@ -60,7 +61,8 @@ def test_thumbnail_nets_train_as_gluoncvs(gluoncv_zoo, tmp_path):
 
 
 def test_global_statistics_are_used_as_by_gluoncvs(gluoncv_zoo, tmp_path):
-    ours, theirs = pair("resnet18_v1b", gluoncv_zoo, tmp_path, written_by="gluoncv", size=64, use_global_stats=True)
+    ours, theirs = pair("resnet18_v1b", gluoncv_zoo, tmp_path, written_by="gluoncv", size=64,
+                        use_global_stats=True)
     logits, gradients, _ = train_once(ours, images(), LABELS)
     expected_logits, expected_gradients, _ = train_once(theirs, images(), LABELS)
     assert_close(logits, expected_logits, 1e-5, "logits")

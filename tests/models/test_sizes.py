@@ -15,7 +15,8 @@ def small_net(in_channels):
 
 
 def test_running_statistics_are_counted_but_not_trained():
-    trained = 8 * (4 // 2) * 3 * 3 + 2 * 8 + 5 * 72 + 5  # convolution in two groups; gamma, beta; weight; bias
+    # convolution in two groups; gamma, beta; weight; bias
+    trained = 8 * (4 // 2) * 3 * 3 + 2 * 8 + 5 * 72 + 5
     assert count_parameters(small_net(in_channels=4)) == (trained, trained + 2 * 8)
 
 
@@ -32,7 +33,8 @@ def test_an_unknown_shape_is_an_error_not_a_zero():
 
 @pytest.mark.parametrize("in_channels", [4, 0])  # 0: found from the image
 def test_multiply_adds_follow_stride_groups_and_image_size(in_channels):
-    convolution = 8 * 3 * 3 * (4 // 2 * 3 * 3)  # 8 channels of 3x3 outputs, each a sum over 2 channels of 3x3 inputs
+    # 8 channels of 3x3 outputs, each a sum over 2 channels of 3x3 inputs
+    convolution = 8 * 3 * 3 * (4 // 2 * 3 * 3)
     dense = 5 * 72
     assert count_multiply_adds(small_net(in_channels), (4, 6, 6)) == convolution + dense
 

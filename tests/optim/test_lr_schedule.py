@@ -1,4 +1,5 @@
-"""Learning rates: the CIFAR scripts' steps, `LRSequential` of GluonCV on the same counters, and the paper's equation.
+"""Learning rates: the CIFAR scripts' steps, `LRSequential` of GluonCV on the same counters, and the paper's
+equation.
 
 The rates of the published logs: tests/published/test_published_rates.py.
 """
@@ -35,7 +36,7 @@ def gluoncv_rates(mode, lr, epochs, updates, warmup, factor, decay_epochs):
         schedules.LRScheduler("linear", base_lr=0, target_lr=lr, nepochs=warmup, iters_per_epoch=updates),
         schedules.LRScheduler(mode, base_lr=lr, target_lr=0, nepochs=epochs - warmup, iters_per_epoch=updates,
                               step_epoch=[e - warmup for e in decay_epochs], step_factor=factor, power=2)])
-    return [chain(num_update) for num_update in range(1, epochs * updates + 5)]   # MXNet counts before it asks
+    return [chain(num_update) for num_update in range(1, epochs * updates + 5)]  # MXNet counts before it asks
 
 
 @pytest.mark.parametrize("mode", ["step", "cosine", "poly", "linear", "constant"])
@@ -75,7 +76,7 @@ def test_an_unknown_mode_is_refused():
         lr_schedule("cosine", 0.1, 3, 10, formula="hed")
 
 
-# --- SGDR, exponential warm-up --------------------------------------------------------------------------------------
+# --- SGDR, exponential warm-up ------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("cycle, factor", [(10, 1), (1, 2), (3, 2)])
 def test_sgdr_restarts_at_the_peak_and_follows_a_cosine(cycle, factor):

@@ -31,7 +31,8 @@ def run(name, clip=None, **more):
 
 
 def expected(rule, clip=None):
-    weight, memory, found = np.random.default_rng(1).normal(size=(3, 4)).astype(np.float32).astype(float), {}, []
+    weight, memory, found = np.random.default_rng(1).normal(size=(3,
+                                                                  4)).astype(np.float32).astype(float), {}, []
     for t, (lr, gradient) in enumerate(zip(RATES, gradients()), start=1):
         gradient = gradient.astype(float) if clip is None else np.clip(gradient.astype(float), -clip, clip)
         weight = rule(weight, gradient, lr, t, memory)
@@ -57,7 +58,9 @@ def adam(w, g, lr, t, m):
 
 
 def nadam(w, g, lr, t, m):
-    """Dozat 2016 with the warming schedule; of one array MXNet's product grows once per update, as it is meant to."""
+    """Dozat 2016 with the warming schedule; of one array MXNet's product grows once per update, as it is
+    meant to.
+    """
     def mu(t):
         return 0.9 * (1 - 0.5 * 0.96 ** (t * 0.004))
 
@@ -98,7 +101,8 @@ def adabound(w, g, lr, t, m):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_rule_is_the_papers(name):
     for got, wanted in zip(run(name), expected(globals()[name])):
-        np.testing.assert_allclose(got, wanted, rtol=2e-3 if name == "nag" else 2e-5, atol=2e-5)   # nag decays in place
+        # nag decays in place
+        np.testing.assert_allclose(got, wanted, rtol=2e-3 if name == "nag" else 2e-5, atol=2e-5)
 
 
 @pytest.mark.parametrize("name", ["sgd", "lars"])
@@ -125,7 +129,8 @@ def test_adabound_ends_as_sgd():
     optimizer.begin_num_update = 10**9
     state = optimizer.create_state(0, weight)
     optimizer.update(0, weight, nd.array([1.0]), state)
-    assert float(weight.asscalar()) == pytest.approx(-0.1 * 0.1, rel=1e-5)           # final rate x (1 - beta1) x gradient
+    # final rate x (1 - beta1) x gradient
+    assert float(weight.asscalar()) == pytest.approx(-0.1 * 0.1, rel=1e-5)
 
 
 def test_mxnets_nadam_multiplies_once_per_array_and_we_keep_it():

@@ -1,7 +1,7 @@
 """Twenty updates in bfloat16 by this kit's loop and by Gluon's; prints both as JSON.
 
-A program of its own, for bfloat16 changes MXNet's operators for good. The last feature map is 1 x 1, where a mean and a
-pooling round alike, so the ReLUs may stay.
+A program of its own, for bfloat16 changes MXNet's operators for good. The last feature map is 1 x 1, where a
+mean and a pooling round alike, so the ReLUs may stay.
 """
 
 import json
@@ -22,9 +22,10 @@ from gluon_tricks.script.auto_dtype import as_asked
 
 def parse(dtype):
     return train_imagenet.parse_args([
-        "--model", "cifar_resnet20_v1", "--mode", "hybrid", "--dtype", dtype, "--classes", "10", "--input-size", "4",
-        "--num-training-samples", "160", "--batch-size", "16", "--num-epochs", "2", "--lr", "0.02", "--lr-mode", "cosine",
-        "--label-smoothing"])
+        "--model", "cifar_resnet20_v1", "--mode", "hybrid", "--dtype", dtype, "--classes", "10",
+        "--input-size", "4",
+        "--num-training-samples", "160", "--batch-size", "16", "--num-epochs", "2", "--lr", "0.02",
+        "--lr-mode", "cosine", "--label-smoothing"])
 
 
 engine, batches = SingleProcess([mx.cpu()]), FixedBatches(16, 4, 10, updates=20)
@@ -32,10 +33,11 @@ float32 = train_ours(parse("float32"), build.build_net(parse("float32"), parse("
 args = parse("bfloat16")
 net = build.build_net(args, args.classes, as_asked(args), engine)
 theirs = gluoncvs_net(args, net, engine.ctx)
-speed_up(theirs)                         # the same kernels: one rounding otherwise and 20 updates of such nets part for good
+speed_up(theirs)  # the same kernels: one rounding otherwise and 20 updates of such nets part for good
 theirs.hybridize(static_alloc=True, static_shape=True)
 ours, expected = train_ours(args, net, batches, engine), train_gluoncvs(args, theirs, batches, engine.ctx)
 print(json.dumps({
     "losses": [ours.losses, expected.losses, float32.losses],
     "types": sorted({str(array.dtype) for array in ours.arrays.values()}),
-    "arrays": max(float(np.abs(ours.arrays[name] - array).max()) for name, array in expected.arrays.items())}))
+    "arrays": max(float(np.abs(ours.arrays[name] - array).max()) for name,
+                  array in expected.arrays.items())}))

@@ -1,9 +1,9 @@
 """One training told twice: by this kit's loop and builders, and by Gluon and GluonCV alone.
 
-Both nets get softplus in place of ReLU. Two graphs of the same function differ in their last bits, and a ReLU whose input
-is a rounding error away from 0 may fall on either side: gradients then differ by percents, and after twenty updates nothing
-is equal any more. Through softplus a difference only grows as the function is steep. ReLU nets are compared update for
-update in tests/models.
+Both nets get softplus in place of ReLU. Two graphs of the same function differ in their last bits, and a ReLU
+whose input is a rounding error away from 0 may fall on either side: gradients then differ by percents, and
+after twenty updates nothing is equal any more. Through softplus a difference only grows as the function is
+steep. ReLU nets are compared update for update in tests/models.
 """
 
 from types import SimpleNamespace
@@ -29,7 +29,8 @@ BATCHES_PER_EPOCH = 10
 def smooth_activations(monkeypatch):
     """Softplus wherever a net asks for ReLU, in nets of both sides."""
     for namespace in (mx.nd, mx.sym):
-        monkeypatch.setattr(namespace, "Activation", lambda x, act_type=None, _real=namespace.Activation, **kwargs:
+        monkeypatch.setattr(namespace, "Activation", lambda x, act_type=None, _real=namespace.Activation,
+                            **kwargs:
                             _real(x, act_type={"relu": "softrelu"}[act_type], **kwargs))
 
 
@@ -83,14 +84,16 @@ def gluoncvs_net(args, ours, ctx, **kwargs):
     """
     net = model_zoo.get_model(args.model, classes=args.classes, **kwargs)
     net.initialize(mx.init.MSRAPrelu(), ctx=ctx)
-    net(nd.zeros((2, 3, args.input_size, args.input_size), ctx=ctx[0]))       # shapes are known after a forward
+    net(nd.zeros((2, 3, args.input_size, args.input_size), ctx=ctx[0]))  # shapes are known after a forward
     mine = ours._collect_params_with_prefix()
     for name, param in net._collect_params_with_prefix().items():
         if name.endswith("weight"):
             param.set_data(mine[name].list_data()[0])
         else:
-            np.testing.assert_array_equal(param.list_data()[0].asnumpy(), mine[name].list_data()[0].asnumpy(), name)
-    settle_weights(net)        # or the first update after that forward races with MXNet's reordering, to 1e-4 of a weight
+            np.testing.assert_array_equal(param.list_data()[0].asnumpy(), mine[name].list_data()[0].asnumpy(),
+                                          name)
+    # or the first update after that forward races with MXNet's reordering, to 1e-4 of a weight
+    settle_weights(net)
     net.hybridize(static_alloc=True, static_shape=True)
     return net
 
@@ -102,9 +105,10 @@ def train_gluoncvs(args, net, batches, ctx, teacher=None):
     lr = 0.1 * batch_size / 256 if args.auto_lr else args.lr
     schedule = LRSequential([
         LRScheduler("linear", base_lr=0, target_lr=lr, nepochs=warmup, iters_per_epoch=BATCHES_PER_EPOCH),
-        LRScheduler(args.lr_mode, base_lr=lr, target_lr=0, nepochs=epochs - warmup, iters_per_epoch=BATCHES_PER_EPOCH,
-                    step_epoch=[int(e) - warmup for e in args.lr_decay_epoch.split(",")], step_factor=args.lr_decay,
-                    power=2)])
+        LRScheduler(args.lr_mode, base_lr=lr, target_lr=0, nepochs=epochs - warmup,
+                    iters_per_epoch=BATCHES_PER_EPOCH,
+                    step_epoch=[int(e) - warmup for e in args.lr_decay_epoch.split(",")],
+                    step_factor=args.lr_decay, power=2)])
     if args.no_wd:
         for param in net.collect_params(".*beta|.*gamma|.*bias").values():
             param.wd_mult = 0.0
@@ -112,8 +116,8 @@ def train_gluoncvs(args, net, batches, ctx, teacher=None):
                                                           "lr_scheduler": schedule})
     dense = args.mixup or args.label_smoothing
     if teacher:
-        criterion = DistillationSoftmaxCrossEntropyLoss(temperature=args.temperature, hard_weight=args.hard_weight,
-                                                        sparse_label=not dense)
+        criterion = DistillationSoftmaxCrossEntropyLoss(temperature=args.temperature,
+                                                        hard_weight=args.hard_weight, sparse_label=not dense)
     else:
         criterion = gluon.loss.SoftmaxCrossEntropyLoss(sparse_label=not dense)
     metric = mx.metric.RMSE() if args.mixup else mx.metric.Accuracy()
@@ -133,9 +137,11 @@ def train_gluoncvs(args, net, batches, ctx, teacher=None):
                 data.append(lam * x + (1 - lam) * x[::-1])
                 target.append(lam * rows + (1 - lam) * rows[::-1] if dense else y)
                 hard.append(y)
-            data, hard, target = ([nd.array(part, ctx=device, dtype="float32") for part, device in zip(parts, ctx)]
+            data, hard, target = ([nd.array(part, ctx=device, dtype="float32") for part,
+                                   device in zip(parts, ctx)]
                                   for parts in (data, hard, target))
-            softened = [(nd.softmax(teacher(x) / args.temperature),) for x in data] if teacher else [()] * len(ctx)
+            softened = [(nd.softmax(teacher(x) / args.temperature),)
+                        for x in data] if teacher else [()] * len(ctx)
             with autograd.record():
                 outputs = [net(x) for x in data]
                 values = [criterion(z, y, *p) for z, y, p in zip(outputs, target, softened)]

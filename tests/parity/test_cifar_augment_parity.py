@@ -32,7 +32,8 @@ def test_the_same_window_has_the_same_pixels(gluoncvs_crop, monkeypatch):
             theirs = gluoncvs_crop(nd.array(images[0], dtype="uint8"))
             theirs = nd.image.flip_left_right(theirs) if flip else theirs
             expected = to_tensor(theirs).asnumpy()
-            got = normalize(mirror(random_crop(images, np.array([top]), np.array([left])), np.array([flip])))[0]
+            got = normalize(mirror(random_crop(images, np.array([top]), np.array([left])),
+                                   np.array([flip])))[0]
             np.testing.assert_array_equal(got, expected)
             draws = iter([left, top])
             monkeypatch.setattr(random, "randint", lambda low, high, draws=draws: next(draws))
@@ -70,7 +71,8 @@ def test_windows_and_flips_have_gluoncvs_law(gluoncvs_crop):
                                    transforms.Normalize(MEAN, STD)])
     image = nd.array(ramp(), dtype="uint8")
     theirs = windows(np.stack([pipeline(image).asnumpy() for _ in range(count)]))
-    ours = windows(CifarTrainTransform(0, count)(ramp()[None].repeat(count, axis=0), np.arange(count), epoch=0))
+    ours = windows(CifarTrainTransform(0, count)(ramp()[None].repeat(count, axis=0), np.arange(count),
+                                                 epoch=0))
     for mine, other, outcomes in zip(ours, theirs, (range(9), range(9), (False, True))):
         table = [[(values == outcome).sum() for outcome in outcomes] for values in (mine, other)]
         assert np.sum(table) == 2 * count                 # nothing outside 0..8

@@ -1,8 +1,9 @@
 """ImageNet images: exact where nothing is random, of the same law where something is.
 
-GluonCV has two paths: MXNet's `ImageRecordIter` over record files, and Gluon's transforms over class folders. Images are
-PNGs here, so that decoders do not matter. Kolmogorov-Smirnov tests at 1e-3 over some 2,000 draws, which see shifts of 7 % of
-a range; seeds are fixed. The iterator rounds to whole grey levels after each of its steps.
+GluonCV has two paths: MXNet's `ImageRecordIter` over record files, and Gluon's transforms over class folders.
+Images are PNGs here, so that decoders do not matter. Kolmogorov-Smirnov tests at 1e-3 over some 2,000 draws,
+which see shifts of 7 % of a range; seeds are fixed. The iterator rounds to whole grey levels after each of
+its steps.
 """
 
 import random
@@ -32,8 +33,10 @@ from gluon_tricks.data.recordio import write_image_records
 
 LEAST_P = 1e-3
 # The settings of GluonCV's script for training records
-GLUONCVS_RECIPE = dict(rand_mirror=True, random_resized_crop=True, max_aspect_ratio=4 / 3, min_aspect_ratio=3 / 4,
-                       max_random_area=1, min_random_area=0.08, brightness=0.4, saturation=0.4, contrast=0.4, pca_noise=0.1)
+GLUONCVS_RECIPE = dict(rand_mirror=True, random_resized_crop=True, max_aspect_ratio=4 / 3,
+                       min_aspect_ratio=3 / 4,
+                       max_random_area=1, min_random_area=0.08, brightness=0.4, saturation=0.4, contrast=0.4,
+                       pca_noise=0.1)
 PLAIN = dict(brightness=0, saturation=0, contrast=0, pca_noise=0)
 
 
@@ -44,16 +47,18 @@ def smooth_image(height, width, seed=0):
 
 
 def write_png_records(folder, images):
-    rows = ((key, key % 2, 0, cv2.imencode(".png", image[..., ::-1])[1].tobytes()) for key, image in enumerate(images))
+    rows = ((key, key % 2, 0, cv2.imencode(".png", image[..., ::-1])[1].tobytes()) for key,
+            image in enumerate(images))
     list(write_image_records(folder / "some.rec", folder / "some.idx", rows))
     return folder / "some.rec"
 
 
 def mxnets_iterator(rec, size, batch_size, **settings):
     """Images of MXNet's iterator as float32 RGB, shape (batch_size, 3, size, size), batch after batch."""
-    iterator = mx.io.ImageRecordIter(path_imgrec=str(rec), path_imgidx=str(rec.with_suffix(".idx")), batch_size=batch_size,
-                                     data_shape=(3, size, size), preprocess_threads=1, verbose=False, device_id=-1,
-                                     **settings)
+    iterator = mx.io.ImageRecordIter(path_imgrec=str(rec), path_imgidx=str(rec.with_suffix(".idx")),
+                                     batch_size=batch_size,
+                                     data_shape=(3, size, size), preprocess_threads=1, verbose=False,
+                                     device_id=-1, **settings)
     while True:
         for batch in iterator:
             yield batch.data[0].asnumpy()
@@ -76,7 +81,7 @@ def without_colour(monkeypatch, jitter=0.0, pca=0.0):
     monkeypatch.setattr(imagenet_augment, "PCA_STD", pca)
 
 
-# --- validation: exact ----------------------------------------------------------------------------------------------
+# --- validation: exact --------------------------------------------------------------------------------------
 
 VALIDATION_SIZES = [(90, 120), (120, 90), (64, 64), (65, 97), (200, 70), (40, 50), (300, 299)]
 
@@ -96,17 +101,18 @@ def test_validation_images_of_folders_are_gluons(size, resize):
 def test_validation_images_of_records_are_mxnets(size, resize, tmp_path):
     images = [smooth_image(*shape) for shape in VALIDATION_SIZES]
     rec = write_png_records(tmp_path, images)
-    expected = next(mxnets_iterator(rec, size, len(images), resize=resize, mean_r=123.68, mean_g=116.779, mean_b=103.939,
-                                    std_r=58.393, std_g=57.12, std_b=57.375))
-    iterator = ImageNetRecordIter(rec, rec.with_suffix(".idx"), len(images), False, size, mean=RGB_MEAN, std=RGB_STD)
+    expected = next(mxnets_iterator(rec, size, len(images), resize=resize, mean_r=123.68, mean_g=116.779,
+                                    mean_b=103.939, std_r=58.393, std_g=57.12, std_b=57.375))
+    iterator = ImageNetRecordIter(rec, rec.with_suffix(".idx"), len(images), False, size, mean=RGB_MEAN,
+                                  std=RGB_STD)
     np.testing.assert_array_equal(next(iter(iterator.epoch(0))).data.asnumpy(), expected)
     got = ImagenetTestTransform(size)(images, range(len(images)), 0)
     grey_level = 1 / min(RGB_STD)
-    assert np.abs(got - expected).max() < 1.01 * grey_level          # two versions of OpenCV round bilinear weights
+    assert np.abs(got - expected).max() < 1.01 * grey_level  # two versions of OpenCV round bilinear weights
     assert (np.abs(got - expected) > 1e-5).mean() < 1e-3
 
 
-# --- crops ----------------------------------------------------------------------------------------------------------
+# --- crops --------------------------------------------------------------------------------------------------
 
 HEIGHT, WIDTH = 180, 240
 
@@ -120,7 +126,9 @@ def position_ramp():
 
 
 def measure_crops(pixels):
-    """{what: values, one per image}: bilinear resizing is linear on a ramp, so two pixels tell both ends of a side."""
+    """{what: values, one per image}: bilinear resizing is linear on a ramp, so two pixels tell both ends of a
+    side.
+    """
     size = pixels.shape[2]
     near, far = size // 4, size - 1 - size // 4
     red, green = pixels[:, 0, size // 2, :], pixels[:, 1, :, size // 2]
@@ -152,7 +160,8 @@ def test_crops_and_flips_of_records_have_mxnets_law(tmp_path, monkeypatch):
 
 def test_crops_of_folders_have_gluons_law():
     random.seed(2)
-    image, rng, boxes = nd.array(position_ramp(), dtype="uint8"), np.random.default_rng(2), {"ours": [], "theirs": []}
+    image, rng, boxes = nd.array(position_ramp(), dtype="uint8"), np.random.default_rng(2), {"ours": [],
+                                                                                             "theirs": []}
     for _ in range(3000):
         _, (x, y, w, h) = mx.image.random_size_crop(image, (8, 8), (0.08, 1.0), (3 / 4, 4 / 3), 1)
         boxes["theirs"].append((y, x, h, w))
@@ -161,7 +170,8 @@ def test_crops_of_folders_have_gluons_law():
     for side, values in boxes.items():
         top, left, height, width = np.array(values).T
         measured[side] = {"area": height * width / (HEIGHT * WIDTH), "log ratio": np.log(width / height),
-                          "left": left / np.maximum(WIDTH - width, 1), "top": top / np.maximum(HEIGHT - height, 1)}
+                          "left": left / np.maximum(WIDTH - width, 1),
+                          "top": top / np.maximum(HEIGHT - height, 1)}
     assert_same_law(measured["ours"], measured["theirs"])
 
 
@@ -173,7 +183,8 @@ def test_the_bounds_of_area_and_ratio_are_reached_and_kept(law):
     area, ratio = boxes[:, 2] * boxes[:, 3] / 1e6, boxes[:, 3] / boxes[:, 2]
     assert 0.0795 < area.min() < 0.085 and 0.97 < area.max() <= 1.0
     assert 0.745 < ratio.min() < 0.755 and 1.325 < ratio.max() < 1.342
-    assert stats.binomtest((boxes[:, 3] > boxes[:, 2]).sum(), (boxes[:, 3] != boxes[:, 2]).sum()).pvalue > LEAST_P
+    assert stats.binomtest((boxes[:, 3] > boxes[:, 2]).sum(),
+                           (boxes[:, 3] != boxes[:, 2]).sum()).pvalue > LEAST_P
     assert (boxes[:, 0] + boxes[:, 2]).max() <= 1000 and (boxes[:, 1] + boxes[:, 3]).max() <= 1000
 
 
@@ -184,13 +195,14 @@ def test_what_becomes_of_an_image_that_no_crop_fits(shape, size, tmp_path, monke
     without_colour(monkeypatch)
     image = smooth_image(*shape, seed=2)
     record = draw_theirs(tmp_path, image, size, 100, **PLAIN, shuffle=False)[0]
-    folder = mx.image.random_size_crop(nd.array(image, dtype="uint8"), (size, size), (0.08, 1.0), (3 / 4, 4 / 3), 1)[0]
+    folder = mx.image.random_size_crop(nd.array(image, dtype="uint8"), (size, size), (0.08, 1.0),
+                                       (3 / 4, 4 / 3), 1)[0]
     for law, expected in (("rec", record), ("folder", folder.asnumpy().transpose(2, 0, 1).astype(float))):
         got = draw_ours(image, size, 1, law)[0]
         assert min(np.abs(side - expected).max() for side in (got, got[..., ::-1])) <= 1.01, law
 
 
-# --- colour ---------------------------------------------------------------------------------------------------------
+# --- colour -------------------------------------------------------------------------------------------------
 
 TONES = np.array([[50, 90, 50], [110, 130, 110]])     # red equals blue: MXNet swaps their weights in its grey
 GREEN = 0.587                                         # green's share in grey
@@ -219,7 +231,8 @@ def measure_factors(pixels):
 
 
 def test_brightness_contrast_and_saturation_have_mxnets_law(tmp_path, monkeypatch):
-    """Whole images only, so that the mean grey is that of both tones; each factor is uniform in [0.6, 1.4]."""
+    """Whole images only, so that the mean grey is that of both tones; each factor is uniform in [0.6, 1.4].
+    """
     without_colour(monkeypatch, jitter=imagenet_augment.JITTER)
     monkeypatch.setattr(imagenet_augment, "AREA", (1.0, 1.0))
     monkeypatch.setattr(imagenet_augment, "RATIO", (1.0, 1.0))
@@ -241,7 +254,9 @@ def test_gluons_brightness_and_contrast_have_the_same_law():
 
 
 def test_gluons_saturation_is_not_reproduced_for_it_takes_a_ninth_of_blue_for_grey():
-    """MXNet 1.9.1 keeps the last product of the sum that is a pixel's grey, and so changes brightness as well."""
+    """MXNet 1.9.1 keeps the last product of the sum that is a pixel's grey, and so changes brightness as
+    well.
+    """
     rgb = np.array([60.0, 120.0, 200.0])
     image = nd.array(np.broadcast_to(rgb, (2, 2, 3)))
     theirs = nd.image.random_saturation(image, 0.5, 0.5 + 1e-6).asnumpy()[0, 0]
@@ -254,9 +269,11 @@ def test_gluons_saturation_is_not_reproduced_for_it_takes_a_ninth_of_blue_for_gr
 def test_jitter_comes_in_every_order(monkeypatch):
     """What the order changes is little: it is counted where it is drawn."""
     seen = []
-    monkeypatch.setattr(imagenet_augment, "color_change", lambda _, order, *rest: seen.append(tuple(order)) or np.eye(3, 4))
+    monkeypatch.setattr(imagenet_augment, "color_change", lambda _, order,
+                        *rest: seen.append(tuple(order)) or np.eye(3, 4))
     draw_ours(two_tones(), 8, 600)
-    assert len(set(seen)) == 6 and stats.chisquare([seen.count(order) for order in set(seen)]).pvalue > LEAST_P
+    assert len(set(seen)) == 6 and stats.chisquare([seen.count(order)
+                                                    for order in set(seen)]).pvalue > LEAST_P
 
 
 def test_pca_noise_has_mxnets_law(tmp_path, monkeypatch):
@@ -285,7 +302,7 @@ def test_normalisation_comes_last_and_has_the_scripts_figures(monkeypatch):
     without_colour(monkeypatch)
     grey = np.full((20, 20, 3), 128, np.uint8)
     for transform, mean, std in [
-            (ImagenetTrainTransform(0, 8), (123.68, 116.779, 103.939), (58.393, 57.12, 57.375)),          # §2.1
+            (ImagenetTrainTransform(0, 8), (123.68, 116.779, 103.939), (58.393, 57.12, 57.375)),  # §2.1
             (ImagenetTrainTransform(0, 8, FOLDER_MEAN, FOLDER_STD), 255 * np.array([0.485, 0.456, 0.406]),
              255 * np.array([0.229, 0.224, 0.225]))]:
         expected = (128 - np.array(mean)) / np.array(std)

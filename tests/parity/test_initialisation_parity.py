@@ -1,8 +1,8 @@
 """How nets start: the law of every layer's weights, by formula and against GluonCV's initialised nets.
 
     train_imagenet.py   MSRAPrelu: normal, variance 2 / (1 + 0.25^2) / mean(fan_in, fan_out)
-    train_cifar.py      Xavier: uniform, bound sqrt(3 / mean(fan_in, fan_out)): the paper's sqrt(6 / (in + out)), with the
-                        kernel's area in the fans
+    train_cifar.py      Xavier: uniform, bound sqrt(3 / mean(fan_in, fan_out)): the paper's sqrt(6 / (in +
+                        out)), with the kernel's area in the fans
 
 Kolmogorov-Smirnov tests at 1e-5; seeds are fixed, so what passes once passes always.
 """
@@ -52,7 +52,7 @@ def cifar_net(model, *flags):
 CASES = {
     "resnet18_v1": (imagenet_net, mx.init.MSRAPrelu, msra_prelu, []),
     "resnet50_v1d": (imagenet_net, mx.init.MSRAPrelu, msra_prelu, ["--last-gamma"]),
-    "resnet18_v1b": (imagenet_net, mx.init.MSRAPrelu, msra_prelu, ["--last-gamma"]),        # ignored, as in GluonCV
+    "resnet18_v1b": (imagenet_net, mx.init.MSRAPrelu, msra_prelu, ["--last-gamma"]),  # ignored, as in GluonCV
     "cifar_resnet20_v2": (cifar_net, mx.init.Xavier, xavier, []),
     "cifar_wideresnet16_10": (cifar_net, mx.init.Xavier, xavier, ["--drop-rate", "0.3"]),
     "cifar_resnext29_32x4d": (cifar_net, mx.init.Xavier, xavier, []),
@@ -67,7 +67,7 @@ def test_weights_have_gluoncvs_law_and_the_rest_its_values(model):
     mx.random.seed(99)
     theirs = zoo.get_model(model, classes=100, **kwargs)
     theirs.initialize(initializer())
-    theirs(nd.zeros((1, 3, 32, 32)))                      # shapes are known, and arrays filled, after a forward
+    theirs(nd.zeros((1, 3, 32, 32)))  # shapes are known, and arrays filled, after a forward
     expected = theirs._collect_params_with_prefix()
     got = ours._collect_params_with_prefix()
     assert got.keys() == expected.keys()
@@ -98,12 +98,14 @@ def test_zero_gamma_is_the_last_of_each_block_and_no_other():
 
 def test_two_layers_do_not_share_their_numbers_and_seeds_differ():
     net, _ = imagenet_net("resnet18_v1", "--seed", "1")
-    weights = [param.data().asnumpy().ravel()[:64] for name, param in net._collect_params_with_prefix().items()
+    weights = [param.data().asnumpy().ravel()[:64] for name,
+               param in net._collect_params_with_prefix().items()
                if name.endswith("weight")]
     again, _ = imagenet_net("resnet18_v1", "--seed", "1")
     other, _ = imagenet_net("resnet18_v1", "--seed", "2")
-    first = [n._collect_params_with_prefix()["features.0.weight"].data().asnumpy() for n in (net, again, other)]
+    first = [n._collect_params_with_prefix()["features.0.weight"].data().asnumpy()
+             for n in (net, again, other)]
     normalised = np.array([w / w.std() for w in weights])
     correlation = np.corrcoef(normalised) - np.eye(len(weights))
-    assert np.abs(correlation).max() < 0.6                # of 64 pairs of independent numbers: 5 standard errors
+    assert np.abs(correlation).max() < 0.6  # of 64 pairs of independent numbers: 5 standard errors
     assert (first[0] == first[1]).all() and (first[0] != first[2]).all()

@@ -20,8 +20,10 @@ def arrays(seed=0):
 def gluoncvs(logits, teacher_logits, temperature, hard_weight, smoothed):
     """(loss, gradient of its sum) as GluonCV's script computes them."""
     losses = pytest.importorskip("gluoncv.loss", exc_type=ImportError)
-    criterion = losses.DistillationSoftmaxCrossEntropyLoss(temperature, hard_weight, sparse_label=not smoothed)
-    label = nd.one_hot(nd.array(LABELS), 7, on_value=0.9 + 0.1 / 7, off_value=0.1 / 7) if smoothed else nd.array(LABELS)
+    criterion = losses.DistillationSoftmaxCrossEntropyLoss(temperature, hard_weight,
+                                                           sparse_label=not smoothed)
+    label = nd.one_hot(nd.array(LABELS), 7, on_value=0.9 + 0.1 / 7,
+                       off_value=0.1 / 7) if smoothed else nd.array(LABELS)
     softened = nd.softmax(teacher_logits / temperature)
     logits.attach_grad()
     with autograd.record():
@@ -31,7 +33,8 @@ def gluoncvs(logits, teacher_logits, temperature, hard_weight, smoothed):
 
 
 def parse(*flags):
-    return train_imagenet.parse_args(["--model", "any", "--num-training-samples", "64", "--classes", "7", *flags])
+    return train_imagenet.parse_args(["--model", "any", "--num-training-samples", "64", "--classes", "7",
+                                      *flags])
 
 
 @pytest.mark.parametrize("temperature", [1, 4, 20])

@@ -27,7 +27,8 @@ class Batches:
     def __init__(self, batch_size):
         rng = np.random.default_rng(0)
         self.batch_size = batch_size
-        self.batches = [(rng.normal(size=(batch_size, 3, 2, 2)).astype(np.float32), rng.integers(0, CLASSES, batch_size))
+        self.batches = [(rng.normal(size=(batch_size, 3, 2, 2)).astype(np.float32),
+                         rng.integers(0, CLASSES, batch_size))
                         for _ in range(5)]
 
     def epoch(self, epoch, start=0):
@@ -44,14 +45,16 @@ def counted_by_the_loop(metric, targets, batches, ctx):
     engine, net, progress = SingleProcess(ctx), net_on(ctx), Progress()
     trainer = engine.trainer(net, mx.optimizer.NAG(learning_rate=0.0, momentum=0.9))
     loss = gluon.loss.SoftmaxCrossEntropyLoss(sparse_label=False)
-    train_epoch(net, batches, targets, loss, metric, trainer, lambda n: 0.0, engine, progress, lambda meter: None)
+    train_epoch(net, batches, targets, loss, metric, trainer, lambda n: 0.0, engine, progress,
+                lambda meter: None)
     return progress.train_metric
 
 
 def counted_by_mxnet(metric, batches, ctx, mixup):
     net = net_on(ctx)
     for batch in batches.epoch(0):
-        data, label = (gluon.utils.split_and_load(part, ctx, even_split=False) for part in (batch.data, batch.label))
+        data, label = (gluon.utils.split_and_load(part, ctx, even_split=False)
+                       for part in (batch.data, batch.label))
         outputs = [net(x) for x in data]
         if mixup:
             metric.update([smoothed(y) for y in label], [nd.softmax(z) for z in outputs])
@@ -94,4 +97,5 @@ def test_evaluation_is_mxnets_top1_and_top5(batch_size):
         outputs = net(batch.data)
         top1.update([batch.label], [outputs])
         top5.update([batch.label], [outputs])
-    assert evaluate(net, batches, SingleProcess(ctx), top=(1, 5)) == pytest.approx([top1.get()[1], top5.get()[1]])
+    assert evaluate(net, batches, SingleProcess(ctx), top=(1, 5)) == pytest.approx([top1.get()[1],
+                                                                                    top5.get()[1]])

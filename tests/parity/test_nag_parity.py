@@ -1,4 +1,5 @@
-"""The optimizer that the scripts build, step by step against NAG in numpy, also with float16 weights and float32 masters.
+"""The optimizer that the scripts build, step by step against NAG in numpy, also with float16 weights and
+float32 masters.
 
 Nesterov's momentum as MXNet has it, with g the summed gradient over the batch size:
 
@@ -23,8 +24,8 @@ SHAPES = {"weight": (4, 3), "bias": (4,), "gamma": (4,), "beta": (4,)}
 
 
 def parse(*flags):
-    return train_imagenet.parse_args(["--model", "any", "--num-training-samples", "64", "--wd", str(WD), "--lr", str(LR),
-                                      *flags])
+    return train_imagenet.parse_args(["--model", "any", "--num-training-samples", "64", "--wd", str(WD),
+                                      "--lr", str(LR), *flags])
 
 
 class Parameters(gluon.nn.HybridBlock):
@@ -53,7 +54,9 @@ def nag(w, m, g, lr, wd):
 
 
 def train(args, steps, dtype="float32", no_wd=False):
-    """Parameters after so many updates, by the script's optimizer and the engine's Trainer, the rate falling from LR."""
+    """Parameters after so many updates, by the script's optimizer and the engine's Trainer, the rate falling
+    from LR.
+    """
     net = Parameters(dtype)
     if no_wd:
         exempt_from_decay(net)
@@ -68,7 +71,8 @@ def train(args, steps, dtype="float32", no_wd=False):
 
 
 def expected(steps, dtype=np.float32, no_wd=False, clip=None):
-    """{name: (weight, momentum)} in double precision; gradients and starting values as the type holds them."""
+    """{name: (weight, momentum)} in double precision; gradients and starting values as the type holds them.
+    """
     state = {name: (param.data().asnumpy().astype(np.float64), 0.0)
              for name, param in ((name, getattr(Parameters(np.dtype(dtype).name), name)) for name in SHAPES)}
     for step in range(steps):
@@ -84,14 +88,15 @@ def expected(steps, dtype=np.float32, no_wd=False, clip=None):
 def test_float32_steps(steps, no_wd):
     net, _ = train(parse(), steps, no_wd=no_wd)
     for name, (weight, _) in expected(steps, no_wd=no_wd).items():
-        np.testing.assert_allclose(getattr(net, name).data().asnumpy(), weight, rtol=1e-5, atol=1e-6, err_msg=name)
+        np.testing.assert_allclose(getattr(net, name).data().asnumpy(), weight, rtol=1e-5, atol=1e-6,
+                                   err_msg=name)
 
 
 @pytest.mark.parametrize("steps", [1, 10])
 @pytest.mark.parametrize("no_wd", [False, True])
 def test_float16_weights_follow_their_float32_masters(steps, no_wd):
     args = parse()
-    args.dtype = "float16"                                # the flag is refused on CPUs, where only this part works
+    args.dtype = "float16"  # the flag is refused on CPUs, where only this part works
     net, trainer = train(args, steps, "float16", no_wd)
     kinds = [param.name.rpartition("_")[2] for param in trainer._params]
     states = {kinds[index]: state for index, state in trainer._updaters[0].states.items()}
@@ -126,7 +131,8 @@ def test_without_masters_float16_loses_small_updates():
 def test_clipping_acts_on_the_mean_gradient_before_decay():
     net, _ = train(parse("--clip-gradient", "0.5"), 3)
     for name, (weight, _) in expected(3, clip=0.5).items():
-        np.testing.assert_allclose(getattr(net, name).data().asnumpy(), weight, rtol=1e-5, atol=1e-6, err_msg=name)
+        np.testing.assert_allclose(getattr(net, name).data().asnumpy(), weight, rtol=1e-5, atol=1e-6,
+                                   err_msg=name)
 
 
 @pytest.mark.parametrize("script, builder", [(train_imagenet, imagenet.nag), (train_cifar, cifar.optimizer)])

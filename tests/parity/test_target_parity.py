@@ -1,4 +1,6 @@
-"""Smoothing and mixup as the scripts apply them, against the arithmetic of GluonCV's scripts, written again in numpy."""
+"""Smoothing and mixup as the scripts apply them, against the arithmetic of GluonCV's scripts, written again
+in numpy.
+"""
 
 import mxnet as mx
 import numpy as np
@@ -57,7 +59,8 @@ def batch(n=5):
 
 @pytest.mark.parametrize("mixup", [False, True])
 @pytest.mark.parametrize("smoothing", [False, True])
-@pytest.mark.parametrize("epoch, mixed", [(0, True), (2, True), (3, False), (4, False)])       # off for the last two of five
+# off for the last two of five
+@pytest.mark.parametrize("epoch, mixed", [(0, True), (2, True), (3, False), (4, False)])
 def test_images_and_targets_are_gluoncvs(script, builder, mixup, smoothing, epoch, mixed, monkeypatch):
     lam, (images, labels) = 0.3, batch()
     monkeypatch.setattr(mixing, "sample_lam", lambda alpha, rng: lam)
@@ -76,7 +79,8 @@ def test_images_and_targets_are_gluoncvs(script, builder, mixup, smoothing, epoc
     # Eq. 2 and 3: minus the sum of p log q
     logits = np.random.default_rng(2).normal(size=(5, K))
     log_q = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-    np.testing.assert_allclose(loss(nd.array(logits), target).asnumpy(), -(rows * log_q).sum(axis=1), rtol=1e-5)
+    np.testing.assert_allclose(loss(nd.array(logits), target).asnumpy(), -(rows * log_q).sum(axis=1),
+                               rtol=1e-5)
 
 
 def test_one_lam_for_all_devices_and_another_for_each_update(builder):

@@ -1,4 +1,6 @@
-"""Twenty updates of this kit equal twenty of Gluon and GluonCV, for each trick of §3 and §5 and for all of them."""
+"""Twenty updates of this kit equal twenty of Gluon and GluonCV, for each trick of §3 and §5 and for all of
+them.
+"""
 
 import json
 import os
@@ -41,8 +43,9 @@ RECIPES = {
     "all together": [*RESNET18, "--warmup-epochs", "1", "--last-gamma", "--no-wd", "--lr-mode", "cosine",
                      "--label-smoothing", "--teacher", "--mixup"],
 }
-# What another order of summation makes of twenty updates, measured: at most 3e-7 of a loss and 6e-6 of the largest value of
-# an array, 2e-6 after one. A departure of a tenth in one setting shows at ten times the bounds, as another test says.
+# What another order of summation makes of twenty updates, measured: at most 3e-7 of a loss and 6e-6 of the
+# largest value of an array, 2e-6 after one. A departure of a tenth in one setting shows at ten times the
+# bounds, as another test says.
 LOSS, ARRAY = 1e-5, 5e-5
 
 
@@ -90,7 +93,8 @@ def both(flags, tmp_path, monkeypatch, devices=1, emulated=False, change=None):
 def largest_difference(got, expected):
     """Of all arrays, each relative to its largest value."""
     assert got.keys() == expected.keys() and len(expected) > 0
-    return max(np.abs(got[name] - array).max() / max(np.abs(array).max(), 1e-3) for name, array in expected.items())
+    return max(np.abs(got[name] - array).max() / max(np.abs(array).max(), 1e-3) for name,
+               array in expected.items())
 
 
 def without_statistics(arrays):
@@ -100,7 +104,7 @@ def without_statistics(arrays):
 
 def assert_same_training(got, expected):
     assert len(expected.losses) == 20 and len(expected.metrics) == 2
-    np.testing.assert_allclose(got.losses[0], expected.losses[0], rtol=1e-6)       # before anything can differ
+    np.testing.assert_allclose(got.losses[0], expected.losses[0], rtol=1e-6)  # before anything can differ
     assert largest_difference(got.first, expected.first) < ARRAY
     np.testing.assert_allclose(got.losses, expected.losses, rtol=LOSS)
     np.testing.assert_allclose(got.metrics, expected.metrics, rtol=LOSS)
@@ -138,8 +142,8 @@ def test_the_comparison_sees_small_departures(recipe, tmp_path, monkeypatch):
 
 def test_twenty_updates_in_bfloat16_equal_gluoncvs_net_under_mxnets_amp():
     here = Path(__file__).parent
-    done = subprocess.run([sys.executable, str(here / "bfloat16_loops.py")], capture_output=True, text=True, timeout=300,
-                          env={**os.environ, "PYTHONPATH": str(here.parents[1])})
+    done = subprocess.run([sys.executable, str(here / "bfloat16_loops.py")], capture_output=True, text=True,
+                          timeout=300, env={**os.environ, "PYTHONPATH": str(here.parents[1])})
     assert done.returncode == 0, done.stderr
     got = json.loads(done.stdout.splitlines()[-1])
     ours, expected, float32 = map(np.array, got["losses"])

@@ -21,7 +21,8 @@ def test_a_square_is_zero_and_nothing_else(size):
                 assert (got[i, :, y, x] == (0 if inside else images[i, :, y, x])).all()
 
 
-@pytest.mark.parametrize("size, places", [(16, 33), (15, 32)])      # even: centres between pixels, both ends included
+# even: centres between pixels, both ends included
+@pytest.mark.parametrize("size, places", [(16, 33), (15, 32)])
 def test_centres_are_uniform_over_the_image(size, places):
     found = corners(np.linspace(0, 1, 10000, endpoint=False), size, 32)
     values, counts = np.unique(found, return_counts=True)
@@ -41,11 +42,13 @@ def test_masks_follow_the_record_not_the_batch():
 def test_dual_loss_is_the_mean_loss_and_the_difference():
     pairs = nd.array(np.random.default_rng(1).random((2, 4, 3, 3)))
     views = side_by_side(pairs)
-    np.testing.assert_array_equal(views.asnumpy(), np.concatenate([pairs.asnumpy()[:, :2], pairs.asnumpy()[:, 2:]]))
+    np.testing.assert_array_equal(views.asnumpy(), np.concatenate([pairs.asnumpy()[:, :2],
+                                                                   pairs.asnumpy()[:, 2:]]))
     output = np.random.default_rng(2).normal(size=(4, 5)).astype(np.float32)
     labels = [1, 4]
     loss = dual_loss(mx.gluon.loss.SoftmaxCrossEntropyLoss(), 0.1)(nd.array(output), nd.array(labels * 2))
     log_p = output - np.log(np.exp(output).sum(axis=1, keepdims=True))
     for i, label in enumerate(labels):
-        expected = -(log_p[i, label] + log_p[i + 2, label]) / 2 + 0.1 * ((output[i] - output[i + 2]) ** 2).mean()
+        expected = -(log_p[i, label]
+                     + log_p[i + 2, label]) / 2 + 0.1 * ((output[i] - output[i + 2]) ** 2).mean()
         assert float(loss[i].asscalar()) == pytest.approx(expected, rel=1e-5)

@@ -1,4 +1,6 @@
-"""Distillation: Eq. 6 and GluonCV's weights, written again in numpy, and GluonCV's own loss on the same arrays."""
+"""Distillation: Eq. 6 and GluonCV's weights, written again in numpy, and GluonCV's own loss on the same
+arrays.
+"""
 
 import numpy as np
 import pytest
@@ -26,7 +28,8 @@ def test_gluoncvs_weights(temperature, hard):
     z, p, r = arrays()
     got = DistillationLoss(temperature, hard)(*map(nd.array, (z, p, r))).asnumpy()
     expected = (hard * cross_entropy(p, softmax(z))
-                + (1 - hard) * temperature**2 * cross_entropy(softmax(r / temperature), softmax(z / temperature)))
+                + (1 - hard) * temperature**2 * cross_entropy(softmax(r / temperature),
+                                                              softmax(z / temperature)))
     np.testing.assert_allclose(got, expected, rtol=1e-5)
 
 
@@ -37,7 +40,8 @@ def test_the_papers_loss_is_twice_gluoncvs():
 
 
 def test_it_is_gluoncvs_loss():
-    theirs = pytest.importorskip("gluoncv.loss").DistillationSoftmaxCrossEntropyLoss(temperature=20, hard_weight=0.5,
+    theirs = pytest.importorskip("gluoncv.loss").DistillationSoftmaxCrossEntropyLoss(temperature=20,
+                                                                                     hard_weight=0.5,
                                                                                     sparse_label=False)
     z, p, r = map(nd.array, arrays())
     expected = theirs(z, p, nd.softmax(r / 20)).asnumpy()

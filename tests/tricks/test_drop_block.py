@@ -28,7 +28,9 @@ def varies(net, x, training):
 
 
 def test_what_gluoncvs_compiled_net_does():
-    """The behaviour that the module's docstring speaks of: compiled while training, it drops in validation too."""
+    """The behaviour that the module's docstring speaks of: compiled while training, it drops in validation
+    too.
+    """
     net, x = small_net(), mx.nd.random.uniform(shape=(2, 3, 16, 16))
     recompile(net)()
     assert varies(net, x, training=True) and varies(net, x, training=False)

@@ -39,5 +39,6 @@ def test_the_papers_rule_spreads_over_the_other_classes(eps, classes):
     got = smooth_one_hot(nd.array([1]), classes, eps, "paper").asnumpy()[0]
     expected = [1 - eps if k == 1 else eps / (classes - 1) for k in range(classes)]
     np.testing.assert_allclose(got, expected, rtol=1e-6)
-    np.testing.assert_allclose(smooth_one_hot(nd.array([1]), classes, eps * classes / (classes - 1)).asnumpy()[0], expected,
+    np.testing.assert_allclose(smooth_one_hot(nd.array([1]), classes,
+                                              eps * classes / (classes - 1)).asnumpy()[0], expected,
                                rtol=1e-5)

@@ -44,12 +44,13 @@ def test_one_infinite_element_among_arrays_of_two_types_is_found():
         assert not all_finite([half, full, bad])
 
 
-@pytest.mark.parametrize("name, expected", [("none", None), ("dynamic", DynamicLossScale), ("128", StaticLossScale)])
+@pytest.mark.parametrize("name, expected", [("none", None), ("dynamic", DynamicLossScale),
+                                            ("128", StaticLossScale)])
 def test_scales_by_name(name, expected):
     assert type(create_loss_scale(name)) is (expected or type(None))
 
 
-# --- in the loop --------------------------------------------------------------------------------------------------
+# --- in the loop --------------------------------------------------------------------------------------------
 
 def train(loss_scale, updates=3, progress=None, data=1.0):
     """Weights of a linear net after some updates with momentum, and the progress."""
@@ -67,8 +68,8 @@ def train(loss_scale, updates=3, progress=None, data=1.0):
                 yield Batch(nd.array(data * rng.normal(size=(6, 4))), nd.array(rng.integers(0, 3, 6)), None)
 
     train_epoch(net, Batches, lambda x, y, e, b: (x, y, y), gluon.loss.SoftmaxCrossEntropyLoss(), accuracy,
-                engine.trainer(net, mx.optimizer.NAG(learning_rate=0.1, momentum=0.9)), lambda n: 0.1, engine, progress,
-                lambda meter: None, loss_scale=loss_scale)
+                engine.trainer(net, mx.optimizer.NAG(learning_rate=0.1, momentum=0.9)), lambda n: 0.1, engine,
+                progress, lambda meter: None, loss_scale=loss_scale)
     return net.weight.data().asnumpy(), progress
 
 
@@ -80,9 +81,11 @@ def test_a_power_of_two_as_scale_changes_no_bit():
 
 def test_updates_that_overflow_are_left_out_until_the_scale_fits():
     initial, _ = train(None, updates=0)
-    weights, progress = train(DynamicLossScale(scale=2.0**100), updates=1, data=1e10)        # 1e40 is infinite in float32
+    # 1e40 is infinite in float32
+    weights, progress = train(DynamicLossScale(scale=2.0**100), updates=1, data=1e10)
     np.testing.assert_array_equal(weights, initial)
-    assert progress.loss_scale == {"scale": 2.0**99, "good_updates": 0, "skipped": 1} and progress.num_update == 1
+    assert progress.loss_scale == {"scale": 2.0**99, "good_updates": 0,
+                                   "skipped": 1} and progress.num_update == 1
     weights, progress = train(DynamicLossScale(scale=2.0**100), updates=12, data=1e10)
     assert 1 < progress.loss_scale["skipped"] < 12 and not np.array_equal(weights, initial)
 

@@ -1,4 +1,6 @@
-"""Images put together from several, against pixel-by-pixel loops; the label weights are the shares of the pixels."""
+"""Images put together from several, against pixel-by-pixel loops; the label weights are the shares of the
+pixels.
+"""
 
 import math
 
@@ -40,7 +42,8 @@ def test_label_weights_sum_to_1_and_means_agree(kind, seed):
     mixed, told = mix(kind, *labelled(), ALPHAS[kind], generator(seed))
     np.testing.assert_allclose(told.sum(axis=1).asnumpy(), 1, rtol=1e-5)
     # an image's mean value is the mean label, for interpolation too
-    np.testing.assert_allclose(mixed.mean(axis=(1, 2, 3)).asnumpy(), told.asnumpy() @ np.arange(N), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(mixed.mean(axis=(1, 2, 3)).asnumpy(), told.asnumpy() @ np.arange(N), rtol=1e-4,
+                               atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -49,7 +52,7 @@ def test_the_same_draws_give_the_same_images(kind):
     np.testing.assert_array_equal(first, second)
 
 
-# --- each geometry --------------------------------------------------------------------------------------------------
+# --- each geometry ------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("lam", [0.0, 0.26, 0.5, 1.0])
 @pytest.mark.parametrize("direction", ["horizontal", "vertical"])
@@ -57,7 +60,8 @@ def test_stitching_keeps_the_first_rows_or_columns_and_takes_the_rest_of_the_par
     rng = np.random.default_rng(0)
     data, targets = rng.random((4, 3, H, W), np.float32), np.eye(4, dtype=np.float32)
     own, partner = np.arange(4), np.arange(4)[::-1]
-    mixed, told = patchwork(nd.array(data), nd.array(targets), stitch_pieces(direction, lam, H, W), [own, partner])
+    mixed, told = patchwork(nd.array(data), nd.array(targets), stitch_pieces(direction, lam, H, W),
+                            [own, partner])
     length = W if direction == "horizontal" else H
     kept = round(lam * length)
     for i in range(4):
@@ -65,8 +69,8 @@ def test_stitching_keeps_the_first_rows_or_columns_and_takes_the_rest_of_the_par
             for x in range(W):
                 source = i if (x if direction == "horizontal" else y) < kept else 3 - i
                 assert (mixed.asnumpy()[i, :, y, x] == data[source, :, y, x]).all()
-        np.testing.assert_allclose(told.asnumpy()[i], kept / length * targets[i] + (1 - kept / length) * targets[3 - i],
-                                   rtol=1e-6)
+        np.testing.assert_allclose(told.asnumpy()[i], kept / length * targets[i]
+                                   + (1 - kept / length) * targets[3 - i], rtol=1e-6)
 
 
 def test_partners_are_reversed_in_pairs_unless_asked_otherwise():
@@ -107,13 +111,14 @@ def test_cutmix_lays_a_clipped_box_over(lam, row, column):
 
 def test_cutmix_as_coded_keeps_the_weight_that_was_drawn():
     for seed in range(20):
-        (mixed, as_meant), (same, as_coded) = (mix("cutmix", *labelled(), 1.0, generator(seed), cutmix_label=label)
+        (mixed, as_meant), (same, as_coded) = (mix("cutmix", *labelled(), 1.0, generator(seed),
+                                                   cutmix_label=label)
                                                for label in ("area", "drawn"))
         lam = generator(seed).beta(1.0, 1.0)
         np.testing.assert_array_equal(mixed.asnumpy(), same.asnumpy())
         moved = [i for i, row in enumerate(as_coded.asnumpy()) if (row > 0).sum() == 2]
         np.testing.assert_allclose(as_coded.asnumpy()[moved, moved], lam, rtol=1e-5)
-        assert (as_meant.asnumpy()[moved, moved] > lam - 0.15).all()        # clipping and whole pixels leave more
+        assert (as_meant.asnumpy()[moved, moved] > lam - 0.15).all()  # clipping and whole pixels leave more
 
 
 def test_an_uncovered_pixel_is_an_error():

@@ -24,7 +24,8 @@ def test_an_update_without_gradient_shrinks_weights_and_leaves_biases():
     net.initialize(mx.init.One())
     net.bias.set_data(mx.nd.ones(2))
     exempt_from_decay(net)
-    trainer = SingleProcess([mx.cpu()]).trainer(net, mx.optimizer.NAG(learning_rate=0.1, momentum=0.0, wd=0.5))
+    trainer = SingleProcess([mx.cpu()]).trainer(net, mx.optimizer.NAG(learning_rate=0.1, momentum=0.0,
+                                                                      wd=0.5))
     with mx.autograd.record():
         loss = (net(mx.nd.zeros((1, 3))) * 0).sum()
     loss.backward()

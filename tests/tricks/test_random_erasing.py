@@ -13,9 +13,10 @@ def test_boxes_fit_and_have_the_papers_areas_and_ratios():
     kept = [box for box in boxes if box]
     assert len(kept) / len(boxes) == pytest.approx(0.5, abs=0.03)
     top, left, height, width = np.array(kept).T
-    assert (top >= 0).all() and (left >= 0).all() and (top + height <= 32).all() and (left + width <= 32).all()
+    assert (top >= 0).all() and (left >= 0).all() and (top + height <= 32).all() and (left
+                                                                                      + width <= 32).all()
     area = height * width / 1024
-    assert area.max() <= 0.4 and area.min() > 0.005 and 0.15 < area.mean() < 0.22        # sides are rounded down
+    assert area.max() <= 0.4 and area.min() > 0.005 and 0.15 < area.mean() < 0.22  # sides are rounded down
     assert (height / width).max() < 1 / 0.3 * 1.5
 
 
@@ -47,6 +48,7 @@ def test_the_fill_is_one_value_or_pixels_over_the_normalised_range(fill):
 
 
 def test_erasing_follows_the_record_not_the_batch():
-    images, masks = np.ones((6, 3, 32, 32), np.float32), Masks(3, 100, erasing="pixels", mean=(0.5,) * 3, std=(0.2,) * 3)
+    images, masks = np.ones((6, 3, 32, 32), np.float32), Masks(3, 100, erasing="pixels", mean=(0.5,) * 3,
+                                                               std=(0.2,) * 3)
     positions = np.array([3, 50, 7, 99, 0, 12])
     np.testing.assert_array_equal(masks(images, positions, 4)[3:], masks(images[3:], positions[3:], 4))
