@@ -76,10 +76,12 @@ def report_row(side, result, cpu_ms, missing):
     """The cells of `HEADER`; either ratio is above 1 where this kit is the faster one."""
     if side in missing:
         return side, "not run", "", "", "", ""
-    ours = "ours" in result.rates
-    threads = result.ratio(side, "decode-1").show(2) if "decode-1" in result.rates else ""
-    return (side, result.rate(side).show(0), result.ratio("ours", side).show(2) if ours else "", threads,
-            f"{cpu_ms.rate(side).median:.2f}", cpu_ms.ratio(side, "ours").show(2) if ours else "")
+    speed_up = processor = threads = ""
+    if "ours" in result.rates:
+        speed_up, processor = result.ratio("ours", side).show(2), cpu_ms.ratio(side, "ours").show(2)
+    if "decode-1" in result.rates:
+        threads = result.ratio(side, "decode-1").show(2)
+    return side, result.rate(side).show(0), speed_up, threads, f"{cpu_ms.rate(side).median:.2f}", processor
 
 
 def sentences(result):

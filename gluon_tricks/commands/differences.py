@@ -88,9 +88,10 @@ DIFFERENCES = (
 
 def main(argv=None):
     args = parse_args(argv)
-    with tempfile.TemporaryDirectory() as folder:
-        measured = ["not measured" if args.no_measure else effect(each, Path(folder))
-                    for each in tqdm(DIFFERENCES, unit="row", disable=None if not args.no_measure else True)]
+    measured = ["not measured"] * len(DIFFERENCES)
+    if not args.no_measure:
+        with tempfile.TemporaryDirectory() as folder:
+            measured = [effect(each, Path(folder)) for each in tqdm(DIFFERENCES, unit="row", disable=None)]
     print("\n".join((markdown if args.markdown else text)(measured)))
     return 0
 
@@ -121,7 +122,7 @@ def markdown(measured):
 
 def effect(one, folder):
     """The effect of the choice on the first update, in words."""
-    from gluon_tricks.studies.first_update import first_update      # imports MXNet, which the table alone does not need
+    from gluon_tricks.studies.first_update import first_update  # imports MXNet, which the table alone does not need
 
     if one.why_not:
         return f"none: {one.why_not}"

@@ -185,15 +185,15 @@ def result(args, argv, data, tally, speed):
                                                   tally.errors() if data.labelled else ())}
     predictions = args.predictions and {"path": str(args.predictions), "images": len(data.names),
                                         "sha256": sha256_of(args.predictions)}
-    return {"command": shlex.join(words), "model": args.model, "params_file": str(params) if params else None,
-            "params_sha256": sha256_of(params) if params else None,
-            "data": {"path": str(data.path), "records": data.loader.records, "root_hash": data.root_hash,
-                     "classes_sha256": classes_sha256(data.classes) if data.classes else "", "protocol": data.protocol,
-                     "left_out": [data.bad[position] for position in sorted(data.bad)]},
-            "images": tally.images, **counts, "predictions": predictions,
-            "speed": {"images_per_s": speed.images_per_s if speed.images else None, "images": speed.images,
-                      "time_s": speed.seconds, "warmup_batches": 1},
-            "args": {name: str(value) if isinstance(value, Path) else value for name, value in vars(args).items()},
+    file, digest = (str(params), sha256_of(params)) if params else (None, None)
+    images = {"path": str(data.path), "records": data.loader.records, "root_hash": data.root_hash,
+              "classes_sha256": classes_sha256(data.classes) if data.classes else "", "protocol": data.protocol,
+              "left_out": [data.bad[position] for position in sorted(data.bad)]}
+    timing = {"images_per_s": speed.images_per_s if speed.images else None, "images": speed.images,
+              "time_s": speed.seconds, "warmup_batches": 1}
+    flags = {name: str(value) if isinstance(value, Path) else value for name, value in vars(args).items()}
+    return {"command": shlex.join(words), "model": args.model, "params_file": file, "params_sha256": digest,
+            "data": images, "images": tally.images, **counts, "predictions": predictions, "speed": timing, "args": flags,
             **environment()}
 
 
@@ -286,11 +286,13 @@ def complete_defaults(args):
     data_dir = args.data_dir
     if is_runs_data and data_dir is None and run.data_dir and Path(run.data_dir).expanduser().is_dir():
         data_dir = run.data_dir
-    recorded_dtype = run.dtype if run and run.dtype != ("bfloat16" if args.num_gpus else "float16") else "float32"
-    recorded_batch = run.batch_size if run else 32
+    dtype, batch_size, use_amx = (run.dtype, run.batch_size, run.use_amx) if run else ("float32", 32, True)
+    if dtype == ("bfloat16" if args.num_gpus else "float16"):              # which this machine cannot compute
+        dtype = "float32"
+    if args.batch_size is not None:
+        batch_size = args.batch_size
     args = changed(args, dataset=dataset, data_dir=data_dir, run_root_hash=run.root_hash if is_runs_data else None,
-                   batch_size=recorded_batch if args.batch_size is None else args.batch_size,
-                   use_amx=run.use_amx if run else True, dtype=args.dtype or recorded_dtype)
+                   batch_size=batch_size, use_amx=use_amx, dtype=args.dtype or dtype)
     if dataset in DATASETS:
         return complete_normalisation(args, run)
     if args.augment and not run:

@@ -121,7 +121,7 @@ def gap_of(outputs):
 def measured_gaps(args):
     """Figure 4b: "plain" and "smooth" -> gaps over the validation images."""
     # imported here: the other pictures need no MXNet
-    from gluon_tricks.data.imagenet_augment import RGB_MEAN, RGB_STD, ImagenetTestTransform
+    from gluon_tricks.data.imagenet_augment import ImagenetTestTransform
     from gluon_tricks.data.images import PhotographLoader, RecordImages
     from gluon_tricks.engines.create import create_engine
     from gluon_tricks.models.ready import load_params, make_ready
@@ -131,7 +131,7 @@ def measured_gaps(args):
         raise UserError(f"--rec-val {args.rec_val}: does not exist; give a validation record file")
     engine, gaps = create_engine(args.num_gpus), {}
     batch = args.batch_size * max(1, args.num_gpus)
-    transform = ImagenetTestTransform(args.input_size, 0.875, RGB_MEAN, RGB_STD)
+    transform = ImagenetTestTransform(args.input_size)
     loader = PhotographLoader(RecordImages(args.rec_val), transform, batch, None, "keep", args.num_workers)
     for kind in ("plain", "smooth"):
         net = get_model(args.model, classes=args.classes)

@@ -22,14 +22,14 @@ from pathlib import Path
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import make_folder
 from gluon_tricks.script.flags import split_at_dashes
-from gluon_tricks.studies.sweep_grid import plan_sweep
+from gluon_tricks.studies.sweep_grid import sweep_runs
 
 
 def main(argv=None):
     argv = sys.argv[1:] if argv is None else argv
     own, words = split_at_dashes(argv)
     args = parse_args(own)
-    cells, runs = plan_sweep(args.cases, args.grid, args.seeds, words)
+    cells, runs = sweep_runs(args.cases, args.grid, args.seeds, words)
     updates = sum(run.updates for run in runs.values())
     print(f"{len(cells)} cells x {len(args.seeds)} seeds = {len(runs)} runs, {updates:,} updates", flush=True)
     if args.dry_run:

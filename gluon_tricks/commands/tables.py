@@ -30,7 +30,7 @@ from gluon_tricks.recipes import STUDIES
 from gluon_tricks.recipes.paper import TABLES
 from gluon_tricks.recipes.presets import PRESETS
 from gluon_tricks.script.flags import at_least, split_at_dashes
-from gluon_tricks.studies.profiles import PROFILES, find_records, plan
+from gluon_tricks.studies.profiles import PROFILES, find_records, table_runs
 from gluon_tricks.studies.readme import readme_block
 from gluon_tricks.studies.table_rows import chosen, heading, rows_of
 from gluon_tricks.studies.table_text import as_csv, contents, markdown, text
@@ -53,7 +53,9 @@ def main(argv=None):
     if more:
         raise UserError(f"-- {' '.join(more)}: goes to the rows of --run; give --run, or leave it out")
     rows = chosen(args.rows, rows_of(args.table, args.preset))
-    show = as_csv if args.csv else markdown if args.markdown else text
+    show = text
+    if args.csv or args.markdown:
+        show = as_csv if args.csv else markdown
     print(show(heading(args.table), rows), end="")
     return 0
 
@@ -73,7 +75,7 @@ def run_table(args, more, command):
     rows = rows_to_run(table, args.rows, "quoted by the paper from elsewhere, no command is known")
     records = find_records(profile, args.rec_train, args.rec_val, args.classes)
     out = make_folder("--out", args.out or Path("tables") / f"table{table.number}-{profile.name}").resolve()
-    runs, left_out = plan(table, profile, rows, records, args.num_gpus, args.num_workers, out)
+    runs, left_out = table_runs(table, profile, rows, records, args.num_gpus, args.num_workers, out)
     preset = ["--as", args.preset] if args.preset else []
     if left_out:
         print(f"left out: {left_out_words(left_out)}")
@@ -88,7 +90,7 @@ def run_table(args, more, command):
 
 def run_study(args, more, command):
     """The same for a study of train_cifar.py."""
-    from gluon_tricks.studies.cifar_runs import plan_study
+    from gluon_tricks.studies.cifar_runs import study_runs
     from gluon_tricks.studies.runner import run_rows
     from gluon_tricks.studies.study_report import write_study_report
 
@@ -98,7 +100,7 @@ def run_study(args, more, command):
     table = STUDIES[args.table]
     rows = rows_to_run(table, args.rows, "no command is known")
     out = make_folder("--out", args.out or Path("tables") / f"{table.number}-{args.profile}").resolve()
-    runs = plan_study(table, args.profile, rows, args.num_gpus, args.num_workers, out)
+    runs = study_runs(table, args.profile, rows, args.num_gpus, args.num_workers, out)
     print(f"{len(runs)} runs; results go to {out}", flush=True)
     start = time.time()
     failed = run_rows(runs, out, more)

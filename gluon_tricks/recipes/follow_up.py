@@ -1,7 +1,7 @@
 """Tables I to V of the CIFAR-100 follow-up, "An Improvement on the Bag of Tricks" (ResNet-56). Top-1 and top-5 in percent.
 
 Its settings (II): batch 256, NAG, rate 0.1 divided by 10 at epochs 30, 60 and 90 of 120, 200 epochs with mixup (alpha 0.2),
-5 epochs of warm-up with cosine decay, temperature 20, colours and lighting besides crop and flip.
+5 epochs of warm-up with cosine decay, temperature 20; crop, flip, colours and lighting.
 """
 
 from gluon_tricks.recipes.rows import listed, stack
@@ -15,7 +15,7 @@ MIXED = dict(SMOOTHED, num_epochs=200, mix="mixup", mixup_alpha=0.2)
 TEACHER = "cifar_resnext29_16x64d"
 DISTILLED = dict(teacher=f"{TEACHER}:{TEACHER}.params", temperature=20)
 
-TEACHER_NOTE = "The teacher's parameters are those that the first row of follow-up-teachers leaves; copy or link its file."
+TEACHER_NOTE = "The teacher's parameters are those of the first row of follow-up-teachers; copy or link its file."
 
 TABLE_I = listed("follow-up-I", "baseline models", "Table I", [
     ("ResNet50 [1]", "", None, "75.87 92.70"),
@@ -56,8 +56,8 @@ TABLE_IV = listed("follow-up-IV", "learning rate schedules", "Table IV", [
     ("cosine decay", "[30, 60, 90], 5-epoch warm-up", COSINE, "75.99"),
     ("cosine decay", "[30, 60, 90], 20-epoch warm-up", dict(COSINE, warmup_epochs=20), "76.99"),
     ("cosine decay", "[40, 80], 20-epoch warm-up", dict(COSINE_5, lr_decay_epoch="40,80", warmup_epochs=20), "76.54"),
-], notes=["What the period [40, 80] changes in a poly or cosine decay is not said; GluonCV's schedules ignore it there, so "
-          "these commands do the same as those beside them.",
+], notes=["The effect of the period [40, 80] on a poly or cosine decay is not described; GluonCV's schedules ignore it there, "
+          "so these commands do the same as those without it.",
           "Three cells were not collected."], script=SCRIPT)
 
 TABLE_V = listed("follow-up-V", "interpolation and spatial mixup", "Table V", [

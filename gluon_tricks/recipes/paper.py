@@ -40,7 +40,7 @@ TABLE_6 = stack(6, "training refinements, one by one", "§5.4", steps=REFINEMENT
 }, notes=[
     "The teacher's file without mixup is the zoo's of that hashtag; the rows with mixup take the zoo's default, which is "
     "the one with mixup.",
-    "GluonCV weighs labels and teacher by 0.5 each, the paper by 1 each; --as paper does as the paper.",
+    "GluonCV weighs labels and teacher by 0.5 each, the paper by 1 each; --as paper uses the paper's.",
     "Top-5 of MobileNet's first row is 90.53 here and 90.47 in Table 3; the paper prints both.",
 ])
 
@@ -49,7 +49,7 @@ TABLE_5 = listed(5, "tweaks of ResNet-50, with the settings of §3", "§4.2", [
     ("ResNet-50-B", "", dict(EFFICIENT, model="resnet50_v1b", last_gamma=True), "76.66 93.28", "25 M, 4.1 G"),
     ("ResNet-50-C", "", dict(EFFICIENT, model="resnet50_v1c", last_gamma=True), "76.87 93.48", "25 M, 4.3 G"),
     ("ResNet-50-D", "", dict(EFFICIENT, model="resnet50_v1d", last_gamma=True), "77.16 93.52", "25 M, 4.3 G"),
-], notes=["GluonCV's published logs of these nets have cosine decay and label smoothing besides: none is of a row here."])
+], notes=["GluonCV's published logs of these nets also have cosine decay and label smoothing, so none is of a row here."])
 
 TABLE_4 = stack(4, "heuristics of efficient training, on ResNet-50", "§3.3", columns={
     "BS=256": dict(BASELINE, **RESNET_50),
@@ -80,7 +80,7 @@ TABLE_2 = listed(2, "baseline and reference implementations", "§2.2", [
     ("MobileNet", "Reference", None, "70.6"),
 ])
 
-TABLE_1 = listed(1, "ResNet-50 with all tricks beside other nets", "§1", [
+TABLE_1 = listed(1, "ResNet-50 with all tricks and other nets", "§1", [
     ("ResNet-50", "", None, "75.3 92.2", "3.9 G"),
     ("ResNeXt-50", "", None, "77.8", "4.2 G"),
     ("SE-ResNet-50", "", None, "76.71 93.38", "3.9 G"),
@@ -92,7 +92,7 @@ TABLE_1 = listed(1, "ResNet-50 with all tricks beside other nets", "§1", [
 
 TABLES = {table.number: table for table in (TABLE_1, TABLE_2, TABLE_3, TABLE_4, TABLE_5, TABLE_6)}
 
-# Weights of GluonCV's zoo that a row's recipe made: (table, row, column) -> hashtag. The default weights of a name are
+# Weights of GluonCV's zoo that were trained by a row's recipe: (table, row, column) -> hashtag. The default weights of a name are
 # those with mixup.
 ZOO_WEIGHTS = {
     (6, "+ label smoothing", "ResNet-50-D"): "00319ddc",

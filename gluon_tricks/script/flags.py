@@ -55,7 +55,7 @@ def check_common(args):
 
 def engine_of(args, parts_per_device=1):
     """The engine that the flags ask for."""
-    from gluon_tricks.engines.create import create_engine      # imports MXNet
+    from gluon_tricks.engines.create import create_engine  # imports MXNet
 
     return create_engine(args.num_gpus, parts_per_device, args.num_cpus, args.kvstore, args.timeout, args.deterministic)
 

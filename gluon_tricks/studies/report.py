@@ -1,4 +1,4 @@
-"""What a run of a table leaves: report.md with the paper's figures beside ours, and a picture of the curves."""
+"""The report on the runs of a table: report.md with the paper's figures and ours, and a plot of the curves."""
 
 import json
 import re
@@ -9,7 +9,6 @@ from gluon_tricks.files import atomic_write
 from gluon_tricks.judging.numbers import read_run_json
 from gluon_tricks.log_lines.reading import read_log
 from gluon_tricks.recipes.rows import Figures, words
-from gluon_tricks.studies.runner import is_finished
 
 MEANING = {
     "smoke": "It shows that every command runs to its end and that each trick acts. It says nothing about the paper's "
@@ -22,7 +21,7 @@ MEANING = {
 
 def write_report(table, profile, runs, left_out, failed, out, command, seconds):
     """Write `report.md` and `curves.png`; returns the report's path."""
-    done = [run for run in runs if is_finished(run, out)]
+    done = [run for run in runs if run.is_finished(out)]
     if done:
         plot_curves(table, profile, done, out / "curves.png")
     lines = [f"# Table {table.number}: {table.title} ({table.section})", "",
@@ -40,13 +39,14 @@ def write_report(table, profile, runs, left_out, failed, out, command, seconds):
 
 
 def result_table(runs, failed, out):
-    """The paper's figures beside the last epoch's."""
+    """The paper's figures and those of the last epoch."""
     yield "| row | paper, top-1 / top-5 | here, top-1 / top-5 | training metric | seconds per epoch |"
     yield "| --- " * 5 + "|"
     for run in runs:
         paper = run.row.paper if run.row else "none"
-        if run.slug in failed or not is_finished(run, out):
-            yield f"| {run.title} | {paper} | {'failed: ' + failed[run.slug] if run.slug in failed else 'not run'} | | |"
+        if run.slug in failed or not run.is_finished(out):
+            why = f"failed: {failed[run.slug]}" if run.slug in failed else "not run"
+            yield f"| {run.title} | {paper} | {why} | | |"
             continue
         epochs = read_log(out / run.slug / "train.log").epochs
         last, metric = epochs[-1], epochs[-1].train_metric_name
@@ -56,7 +56,7 @@ def result_table(runs, failed, out):
 
 
 def acts_table(runs, out):
-    """What the logs say of each trick: batch, rates, zero gammas, decay, precision."""
+    """The effect of each trick as logged: batch, rates, zero gammas, decay, precision."""
     yield "| row | global batch | rates logged: first / highest / last | gammas at zero | weight decay | type | targets |"
     yield "| --- " * 7 + "|"
     for run in runs:
@@ -72,7 +72,7 @@ def acts_table(runs, out):
 
 
 def left_out_words(rows):
-    """`rows 2, 5 (inceptionv3), ...`: whose nets have no small relative."""
+    """`rows 2, 5: inceptionv3 ...`: the rows whose nets have no replacement."""
     models = ", ".join(dict.fromkeys(row.flags["model"] for row in rows))
     return f"rows {', '.join(str(row.number) for row in rows)}: {models} needs larger images and has no small relative"
 
@@ -93,25 +93,23 @@ def rates(folder):
 
 
 def made_on(folder, seconds):
-    """What the rows were run on."""
+    """Versions, processor and data of the runs."""
     facts = read_run_json(folder)
     versions = facts["versions"]
     return (f"Made by commit {facts['commit']} with mxnet {versions.get('mxnet') or versions.get('mxnet-cu112')}, Python "
             f"{versions['python']}, on {facts['cpus']} processors ({facts['processor']}), {facts['threads']} operator "
-            f"threads, seed {facts['seed']}; data root hash {facts['data_root_hash'] or 'none'}. This sitting took "
+            f"threads, seed {facts['seed']}; data root hash {facts['data_root_hash'] or 'none'}. This command took "
             f"{seconds / 60:.1f} minutes.")
 
 
 def plot_curves(table, profile, runs, path):
     """Validation error and rate of every row, each over its own training."""
     figure, (errors, lrs) = pictures.panels((12, 5), columns=2)
-    columns = list(dict.fromkeys(run.row.column if run.row else "" for run in runs))
-    styles = dict(zip(columns, ("-", "--", ":", "-.")))
-    names = list(dict.fromkeys(run.row.name if run.row else run.title for run in runs))
+    styles = dict(zip(dict.fromkeys(run.column for run in runs), ("-", "--", ":", "-.")))
+    names = dict.fromkeys(run.name for run in runs)
     colors = dict(zip(names, pictures.shades(len(names))))
     for run in runs:
-        look = dict(color=colors[run.row.name if run.row else run.title], label=run.title,
-                    linestyle=styles[run.row.column if run.row else ""])
+        look = dict(color=colors[run.name], label=run.title, linestyle=styles[run.column])
         epochs = read_log(path.parent / run.slug / "train.log").epochs
         errors.plot([record.epoch + 1 for record in epochs], [100 * record.val_err_top1 for record in epochs], **look)
         per_epoch = run.flags["num_training_samples"] // run.batch if "num_training_samples" in run.flags else 1251

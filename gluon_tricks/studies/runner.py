@@ -1,7 +1,7 @@
-"""Run the rows of a table one after another, each as a process of its training script.
+"""Run the rows of a table one after another, each in its own process of the training script.
 
 Every row has a folder with its log, metrics.jsonl, run.json and params. A finished row is not run again; an unfinished
-one goes on where it stopped (`--resume auto`), so the same command can be given until all are done.
+one continues (`--resume auto`), so the same command can be given until all are done.
 """
 
 import fcntl
@@ -26,8 +26,8 @@ def run_rows(runs, out, more=()):
 
     Parameters
     ----------
-    runs : list of Planned or CifarRun
-        Those with one `slug` are one training.
+    runs : list of TableRun or CifarRun
+        Those with the same `slug` are one training.
     out : Path
     more : sequence of str
         Further words of every command.
@@ -35,13 +35,13 @@ def run_rows(runs, out, more=()):
     Returns
     -------
     dict
-        slug -> the last line that a row which failed has said.
+        slug of each failed row -> the last line of its output.
 
     Raises
     ------
     UserError
-        If `more` has what the plan decides, a teacher's parameters are missing, `out` holds a row that was run with other
-        flags, or another process is at work on one; or if the user stopped the runs: the row has saved where it stands.
+        If `more` has a flag that the row decides, a teacher's parameters are missing, `out` has a row that was run with
+        other flags, another process trains a row, or the user stopped the runs; a stopped row has saved its state.
     """
     check_words(more)
     check_teachers(runs, out)
@@ -52,9 +52,9 @@ def run_rows(runs, out, more=()):
             bar.set_description_str(f"{i} of {len(runs)}: {run.title}")
             base = bar.n
             try:
-                if run.slug not in failed and not is_finished(run, out):
+                if run.slug not in failed and not run.is_finished(out):
                     code = train(run, out, more, lambda done, base=base: bar.update(base + done - bar.n))
-                    if not is_finished(run, out):
+                    if not run.is_finished(out):
                         failed[run.slug] = last_words(out / run.slug / "console.txt", code)
                 bar.update(base + run.updates - bar.n)
                 bar.write(summary(run, out, failed.get(run.slug), f"{i} of {len(runs)}"), file=sys.stdout)
@@ -64,7 +64,7 @@ def run_rows(runs, out, more=()):
 
 
 def summary(run, out, failure, place):
-    """A line on a row that has been dealt with."""
+    """The line to print on a row that has ended."""
     if failure:
         return f"{place}: {run.title}: failed: {failure}"
     log = read_log(run.log(out))
@@ -72,12 +72,12 @@ def summary(run, out, failure, place):
 
 
 def train(run, out, more, report):
-    """Run a row's process to its end; `report` is told the updates done. Returns the exit code.
+    """Run a row's process to its end; `report` is called with the number of updates done. Returns the exit code.
 
     Raises
     ------
     KeyboardInterrupt
-        If that comes, or a signal that stands for it; the process has then saved and ended.
+        At Ctrl-C or a signal that is handled like it; the process has then saved its state and ended.
     """
     folder = out / run.slug
     folder.mkdir(parents=True, exist_ok=True)
@@ -85,7 +85,7 @@ def train(run, out, more, report):
         process = None
         try:
             with interrupts_held_back():
-                # a session of its own: Ctrl-C reaches this process alone, which then ends the row in an orderly way
+                # its own session: Ctrl-C then reaches only this process, which ends the row by SIGTERM
                 process = subprocess.Popen([sys.executable, *run.command(out, more)], stdout=console, stderr=console,
                                            stdin=subprocess.DEVNULL, start_new_session=True, pass_fds=[lock])
             while True:
@@ -102,7 +102,7 @@ def train(run, out, more, report):
 
 @contextmanager
 def only_process(folder):
-    """A lock on a row's folder, as a file descriptor; who inherits it keeps the lock, also when we are killed."""
+    """A lock on a row's folder, as a file descriptor; a process that inherits it keeps the lock, also when we are killed."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         try:
@@ -119,7 +119,7 @@ def only_process(folder):
 
 @contextmanager
 def signals_as_interrupts():
-    """SIGTERM and a lost terminal stop the table as Ctrl-C does; what nohup ignores stays ignored."""
+    """SIGTERM and a lost terminal stop the table as Ctrl-C does; signals that nohup ignores stay ignored."""
     def interrupt(number, frame):
         raise KeyboardInterrupt
 
@@ -129,7 +129,7 @@ def signals_as_interrupts():
 
 @contextmanager
 def interrupts_held_back():
-    """Ctrl-C and its like come at the block's end: a process that is being started is not lost sight of."""
+    """Delay Ctrl-C and stop signals to the end of the block, so that a process that is being started is not lost."""
     came, numbers = [], not_ignored(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     with handled_by(lambda number, frame: came.append(number), *numbers):
         yield
@@ -137,34 +137,34 @@ def interrupts_held_back():
         raise KeyboardInterrupt
 
 
-# --- What there is already ------------------------------------------------------------------------------------------
+# --- Earlier runs ------------------------------------------------------------------------------------------
 
-PLANNED = ("--model", "--dataset", "--num-epochs", "--teacher", "--save-dir", "--save-plot-dir", "--logging-dir",
+DECIDED = ("--model", "--dataset", "--num-epochs", "--teacher", "--save-dir", "--save-plot-dir", "--logging-dir",
            "--logging-file", "--json-log", "--resume", "--overwrite", "--dry-run")
 
 
 def check_words(more):
-    """Refuse further words by which a row would not be found, or never be seen to be finished."""
+    """Refuse further words with which a row would not be found, or would never count as finished."""
     for word in more:
-        if word.partition("=")[0] in PLANNED:
+        if word.partition("=")[0] in DECIDED:
             raise UserError(f"{word}: is decided by row, profile and --out; leave it out after --")
 
 
 def check_teachers(runs, out):
-    """Refuse rows whose teacher is neither there nor left by a run before them; a name without a file is downloaded."""
+    """Refuse rows whose teacher's file does not exist and is not written by an earlier run; a name alone is downloaded."""
     made = set()
     for run in runs:
         words = list(run.words)
         _, _, path = words[words.index("--teacher") + 1].partition(":") if "--teacher" in words else ("", "", "")
         there = not path or Path(path).expanduser().is_file() or Path(path).parent.parent in made
-        if not there and not is_finished(run, out):
+        if not there and not run.is_finished(out):
             raise UserError(f"{run.title}: the teacher's parameters {path} do not exist; train or fetch them (the table's "
                             f"notes say which), or leave the row out with --rows")
         made.add(out / run.slug)
 
 
 def agree(runs, out, more):
-    """Note the flags of each row in `rows.json`; refuse a folder whose rows were run with others."""
+    """Write the flags of each row to `rows.json`; refuse a folder whose rows were run with others."""
     path = out / "rows.json"
     noted = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     for run in runs:
@@ -173,11 +173,6 @@ def agree(runs, out, more):
             raise UserError(f"--out {out}: row {run.slug} was run there as {noted[run.slug]!r}, and is {flags!r} now; "
                             f"give another --out, or remove {out / run.slug} and its line in {path}")
     atomic_write(path, json.dumps(noted, indent=1) + "\n")
-
-
-def is_finished(run, out):
-    """Whether a run has nothing left to do."""
-    return run.is_finished(out)
 
 
 def updates_done(metrics):

@@ -1,4 +1,4 @@
-"""What a run of a study leaves: report.md with the printed figures beside ours, and a picture of the curves."""
+"""The report on the runs of a study: report.md with the printed figures and ours, and a plot of the curves."""
 
 import json
 
@@ -40,13 +40,13 @@ def write_study_report(table, profile, runs, failed, out, command, seconds):
     notes = [*(f"Stands in: {stand}." for stand in stands), *shared_runs(runs), *table.notes]
     lines += ["", *(f"- {note}" for note in notes), "", "## Commands", ""]
     lines += dict.fromkeys(f"    python train_cifar.py {' '.join(run.words)}" for run in runs)
-    lines += ["", f"This sitting took {seconds / 60:.1f} minutes."]
+    lines += ["", f"This command took {seconds / 60:.1f} minutes."]
     atomic_write(out / "report.md", "\n".join(lines) + "\n")
     return out / "report.md"
 
 
 def shared_runs(runs):
-    """A note for each command that several rows have in common."""
+    """A note for each command that several rows share."""
     titles = {}
     for run in runs:
         titles.setdefault(run.slug, []).append(run.title)
@@ -56,13 +56,13 @@ def shared_runs(runs):
 
 
 def top5_pct(metrics):
-    """The last epoch's top-5 accuracy in percent; GluonCV's CIFAR log has no place for it."""
+    """The last epoch's top-5 accuracy in percent; GluonCV's CIFAR log does not have it."""
     records = (json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines())
     return 100 * (1 - [record["err_top5"] for record in records if record["kind"] == "epoch"][-1])
 
 
 def plot(table, profile, runs, out):
-    """Validation error over the training, of every row that is not another's run."""
+    """Validation error over the training, of every run."""
     runs = list({run.slug: run for run in reversed(runs)}.values())[::-1]
     figure, (axes,) = pictures.panels((8, 5))
     for run, color in zip(runs, pictures.shades(len(runs))):

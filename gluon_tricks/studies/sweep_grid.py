@@ -9,7 +9,7 @@ from gluon_tricks.studies.cifar_runs import CifarRun
 LEFT_OUT, BARE = ("none", "no"), "yes"
 
 
-def plan_sweep(cases, grid, seeds, words):
+def sweep_runs(cases, grid, seeds, words):
     """The cells of a grid and the runs of all seeds.
 
     Parameters

@@ -154,7 +154,7 @@ def test_a_record_is_found_by_its_runs_name_or_given(follow_up, tmp_path):
     for record, file in (("run.json", "anything.params"),
                          ("cifar10-cifar_resnet20_v1.resume.npz", "cifar10-cifar_resnet20_v1-3.params")):
         (tmp_path / record).write_text("{")
-        with pytest.raises(UserError, match=f"{file}: the record beside it.* is damaged.*{record}.*; put a whole one there"):
+        with pytest.raises(UserError, match=f"{file}: the record next to it.* is damaged.*{record}.*; put a whole one there"):
             find_run(tmp_path / file)
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from gluon_tricks.errors import UserError
 from gluon_tricks.recipes.paper import TABLES
-from gluon_tricks.studies.profiles import PROFILES, fewer, find_records, plan
+from gluon_tricks.studies.profiles import PROFILES, fewer, find_records, table_runs
 
 SMOKE, SMALL, FULL = (PROFILES[name] for name in ("smoke", "small", "full"))
 
@@ -12,7 +12,7 @@ SMOKE, SMALL, FULL = (PROFILES[name] for name in ("smoke", "small", "full"))
 def planned(number, profile=SMOKE, **options):
     table = TABLES[number]
     records = find_records(SMOKE) if profile is not FULL else None
-    return plan(table, profile, [row for row in table.rows if row.flags], records, **options)
+    return table_runs(table, profile, [row for row in table.rows if row.flags], records, **options)
 
 
 @pytest.mark.parametrize("profile", [SMOKE, SMALL])
