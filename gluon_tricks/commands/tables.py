@@ -11,11 +11,12 @@
     python -m gluon_tricks tables follow-up-V                  a table of the CIFAR-100 follow-up
     python -m gluon_tricks tables residual-units --run         a study of the CIFAR-10 collection, 2 epochs each
 
-`paper` is the figure in the paper, `log` the last epoch of the published log of exactly that recipe, `zoo` the figure in
-GluonCV's documentation for weights trained by it, `here` a run of this kit under logs/ours. Accuracies are top-1 / top-5 in
-percent; the collection prints errors. With --run, the same command given again goes on with what is unfinished; words
-after -- go to every training script. Smaller profiles: smoke is 6 epochs of 2,000 images at 32 px with small nets, small is
-30 epochs of CIFAR-10 or of the records given. For studies, smoke is 2 epochs of the embedded images, small 15 epochs for 200.
+`paper` is the figure in the paper, `log` the last epoch of the published log of exactly that recipe, `zoo`
+the figure in GluonCV's documentation for weights trained by it, `here` a run of this kit under logs/ours.
+Accuracies are top-1 / top-5 in percent; the collection prints errors. With --run, the same command given
+again goes on with what is unfinished; words after -- go to every training script. Smaller profiles: smoke is
+6 epochs of 2,000 images at 32 px with small nets, small is 30 epochs of CIFAR-10 or of the records given. For
+studies, smoke is 2 epochs of the embedded images, small 15 epochs for 200.
 """
 
 import argparse
@@ -60,7 +61,7 @@ def main(argv=None):
     return 0
 
 
-# --- Running --------------------------------------------------------------------------------------------------------
+# --- Running ------------------------------------------------------------------------------------------------
 
 def run_table(args, more, command):
     """--run: train what is unfinished, then write the report; returns the exit code."""
@@ -68,7 +69,8 @@ def run_table(args, more, command):
     from gluon_tricks.studies.runner import run_rows
 
     if args.table == "published":
-        raise UserError("--run: is for the paper's tables 1 to 6; a published run is one command, printed without --run")
+        raise UserError("--run: is for the paper's tables 1 to 6; a published run is one command, printed "
+                        "without --run")
     if int(args.table) in transfer_tables():
         refuse_run(args.table)
     table, profile = TABLES[int(args.table)], PROFILES[args.profile]
@@ -84,7 +86,8 @@ def run_table(args, more, command):
     print(f"{len(runs)} runs; results go to {out}", flush=True)
     start = time.time()
     failed = run_rows(runs, out, [*preset, "--log-interval", str(profile.log_interval), *more])
-    print(f"report: {write_report(table, profile, runs, left_out, failed, out, command, time.time() - start)}")
+    print(f"report: "
+          f"{write_report(table, profile, runs, left_out, failed, out, command, time.time() - start)}")
     return 1 if failed else 0
 
 
@@ -104,7 +107,8 @@ def run_study(args, more, command):
     print(f"{len(runs)} runs; results go to {out}", flush=True)
     start = time.time()
     failed = run_rows(runs, out, more)
-    print(f"report: {write_study_report(table, args.profile, runs, failed, out, command, time.time() - start)}")
+    print(f"report: "
+          f"{write_study_report(table, args.profile, runs, failed, out, command, time.time() - start)}")
     return 1 if failed else 0
 
 
@@ -117,28 +121,34 @@ def rows_to_run(table, numbers, why_not):
     return rows
 
 
-# --- Flags ----------------------------------------------------------------------------------------------------------
+# --- Flags --------------------------------------------------------------------------------------------------
 
 def parse_args(argv):
     parser = argparse.ArgumentParser(prog="python -m gluon_tricks tables", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("table", nargs="?", choices=[*map(str, [*TABLES, *transfer_tables()]), "published", *STUDIES],
-                        metavar="TABLE", help="1 to 9, published, or a study's name; without it, a list of them")
+    parser.add_argument("table", nargs="?",
+                        choices=[*map(str, [*TABLES, *transfer_tables()]), "published", *STUDIES],
+                        metavar="TABLE", help="1 to 9, published, or a study's name; without it, a list of "
+                                              "them")
     parser.add_argument("--rows", metavar="N,M", help="only these rows, by their number in the list")
-    parser.add_argument("--as", dest="preset", choices=tuple(PRESETS), help="add this preset to every command")
+    parser.add_argument("--as", dest="preset", choices=tuple(PRESETS),
+                        help="add this preset to every command")
     parser.add_argument("--markdown", action="store_true", help="print a Markdown table")
     parser.add_argument("--csv", action="store_true", help="print comma-separated values")
     parser.add_argument("--readme", action="store_true", help="print the README's table of results")
     run = parser.add_argument_group("Running")
     run.add_argument("--run", action="store_true", help="train the rows one after another")
-    run.add_argument("--profile", choices=tuple(PROFILES), default="smoke", help="how much of it (default smoke)")
+    run.add_argument("--profile", choices=tuple(PROFILES), default="smoke",
+                     help="how much of it (default smoke)")
     run.add_argument("--out", metavar="DIR", type=Path, help="folder for logs, parameters and report "
                      "(default tables/tableN-PROFILE)")
-    run.add_argument("--rec-train", metavar="FILE", help="training records, .idx next to it (default: smoke the embedded "
+    run.add_argument("--rec-train", metavar="FILE",
+                     help="training records, .idx next to it (default: smoke the embedded "
                      "ones, small prepared CIFAR-10, full where GluonCV looks)")
     run.add_argument("--rec-val", metavar="FILE", help="validation records")
     run.add_argument("--classes", type=int, help="number of classes in records without a manifest")
-    run.add_argument("--num-gpus", type=int, default=0, help="GPUs; 0 is the CPU, with --profile full the eight of the "
+    run.add_argument("--num-gpus", type=int, default=0,
+                     help="GPUs; 0 is the CPU, with --profile full the eight of the "
                      "paper (default 0)")
     run.add_argument("-j", "--num-data-workers", dest="num_workers", type=int,
                      help="decoding threads (default 2, with --profile full the 60 of GluonCV's commands)")

@@ -1,7 +1,8 @@
 """A row of a table: the paper's words, the flags of its run, the paper's figures.
 
-Flags are a dict of names as in the script's arguments. `stack` builds a table whose rows are each the difference from
-the row above; `words` turns flags into the words of a command line, in the order of GluonCV's published commands.
+Flags are a dict of names as in the script's arguments. `stack` builds a table whose rows are each the
+difference from the row above; `words` turns flags into the words of a command line, in the order of GluonCV's
+published commands.
 """
 
 import shlex
@@ -9,12 +10,14 @@ from dataclasses import dataclass
 from typing import NamedTuple, Optional
 
 # The order of the published commands; a flag that is not here is an error, so that none can be lost.
-ORDER = ("model", "mode", "input_size", "lr", "lr_mode", "lr_decay_epoch", "num_epochs", "batch_size", "num_gpus",
-         "num_workers", "use_rec", "rec_train", "rec_train_idx", "rec_val", "rec_val_idx", "data_backend", "classes",
-         "num_training_samples", "dtype", "warmup_epochs", "last_gamma", "no_wd", "label_smoothing", "mixup", "teacher",
+ORDER = ("model", "mode", "input_size", "lr", "lr_mode", "lr_decay_epoch", "num_epochs", "batch_size",
+         "num_gpus", "num_workers", "use_rec", "rec_train", "rec_train_idx", "rec_val", "rec_val_idx",
+         "data_backend", "classes", "num_training_samples", "dtype", "warmup_epochs", "last_gamma", "no_wd",
+         "label_smoothing", "mixup", "teacher",
          # of train_cifar.py
-         "dataset", "data_dir", "augment", "random_crop", "cutout", "dual_cutout", "random_erasing", "label_smoothing_eps",
-         "mix", "mixup_alpha", "mixup_off_first", "temperature", "optimizer", "wd", "accumulate", "model_kwargs")
+         "dataset", "data_dir", "augment", "random_crop", "cutout", "dual_cutout", "random_erasing",
+         "label_smoothing_eps", "mix", "mixup_alpha", "mixup_off_first", "temperature", "optimizer", "wd",
+         "accumulate", "model_kwargs")
 SPELLED = {"num_workers": "-j"}
 ON_UNLESS_REFUSED = ("random_crop",)           # False is --no-random-crop
 

@@ -1,8 +1,8 @@
 """The record of a run of train_cifar.py, found by its parameters.
 
-The facts of a run are in `run.json`, in the folder of the log, and in the resume file next to the parameters. `evaluate`,
-`export` and `--teacher` read from them what a `.params` file does not have: the net's switches, the images' channels and
-normalisation.
+The facts of a run are in `run.json`, in the folder of the log, and in the resume file next to the parameters.
+`evaluate`, `export` and `--teacher` read from them what a `.params` file does not have: the net's switches,
+the images' channels and normalisation.
 """
 
 import json
@@ -15,7 +15,7 @@ from gluon_tricks.errors import UserError
 from gluon_tricks.models.from_flags import net_keywords
 from gluon_tricks.training import checkpoint
 
-# --- Names of files -------------------------------------------------------------------------------------------------
+# --- Names of files -----------------------------------------------------------------------------------------
 
 def run_name(dataset, model, mix=None):
     """`cifar10-cifar_resnet20_v1_mixup`: the start of the file names of a run's parameters and resume file.
@@ -30,13 +30,14 @@ def run_name_of(params_file):
 
     GluonCV calls the best parameters of a run on CIFAR-10 `0.9123-cifar-...`.
     """
-    match = re.fullmatch(r"(?:(?P<val>\d\.\d{4})-)?(?P<run>.+)-\d+(?P<best>-best)?\.params", Path(params_file).name)
+    match = re.fullmatch(r"(?:(?P<val>\d\.\d{4})-)?(?P<run>.+)-\d+(?P<best>-best)?\.params",
+                         Path(params_file).name)
     if not match or bool(match["val"]) != bool(match["best"]):
         return None
     return re.sub("^cifar-", "cifar10-", match["run"])
 
 
-# --- Records --------------------------------------------------------------------------------------------------------
+# --- Records ------------------------------------------------------------------------------------------------
 
 class TrainedRun(NamedTuple):
     """The recorded facts of the run that wrote some parameters."""
@@ -76,7 +77,8 @@ def find_run(params_file, record=None):
     Raises
     ------
     UserError
-        If the record cannot be read; if `record` is not from train_cifar.py, or of another run by the file's name.
+        If the record cannot be read; if `record` is not from train_cifar.py, or of another run by the file's
+        name.
     """
     params_file, name = Path(params_file).expanduser(), run_name_of(params_file)
     if record:
@@ -84,14 +86,16 @@ def find_run(params_file, record=None):
         if run is None:
             raise UserError(f"--run-json {record}: is no record of train_cifar.py")
         if name not in (None, run.name):
-            raise UserError(f"--run-json {record}: is of the run {run.name}, and {params_file.name} is none of its files")
+            raise UserError(f"--run-json {record}: is of the run {run.name}, and {params_file.name} is none "
+                            "of its files")
         return run
-    for path in ([params_file.with_name(f"{name}.resume.npz")] if name else []) + [params_file.with_name("run.json")]:
+    for path in ([params_file.with_name(f"{name}.resume.npz")] if name
+                 else []) + [params_file.with_name("run.json")]:
         try:
             run = read_run(path) if path.is_file() else None
         except UserError as error:
-            raise UserError(f"{params_file}: the record next to it, which names its net and data, is damaged ({error}); put a "
-                            f"whole one there, or remove it") from error
+            raise UserError(f"{params_file}: the record next to it, which names its net and data, is damaged "
+                            f"({error}); put a whole one there, or remove it") from error
         if run and name in (None, run.name):
             return run
     return None
@@ -106,13 +110,17 @@ def read_run(path):
         If it is missing or damaged.
     """
     try:
-        facts = checkpoint.read_meta(path)[0] if path.suffix == ".npz" else json.loads(path.read_text(encoding="utf-8"))
+        facts = checkpoint.read_meta(path)[0] if path.suffix == ".npz" else json.loads(
+            path.read_text(encoding="utf-8"))
     except (OSError, ValueError, UserError) as error:
         raise UserError(f"--run-json {path}: cannot be read ({error})") from error
-    if not isinstance(facts, dict) or facts.get("dataset") not in DATASETS or "drop_rate" not in facts.get("args", {}):
+    if not isinstance(facts,
+                      dict) or facts.get("dataset") not in DATASETS or "drop_rate" not in facts.get("args",
+                                                                                                    {}):
         return None
     flags = facts["args"]
     mix = facts.get("mix") or ("mixup" if facts["mixup"] else None)
     return TrainedRun(path, run_name(facts["dataset"], facts["model"], mix), facts["model"], facts["dataset"],
-                      facts.get("model_kwargs", {}), flags["drop_rate"], flags.get("augment", "gluoncv"), facts["dtype"],
-                      flags.get("use_amx", True), flags["batch_size"], flags.get("data_dir"), facts["data_root_hash"])
+                      facts.get("model_kwargs", {}), flags["drop_rate"], flags.get("augment", "gluoncv"),
+                      facts["dtype"], flags.get("use_amx", True), flags["batch_size"], flags.get("data_dir"),
+                      facts["data_root_hash"])

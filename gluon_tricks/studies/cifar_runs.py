@@ -56,8 +56,9 @@ class CifarRun:
 
     def command(self, out, more=()):
         folder = str(out / self.slug)
-        return [str(ROOT / "train_cifar.py"), *self.words, "--save-dir", f"{folder}/params", "--logging-dir", folder, "--save-plot-dir",
-                folder, "--json-log", f"{folder}/metrics.jsonl", *more, "--resume", "auto"]
+        return [str(ROOT / "train_cifar.py"), *self.words, "--save-dir", f"{folder}/params", "--logging-dir",
+                folder, "--save-plot-dir", folder, "--json-log", f"{folder}/metrics.jsonl", *more, "--resume",
+                "auto"]
 
     def is_finished(self, out):
         """Whether its log has the last epoch."""

@@ -1,12 +1,13 @@
-"""The rows of a table on less than eight GPUs, in three profiles: from minutes on a laptop to the row's own command.
+"""The rows of a table on less than eight GPUs, in three profiles: from minutes on a laptop to the row's own
+command.
 
     smoke   the embedded 2,000 images of CIFAR-10 at 32 px: batches and rates of the paper / 8, 120 epochs become 6
     small   complete CIFAR-10, or any record file given: batches and rates / 4, 120 epochs become 30
     full    the row's own command
 
-Rates follow the linear rule (§3.1); epochs of warm-up and decay are scaled as the whole. The report names each large net
-that a small one of the same family replaces. Smoke and small show that the commands run and what the tricks do, not the
-paper's figures.
+Rates follow the linear rule (§3.1); epochs of warm-up and decay are scaled as the whole. The report names
+each large net that a small one of the same family replaces. Smoke and small show that the commands run and
+what the tricks do, not the paper's figures.
 """
 
 from dataclasses import dataclass
@@ -24,7 +25,8 @@ from gluon_tricks.tricks.linear_scaling import linear_scaled_lr
 
 PAPER_EPOCHS = 120
 
-# Table 5 needs bottlenecks: in basic blocks ResNet-B is ResNet. Inception-V3 needs images of 299 px, so no net replaces it.
+# Table 5 needs bottlenecks: in basic blocks ResNet-B is ResNet. Inception-V3 needs images of 299 px, so no
+# net replaces it.
 REPLACEMENTS = {"resnet50_v1": "resnet18_v1", "resnet50_v1d": "resnet18_v1", "resnet152_v1d": "resnet34_v1",
              "mobilenet1.0": "mobilenet0.25", "inceptionv3": None}
 KEEPS_MODELS = (5,)
@@ -90,8 +92,9 @@ class TableRun:
     def command(self, out, more=()):
         """The words after `python` of the row's process."""
         folder = out / self.slug
-        return [str(ROOT / "train_imagenet.py"), *self.words, "--save-dir", str(folder / "params"), "--logging-file", str(self.log(out)),
-                "--json-log", str(folder / "metrics.jsonl"), *more, "--resume", "auto"]
+        return [str(ROOT / "train_imagenet.py"), *self.words, "--save-dir", str(folder / "params"),
+                "--logging-file", str(self.log(out)), "--json-log", str(folder / "metrics.jsonl"), *more,
+                "--resume", "auto"]
 
     def is_finished(self, out):
         """Whether the row's log has its last epoch and its parameters are there."""
@@ -147,7 +150,8 @@ def table_runs(table, profile, rows, records, num_gpus=0, num_workers=None, out=
         if row.flags.get("teacher"):
             teacher = teacher or _teacher(profile, records, num_gpus, num_workers)
             flags["teacher"] = f"{teacher.flags['model']}:{out / teacher.slug / 'params' / teacher.params}"
-            stands.append(f"a {teacher.flags['model']} trained here, without mixup, for the teacher resnet152_v1d")
+            stands.append(f"a {teacher.flags['model']} trained here, without mixup, for the teacher "
+                          "resnet152_v1d")
         runs.append(TableRun(row, slug(row), row.title, flags, tuple(stands)))
     return ([teacher] if teacher else []) + runs, left_out
 
@@ -162,7 +166,8 @@ def _smaller(flags, model, profile, records, num_gpus, num_workers):
         if key in flags:
             smaller[key] = fewer(flags[key], profile)
     if flags.get("lr_decay_epoch"):
-        smaller["lr_decay_epoch"] = ",".join(str(fewer(int(e), profile)) for e in flags["lr_decay_epoch"].split(","))
+        smaller["lr_decay_epoch"] = ",".join(str(fewer(int(e),
+                                                       profile)) for e in flags["lr_decay_epoch"].split(","))
     stands = [f"{model} for {flags['model']}"] if model != flags["model"] else []
     if flags.get("dtype") == "float16" and not num_gpus:
         smaller["dtype"] = "bfloat16" if computes_bfloat16() else "float32"
@@ -173,7 +178,8 @@ def _smaller(flags, model, profile, records, num_gpus, num_workers):
 def _teacher(profile, records, num_gpus, num_workers):
     """The teacher's run: cosine decay and label smoothing (§5.4), as the row above the distilled ones."""
     smoothed = next(row for row in TABLE_6.rows if row.name == "+ label smoothing")
-    flags, _ = _smaller(smoothed.flags, REPLACEMENTS["resnet152_v1d"], profile, records, num_gpus, num_workers)
+    flags, _ = _smaller(smoothed.flags, REPLACEMENTS["resnet152_v1d"], profile, records, num_gpus,
+                        num_workers)
     return TableRun(None, "teacher", "teacher", flags)
 
 
@@ -192,11 +198,12 @@ def computes_bfloat16():
 
 def slug(row):
     """A folder's name for a row: `03-lr-warmup-bs-256`."""
-    kept = "".join(c if c.isalnum() else " " for c in row.title.replace("w/o", "without").replace("w/", "with").lower())
+    kept = "".join(c if c.isalnum()
+                   else " " for c in row.title.replace("w/o", "without").replace("w/", "with").lower())
     return "-".join([f"{row.number:02d}", *kept.split()])
 
 
-# --- Data -----------------------------------------------------------------------------------------------------------
+# --- Data ---------------------------------------------------------------------------------------------------
 
 def find_records(profile, rec_train=None, rec_val=None, classes=None):
     """The record files of a profile, those given or its own.
@@ -224,7 +231,8 @@ def find_records(profile, rec_train=None, rec_val=None, classes=None):
         manifest = read_manifest(train.parent)
         name, classes = manifest.dataset, len(manifest.classes)
     elif classes is None and profile.name != "full":
-        raise UserError(f"--rec-train {train}: has no manifest.json next to it; give the number of classes with --classes")
+        raise UserError(f"--rec-train {train}: has no manifest.json next to it; give the number of classes "
+                        "with --classes")
     flags = {"rec_train": str(train), "rec_train_idx": str(train.with_suffix(".idx")), "rec_val": str(val),
              "rec_val_idx": str(val.with_suffix(".idx")), "num_training_samples": images}
     if classes is not None:

@@ -16,11 +16,11 @@ def readme_block():
     cifar = [run for run in catalogue().values() if run.dataset == "cifar10" and run.name not in referred]
     imagenet = [run for run in catalogue().values() if run.dataset == "imagenet"]
     if cifar:
-        lines.append(f"| the other {len(cifar)} CIFAR logs | not run | – | in `logs/published` | – | parameter names, "
-                     "outputs and gradients equal to GluonCV's |")
+        lines.append(f"| the other {len(cifar)} CIFAR logs | not run | – | in `logs/published` | – | "
+                     f"parameter names, outputs and gradients equal to GluonCV's |")
     if not referred & {run.name for run in imagenet}:
-        lines.append("| every ImageNet log | not run | – | in `logs/published` | – | all 336,413 learning rates printed "
-                     "in the 53 logs come out of this kit's schedule, digit for digit |")
+        lines.append("| every ImageNet log | not run | – | in `logs/published` | – | all 336,413 learning "
+                     "rates printed in the 53 logs come out of this kit's schedule, digit for digit |")
     return "\n".join([*lines, END]) + "\n"
 
 
@@ -28,9 +28,11 @@ def _row(ours):
     """A run of this kit beside its published log at the last epoch that was run."""
     last, reference = ours.run.epochs[-1], ours.verdict.match.reference
     other = next(record for record in curve(reference.name) if record.epoch == last.epoch)
-    here, there, apart = zip(*(_cell(last, other, witness, reference.dataset) for witness in ("train", "val")))
+    here, there, apart = zip(*(_cell(last, other, witness, reference.dataset) for witness in ("train",
+                                                                                              "val")))
     outcome = {"INSIDE": "inside the band", "OUTSIDE": "outside the band"}[ours.verdict.outcome]
-    kept = " and ".join(dict.fromkeys(f"{c.inside.sum()} of {len(c.epochs)}" for c in ours.verdict.comparisons))
+    kept = " and ".join(
+        dict.fromkeys(f"{c.inside.sum()} of {len(c.epochs)}" for c in ours.verdict.comparisons))
     name = f"`{reference.model}`" + (" + mixup" if reference.tricks["mixup"] else "")
     if (dtype := ours.run.args.get("dtype", "float32")) != reference.tricks["dtype"]:
         name += f" in {dtype}"

@@ -1,4 +1,5 @@
-"""The report on the runs of a table: report.md with the paper's figures and ours, and a plot of the curves."""
+"""The report on the runs of a table: report.md with the paper's figures and ours, and a plot of the
+curves."""
 
 import json
 import re
@@ -11,10 +12,10 @@ from gluon_tricks.log_lines.reading import read_log
 from gluon_tricks.recipes.rows import Figures, words
 
 MEANING = {
-    "smoke": "It shows that every command runs to its end and that each trick acts. It says nothing about the paper's "
-             "figures: 2,000 images of 32 px for 6 epochs cannot rank training heuristics.",
-    "small": "Batches, rates and epochs are the paper's, divided; the figures are of other data and can be compared with "
-             "each other, not with the paper's.",
+    "smoke": "It shows that every command runs to its end and that each trick acts. It says nothing about "
+             "the paper's figures: 2,000 images of 32 px for 6 epochs cannot rank training heuristics.",
+    "small": "Batches, rates and epochs are the paper's, divided; the figures are of other data and can be "
+             "compared with each other, not with the paper's.",
     "full": "These are the paper's commands.",
 }
 
@@ -30,7 +31,8 @@ def write_report(table, profile, runs, left_out, failed, out, command, seconds):
     lines += ["![curves](curves.png)", ""] if done else []
     lines += ["## What each row did", "", *acts_table(done, out), ""]
     lines += [f"- Left out: {left_out_words(left_out)}."] if left_out else []
-    lines += [f"- Stands in: {stand}." for stand in dict.fromkeys(stand for run in runs for stand in run.stands)]
+    lines += [
+        f"- Stands in: {stand}." for stand in dict.fromkeys(stand for run in runs for stand in run.stands)]
     lines += [f"- {note}" for note in table.notes]
     lines += ["", "## Commands", "", *commands(runs)]
     lines += ["", made_on(out / done[-1].slug, seconds)] if done else []
@@ -65,7 +67,8 @@ def acts_table(runs, out):
         gammas, decayed = opening.groups() if opening else ("", "")
         lrs = [rate for _, rate in rates(out / run.slug)]
         shown = f"{lrs[0]:.3g} / {max(lrs):.3g} / {lrs[-1]:.3g}" if lrs else ""
-        targets = [name for key, name in (("label_smoothing", "smoothed"), ("mixup", "mixed"), ("teacher", "teacher"))
+        targets = [name for key, name in (("label_smoothing", "smoothed"), ("mixup", "mixed"),
+                                          ("teacher", "teacher"))
                    if run.flags.get(key)]
         yield (f"| {run.title} | {run.batch} | {shown} | {gammas} | {decayed} | "
                f"{run.flags.get('dtype', 'float32')} | {', '.join(targets) or 'labels'} |")
@@ -79,7 +82,8 @@ def left_out_words(rows):
 
 def commands(runs):
     """Lines for a shell: what all rows have in common once, then each row."""
-    same = {key: value for key, value in runs[0].flags.items() if all(run.flags.get(key) == value for run in runs)}
+    same = {key: value for key, value in runs[0].flags.items()
+            if all(run.flags.get(key) == value for run in runs)}
     yield f"    COMMON=\"{' '.join(words(same))}\""
     for run in runs:
         own = {key: value for key, value in run.flags.items() if key not in same}
@@ -88,7 +92,8 @@ def commands(runs):
 
 def rates(folder):
     """`(updates done, rate)` of every interval in a row's metrics.jsonl."""
-    records = [json.loads(line) for line in (Path(folder) / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    records = [json.loads(line) for line in (Path(folder)
+                                             / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     return [(record["num_update"], record["lr"]) for record in records if record["kind"] == "interval"]
 
 
@@ -96,9 +101,10 @@ def made_on(folder, seconds):
     """Versions, processor and data of the runs."""
     facts = read_run_json(folder)
     versions = facts["versions"]
-    return (f"Made by commit {facts['commit']} with mxnet {versions.get('mxnet') or versions.get('mxnet-cu112')}, Python "
-            f"{versions['python']}, on {facts['cpus']} processors ({facts['processor']}), {facts['threads']} operator "
-            f"threads, seed {facts['seed']}; data root hash {facts['data_root_hash'] or 'none'}. This command took "
+    return (f"Made by commit {facts['commit']} with mxnet "
+            f"{versions.get('mxnet') or versions.get('mxnet-cu112')}, Python {versions['python']}, on "
+            f"{facts['cpus']} processors ({facts['processor']}), {facts['threads']} operator threads, seed "
+            f"{facts['seed']}; data root hash {facts['data_root_hash'] or 'none'}. This command took "
             f"{seconds / 60:.1f} minutes.")
 
 
@@ -111,8 +117,10 @@ def plot_curves(table, profile, runs, path):
     for run in runs:
         look = dict(color=colors[run.name], label=run.title, linestyle=styles[run.column])
         epochs = read_log(path.parent / run.slug / "train.log").epochs
-        errors.plot([record.epoch + 1 for record in epochs], [100 * record.val_err_top1 for record in epochs], **look)
-        per_epoch = run.flags["num_training_samples"] // run.batch if "num_training_samples" in run.flags else 1251
+        errors.plot([record.epoch + 1 for record in epochs], [100 * record.val_err_top1 for record in epochs],
+                    **look)
+        per_epoch = run.flags[
+            "num_training_samples"] // run.batch if "num_training_samples" in run.flags else 1251
         steps = rates(path.parent / run.slug)
         lrs.plot([done / per_epoch for done, _ in steps], [rate for _, rate in steps], **look)
     errors.set(xlabel="epochs", ylabel="validation error, top-1, %")

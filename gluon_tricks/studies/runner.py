@@ -1,7 +1,7 @@
 """Run the rows of a table one after another, each in its own process of the training script.
 
-Every row has a folder with its log, metrics.jsonl, run.json and params. A finished row is not run again; an unfinished
-one continues (`--resume auto`), so the same command can be given until all are done.
+Every row has a folder with its log, metrics.jsonl, run.json and params. A finished row is not run again; an
+unfinished one continues (`--resume auto`), so the same command can be given until all are done.
 """
 
 import fcntl
@@ -40,13 +40,15 @@ def run_rows(runs, out, more=()):
     Raises
     ------
     UserError
-        If `more` has a flag that the row decides, a teacher's parameters are missing, `out` has a row that was run with
-        other flags, another process trains a row, or the user stopped the runs; a stopped row has saved its state.
+        If `more` has a flag that the row decides, a teacher's parameters are missing, `out` has a row that
+        was run with other flags, another process trains a row, or the user stopped the runs; a stopped row
+        has saved its state.
     """
     check_words(more)
     check_teachers(runs, out)
     agree(runs, out, more)
-    failed, bar = {}, tqdm(total=sum(run.updates for run in runs), unit="update", disable=None, dynamic_ncols=True)
+    failed, bar = {}, tqdm(total=sum(run.updates for run in runs), unit="update", disable=None,
+                           dynamic_ncols=True)
     with bar, signals_as_interrupts():
         for i, run in enumerate(runs, start=1):
             bar.set_description_str(f"{i} of {len(runs)}: {run.title}")
@@ -72,7 +74,8 @@ def summary(run, out, failure, place):
 
 
 def train(run, out, more, report):
-    """Run a row's process to its end; `report` is called with the number of updates done. Returns the exit code.
+    """Run a row's process to its end; `report` is called with the number of updates done. Returns the exit
+    code.
 
     Raises
     ------
@@ -86,8 +89,9 @@ def train(run, out, more, report):
         try:
             with interrupts_held_back():
                 # its own session: Ctrl-C then reaches only this process, which ends the row by SIGTERM
-                process = subprocess.Popen([sys.executable, *run.command(out, more)], stdout=console, stderr=console,
-                                           stdin=subprocess.DEVNULL, start_new_session=True, pass_fds=[lock])
+                process = subprocess.Popen([sys.executable, *run.command(out, more)], stdout=console,
+                                           stderr=console, stdin=subprocess.DEVNULL, start_new_session=True,
+                                           pass_fds=[lock])
             while True:
                 try:
                     return process.wait(timeout=1)
@@ -102,14 +106,15 @@ def train(run, out, more, report):
 
 @contextmanager
 def only_process(folder):
-    """A lock on a row's folder, as a file descriptor; a process that inherits it keeps the lock, also when we are killed."""
+    """A lock on a row's folder, as a file descriptor; a process that inherits it keeps the lock, also when we
+    are killed."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UserError(f"{folder}: another process trains this row; wait for it or end it, then give the same "
-                            f"command again") from None
+            raise UserError(f"{folder}: another process trains this row; wait for it or end it, then give "
+                            f"the same command again") from None
         except OSError:                    # a file system that cannot lock folders
             pass
         yield handle
@@ -129,7 +134,8 @@ def signals_as_interrupts():
 
 @contextmanager
 def interrupts_held_back():
-    """Delay Ctrl-C and stop signals to the end of the block, so that a process that is being started is not lost."""
+    """Delay Ctrl-C and stop signals to the end of the block, so that a process that is being started is not
+    lost."""
     came, numbers = [], not_ignored(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     with handled_by(lambda number, frame: came.append(number), *numbers):
         yield
@@ -139,8 +145,8 @@ def interrupts_held_back():
 
 # --- Earlier runs ------------------------------------------------------------------------------------------
 
-DECIDED = ("--model", "--dataset", "--num-epochs", "--teacher", "--save-dir", "--save-plot-dir", "--logging-dir",
-           "--logging-file", "--json-log", "--resume", "--overwrite", "--dry-run")
+DECIDED = ("--model", "--dataset", "--num-epochs", "--teacher", "--save-dir", "--save-plot-dir",
+           "--logging-dir", "--logging-file", "--json-log", "--resume", "--overwrite", "--dry-run")
 
 
 def check_words(more):
@@ -151,15 +157,17 @@ def check_words(more):
 
 
 def check_teachers(runs, out):
-    """Refuse rows whose teacher's file does not exist and is not written by an earlier run; a name alone is downloaded."""
+    """Refuse rows whose teacher's file does not exist and is not written by an earlier run; a name alone is
+    downloaded."""
     made = set()
     for run in runs:
         words = list(run.words)
-        _, _, path = words[words.index("--teacher") + 1].partition(":") if "--teacher" in words else ("", "", "")
+        _, _, path = words[words.index("--teacher") + 1].partition(":") if "--teacher" in words else ("", "",
+                                                                                                      "")
         there = not path or Path(path).expanduser().is_file() or Path(path).parent.parent in made
         if not there and not run.is_finished(out):
-            raise UserError(f"{run.title}: the teacher's parameters {path} do not exist; train or fetch them (the table's "
-                            f"notes say which), or leave the row out with --rows")
+            raise UserError(f"{run.title}: the teacher's parameters {path} do not exist; train or fetch them "
+                            f"(the table's notes say which), or leave the row out with --rows")
         made.add(out / run.slug)
 
 
@@ -170,8 +178,9 @@ def agree(runs, out, more):
     for run in runs:
         flags = " ".join([*run.words, *more])
         if noted.setdefault(run.slug, flags) != flags:
-            raise UserError(f"--out {out}: row {run.slug} was run there as {noted[run.slug]!r}, and is {flags!r} now; "
-                            f"give another --out, or remove {out / run.slug} and its line in {path}")
+            raise UserError(f"--out {out}: row {run.slug} was run there as {noted[run.slug]!r}, and is "
+                            f"{flags!r} now; give another --out, or remove {out / run.slug} and its line in "
+                            f"{path}")
     atomic_write(path, json.dumps(noted, indent=1) + "\n")
 
 
@@ -186,5 +195,6 @@ def updates_done(metrics):
 
 def last_words(console, code):
     """The last line of a row's output that is not empty, else its exit code."""
-    lines = [line for line in console.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    lines = [line for line in console.read_text(encoding="utf-8", errors="replace").splitlines()
+             if line.strip()]
     return lines[-1] if lines else f"exit code {code}"

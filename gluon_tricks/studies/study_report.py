@@ -1,4 +1,5 @@
-"""The report on the runs of a study: report.md with the printed figures and ours, and a plot of the curves."""
+"""The report on the runs of a study: report.md with the printed figures and ours, and a plot of the
+curves."""
 
 import json
 
@@ -8,9 +9,10 @@ from gluon_tricks.log_lines.reading import read_log
 from gluon_tricks.recipes.rows import shown
 
 MEANING = {
-    "smoke": "It shows that every command runs to its end. It says nothing about the printed figures: 2 epochs of 2,000 "
-             "images cannot rank anything.",
-    "small": "Epochs are fewer than the original's; the figures can be compared with each other, not with the printed ones.",
+    "smoke": "It shows that every command runs to its end. It says nothing about the printed figures: 2 "
+             "epochs of 2,000 images cannot rank anything.",
+    "small": "Epochs are fewer than the original's; the figures can be compared with each other, not with "
+             "the printed ones.",
     "full": "These are the commands as printed.",
 }
 
@@ -18,8 +20,10 @@ MEANING = {
 def write_study_report(table, profile, runs, failed, out, command, seconds):
     """Write `report.md` and `curves.png`; returns the report's path."""
     done = [run for run in runs if run.is_finished(out)]
-    lines = [f"# {table.number}: {table.title} ({table.section})", "", f"Profile {profile}. {MEANING[profile]}", "",
-             f"    {command}", "", "| row | printed | here, last top-1 / top-5; best top-1 | training | seconds per epoch |",
+    lines = [f"# {table.number}: {table.title} ({table.section})", "",
+             f"Profile {profile}. {MEANING[profile]}", "",
+             f"    {command}", "", "| row | printed | here, last top-1 / top-5; best top-1 | training | "
+             "seconds per epoch |",
              "| --- " * 5 + "|"]
     for run in runs:
         printed = shown(run.row) if run.row else "none"
@@ -67,8 +71,8 @@ def plot(table, profile, runs, out):
     figure, (axes,) = pictures.panels((8, 5))
     for run, color in zip(runs, pictures.shades(len(runs))):
         epochs = read_log(run.log(out)).epochs
-        axes.plot([epoch.epoch + 1 for epoch in epochs], [100 * epoch.val_err_top1 for epoch in epochs], label=run.title,
-                  color=color, marker="." if len(epochs) < 4 else None)
+        axes.plot([epoch.epoch + 1 for epoch in epochs], [100 * epoch.val_err_top1 for epoch in epochs],
+                  label=run.title, color=color, marker="." if len(epochs) < 4 else None)
     axes.set(xlabel="epochs", ylabel="validation error, top-1, %", title=f"{table.number}, profile {profile}")
     axes.legend(fontsize=6, frameon=False)
     pictures.save(figure, out / "curves.png")

@@ -16,9 +16,10 @@ def heading(name):
     """`(title, notes)` of a table."""
     if name == "published":
         return "GluonCV's published runs", (
-            "GluonCV's documentation gives the best epoch for CIFAR-10 and an evaluation of the saved weights for ImageNet; "
-            "log is the last epoch.",
-            "A log that is no measurement of its row has the flag that says why: see logs/published/README.md.")
+            "GluonCV's documentation gives the best epoch for CIFAR-10 and an evaluation of the saved "
+            "weights for ImageNet; log is the last epoch.",
+            "A log that is no measurement of its row has the flag that says why: see "
+            "logs/published/README.md.")
     if name in map(str, transfer_tables()):
         table = transfer_tables()[int(name)]
         return f"Table {table.number}: {table.title} ({table.section}); {table.columns}", table.notes
@@ -36,7 +37,8 @@ def rows_of(name, preset=None):
 
 
 def study_rows(table):
-    """A dict of `COLUMNS` and `command` for each row of a study; GluonCV has neither logs nor weights of them."""
+    """A dict of `COLUMNS` and `command` for each row of a study; GluonCV has neither logs nor weights of
+    them."""
     runs = numbers.our_runs()
     return [{"number": row.number, "row": row.title, "paper": shown(row), "log": "none", "zoo": "none",
              "here": here(numbers.our_run(row.flags, row.flags["dataset"], runs)) if row.flags else "none",
@@ -48,8 +50,8 @@ def paper_rows(table, preset=None):
     runs = numbers.our_runs()
     found = []
     for row in table.rows:
-        cells = {"number": row.number, "row": row.title, "paper": shown(row), **dict.fromkeys(COLUMNS[3:], "none"),
-                 "command": row.command}
+        cells = {"number": row.number, "row": row.title, "paper": shown(row),
+                 **dict.fromkeys(COLUMNS[3:], "none"), "command": row.command}
         if row.flags:
             cells["here"] = here(numbers.our_run(row.flags, "imagenet", runs))
             cells["command"] += f" --as {preset}" if preset else ""
@@ -66,8 +68,9 @@ def published_rows():
     runs = numbers.our_runs()
     found = []
     for i, run in enumerate(catalogue().values(), start=1):
-        cells = {"number": i, "row": run.name, "paper": "none", "log": str(numbers.log_figures(run.final)), "zoo": "none",
-                 "here": here(numbers.our_run(run.args, run.dataset, runs)), "command": run.command}
+        cells = {"number": i, "row": run.name, "paper": "none", "log": str(numbers.log_figures(run.final)),
+                 "zoo": "none", "here": here(numbers.our_run(run.args, run.dataset, runs)),
+                 "command": run.command}
         papers = numbers.paper_rows(run.args, run.dataset) if run.val_is_usable else []
         for table, row in papers[:1]:
             cells["paper"] = f"{row.paper} (Table {table.number}, {row.title})"

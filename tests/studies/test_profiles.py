@@ -1,4 +1,5 @@
-"""Smaller profiles: the linear rule, the shape of the schedule and the stand-ins hold; the full one changes nothing."""
+"""Smaller profiles: the linear rule, the shape of the schedule and the stand-ins hold; the full one changes
+nothing."""
 
 import pytest
 
@@ -47,7 +48,8 @@ def test_what_stands_for_what_is_said():
     assert distilled.flags["teacher"] == "resnet34_v1:teacher/params/imagenet-resnet34_v1-5.params"
     assert any("trained here" in sentence for sentence in distilled.stands)
     assert "resnet18_v1 for resnet50_v1d" in distilled.stands
-    assert [run.flags["model"] for run in planned(5)[0]] == ["resnet50_v1", "resnet50_v1b", "resnet50_v1c", "resnet50_v1d"]
+    assert [run.flags["model"] for run in planned(5)[0]] == ["resnet50_v1", "resnet50_v1b", "resnet50_v1c",
+                                                             "resnet50_v1d"]
 
 
 def test_the_full_profile_runs_the_commands_as_they_stand():
