@@ -1,4 +1,5 @@
-"""The time to add up an array over all processes of a job, by its size; `bench scaling` runs this in each of them.
+"""The time to add up an array over all processes of a job, by its size; `bench scaling` runs this in each of
+them.
 
 Prints one JSON line on rank 0: a list of [bytes, seconds], the median of --repeats exchanges each.
 """
@@ -24,7 +25,8 @@ def main():
     measured = []
     for number, size in enumerate(args.sizes):
         array = mx.nd.zeros(size // 4)
-        exchange = by_horovod(array, number) if engine.kvstore is None else by_store(engine.kvstore, array, number)
+        exchange = by_horovod(array, number) if engine.kvstore is None else by_store(engine.kvstore, array,
+                                                                                     number)
         times = []
         for _ in range(args.repeats + 1):          # the first one sets up connections and buffers
             mx.nd.waitall()

@@ -1,20 +1,22 @@
-"""Training images per second through the input pipeline, without a net: this kit, MXNet's iterator, PyTorch, decoding alone.
+"""Training images per second through the input pipeline, without a net: this kit, MXNet's iterator, PyTorch,
+decoding alone.
 
     python -m gluon_tricks bench input --rec-train ~/.mxnet/datasets/imagenet/rec/train.rec
     python -m gluon_tricks bench input --rec-train train.rec -j 8 --batch-size 128 --images 5120 --out bench
     python -m gluon_tricks bench input --rec-train train.rec --sides ours mxnet decode --rounds 11
     python -m gluon_tricks bench input --rec-train train.rec --torch-python .venv-torch/bin/python
 
-The steps are those of the published runs: a random crop of 8 to 100 % of the area, flip, brightness, contrast and saturation
-by 0.4, PCA noise, normalisation, float32 batches. Sides read the same records, which are copied to a temporary file first
-so that they come from the page cache; they are repeated if there are fewer than --images. Sides take turns, each in its own
-process.
+The steps are those of the published runs: a random crop of 8 to 100 % of the area, flip, brightness, contrast
+and saturation by 0.4, PCA noise, normalisation, float32 batches. Sides read the same records, which are
+copied to a temporary file first so that they come from the page cache; they are repeated if there are fewer
+than --images. Sides take turns, each in its own process.
 
     ours       --data-backend ours            decode     every photograph decoded in full by -j threads, nothing else
     mxnet      ImageRecordIter, as GluonCV    decode-1   the same by one thread
     pytorch    DataLoader and torchvision over Pillow, -j processes
 
-Effective decode threads: the number of threads that only decode, in full, and together are as fast as the side.
+Effective decode threads: the number of threads that only decode, in full, and together are as fast as the
+side.
 """
 
 import argparse
@@ -61,25 +63,29 @@ def main(argv):
         result = paired(sides, args.rounds)
         cpu_ms = processor_times(sides, args.rounds)
     rows = [report_row(side, result, cpu_ms, missing) for side in args.sides]
-    text = [table(HEADER, rows), "", *(f"{side}: not run, {why}" for side, why in missing.items()), *sentences(result),
-            f"-j {args.num_workers}, batch {args.batch_size}, {args.images} photographs a turn of {mean_bytes / 1e3:.0f} kB "
-            f"to {args.input_size} pixels, {args.rounds} rounds in turn; {machine_line(**versions.get('pytorch', {}))}"]
+    text = [table(HEADER, rows), "", *(f"{side}: not run, {why}" for side, why in missing.items()),
+            *sentences(result), f"-j {args.num_workers}, batch {args.batch_size}, {args.images} photographs "
+            f"a turn of {mean_bytes / 1e3:.0f} kB to {args.input_size} pixels, {args.rounds} rounds in turn; "
+            f"{machine_line(**versions.get('pytorch', {}))}"]
     write_report(args.out, "input", "\n".join(text), images_per_s=result.rates, cpu_ms_per_image=cpu_ms.rates,
-                 rounds=args.rounds, not_run=missing, num_workers=args.num_workers, batch_size=args.batch_size,
-                 images=args.images, input_size=args.input_size, mean_bytes=mean_bytes, side_versions=versions)
+                 rounds=args.rounds, not_run=missing, num_workers=args.num_workers,
+                 batch_size=args.batch_size, images=args.images, input_size=args.input_size,
+                 mean_bytes=mean_bytes, side_versions=versions)
     return 0
 
 
-# --- Report ----------------------------------------------------------------------------------------------------------
+# --- Report -------------------------------------------------------------------------------------------------
 
 def report_row(side, result, cpu_ms, missing):
     """The cells of `HEADER`; either ratio is above 1 where this kit is the faster one."""
     if side in missing:
         return side, "not run", "", "", "", ""
-    ours = "ours" in result.rates
-    threads = result.ratio(side, "decode-1").show(2) if "decode-1" in result.rates else ""
-    return (side, result.rate(side).show(0), result.ratio("ours", side).show(2) if ours else "", threads,
-            f"{cpu_ms.rate(side).median:.2f}", cpu_ms.ratio(side, "ours").show(2) if ours else "")
+    speed_up = processor = threads = ""
+    if "ours" in result.rates:
+        speed_up, processor = result.ratio("ours", side).show(2), cpu_ms.ratio(side, "ours").show(2)
+    if "decode-1" in result.rates:
+        threads = result.ratio(side, "decode-1").show(2)
+    return side, result.rate(side).show(0), speed_up, threads, f"{cpu_ms.rate(side).median:.2f}", processor
 
 
 def sentences(result):
@@ -89,7 +95,7 @@ def sentences(result):
         yield f"ours reaches {share.show(0)} % of what decoding in full alone does"
 
 
-# --- Sides ----------------------------------------------------------------------------------------------------------
+# --- Sides --------------------------------------------------------------------------------------------------
 
 def worker(side, python, flags):
     """The process of a side; `python` is the interpreter that has PyTorch."""
@@ -100,9 +106,11 @@ def worker(side, python, flags):
 
 
 def copy_records(source, rec, count):
-    """Write `count` records spread evenly over a file, or all of it repeated; returns the mean size of an image in bytes."""
+    """Write `count` records spread evenly over a file, or all of it repeated; returns the mean size of an
+    image in bytes."""
     reader, total = RecordReader(source), 0
-    chosen = np.arange(count) % len(reader) if count > len(reader) else np.linspace(0, len(reader) - 1, count).astype(int)
+    chosen = np.arange(count) % len(reader) if count > len(reader) else np.linspace(0, len(reader) - 1,
+                                                                                    count).astype(int)
     with open(rec, "wb") as records, open(rec.with_suffix(".idx"), "w") as index:
         for key, position in enumerate(chosen):
             payload = reader.read(int(position))
@@ -120,11 +128,13 @@ def parse_args(argv):
                         help="photographs in a record file, its .idx next to it (default %(default)s)")
     parser.add_argument("--sides", nargs="+", choices=SIDES, default=list(SIDES), metavar="SIDE",
                         help=f"sides to compare: {', '.join(SIDES)} (default all)")
-    parser.add_argument("--num-workers", "-j", type=int, default=2, help="threads or processes of each side (default 2)")
+    parser.add_argument("--num-workers", "-j", type=int, default=2,
+                        help="threads or processes of each side (default 2)")
     parser.add_argument("--batch-size", type=int, default=64, help="images per batch (default 64)")
     parser.add_argument("--input-size", type=int, default=224, help="pixels (default 224)")
     parser.add_argument("--images", type=int, default=1280, help="images per turn (default 1280)")
-    parser.add_argument("--rounds", type=int, default=LEAST_ROUNDS, help=f"turns of each side (default {LEAST_ROUNDS})")
+    parser.add_argument("--rounds", type=int, default=LEAST_ROUNDS,
+                        help=f"turns of each side (default {LEAST_ROUNDS})")
     add_torch_python(parser)
     parser.add_argument("--out", metavar="DIR", help="folder for input.md and input.json")
     args = parser.parse_args(argv)

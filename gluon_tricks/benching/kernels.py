@@ -3,9 +3,9 @@
     printf 'go\\ngo\\n' | MKLDNN_VERBOSE=1 python -m gluon_tricks.benching.net_side --side ours --updates 5 \\
         | python -m gluon_tricks.benching.kernels
 
-Counts the last turn of a side: the lines between its last two answers. `--layouts` also distinguishes layouts and shapes.
-`--least` counts every call with the least time of its kernel, layout and shape; with one operator thread, other programs on
-the machine hardly change that.
+Counts the last turn of a side: the lines between its last two answers. `--layouts` also distinguishes layouts
+and shapes. `--least` counts every call with the least time of its kernel, layout and shape; with one operator
+thread, other programs on the machine hardly change that.
 """
 
 import argparse
@@ -17,14 +17,16 @@ from gluon_tricks.errors import run_main
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--layouts", action="store_true", help="a row per layout and shape")
     parser.add_argument("--least", action="store_true", help="count calls with the least time of their kind")
     parser.add_argument("--rows", type=int, default=25, help="(default 25)")
     args = parser.parse_args(argv)
     sums = kernel_sums(last_turn(sys.stdin), args.layouts, args.least)
     total = sum(ms for ms, _ in sums.values())
-    rows = [(f"{ms:.1f}", calls, *key) for key, (ms, calls) in sorted(sums.items(), key=lambda item: -item[1][0])]
+    rows = [(f"{ms:.1f}", calls, *key) for key, (ms, calls) in sorted(sums.items(),
+                                                                      key=lambda item: -item[1][0])]
     names = ("layouts", "shape") if args.layouts else ()
     print(table(("ms", "calls", "operation", "kernel", "pass", *names), rows[:args.rows]))
     print(f"{total:.1f} ms in {sum(calls for _, calls in sums.values())} calls")
@@ -44,8 +46,8 @@ def last_turn(lines):
 def kernel_sums(lines, layouts=False, least=False):
     """{(operation, kernel, pass, ...): (ms, calls)} of oneDNN's `exec` lines.
 
-    Their fields are separated by commas: program, exec, engine, operation, kernel, pass, layouts, attributes, more, shape,
-    milliseconds.
+    Their fields are separated by commas: program, exec, engine, operation, kernel, pass, layouts, attributes,
+    more, shape, milliseconds.
     """
     times = defaultdict(list)
     for line in lines:

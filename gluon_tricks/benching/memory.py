@@ -3,8 +3,9 @@
     python -m gluon_tricks bench memory                   # 30 epochs of the embedded excerpt
     python -m gluon_tricks bench memory --epochs 60 --model cifar_resnet56_v1 --out bench
 
-Reads the run's metrics.jsonl, which has the resident set at each epoch's end and the highest so far. The first half of the
-epochs fills caches and the allocator's free lists; a straight line is fitted to the second half.
+Reads the run's metrics.jsonl, which has the resident set at each epoch's end and the highest so far. The
+first half of the epochs fills caches and the allocator's free lists; a straight line is fitted to the second
+half.
 """
 
 import argparse
@@ -51,14 +52,15 @@ def growth(values):
 def run(model, dtype, epochs):
     """Train on the embedded excerpt; returns the epoch records of metrics.jsonl."""
     with tempfile.TemporaryDirectory() as folder:
-        words = ["train_cifar.py", "--dataset", "cifar10-excerpt", "--model", model, "--mode", "hybrid", "--dtype",
-                 dtype, "--batch-size", 100, "-j", 2, "--num-epochs", epochs, "--lr", 0.01, "--save-period", 0,
-                 "--save-dir", folder, "--logging-dir", folder, "--save-plot-dir", folder]
+        words = ["train_cifar.py", "--dataset", "cifar10-excerpt", "--model", model, "--mode", "hybrid",
+                 "--dtype", dtype, "--batch-size", 100, "-j", 2, "--num-epochs", epochs, "--lr", 0.01,
+                 "--save-period", 0, "--save-dir", folder, "--logging-dir", folder, "--save-plot-dir", folder]
         done = subprocess.run([sys.executable, *map(str, words)], cwd=ROOT, stdout=subprocess.DEVNULL,
-                              stderr=None if sys.stderr.isatty() else subprocess.DEVNULL)      # for its progress bar
+                              # for its progress bar
+                              stderr=None if sys.stderr.isatty() else subprocess.DEVNULL)
         if done.returncode:
-            raise UserError(f"--model {model}: the training ended with code {done.returncode}; run it by itself:  "
-                            f"python {' '.join(map(str, words[:9]))}")
+            raise UserError(f"--model {model}: the training ended with code {done.returncode}; run it by "
+                            f"itself:  python {' '.join(map(str, words[:9]))}")
         (metrics,) = Path(folder).rglob("metrics.jsonl")
         records = map(json.loads, metrics.read_text(encoding="utf-8").splitlines())
         return [record for record in records if record["kind"] == "epoch"]
@@ -68,7 +70,8 @@ def parse_args(argv):
     parser = argparse.ArgumentParser(prog="python -m gluon_tricks bench memory", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="cifar_resnet20_v1", help="(default cifar_resnet20_v1)")
-    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="(default float32)")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32",
+                        help="(default float32)")
     parser.add_argument("--epochs", type=int, default=30, help="(default 30)")
     parser.add_argument("--out", metavar="DIR", help="folder for memory.md and memory.json")
     args = parser.parse_args(argv)

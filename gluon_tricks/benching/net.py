@@ -4,10 +4,11 @@
     python -m gluon_tricks bench net --models cifar_resnet20_v1 cifar_resnet56_v1 --sides ours gluoncv --out bench
     python -m gluon_tricks bench net --models resnet50_v1d --updates 2 --torch-python .venv-torch/bin/python
 
-A step is forward, loss, backward and update of one batch. Every side is its own process, and they take turns. PyTorch's
-nets have the same layers, channels-last memory and, in bfloat16, autocast; `make torch` installs it. Without AMX or without
-PyTorch, its sides are `not run`. The table also has the processor time of all threads: other programs on the machine hardly
-change it, least with --threads 1, where no thread waits for another.
+A step is forward, loss, backward and update of one batch. Every side is its own process, and they take turns.
+PyTorch's nets have the same layers, channels-last memory and, in bfloat16, autocast; `make torch` installs
+it. Without AMX or without PyTorch, its sides are `not run`. The table also has the processor time of all
+threads: other programs on the machine hardly change it, least with --threads 1, where no thread waits for
+another.
 """
 
 import argparse
@@ -54,18 +55,20 @@ def main(argv):
             sides = {side: stack.enter_context(worker(side, model, work, python, args.threads))
                      for side in args.sides if side not in missing}
             check_same_net(model, sides)
-            versions.update(("torch", one.facts["version"]) for side, one in sides.items() if SIDES[side][0] is None)
+            versions.update(("torch", one.facts["version"]) for side, one in sides.items()
+                            if SIDES[side][0] is None)
             result = paired(sides, args.rounds)
             cpu_ms = processor_times(sides, args.rounds)
         measured[model] = {**work, "images_per_s": result.rates, "cpu_ms_per_image": cpu_ms.rates}
         rows += report_rows(model, work, args.sides, missing, result, cpu_ms)
     base = args.sides[0]
-    header = ("model", "batch", "pixels", "side", "images/s (least to greatest)", f"{base} / side", "CPU ms/image",
-              f"side / {base}")
+    header = ("model", "batch", "pixels", "side", "images/s (least to greatest)", f"{base} / side",
+              "CPU ms/image", f"side / {base}")
     text = [table(header, rows), ""]
     text += [f"{side}: not run, {why}" for side, why in missing.items()]
     text.append(f"{args.rounds} rounds in turn; {machine_line(**versions)}")
-    write_report(args.out, "net", "\n".join(text), measured=measured, rounds=args.rounds, not_run=missing, torch=versions)
+    write_report(args.out, "net", "\n".join(text), measured=measured, rounds=args.rounds, not_run=missing,
+                 torch=versions)
     return 0
 
 
@@ -90,7 +93,8 @@ def work_of(model, batch_size=0, input_size=0, updates=0):
 
 
 def worker(side, model, work, python, threads):
-    """The process of a side; `python` is the interpreter that has PyTorch, `threads` 0 means OMP_NUM_THREADS."""
+    """The process of a side; `python` is the interpreter that has PyTorch, `threads` 0 means
+    OMP_NUM_THREADS."""
     kind, dtype, amx = SIDES[side]
     flags = ["--model", model, "--dtype", dtype, *(word for name, value in work.items()
                                                    for word in (f"--{name.replace('_', '-')}", value))]
@@ -141,10 +145,12 @@ def parse_args(argv):
                         help="(default cifar_resnet20_v1)")
     parser.add_argument("--sides", nargs="+", default=list(SIDES), choices=SIDES, metavar="SIDE",
                         help=f"sides to compare: {', '.join(SIDES)} (default all); ratios are to the first")
-    parser.add_argument("--batch-size", type=int, default=0, help="images per step (default 128 for CIFAR, else 16)")
+    parser.add_argument("--batch-size", type=int, default=0,
+                        help="images per step (default 128 for CIFAR, else 16)")
     parser.add_argument("--input-size", type=int, default=0, help="pixels (default 32 for CIFAR, else 224)")
     parser.add_argument("--updates", type=int, default=0, help="steps per turn (default 8 for CIFAR, else 2)")
-    parser.add_argument("--rounds", type=int, default=LEAST_ROUNDS, help=f"turns of each side (default {LEAST_ROUNDS})")
+    parser.add_argument("--rounds", type=int, default=LEAST_ROUNDS,
+                        help=f"turns of each side (default {LEAST_ROUNDS})")
     parser.add_argument("--threads", type=int, default=0,
                         help="of each side's operators (default OMP_NUM_THREADS, or every core)")
     add_torch_python(parser)

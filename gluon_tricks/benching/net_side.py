@@ -2,8 +2,9 @@
 
     python -m gluon_tricks.benching.net_side --side ours --dtype bfloat16 --model cifar_resnet20_v1 --updates 2 < /dev/null
 
-A step is what the training scripts do with a batch: forward, loss, backward and the update. Side `ours` is built by the
-functions of the scripts; side `gluoncv` has GluonCV's net, hybridized and trained as in GluonCV's scripts.
+A step is what the training scripts do with a batch: forward, loss, backward and the update. Side `ours` is
+built by the functions of the scripts; side `gluoncv` has GluonCV's net, hybridized and trained as in
+GluonCV's scripts.
 """
 
 import argparse
@@ -89,7 +90,8 @@ def nag():
 
 
 def parse_args():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--side", choices=("ours", "gluoncv"), required=True)
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--amx", action="store_true", help="in bfloat16")
@@ -97,7 +99,8 @@ def parse_args():
     parser.add_argument("--classes", type=int, default=10)
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--input-size", type=int, default=32)
-    parser.add_argument("--keywords", type=json.loads, default={}, help="further arguments of our net, as JSON")
+    parser.add_argument("--keywords", type=json.loads, default={},
+                        help="further arguments of our net, as JSON")
     parser.add_argument("--use-gn", action="store_true", help="GroupNorm in our net")
     parser.add_argument("--updates", type=int, default=10, help="per turn")
     flags = vars(parser.parse_args())

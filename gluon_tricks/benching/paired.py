@@ -1,7 +1,8 @@
 """Measure sides in turn, and report the result.
 
-A side is a callable without arguments that works for a while and returns its images per second. It works in this process
-or, as a `Worker`, in its own: oneDNN's instruction set and MXNet's AMP are chosen once per process.
+A side is a callable without arguments that works for a while and returns its images per second. It works in
+this process or, as a `Worker`, in its own: oneDNN's instruction set and MXNet's AMP are chosen once per
+process.
 """
 
 import json
@@ -76,7 +77,8 @@ def paired(sides, rounds=LEAST_ROUNDS, warm_up=1):
 
 def processor_times(workers, rounds):
     """Processor milliseconds per image of each `Worker` in the last `rounds` turns, as a `Measured`."""
-    return Measured({side: [turn["cpu_ms"] for turn in worker.told[-rounds:]] for side, worker in workers.items()})
+    return Measured(
+        {side: [turn["cpu_ms"] for turn in worker.told[-rounds:]] for side, worker in workers.items()})
 
 
 def machine_line(**versions):

@@ -1,17 +1,19 @@
-"""Several processes compared with one on the same processor cores, and the cost of their exchange of gradients.
+"""Several processes compared with one on the same processor cores, and the cost of their exchange of
+gradients.
 
     python -m gluon_tricks bench scaling                         # cifar_resnet20_v1, global batch 128, the embedded excerpt
     python -m gluon_tricks bench scaling --engines horovod --rounds 7 --out bench
 
-The sides take turns over the same epochs of the same images; the rate is that of the last epoch, as the first compiles:
+The sides take turns over the same epochs of the same images; the rate is that of the last epoch, as the first
+compiles:
 
     1 process            all cores in one process
     apart                as many independent trainings as workers, one core each: no exchange at all
     horovod, dist_sync   as many workers, one core each
 
-On one machine more processes have no more cores: the ratio to `1 process` is the cost of several processes, the ratio to
-`apart` that of the exchange. Then follows the time of one exchange by its size, with a straight line through it for latency
-and bandwidth; docs/scaling.md compares them with larger machines.
+On one machine more processes have no more cores: the ratio to `1 process` is the cost of several processes,
+the ratio to `apart` that of the exchange. Then follows the time of one exchange by its size, with a straight
+line through it for latency and bandwidth; docs/scaling.md compares them with larger machines.
 """
 
 import argparse
@@ -45,16 +47,18 @@ def main(argv):
              "apart": lambda: sum(rates(job, args.workers, 1, None)),
              **{engine: lambda engine=engine: rates(job, 1, 1, engine)[0] for engine in args.engines}}
     result = paired(sides, args.rounds, warm_up=0)           # the first epoch of each run is its warm-up
-    rows = [(side, result.rate(side).show(1), result.ratio(side, ONE).show(3), result.ratio(side, "apart").show(3))
+    rows = [(side, result.rate(side).show(1), result.ratio(side, ONE).show(3),
+             result.ratio(side, "apart").show(3))
             for side in sides]
     lines = {engine: exchange_line(args.workers, engine) for engine in args.engines}
     text = [table(("side", "images/s (least to greatest)", f"ratio to {ONE}", "ratio to apart"), rows), "",
             *(f"{engine}: an exchange takes {1e3 * latency:.2f} ms and {1e9 / bandwidth:.2f} ms per MB"
               for engine, (latency, bandwidth, _) in lines.items()),
-            f"{args.model}, global batch {args.global_batch}, {args.workers} workers, {args.rounds} rounds in turn; "
-            f"{machine_line()}"]
+            f"{args.model}, global batch {args.global_batch}, {args.workers} workers, {args.rounds} rounds "
+            f"in turn; {machine_line()}"]
     write_report(args.out, "scaling", "\n".join(text), images_per_s=result.rates, rounds=args.rounds,
-                 exchange={engine: {"latency_s": latency, "bytes_per_s": bandwidth, "bytes_and_seconds": measured}
+                 exchange={engine: {"latency_s": latency, "bytes_per_s": bandwidth,
+                                    "bytes_and_seconds": measured}
                            for engine, (latency, bandwidth, measured) in lines.items()})
     return 0
 
@@ -69,7 +73,8 @@ class Job:
 
 
 def rates(job, runs, threads, engine):
-    """Images per second in the last epoch of `runs` trainings at a time, each with `threads` operator threads."""
+    """Images per second in the last epoch of `runs` trainings at a time, each with `threads` operator
+    threads."""
     with tempfile.TemporaryDirectory() as folder:
         found = [None] * runs
 
@@ -88,33 +93,37 @@ def rates(job, runs, threads, engine):
 def rate(job, folder, runs, threads, engine):
     """Images per second in the last epoch of one training; None if it failed."""
     workers = job.workers if engine else 1
-    words = ["train_cifar.py", "--dataset", "cifar10-excerpt", "--model", job.model, "--mode", "hybrid", "-j", 1,
-             "--batch-size", job.global_batch // (workers * runs), "--num-epochs", job.epochs, "--lr-decay-epoch", 1,
-             "--checkpoint-period", 0, "--save-period", 0, "--save-dir", folder, "--logging-dir", folder,
-             "--save-plot-dir", folder]
+    words = ["train_cifar.py", "--dataset", "cifar10-excerpt", "--model", job.model, "--mode", "hybrid", "-j",
+             1, "--batch-size", job.global_batch // (workers * runs), "--num-epochs", job.epochs,
+             "--lr-decay-epoch", 1, "--checkpoint-period", 0, "--save-period", 0, "--save-dir", folder,
+             "--logging-dir", folder, "--save-plot-dir", folder]
     launcher = ["-m", "gluon_tricks", "launch", "-n", workers, "--engine", engine, "--"] if engine else []
-    done = subprocess.run([sys.executable, *map(str, [*launcher, *words])], cwd=ROOT, capture_output=True, text=True,
-                          env={**os.environ, "OMP_NUM_THREADS": str(threads)})
+    done = subprocess.run([sys.executable, *map(str, [*launcher, *words])], cwd=ROOT, capture_output=True,
+                          text=True, env={**os.environ, "OMP_NUM_THREADS": str(threads)})
     if done.returncode:
         print(done.stderr, file=sys.stderr)
         return None
     (metrics,) = folder.rglob("metrics.jsonl")
-    epochs = [record for record in map(json.loads, metrics.read_text().splitlines()) if record["kind"] == "epoch"]
+    epochs = [record for record in map(json.loads, metrics.read_text().splitlines())
+              if record["kind"] == "epoch"]
     return epochs[-1]["samples_per_s"]
 
 
 def exchange_line(workers, engine):
-    """`(seconds, bytes per second, [[bytes, seconds]])`: time = seconds + bytes / rate, least squares of relative errors."""
+    """`(seconds, bytes per second, [[bytes, seconds]])`: time = seconds + bytes / rate, least squares of
+    relative errors."""
     words = ["-m", "gluon_tricks", "launch", "-n", workers, "--engine", engine, "--", sys.executable, "-m",
              "gluon_tricks.benching.exchange_side", "--repeats", REPEATS, "--sizes", *SIZES]
     done = subprocess.run([sys.executable, *map(str, words)], cwd=ROOT, capture_output=True, text=True,
                           env={**os.environ, "OMP_NUM_THREADS": "1"})
     found = re.search(r"\[0\] (\[\[.*\]\])", done.stdout)
     if done.returncode or not found:
-        raise UserError(f"bench scaling: {engine} cannot exchange arrays: {(done.stderr.strip().splitlines() or ['?'])[-1]}")
+        raise UserError(f"bench scaling: {engine} cannot exchange arrays: "
+                        f"{(done.stderr.strip().splitlines() or ['?'])[-1]}")
     measured = json.loads(found[1])
     sizes, seconds = np.array(measured).T
-    latency, per_byte = np.linalg.lstsq(np.stack([1 / seconds, sizes / seconds], axis=1), np.ones(len(sizes)), rcond=None)[0]
+    latency, per_byte = np.linalg.lstsq(np.stack([1 / seconds, sizes / seconds], axis=1), np.ones(len(sizes)),
+                                        rcond=None)[0]
     return latency, 1 / per_byte, measured
 
 
@@ -124,7 +133,8 @@ def parse_args(argv):
     engines = ("horovod", "dist_sync") if importlib.util.find_spec("horovod") else ("dist_sync",)
     parser.add_argument("--workers", type=int, default=visible_cpus(), help="(default: the processor cores)")
     parser.add_argument("--engines", nargs="+", default=list(engines), choices=("horovod", "dist_sync"))
-    parser.add_argument("--global-batch", type=int, default=128, help="images per update over all workers (default 128)")
+    parser.add_argument("--global-batch", type=int, default=128,
+                        help="images per update over all workers (default 128)")
     parser.add_argument("--epochs", type=int, default=2, help="of each training (default 2)")
     parser.add_argument("--model", default="cifar_resnet20_v1")
     parser.add_argument("--rounds", type=int, default=5)

@@ -1,4 +1,5 @@
-"""Bytes that an update of many GPUs sends over each machine's network link, and the share of that time hidden by computing.
+"""Bytes that an update of many GPUs sends over each machine's network link, and the share of that time hidden
+by computing.
 
     python -m gluon_tricks.benching.scaling_model          # the tables of docs/scaling.md
 
@@ -19,7 +20,8 @@ RESNET50 = 25_557_032        # trained values of resnet50_v1
 BACKWARD = 2 / 3             # of the multiply-adds of an update
 GPUS_PER_MACHINE = 8
 NETWORKS = {"10 Gb/s": 10e9 / 8, "25 Gb/s": 25e9 / 8, "100 Gb/s": 100e9 / 8}        # bytes per second
-# float16 images per second and V100, batch per GPU: GluonCV's log of resnet50_v1 (median of 8 GPUs), NVIDIA's single GPU
+# float16 images per second and V100, batch per GPU: GluonCV's log of resnet50_v1 (median of 8 GPUs), NVIDIA's
+# single GPU
 SPEEDS = {"GluonCV": (4808.5 / 8, 128), "NVIDIA": (1376.0, 192)}
 
 
@@ -49,10 +51,12 @@ def bytes_table(gpu_counts=(8, 64, 256)):
     for dtype, size in (("float32", 4), ("float16", 2)):
         for gpus in gpu_counts:
             machines, s = gpus // GPUS_PER_MACHINE, RESNET50 * size / 1e6
-            rows.append((dtype, gpus, machines, f"{ring_bytes(s, gpus):.0f}", f"{server_bytes(s, machines):.0f}",
-                         f"{server_bytes(s, machines, GPUS_PER_MACHINE):.0f}", f"{one_server_bytes(s, machines):.0f}"))
-    return table(("gradients", "GPUs", "machines", "ring", "a server each, 1 process per machine", "the same, 8 processes",
-                  "one server, 1 process"), rows)
+            rows.append((dtype, gpus, machines, f"{ring_bytes(s, gpus):.0f}",
+                         f"{server_bytes(s, machines):.0f}",
+                         f"{server_bytes(s, machines, GPUS_PER_MACHINE):.0f}",
+                         f"{one_server_bytes(s, machines):.0f}"))
+    return table(("gradients", "GPUs", "machines", "ring", "a server each, 1 process per machine",
+                  "the same, 8 processes", "one server, 1 process"), rows)
 
 
 def efficiency_table(hidden=BACKWARD, gpus=64):
@@ -62,7 +66,8 @@ def efficiency_table(hidden=BACKWARD, gpus=64):
              *(f"{1e3 * sent / rate:.0f} ms, {efficiency(batch / speed, sent, rate, hidden):.0%}"
                for rate in NETWORKS.values()))
             for who, (speed, batch) in SPEEDS.items()]
-    return table(("per GPU", "batch", "computing", *(f"exchange, efficiency at {name}" for name in NETWORKS)), rows)
+    return table(("per GPU", "batch", "computing", *(f"exchange, efficiency at {name}" for name in NETWORKS)),
+                 rows)
 
 
 def main():

@@ -2,10 +2,11 @@
 
     python -m gluon_tricks.benching.script_side --side gluoncv --images 2000 --val-images 500 < /dev/null
 
-Side `ours` uses train_cifar.py's builders and loop. Side `gluoncv` uses GluonCV's objects as its train_cifar10.py does:
-Gluon's DataLoader over the images in memory with worker processes, GluonCV's transforms for each image, the metric and the
-loss read after each batch. Both start from the same weights. `ours-io` loads the images and trains nothing; `ours-net`
-trains on one batch again and again.
+Side `ours` uses train_cifar.py's builders and loop. Side `gluoncv` uses GluonCV's objects as its
+train_cifar10.py does:
+Gluon's DataLoader over the images in memory with worker processes, GluonCV's transforms for each image, the
+metric and the loss read after each batch. Both start from the same weights. `ours-io` loads the images and
+trains nothing; `ours-net` trains on one batch again and again.
 """
 
 import argparse
@@ -83,7 +84,7 @@ def images_of(job):
     return Share(data.train.images, job.images, "--images"), Share(data.val.images, job.val_images, "--val-images")
 
 
-# --- this kit -------------------------------------------------------------------------------------------------------
+# --- this kit -----------------------------------------------------------------------------------------------
 
 def ours(job, trains=True, loads=True):
     """`epoch(number) -> figures` of train_cifar.py's loop, and the number of batches of an epoch."""
@@ -104,7 +105,8 @@ def ours(job, trains=True, loads=True):
     def epoch(number):
         train_epoch(net, train, targets, loss, metric, trainer, lambda num_update: job.lr, engine, progress,
                     lambda meter: None)
-        figures = {"accuracy": progress.train_metric, "val_accuracy": evaluate(net, val, engine, job.dtype)[0]}
+        figures = {"accuracy": progress.train_metric,
+                   "val_accuracy": evaluate(net, val, engine, job.dtype)[0]}
         progress.next_epoch()
         return figures
 
@@ -137,7 +139,7 @@ def walk(train, val, number):
     return {}
 
 
-# --- GluonCV's way --------------------------------------------------------------------------------------------------
+# --- GluonCV's way ------------------------------------------------------------------------------------------
 
 def theirs(job):
     """The same with GluonCV's net, transforms and way of counting."""
@@ -156,7 +158,8 @@ def theirs(job):
         build.build_net(flags, 10, as_asked(flags), SingleProcess([mx.cpu()])).save_parameters(str(drawn))
         net.load_parameters(str(drawn), ctx=mx.cpu())
     net.hybridize()
-    trainer = gluon.Trainer(net.collect_params(), "nag", {"learning_rate": job.lr, "wd": 1e-4, "momentum": 0.9})
+    trainer = gluon.Trainer(net.collect_params(), "nag",
+                            {"learning_rate": job.lr, "wd": 1e-4, "momentum": 0.9})
     criterion, metric = gluon.loss.SoftmaxCrossEntropyLoss(), mx.metric.Accuracy()
 
     def epoch(number):
@@ -174,7 +177,8 @@ def theirs(job):
             metric.update(labels, outputs)
         right = mx.metric.Accuracy()
         for batch in val:
-            images, labels = (gluon.utils.split_and_load(part, [mx.cpu()], batch_axis=0, even_split=False) for part in batch)
+            images, labels = (gluon.utils.split_and_load(part, [mx.cpu()], batch_axis=0,
+                                                         even_split=False) for part in batch)
             right.update(labels, [net(data) for data in images])
         return {"accuracy": metric.get()[1], "val_accuracy": right.get()[1]}
 
@@ -197,7 +201,8 @@ SIDES = {
 
 
 def parse_args():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--side", choices=SIDES, required=True)
     parser.add_argument("--model", default="cifar_resnet20_v1")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")

@@ -2,8 +2,8 @@
 
     .venv-torch/bin/python -m gluon_tricks.benching.torch_input_side --rec train.rec -j 2 < /dev/null
 
-Runs with an interpreter that has torch, torchvision, Pillow and NumPy, and needs no MXNet. Torchvision has no PCA noise;
-`pca_noise` adds it.
+Runs with an interpreter that has torch, torchvision, Pillow and NumPy, and needs no MXNet. Torchvision has no
+PCA noise; `pca_noise` adds it.
 """
 
 import argparse
@@ -26,7 +26,8 @@ from gluon_tricks.data.recordio import RecordReader
 # as in gluon_tricks.data.imagenet_augment, which imports OpenCV; on the 0..1 scale
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 EIGENVALUES = torch.tensor([0.2175, 0.0188, 0.0045])
-EIGENVECTORS = torch.tensor([[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]])
+EIGENVECTORS = torch.tensor([[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140],
+                             [-0.5836, -0.6948, 0.4203]])
 
 
 class Photographs(torch.utils.data.Dataset):
@@ -51,17 +52,21 @@ def pca_noise(image):
 def main():
     args = parse_args()
     transform = transforms.Compose([
-        transforms.RandomResizedCrop(args.input_size, (0.08, 1.0), (3 / 4, 4 / 3)), transforms.RandomHorizontalFlip(),
-        transforms.ColorJitter(0.4, 0.4, 0.4), transforms.ToTensor(), pca_noise, transforms.Normalize(MEAN, STD)])
-    loader = torch.utils.data.DataLoader(Photographs(args.rec, transform), args.batch_size, shuffle=True, drop_last=True,
-                                         num_workers=args.num_workers, persistent_workers=True)
+        transforms.RandomResizedCrop(args.input_size, (0.08, 1.0), (3 / 4, 4 / 3)),
+        transforms.RandomHorizontalFlip(), transforms.ColorJitter(0.4, 0.4, 0.4), transforms.ToTensor(),
+        pca_noise, transforms.Normalize(MEAN, STD)])
+    loader = torch.utils.data.DataLoader(Photographs(args.rec, transform), args.batch_size, shuffle=True,
+                                         drop_last=True, num_workers=args.num_workers,
+                                         persistent_workers=True)
     versions = {"torch": torch.__version__, "torchvision": torchvision.__version__, "pillow": PIL.__version__}
     print(json.dumps({"versions": versions}), flush=True)
-    for _ in sys.stdin:                    # as `worker.serve`, which imports what this environment may not have
+    # as `worker.serve`, which imports what this environment may not have
+    for _ in sys.stdin:
         start, used = time.perf_counter(), cpu_seconds()
         images = sum(len(labels) for _, labels in loader)
         elapsed = time.perf_counter() - start
-        print(json.dumps({"rate": images / elapsed, "cpu_ms": 1000 * (cpu_seconds() - used) / images}), flush=True)
+        print(json.dumps({"rate": images / elapsed, "cpu_ms": 1000 * (cpu_seconds() - used) / images}),
+              flush=True)
 
 
 def cpu_seconds():
@@ -74,7 +79,8 @@ def cpu_seconds():
 
 
 def parse_args():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rec", type=Path, required=True)
     parser.add_argument("--num-workers", "-j", type=int, default=2)
     parser.add_argument("--batch-size", type=int, default=64)

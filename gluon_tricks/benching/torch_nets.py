@@ -1,4 +1,5 @@
-"""The nets of `bench net` in PyTorch, layer for layer those of `gluon_tricks.models`; needs torch, not MXNet."""
+"""The nets of `bench net` in PyTorch, layer for layer those of `gluon_tricks.models`; needs torch, not
+MXNet."""
 
 import re
 from functools import partial
@@ -7,11 +8,13 @@ from torch import nn
 
 
 def make_net(name, classes):
-    """cifar_resnet{20,56,110}_v1, resnet{18,34,50,101,152}_v1{,b,c,d} or mobilenet1.0; None for another name."""
+    """cifar_resnet{20,56,110}_v1, resnet{18,34,50,101,152}_v1{,b,c,d} or mobilenet1.0; None for another
+    name."""
     if found := re.fullmatch(r"cifar_resnet(20|56|110)_v1", name):
         return cifar_resnet((int(found[1]) - 2) // 6, classes)
     if found := re.fullmatch(r"resnet(\d+)_v1([bcd]?)", name):
-        blocks = {"18": (2, 2, 2, 2), "34": (3, 4, 6, 3), "50": (3, 4, 6, 3), "101": (3, 4, 23, 3), "152": (3, 8, 36, 3)}
+        blocks = {"18": (2, 2, 2, 2), "34": (3, 4, 6, 3), "50": (3, 4, 6, 3), "101": (3, 4, 23, 3),
+                  "152": (3, 8, 36, 3)}
         if found[1] in blocks:
             return resnet(blocks[found[1]], int(found[1]) >= 50, found[2], classes)
     return mobilenet(classes) if name == "mobilenet1.0" else None
@@ -39,16 +42,18 @@ def basic(planes, in_channels, stride):
 
 
 def bottleneck(variant, planes, in_channels, stride):
-    first, middle = (1, stride) if variant else (stride, 1)        # v1 strides in the first 1x1, later ones in the 3x3
-    return [conv(planes, in_channels, 1, first, bias=not variant), nn.BatchNorm2d(planes), nn.ReLU(inplace=True),
-            conv(planes, planes, 3, middle), nn.BatchNorm2d(planes), nn.ReLU(inplace=True),
-            conv(4 * planes, planes, 1, bias=not variant), nn.BatchNorm2d(4 * planes)]
+    # v1 strides in the first 1x1, later ones in the 3x3
+    first, middle = (1, stride) if variant else (stride, 1)
+    return [conv(planes, in_channels, 1, first, bias=not variant), nn.BatchNorm2d(planes),
+            nn.ReLU(inplace=True), conv(planes, planes, 3, middle), nn.BatchNorm2d(planes),
+            nn.ReLU(inplace=True), conv(4 * planes, planes, 1, bias=not variant), nn.BatchNorm2d(4 * planes)]
 
 
 def projection(variant, out_channels, in_channels, stride):
     if stride == 1 and out_channels == in_channels:
         return None
-    layers = [conv(out_channels, in_channels, 1, 1 if variant == "d" else stride), nn.BatchNorm2d(out_channels)]
+    layers = [conv(out_channels, in_channels, 1, 1 if variant == "d" else stride),
+              nn.BatchNorm2d(out_channels)]
     pool = [nn.AvgPool2d(stride, stride, ceil_mode=True, count_include_pad=False)] if variant == "d" else []
     return nn.Sequential(*pool, *layers)
 
@@ -82,8 +87,10 @@ def resnet(blocks_per_stage, bottlenecked, variant, classes):
 
 def mobilenet(classes):
     layers, channels = [conv(32, 3, stride=2), nn.BatchNorm2d(32), nn.ReLU(inplace=True)], 32
-    for planes, stride in [(64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1)]:
-        layers += [conv(channels, channels, stride=stride, groups=channels), nn.BatchNorm2d(channels), nn.ReLU(inplace=True),
-                   conv(planes, channels, 1), nn.BatchNorm2d(planes), nn.ReLU(inplace=True)]
+    for planes, stride in [(64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5,
+                           (1024, 2), (1024, 1)]:
+        layers += [conv(channels, channels, stride=stride, groups=channels), nn.BatchNorm2d(channels),
+                   nn.ReLU(inplace=True), conv(planes, channels, 1), nn.BatchNorm2d(planes),
+                   nn.ReLU(inplace=True)]
         channels = planes
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes))

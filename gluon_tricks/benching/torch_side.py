@@ -2,8 +2,8 @@
 
     .venv-torch/bin/python -m gluon_tricks.benching.torch_side --dtype bfloat16 --model cifar_resnet20_v1 < /dev/null
 
-PyTorch's best settings on a CPU: channels-last memory, and bfloat16 by autocast. Runs with an interpreter that has torch
-and needs neither MXNet nor NumPy.
+PyTorch's best settings on a CPU: channels-last memory, and bfloat16 by autocast. Runs with an interpreter
+that has torch and needs neither MXNet nor NumPy.
 """
 
 import argparse
@@ -32,7 +32,8 @@ def main():
     criterion = nn.CrossEntropyLoss()
     learned = sum(param.numel() for param in net.parameters())
     print(json.dumps({"parameters": learned, "version": torch.__version__}), flush=True)
-    for _ in sys.stdin:                    # as `worker.serve`, which imports what this environment may not have
+    # as `worker.serve`, which imports what this environment may not have
+    for _ in sys.stdin:
         start, used = time.perf_counter(), time.process_time()
         for _ in range(args.updates):
             with torch.autocast("cpu", torch.bfloat16, enabled=args.dtype == "bfloat16"):
@@ -46,7 +47,8 @@ def main():
 
 
 def parse_args():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--model", default="cifar_resnet20_v1")
     parser.add_argument("--classes", type=int, default=10)

@@ -6,8 +6,8 @@
     python -m gluon_tricks bench script --data-dir ~/.mxnet/datasets/cifar10/rec --images 10000 --val-images 2000
     python -m gluon_tricks bench net --help
 
-Sides of a comparison take turns, so that a machine that slows down slows all of them; ratios are taken turn by turn.
-Each mode prints a Markdown table; with --out it also writes the table and every measurement.
+Sides of a comparison take turns, so that a machine that slows down slows all of them; ratios are taken turn
+by turn. Each mode prints a Markdown table; with --out it also writes the table and every measurement.
 """
 
 import importlib

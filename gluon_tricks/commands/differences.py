@@ -1,13 +1,14 @@
-"""Where the paper and GluonCV's script differ, the flag that chooses, and the effect of the choice on the first update.
+"""Where the paper and GluonCV's script differ, the flag that chooses, and the effect of the choice on the
+first update.
 
     python -m gluon_tricks differences                   every difference, measured; about a minute
     python -m gluon_tricks differences --no-measure      the table without measurements
     python -m gluon_tricks differences --markdown
 
 Measured: the first update of resnet18_v1b on 16 images of the embedded CIFAR-10 excerpt, scaled to 64 px, by
-train_imagenet.py's own builders, once with GluonCV's setting and once with the paper's: the loss, the learning rate, and
-the difference between the two changes of the weights, relative to their size. `--as paper` chooses the paper's setting of
-those marked *; a flag given with it wins.
+train_imagenet.py's own builders, once with GluonCV's setting and once with the paper's: the loss, the
+learning rate, and the difference between the two changes of the weights, relative to their size. `--as paper`
+chooses the paper's setting of those marked *; a flag given with it wins.
 """
 
 import argparse
@@ -56,46 +57,54 @@ class Difference:
 
 WARM, MIXED = ("--warmup-epochs", "5"), ("--mixup",)
 DIFFERENCES = (
-    Difference("colour jitter (§2.1)", "hue, saturation, brightness", "brightness, contrast, saturation", "colors",
-               ("gluoncv", "paper")),
-    Difference("aspect ratio of a crop (§2.1)", "uniform in [3/4, 4/3]", "the same, then sides swapped at random; folders: "
+    Difference("colour jitter (§2.1)", "hue, saturation, brightness", "brightness, contrast, saturation",
+               "colors", ("gluoncv", "paper")),
+    Difference("aspect ratio of a crop (§2.1)", "uniform in [3/4, 4/3]",
+               "the same, then sides swapped at random; folders: "
                "log-uniform", "crop_law", ("rec", "paper")),
     Difference("means and deviations (§2.1)", "123.68, 116.779, 103.939; 58.393, 57.12, 57.375",
-               "the same with record files; with folders 123.675, 116.28, 103.53; 58.395, 57.12, 57.375", "rgb_mean",
-               ("123.675,116.28,103.53", "123.68,116.779,103.939")),
-    Difference("validation resize, Inception-V3 (§2.1)", "256, then a crop of 299 (scaled up)", "ceil(299 / 0.875) = 342",
-               "crop_ratio", ("0.875", "1.168"), why_not="validation only"),
-    Difference("images of a validation", "50,000", "a sliding window of 50,176 or 49,152 at batch 1024", "val_protocol",
-               ("gluoncv", "exact"), why_not="validation only"),
-    Difference("images of an epoch (§2.1)", "each once", "MXNet's iterator wraps round; folders drop the rest", "data_backend",
+               "the same with record files; with folders 123.675, 116.28, 103.53; 58.395, 57.12, 57.375",
+               "rgb_mean", ("123.675,116.28,103.53", "123.68,116.779,103.939")),
+    Difference("validation resize, Inception-V3 (§2.1)", "256, then a crop of 299 (scaled up)",
+               "ceil(299 / 0.875) = 342", "crop_ratio", ("0.875", "1.168"), why_not="validation only"),
+    Difference("images of a validation", "50,000", "a sliding window of 50,176 or 49,152 at batch 1024",
+               "val_protocol", ("gluoncv", "exact"), why_not="validation only"),
+    Difference("images of an epoch (§2.1)", "each once",
+               "MXNet's iterator wraps round; folders drop the rest", "data_backend",
                ("mxnet", "ours"), why_not="MXNet's iterator draws its own random numbers"),
-    Difference("initial weights (§2.1)", "uniform, sqrt(6 / (d_in + d_out)), channels only", "normal, variance 1.882 / mean fan, "
+    Difference("initial weights (§2.1)", "uniform, sqrt(6 / (d_in + d_out)), channels only",
+               "normal, variance 1.882 / mean fan, "
                "with kernel area", "init", ("gluoncv", "paper")),
-    Difference("warm-up (§3.1)", "update i of m at i / m", "today i / (m - 1); until 2019-03 (i - 1) / m (--lr-formula logs)",
+    Difference("warm-up (§3.1)", "update i of m at i / m",
+               "today i / (m - 1); until 2019-03 (i - 1) / m (--lr-formula logs)",
                "lr_formula", ("head", "paper"), WARM),
-    Difference("zero gamma (§3.1)", "in every residual block", "not in basic blocks of v1b; inverted in ResNeXt", "fix_last_gamma",
+    Difference("zero gamma (§3.1)", "in every residual block",
+               "not in basic blocks of v1b; inverted in ResNeXt", "fix_last_gamma",
                (False, True), ("--last-gamma",)),
-    Difference("weight decay (§3.1)", "weights only, as a trick", "everything, unless --no-wd", "no_wd", (False, True)),
-    Difference("loss scaling (§3.2)", "named as practical with float16", "none", "loss_scale", ("none", "dynamic")),
-    Difference("label smoothing (§5.2)", "eps / (K - 1) for the others", "eta / K for all", "label_smoothing_rule",
-               ("gluoncv", "paper"), ("--label-smoothing",)),
-    Difference("weight of the teacher (§5.3)", "1, with labels of weight 1", "1 - h with h = 0.5", "soft_weight",
-               ((0.5, 0.5), (1.0, 1.0)), ("--teacher", "resnet18_v1b:TEACHER")),
-    Difference("mixup partners (§5.4)", "two random examples", "the same part of the batch in reversed order", "mixup_partners",
-               ("reversed", "random"), MIXED),
+    Difference("weight decay (§3.1)", "weights only, as a trick", "everything, unless --no-wd", "no_wd",
+               (False, True)),
+    Difference("loss scaling (§3.2)", "named as practical with float16", "none", "loss_scale",
+               ("none", "dynamic")),
+    Difference("label smoothing (§5.2)", "eps / (K - 1) for the others", "eta / K for all",
+               "label_smoothing_rule", ("gluoncv", "paper"), ("--label-smoothing",)),
+    Difference("weight of the teacher (§5.3)", "1, with labels of weight 1", "1 - h with h = 0.5",
+               "soft_weight", ((0.5, 0.5), (1.0, 1.0)), ("--teacher", "resnet18_v1b:TEACHER")),
+    Difference("mixup partners (§5.4)", "two random examples", "the same part of the batch in reversed order",
+               "mixup_partners", ("reversed", "random"), MIXED),
 )
 
 
 def main(argv=None):
     args = parse_args(argv)
-    with tempfile.TemporaryDirectory() as folder:
-        measured = ["not measured" if args.no_measure else effect(each, Path(folder))
-                    for each in tqdm(DIFFERENCES, unit="row", disable=None if not args.no_measure else True)]
+    measured = ["not measured"] * len(DIFFERENCES)
+    if not args.no_measure:
+        with tempfile.TemporaryDirectory() as folder:
+            measured = [effect(each, Path(folder)) for each in tqdm(DIFFERENCES, unit="row", disable=None)]
     print("\n".join((markdown if args.markdown else text)(measured)))
     return 0
 
 
-# --- Printing ----------------------------------------------------------------------------------------------------------
+# --- Printing -----------------------------------------------------------------------------------------------
 
 def cells(one, measured):
     """The cells of `COLUMNS` for one difference."""
@@ -117,7 +126,7 @@ def markdown(measured):
     return markdown_table(COLUMNS, map(cells, DIFFERENCES, measured))
 
 
-# --- Measurement ----------------------------------------------------------------------------------------------------
+# --- Measurement --------------------------------------------------------------------------------------------
 
 def effect(one, folder):
     """The effect of the choice on the first update, in words."""

@@ -7,14 +7,16 @@
     python -m gluon_tricks evaluate --model resnet50_v1d --rec-val ~/.mxnet/datasets/places365/rec/test.rec \\
         --params-file params/places365-resnet50_v1d-119.params --predictions submission.txt
 
-The first evaluates what `make demo` trained. Next to its parameters, train_cifar.py leaves a record of the run, which names
-the net, the data and their normalisation; without a record, --model, --dataset and the other flags do. The third uses
-GluonCV's published weights, as its verify_pretrained.py does without --params-file. The fourth has images without labels:
+The first evaluates what `make demo` trained. Next to its parameters, train_cifar.py leaves a record of the
+run, which names the net, the data and their normalisation; without a record, --model, --dataset and the other
+flags do. The third uses GluonCV's published weights, as its verify_pretrained.py does without --params-file.
+The fourth has images without labels:
 it writes the five best classes of each image.
 
-An answer counts as top-k if fewer than k classes come before the label's: those with a higher output, and those with an
-equal output and a lower index. MXNet adds numbers in another order for another batch size, so the last bits of outputs
-differ; the number of answers so close to a tie that this could change them is printed next to the count.
+An answer counts as top-k if fewer than k classes come before the label's: those with a higher output, and
+those with an equal output and a lower index. MXNet adds numbers in another order for another batch size, so
+the last bits of outputs differ; the number of answers so close to a tie that this could change them is
+printed next to the count.
 """
 
 import argparse
@@ -70,7 +72,7 @@ def main(argv=None):
     return 0
 
 
-# --- Data -----------------------------------------------------------------------------------------------------------
+# --- Data ---------------------------------------------------------------------------------------------------
 
 def open_data(args):
     """The validation images of --dataset, of record files or of class folders."""
@@ -103,7 +105,8 @@ def open_records(args, batch, bad):
         classes, root_hash = manifest.classes, manifest.root_hash
         labelled = manifest.splits[rec.stem].labelled
     if not labelled and not args.predictions:
-        raise UserError(f"--rec-val {rec}: its images have no labels, so there is no accuracy; give --predictions FILE")
+        raise UserError(f"--rec-val {rec}: its images have no labels, so there is no accuracy; give "
+                        "--predictions FILE")
     mean, std = args.rgb_mean or RGB_MEAN, args.rgb_std or RGB_STD
     if args.data_backend == "mxnet":
         loader = ImageNetRecordIter(rec, idx, batch, False, args.input_size, args.crop_ratio, mean, std,
@@ -116,7 +119,7 @@ def open_records(args, batch, bad):
     return Validation(loader, rec, "exact", classes, root_hash, images.bad, names, labelled)
 
 
-# --- Net ------------------------------------------------------------------------------------------------------------
+# --- Net ----------------------------------------------------------------------------------------------------
 
 def saved_net(args, engine, data):
     """The net that the flags name, or the exported symbol of --deploy."""
@@ -135,12 +138,13 @@ def saved_net(args, engine, data):
 
 
 def check_synsets(data):
-    """Refuse data whose labels are not those of GluonCV's weights, which number ILSVRC2012's classes by their wnids."""
+    """Refuse data whose labels are not those of GluonCV's weights, which number ILSVRC2012's classes by their
+    wnids."""
     wnids = [wnid for wnid, _ in imagenet_synsets()]
     for label, (name, wnid) in enumerate(zip(data.classes or (), wnids)):
         if name.split()[0] != wnid:
-            raise UserError(f"{data.path}: label {label} is {name!r} here but {wnid} to the published weights; give the "
-                            f"folders the names of the wnids")
+            raise UserError(f"{data.path}: label {label} is {name!r} here but {wnid} to the published "
+                            f"weights; give the folders the names of the wnids")
 
 
 def params_path(args):
@@ -149,7 +153,7 @@ def params_path(args):
     return Path(path).expanduser() if path else None
 
 
-# --- Results --------------------------------------------------------------------------------------------------------
+# --- Results ------------------------------------------------------------------------------------------------
 
 def report(args, net, data, tally, speed):
     """The lines to print; the errors in the form of GluonCV's log."""
@@ -173,8 +177,9 @@ def report(args, net, data, tally, speed):
     if args.predictions:
         yield f"predictions: the best classes of {len(data.names)} images, in {args.predictions}"
     if speed.images:
-        yield (f"speed: {speed.images_per_s:.1f} images/s over {speed.images} images, decoding included, without the first "
-               f"batch; {operator_threads()} operator threads, {args.num_workers} loader threads")
+        yield (f"speed: {speed.images_per_s:.1f} images/s over {speed.images} images, decoding included, "
+               f"without the first batch; {operator_threads()} operator threads, {args.num_workers} loader "
+               "threads")
     else:
         yield "speed: not measured, there was only one batch"
 
@@ -187,37 +192,41 @@ def result(args, argv, data, tally, speed):
                                                   tally.errors() if data.labelled else ())}
     predictions = args.predictions and {"path": str(args.predictions), "images": len(data.names),
                                         "sha256": sha256_of(args.predictions)}
-    return {"command": shlex.join(words), "model": args.model, "params_file": str(params) if params else None,
-            "params_sha256": sha256_of(params) if params else None,
-            "data": {"path": str(data.path), "records": data.loader.records, "root_hash": data.root_hash,
-                     "classes_sha256": classes_sha256(data.classes) if data.classes else "", "protocol": data.protocol,
-                     "left_out": [data.bad[position] for position in sorted(data.bad)]},
-            "images": tally.images, **counts, "predictions": predictions,
-            "speed": {"images_per_s": speed.images_per_s if speed.images else None, "images": speed.images,
-                      "time_s": speed.seconds, "warmup_batches": 1},
-            "args": {name: str(value) if isinstance(value, Path) else value for name, value in vars(args).items()},
-            **environment()}
+    file, digest = (str(params), sha256_of(params)) if params else (None, None)
+    images = {"path": str(data.path), "records": data.loader.records, "root_hash": data.root_hash,
+              "classes_sha256": classes_sha256(data.classes) if data.classes else "",
+              "protocol": data.protocol, "left_out": [data.bad[position] for position in sorted(data.bad)]}
+    timing = {"images_per_s": speed.images_per_s if speed.images else None, "images": speed.images,
+              "time_s": speed.seconds, "warmup_batches": 1}
+    flags = {name: str(value) if isinstance(value, Path) else value for name, value in vars(args).items()}
+    return {"command": shlex.join(words), "model": args.model, "params_file": file, "params_sha256": digest,
+            "data": images, "images": tally.images, **counts, "predictions": predictions, "speed": timing,
+            "args": flags, **environment()}
 
 
-# --- Flags ----------------------------------------------------------------------------------------------------------
+# --- Flags --------------------------------------------------------------------------------------------------
 
 def parse_args(argv):
     parser = argparse.ArgumentParser(prog="python -m gluon_tricks evaluate", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     model = add_model_flags(parser)
     model.add_argument("--dtype", choices=tuple(ROUNDING),
-                       help="float16 needs a GPU, bfloat16 a CPU (default: the run's if it can be, else float32)")
+                       help="float16 needs a GPU, bfloat16 a CPU (default: the run's if it can be, else "
+                            "float32)")
     model.add_argument("--deploy", action="store_true", help="evaluate what `export --format symbol` wrote")
-    model.add_argument("--model-prefix", metavar="PREFIX", help="of the exported PREFIX-symbol.json, with --deploy")
+    model.add_argument("--model-prefix", metavar="PREFIX",
+                       help="of the exported PREFIX-symbol.json, with --deploy")
     add_data_flags(parser.add_argument_group("Data"))
     machine = parser.add_argument_group("Machine and output")
     machine.add_argument("--batch-size", type=int, help="images per device (default: the run's, else 32)")
     machine.add_argument("--num-gpus", type=int, default=0, help="GPUs to use; 0 means CPU (default 0)")
     machine.add_argument("-j", "--num-data-workers", dest="num_workers", type=int, default=4,
                          help="threads that decode (default 4)")
-    machine.add_argument("--predictions", metavar="FILE", help="also write a line for each image there: its name (or, if "
+    machine.add_argument("--predictions", metavar="FILE",
+                         help="also write a line for each image there: its name (or, if "
                          "records have none, its key) and the five best classes, best first")
-    machine.add_argument("--json", metavar="FILE", help="also write counts, hashes, versions and the command there")
+    machine.add_argument("--json", metavar="FILE",
+                         help="also write counts, hashes, versions and the command there")
     return completed(parser.parse_args(argv))
 
 
@@ -226,20 +235,24 @@ def add_data_flags(data):
     data.add_argument("--dataset", choices=("imagenet", *DATASETS),
                       help="cifar10-excerpt is embedded: 500 test images (default: the run's, else imagenet)")
     data.add_argument("--data-dir", metavar="DIR",
-                      help="class folders, or a folder whose val/ has them (default ~/.mxnet/datasets/imagenet); with "
-                           "another --dataset what data_prep/cifar.py or mnist.py wrote (default: the run's)")
+                      help="class folders, or a folder whose val/ has them (default "
+                           "~/.mxnet/datasets/imagenet); with another --dataset what data_prep/cifar.py or "
+                      "mnist.py wrote (default: the run's)")
     data.add_argument("--rec-dir", metavar="DIR", help="folder with val.rec and val.idx")
     data.add_argument("--use-rec", action="store_true", help="read --rec-val, as train_imagenet.py does")
     data.add_argument("--rec-val", metavar="FILE", help="record file, the index next to it (default "
                                                         "~/.mxnet/datasets/imagenet/rec/val.rec)")
-    data.add_argument("--crop-ratio", type=float, default=0.875, help="images are resized to size / ratio (default 0.875)")
+    data.add_argument("--crop-ratio", type=float, default=0.875,
+                      help="images are resized to size / ratio (default 0.875)")
     add_normalisation_flags(data)
     data.add_argument("--val-protocol", choices=("exact", "gluoncv"), default="exact",
-                      help="every image once, or MXNet's window over a record file, as in GluonCV's logs (default exact)")
+                      help="every image once, or MXNet's window over a record file, as in GluonCV's logs "
+                           "(default exact)")
     data.add_argument("--data-backend", choices=("ours", "mxnet"), default=None,
                       help="reader of record files (default ours; mxnet with --val-protocol gluoncv)")
     data.add_argument("--on-bad-record", choices=("fail", "skip"), default="fail",
-                      help="skip: images that do not decode are named and left out of the count (default fail)")
+                      help="skip: images that do not decode are named and left out of the count (default "
+                           "fail)")
 
 
 def completed(args):
@@ -251,13 +264,15 @@ def completed(args):
     at_least(args, {"batch_size": 1, "num_gpus": 0, "num_workers": 0})
     args = complete_model_flags(args)
     if args.dtype == "float16" and not args.num_gpus:
-        raise UserError("--dtype float16: MXNet 1.9.1 has no float16 convolution on CPUs; use --num-gpus, or bfloat16")
+        raise UserError("--dtype float16: MXNet 1.9.1 has no float16 convolution on CPUs; use --num-gpus, or "
+                        "bfloat16")
     if args.dtype == "bfloat16" and args.num_gpus:
         raise UserError("--dtype bfloat16: MXNet 1.9.1 computes it on CPUs only; use float16 on GPUs")
     if args.crop_ratio <= 0:               # as GluonCV's script does
         args = changed(args, crop_ratio=0.875)
     args = complete_data(args)
-    files = {flag: Path(getattr(args, flag)).expanduser() for flag in ("json", "predictions") if getattr(args, flag)}
+    files = {flag: Path(getattr(args, flag)).expanduser() for flag in ("json", "predictions")
+             if getattr(args, flag)}
     for flag, path in files.items():
         make_folder(f"--{flag}", path.parent)
     return changed(args, **files)
@@ -271,7 +286,8 @@ def check_deploy(args):
         return
     for flag in ("params_file", "pretrained", "use_gn", "model_kwargs"):
         if getattr(args, flag):
-            raise UserError(f"--{flag.replace('_', '-')}: is part of the exported net of --deploy; leave it out")
+            raise UserError(f"--{flag.replace('_', '-')}: is part of the exported net of --deploy; leave it "
+                            "out")
     if args.dtype == "float16":
         raise UserError("--dtype float16: exported nets of --deploy compute in float32; leave one flag out")
 
@@ -288,15 +304,19 @@ def complete_defaults(args):
     data_dir = args.data_dir
     if is_runs_data and data_dir is None and run.data_dir and Path(run.data_dir).expanduser().is_dir():
         data_dir = run.data_dir
-    recorded_dtype = run.dtype if run and run.dtype != ("bfloat16" if args.num_gpus else "float16") else "float32"
-    recorded_batch = run.batch_size if run else 32
-    args = changed(args, dataset=dataset, data_dir=data_dir, run_root_hash=run.root_hash if is_runs_data else None,
-                   batch_size=recorded_batch if args.batch_size is None else args.batch_size,
-                   use_amx=run.use_amx if run else True, dtype=args.dtype or recorded_dtype)
+    dtype, batch_size, use_amx = (run.dtype, run.batch_size, run.use_amx) if run else ("float32", 32, True)
+    if dtype == ("bfloat16" if args.num_gpus else "float16"):              # which this machine cannot compute
+        dtype = "float32"
+    if args.batch_size is not None:
+        batch_size = args.batch_size
+    args = changed(args, dataset=dataset, data_dir=data_dir,
+                   run_root_hash=run.root_hash if is_runs_data else None,
+                   batch_size=batch_size, use_amx=use_amx, dtype=args.dtype or dtype)
     if dataset in DATASETS:
         return complete_normalisation(args, run)
     if args.augment and not run:
-        raise UserError(f"--augment {args.augment}: is for the data sets of train_cifar.py; use --rgb-mean and --rgb-std")
+        raise UserError(f"--augment {args.augment}: is for the data sets of train_cifar.py; use --rgb-mean "
+                        "and --rgb-std")
     return parse_normalisation(args)
 
 
@@ -323,12 +343,12 @@ def complete_data(args):
                                (f"--data-backend {backend}", backend == "mxnet"),
                                ("--on-bad-record skip", args.on_bad_record == "skip")):
             if excluded:
-                raise UserError(f"--predictions: needs an answer for every image of record files or class folders; leave "
-                                f"{flag} out")
+                raise UserError(f"--predictions: needs an answer for every image of record files or class "
+                                f"folders; leave {flag} out")
     known = DATASETS.get(args.dataset)
     if known and args.input_size != known.side:
-        raise UserError(f"--input-size {args.input_size}: images of {args.dataset} have {known.side} x {known.side} pixels; "
-                        f"leave it out")
+        raise UserError(f"--input-size {args.input_size}: images of {args.dataset} have {known.side} x "
+                        f"{known.side} pixels; leave it out")
     return changed(args, rec_val=rec_val, data_backend=backend)
 
 

@@ -7,10 +7,10 @@
     python -m gluon_tricks export --model resnet50_v1d --params-file params/imagenet-resnet50_v1d-119.params \\
         --format symbol --out resnet50_v1d
 
-The first exports what `make demo` trained, with packages that `make onnx` installs; the record of the run, next to the
-parameters, names the net and the normalisation of its images. The metadata of an ONNX model describe how to prepare
-images. --format symbol writes OUT-symbol.json and OUT-0000.params, which MXNet's SymbolBlock.imports and
-`evaluate --deploy --model-prefix OUT` read.
+The first exports what `make demo` trained, with packages that `make onnx` installs; the record of the run,
+next to the parameters, names the net and the normalisation of its images. The metadata of an ONNX model
+describe how to prepare images. --format symbol writes OUT-symbol.json and OUT-0000.params, which MXNet's
+SymbolBlock.imports and `evaluate --deploy --model-prefix OUT` read.
 """
 
 import argparse
@@ -58,17 +58,19 @@ def main(argv=None):
     net = with_softmax(net) if args.softmax else net
     files, run, reader = (onnx_files if args.format == "onnx" else symbol_files)(args, net, classes)
     check = agreement(net, run, images)
-    print(f"{reader} on {source}: outputs differ by at most {check.difference:.1e} of the largest, {check.largest:.4g} "
-          f"(limit {args.tolerance:g}); top-1 equal on {check.same_top1} of {len(images)}")
+    print(f"{reader} on {source}: outputs differ by at most {check.difference:.1e} of the largest, "
+          f"{check.largest:.4g} (limit {args.tolerance:g}); top-1 equal on {check.same_top1} of "
+          f"{len(images)}")
     if not check.difference <= args.tolerance:             # nan does not pass either
-        print("export: error: the exported model does not compute what MXNet computes; nothing was written", file=sys.stderr)
+        print("export: error: the exported model does not compute what MXNet computes; nothing was written",
+              file=sys.stderr)
         return 1
     for path, content in files.items():
         atomic_write(path, content)
         print(f"{path}: {len(content) / 1e6:.1f} MB")
     channels, size = channels_of(args.dataset), args.input_size
-    print(f"input data (batch, {channels}, {size}, {size}), {COLOURS[channels]}, mean {args.rgb_mean} and deviation "
-          f"{args.rgb_std} of 0..255 taken out; output {output_name(args)} (batch, {classes})")
+    print(f"input data (batch, {channels}, {size}, {size}), {COLOURS[channels]}, mean {args.rgb_mean} and "
+          f"deviation {args.rgb_std} of 0..255 taken out; output {output_name(args)} (batch, {classes})")
     return 0
 
 
@@ -80,13 +82,15 @@ def with_softmax(net):
     return whole
 
 
-# --- Formats --------------------------------------------------------------------------------------------------------
-# Each returns {path: bytes} to write, a function from images to outputs that uses these bytes, and the reader's name.
+# --- Formats ------------------------------------------------------------------------------------------------
+# Each returns {path: bytes} to write, a function from images to outputs that uses these bytes, and the
+# reader's name.
 
 def onnx_files(args, net, classes):
     """One ONNX file, read by ONNX Runtime."""
     runtime = import_runtime()
-    model = to_onnx(net, args.input_size, output_name(args), metadata(args, classes), channels_of(args.dataset))
+    model = to_onnx(net, args.input_size, output_name(args), metadata(args, classes),
+                    channels_of(args.dataset))
     content = model.SerializeToString()
     options = runtime.SessionOptions()
     options.log_severity_level = 3
@@ -111,8 +115,8 @@ def metadata(args, classes):
     """How to prepare images, and the hash of the parameters."""
     return {"model": args.model, "classes": str(classes), "input_size": str(args.input_size),
             "layout": f"NCHW, {COLOURS[channels_of(args.dataset)]}",
-            "mean": ",".join(map(str, args.rgb_mean)), "std": ",".join(map(str, args.rgb_std)), "mean_std_scale": "0..255",
-            "crop_ratio": str(args.crop_ratio), "output": output_name(args),
+            "mean": ",".join(map(str, args.rgb_mean)), "std": ",".join(map(str, args.rgb_std)),
+            "mean_std_scale": "0..255", "crop_ratio": str(args.crop_ratio), "output": output_name(args),
             "params_sha256": sha256_of(args.params_file) if args.params_file else ""}
 
 
@@ -124,7 +128,8 @@ def symbol_files(args, net, classes):
     """MXNet's own pair of files, read by SymbolBlock."""
     with tempfile.TemporaryDirectory() as folder:
         leave_as_traced(net)
-        net(nd.zeros((1, channels_of(args.dataset), args.input_size, args.input_size)))      # MXNet exports the graph that ran
+        # MXNet exports the graph that ran
+        net(nd.zeros((1, channels_of(args.dataset), args.input_size, args.input_size)))
         net.export(f"{folder}/net")
         block = import_symbol(f"{folder}/net")
         files = {Path(f"{args.out}{end}"): Path(f"{folder}/net{end}").read_bytes()
@@ -132,7 +137,7 @@ def symbol_files(args, net, classes):
     return files, lambda images: block(nd.array(images)).asnumpy(), f"MXNet {mx.__version__} (SymbolBlock)"
 
 
-# --- The check ------------------------------------------------------------------------------------------------------
+# --- The check ----------------------------------------------------------------------------------------------
 
 def check_images(args):
     """Prepared images, float32, shape (N, C, H, W), and their description."""
@@ -143,13 +148,14 @@ def check_images(args):
     path = Path(args.check_images).expanduser()
     photographs = read_images(path, count)
     if channels == 1:                      # as three equal channels, which the transform takes
-        photographs = [cv2.cvtColor(cv2.cvtColor(one, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB) for one in photographs]
+        photographs = [cv2.cvtColor(cv2.cvtColor(one, cv2.COLOR_RGB2GRAY),
+                                    cv2.COLOR_GRAY2RGB) for one in photographs]
     mean, std = (3 // channels * values for values in (args.rgb_mean, args.rgb_std))
     transform = ImagenetTestTransform(size, args.crop_ratio, mean, std)
     return transform(photographs, None, 0)[:, :channels], f"{len(photographs)} images of {path}"
 
 
-# --- Flags ----------------------------------------------------------------------------------------------------------
+# --- Flags --------------------------------------------------------------------------------------------------
 
 def parse_args(argv):
     parser = argparse.ArgumentParser(prog="python -m gluon_tricks export", description=__doc__,
@@ -157,16 +163,19 @@ def parse_args(argv):
     add_model_flags(parser)
     output = parser.add_argument_group("Output")
     output.add_argument("--format", choices=("onnx", "symbol"), default="onnx", help="(default onnx)")
-    output.add_argument("--out", required=True, metavar="FILE", help="FILE.onnx, or the prefix of MXNet's two files")
+    output.add_argument("--out", required=True, metavar="FILE",
+                        help="FILE.onnx, or the prefix of MXNet's two files")
     output.add_argument("--softmax", action="store_true", help="put out probabilities instead of logits")
     images = parser.add_argument_group("Images: how they are prepared, and which ones the check uses")
     images.add_argument("--dataset", choices=tuple(DATASETS),
-                        help="its channels, size and normalisation (default: the run's; else CIFAR-10's for cifar_*, "
-                             "ImageNet's for others)")
+                        help="its channels, size and normalisation (default: the run's; else CIFAR-10's for "
+                             "cifar_*, ImageNet's for others)")
     add_normalisation_flags(images)
     images.add_argument("--crop-ratio", type=float,
-                        help="images are resized to size / ratio (default 0.875; for --dataset and cifar_*: 1)")
-    images.add_argument("--check-images", metavar="PATH", help="folder of images, or record file (default: random numbers)")
+                        help="images are resized to size / ratio (default 0.875; for --dataset and cifar_*: "
+                             "1)")
+    images.add_argument("--check-images", metavar="PATH",
+                        help="folder of images, or record file (default: random numbers)")
     images.add_argument("--num-check-images", type=int, default=8, help="how many of them (default 8)")
     images.add_argument("--tolerance", type=float, default=1e-4,
                         help="largest difference allowed, as a share of the largest output (default 1e-4)")
@@ -182,7 +191,8 @@ def completed(args):
     if args.dataset:
         args = complete_normalisation(args, run)
     elif args.augment:
-        raise UserError(f"--augment {args.augment}: is for nets of train_cifar.py; use --rgb-mean and --rgb-std")
+        raise UserError(f"--augment {args.augment}: is for nets of train_cifar.py; use --rgb-mean and "
+                        "--rgb-std")
     else:
         args = parse_normalisation(args, RGB_MEAN, RGB_STD)
     default_ratio = 1.0 if args.dataset else 0.875

@@ -1,4 +1,5 @@
-"""Figures 3 and 4 of the paper, drawn again: learning-rate schedules and what label smoothing does to outputs.
+"""Figures 3 and 4 of the paper, drawn again: learning-rate schedules and what label smoothing does to
+outputs.
 
     python -m gluon_tricks figures                                      from published logs alone
     python -m gluon_tricks figures --step-log tables/table6-full/01-efficient-resnet-50-d/train.log \\
@@ -43,10 +44,12 @@ def main(argv=None):
     rates = schedules()
     curves = {"step": accuracies(args.step_log, "step"), "cosine": accuracies(args.cosine_log, "cosine")}
     gaps = measured_gaps(args) if args.params_plain else {}
-    atomic_write(out / "figure3a.csv", csv_text(("epoch", *rates), zip(range(len(rates["step"])), *rates.values())))
+    atomic_write(out / "figure3a.csv",
+                 csv_text(("epoch", *rates), zip(range(len(rates["step"])), *rates.values())))
     atomic_write(out / "figure3b.csv", csv_text(
         ("decay", "run", "epoch", "top1_pct"),
-        ((kind, name, epoch, f"{top1:.4f}") for kind, (name, points) in curves.items() for epoch, top1 in points)))
+        ((kind, name, epoch,
+          f"{top1:.4f}") for kind, (name, points) in curves.items() for epoch, top1 in points)))
     atomic_write(out / "figure4a.csv", csv_text(
         ("eps", "gap"), ((eps, f"{optimal_gap(eps, CLASSES, 'paper'):.6f}") for eps in EPSILONS)))
     if gaps:
@@ -60,10 +63,11 @@ def main(argv=None):
     return 0
 
 
-# --- Values ---------------------------------------------------------------------------------------------------------
+# --- Values -------------------------------------------------------------------------------------------------
 
 def schedules():
-    """Figure 3a: the rates of Table 6's first two rows, "Efficient" and "+ cosine decay", at the start of each epoch.
+    """Figure 3a: the rates of Table 6's first two rows, "Efficient" and "+ cosine decay", at the start of
+    each epoch.
 
     Returns
     -------
@@ -83,18 +87,20 @@ def schedule(kind):
     flags = next(row.flags for row in TABLES[6].rows if row.name == name)
     per_epoch = TRAIN_IMAGES["imagenet"] // (flags["batch_size"] * flags["num_gpus"])
     decay = [int(epoch) for epoch in (flags["lr_decay_epoch"] or "").split(",") if epoch]
-    return lr_schedule(kind, flags["lr"], flags["num_epochs"], per_epoch, flags["warmup_epochs"], decay_epochs=decay,
-                       formula="paper"), per_epoch, flags["num_epochs"]
+    return lr_schedule(kind, flags["lr"], flags["num_epochs"], per_epoch, flags["warmup_epochs"],
+                       decay_epochs=decay, formula="paper"), per_epoch, flags["num_epochs"]
 
 
 def accuracies(log, kind):
-    """Figure 3b: `(name, [(epoch, top-1 in percent)])` of a log, or of the published one for "step" or "cosine"."""
+    """Figure 3b: `(name, [(epoch, top-1 in percent)])` of a log, or of the published one for "step" or
+    "cosine"."""
     if log is None:
         return f"published {PUBLISHED[kind]}", _top1(curve(PUBLISHED[kind]))
     run = read_log(log)
     found = run.args.get("lr_mode", "step")
     if found != kind:
-        raise UserError(f"--{kind}-log {log}: its header says --lr-mode {found}; give the log of a run with {kind} decay")
+        raise UserError(f"--{kind}-log {log}: its header says --lr-mode {found}; give the log of a run with "
+                        f"{kind} decay")
     return f"{run.args.get('model')}, {log}", _top1(run.epochs)
 
 
@@ -121,7 +127,7 @@ def gap_of(outputs):
 def measured_gaps(args):
     """Figure 4b: "plain" and "smooth" -> gaps over the validation images."""
     # imported here: the other pictures need no MXNet
-    from gluon_tricks.data.imagenet_augment import RGB_MEAN, RGB_STD, ImagenetTestTransform
+    from gluon_tricks.data.imagenet_augment import ImagenetTestTransform
     from gluon_tricks.data.images import PhotographLoader, RecordImages
     from gluon_tricks.engines.create import create_engine
     from gluon_tricks.models.ready import load_params, make_ready
@@ -131,20 +137,21 @@ def measured_gaps(args):
         raise UserError(f"--rec-val {args.rec_val}: does not exist; give a validation record file")
     engine, gaps = create_engine(args.num_gpus), {}
     batch = args.batch_size * max(1, args.num_gpus)
-    transform = ImagenetTestTransform(args.input_size, 0.875, RGB_MEAN, RGB_STD)
+    transform = ImagenetTestTransform(args.input_size)
     loader = PhotographLoader(RecordImages(args.rec_val), transform, batch, None, "keep", args.num_workers)
     for kind in ("plain", "smooth"):
         net = get_model(args.model, classes=args.classes)
         load_params(net, f"--params-{kind}", getattr(args, f"params_{kind}"), engine)
         make_ready(net, args.input_size, "float32", "hybrid", engine)
         found = [gap_of(net(part).asnumpy().astype(np.float64))
-                 for each in tqdm(loader.epoch(0), total=loader.batches_per_epoch, unit="batch", disable=None, desc=kind)
+                 for each in tqdm(loader.epoch(0), total=loader.batches_per_epoch, unit="batch", disable=None,
+                                  desc=kind)
                  for part in engine.split(each.data)]
         gaps[kind] = np.concatenate(found)
     return gaps
 
 
-# --- Printing and pictures -------------------------------------------------------------------------------------------------------
+# --- Printing and pictures ----------------------------------------------------------------------------------
 
 def summary_lines(rates, curves, gaps):
     """The numbers in the pictures, as lines."""
@@ -156,8 +163,8 @@ def summary_lines(rates, curves, gaps):
     if not gaps:
         yield "4b  empty: give --params-plain, --params-smooth, --model and --rec-val"
     for kind, values in gaps.items():
-        yield (f"4b  {kind}: gap {values.mean():.2f} on average, deviation {values.std():.2f}, highest {values.max():.2f}, "
-               f"over {len(values)} images")
+        yield (f"4b  {kind}: gap {values.mean():.2f} on average, deviation {values.std():.2f}, highest "
+               f"{values.max():.2f}, over {len(values)} images")
 
 
 def draw_figure_3(curves, path):
@@ -166,7 +173,8 @@ def draw_figure_3(curves, path):
     for kind in curves:
         rate, per_epoch, epochs = schedule(kind)
         updates = range(0, epochs * per_epoch, per_epoch // 50)            # fine enough for vertical steps
-        top.plot([n / per_epoch for n in updates], [rate(n) for n in updates], color=COLORS[kind], label=f"{kind} decay")
+        top.plot([n / per_epoch for n in updates], [rate(n) for n in updates], color=COLORS[kind],
+                 label=f"{kind} decay")
     top.set(xlabel="epoch", ylabel="learning rate", title="(a) learning-rate schedules, batch 1024")
     for kind, (name, points) in curves.items():
         bottom.plot(*zip(*points), color=COLORS[kind], label=f"{kind} decay: {name}")
@@ -189,7 +197,8 @@ def draw_figure_4(gaps, eps, classes, path):
         optimum = optimal_gap(eps, classes, "gluoncv")
         bottom.axvline(optimum, color="black", linewidth=0.8, label=f"optimum, eps {eps:g}: {optimum:.2f}")
     else:
-        bottom.text(0.5, 0.5, "no parameter files were given", ha="center", va="center", transform=bottom.transAxes)
+        bottom.text(0.5, 0.5, "no parameter files were given", ha="center", va="center",
+                    transform=bottom.transAxes)
     bottom.set(xlabel="gap", ylabel="density", title="(b) gaps over validation images")
     save(figure, (top, bottom), path)
 
@@ -201,29 +210,35 @@ def save(figure, axes, path):
     pictures.save(figure, path, dpi=120)
 
 
-# --- Flags ----------------------------------------------------------------------------------------------------------
+# --- Flags --------------------------------------------------------------------------------------------------
 
 def parse_args(argv):
     parser = argparse.ArgumentParser(prog="python -m gluon_tricks figures", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, metavar="DIR", default=Path("figures"), help="folder (default figures)")
+    parser.add_argument("--out", type=Path, metavar="DIR", default=Path("figures"),
+                        help="folder (default figures)")
     parser.add_argument("--step-log", type=Path, metavar="LOG", help="log of a run with step decay, for 3b")
-    parser.add_argument("--cosine-log", type=Path, metavar="LOG", help="log of a run with cosine decay, for 3b")
-    parser.add_argument("--params-plain", type=Path, metavar="FILE", help="trained without label smoothing, for 4b")
+    parser.add_argument("--cosine-log", type=Path, metavar="LOG",
+                        help="log of a run with cosine decay, for 3b")
+    parser.add_argument("--params-plain", type=Path, metavar="FILE",
+                        help="trained without label smoothing, for 4b")
     parser.add_argument("--params-smooth", type=Path, metavar="FILE", help="trained with label smoothing")
     parser.add_argument("--model", help="the net of both files")
     parser.add_argument("--rec-val", type=Path, metavar="FILE", help="validation records")
     parser.add_argument("--classes", type=int, help="outputs of the net (default: the net's own)")
-    parser.add_argument("--eps", type=float, default=0.1, help="eps of the label smoothing in training (default 0.1)")
+    parser.add_argument("--eps", type=float, default=0.1,
+                        help="eps of the label smoothing in training (default 0.1)")
     parser.add_argument("--input-size", type=int, default=224, help="side of the crop (default 224)")
     parser.add_argument("--batch-size", type=int, default=32, help="images per device (default 32)")
     parser.add_argument("--num-gpus", type=int, default=0, help="(default 0: CPU)")
-    parser.add_argument("-j", "--num-data-workers", dest="num_workers", type=int, default=2, help="decoding threads")
+    parser.add_argument("-j", "--num-data-workers", dest="num_workers", type=int, default=2,
+                        help="decoding threads")
     args = parser.parse_args(argv)
     needed = ("params_plain", "params_smooth", "model", "rec_val")
     missing = [f"--{name.replace('_', '-')}" for name in needed if getattr(args, name) is None]
     if missing and len(missing) < len(needed):
-        raise UserError(f"{', '.join(missing)}: figure 4b needs all of --params-plain, --params-smooth, --model, --rec-val")
+        raise UserError(f"{', '.join(missing)}: figure 4b needs all of --params-plain, --params-smooth, "
+                        "--model, --rec-val")
     if not 0 < args.eps < 1:
         raise UserError(f"--eps {args.eps}: must be above 0 and below 1")
     return args

@@ -6,8 +6,9 @@
     python -m gluon_tricks replay --all --dry-run               ... of all of them
     python -m gluon_tricks replay cifar_resnet20_v1 --run -- --num-gpus 0 --dataset cifar10-excerpt --num-epochs 1
 
-Names are those of the published .sh files. Words after -- are added to today's command; if a flag is given twice, the last
-one counts. --run starts that command and returns its exit code. `compare` then judges the log.
+Names are those of the published .sh files. Words after -- are added to today's command; if a flag is given
+twice, the last one counts. --run starts that command and returns its exit code. `compare` then judges the
+log.
 """
 
 import argparse
@@ -81,7 +82,8 @@ def describe(command, added, with_plan):
 
 def launcher(command):
     """The words that start a command's processes; none for a single process."""
-    return ["-m", "gluon_tricks", "launch", "-n", str(command.workers), "--engine", "horovod", "--"] * (command.workers > 1)
+    return ["-m", "gluon_tricks", "launch", "-n", str(command.workers), "--engine", "horovod",
+            "--"] * (command.workers > 1)
 
 
 @contextlib.contextmanager
@@ -102,10 +104,11 @@ def run(command, added):
     script, *flags = command.today
     words = [sys.executable, *launcher(command), str(ROOT / script), *flags, *added]
     print(shlex.join(words), flush=True)
-    package = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])    # for the launcher
+    # for the launcher
+    package = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     stops = []
-    # The terminal sends Ctrl-C to both processes, so only the script handles it. SIGTERM is passed on to the script, which
-    # saves and ends.
+    # The terminal sends Ctrl-C to both processes, so only the script handles it. SIGTERM is passed on to the
+    # script, which saves and ends.
     with handled_by(lambda number, frame: stops.append(number), signal.SIGTERM), \
             handled_by(lambda number, frame: None, signal.SIGINT), \
             subprocess.Popen(words, env={**os.environ, "PYTHONPATH": package}) as process:
@@ -123,7 +126,7 @@ def code_of(process, signals):
                 process.send_signal(signals.pop())
 
 
-# --- Flags --------------------------------------------------------------------------------------------------------
+# --- Flags --------------------------------------------------------------------------------------------------
 
 def parse_args(argv):
     """The arguments, and the words after `--`."""
@@ -133,7 +136,8 @@ def parse_args(argv):
     parser.add_argument("name", nargs="?", metavar="NAME", help="a published command, as resnet50_v1d-mixup")
     parser.add_argument("--list", action="store_true", help="the names, a line each")
     parser.add_argument("--all", action="store_true", help="every command")
-    parser.add_argument("--dry-run", action="store_true", help="also print the plan of the run; needs no data and no GPU")
+    parser.add_argument("--dry-run", action="store_true",
+                        help="also print the plan of the run; needs no data and no GPU")
     parser.add_argument("--run", action="store_true", help="run today's command")
     args = parser.parse_args(own)
     if bool(args.name) + args.list + args.all != 1:

@@ -4,8 +4,8 @@
     python -m gluon_tricks show-augment --dataset cifar100 --seed 3 --out sheet.png
     python -m gluon_tricks show-augment --only cutmix,ricap --images 6
 
-The first images of eight classes are augmented by train_cifar.py's functions, with the random numbers of epoch 0 and
-update 0. Below each image are its classes and their weights, which sum to 1.
+The first images of eight classes are augmented by train_cifar.py's functions, with the random numbers of
+epoch 0 and update 0. Below each image are its classes and their weights, which sum to 1.
 """
 
 import argparse
@@ -45,9 +45,11 @@ def main(argv=None):
     make_folder("--out", out.parent)
     data = open_cifar(find_cifar(args.dataset, args.data_dir, prepare), "ours", 1, args.seed, 1)
     positions = one_of_each_class(data.train.images.labels, args.images)
-    rows = [row(name, data, positions, args) for name in (args.only.split(",") if args.only else names_for(args.dataset))]
+    rows = [row(name, data, positions,
+                args) for name in (args.only.split(",") if args.only else names_for(args.dataset))]
     alpha = f"{args.alpha:g}"
-    draw(rows, data.classes, out, f"{args.dataset}, seed {args.seed}; shares drawn from Beta({alpha}, {alpha})")
+    draw(rows, data.classes, out, f"{args.dataset}, seed {args.seed}; shares drawn from Beta({alpha}, "
+         f"{alpha})")
     print(f"{len(rows)} rows of {len(positions)} images: {out}")
     return 0
 
@@ -64,7 +66,8 @@ def one_of_each_class(labels, count):
 
 
 def row(name, data, positions, args):
-    """`(title, images, targets)` of one augmentation: images in 0..1, shape (N, H, W, C); targets, shape (N, classes)."""
+    """`(title, images, targets)` of one augmentation: images in 0..1, shape (N, H, W, C); targets, shape (N,
+    classes)."""
     title, augmentation = SINGLE.get(name, (MIXED.get(name), PLAIN))
     pixels, labels = data.train.images.read(positions)
     images = train_transform(augmentation, args.dataset, args.seed, data.train.records)(pixels, positions, 0)
@@ -77,7 +80,8 @@ def row(name, data, positions, args):
 
 
 def visible(images, mean, std):
-    """Undo the normalisation: float32, (N, C, H, W) -> (N, H, W, C) in 0..1. Two views become one wide picture."""
+    """Undo the normalisation: float32, (N, C, H, W) -> (N, H, W, C) in 0..1. Two views become one wide
+    picture."""
     channels = len(mean)
     views = np.concatenate(np.split(images, images.shape[1] // channels, axis=1), axis=3)
     pixels = views * np.float32(std).reshape(1, -1, 1, 1) + np.float32(mean).reshape(1, -1, 1, 1)
@@ -111,13 +115,17 @@ def draw(rows, classes, path, title):
 def parse_args(argv):
     parser = argparse.ArgumentParser(prog="python -m gluon_tricks show-augment", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dataset", choices=tuple(DATASETS), default="cifar10-excerpt", help="(default cifar10-excerpt)")
-    parser.add_argument("--data-dir", help="folder of the prepared data (default ~/.mxnet/datasets/DATASET/rec)")
+    parser.add_argument("--dataset", choices=tuple(DATASETS), default="cifar10-excerpt",
+                        help="(default cifar10-excerpt)")
+    parser.add_argument("--data-dir", help="folder of the prepared data (default "
+                                           "~/.mxnet/datasets/DATASET/rec)")
     parser.add_argument("--only", metavar="NAME,NAME", help=f"rows, of {', '.join(NAMES)} (default all)")
-    parser.add_argument("--images", type=int, default=8, help="images per row, each of another class (default 8)")
+    parser.add_argument("--images", type=int, default=8,
+                        help="images per row, each of another class (default 8)")
     parser.add_argument("--alpha", type=float, default=4.0,
-                        help="parameter of the Beta distribution (default 4: shares are seldom near 0 or 1; in "
-                             f"training {', '.join(f'{kind} {alpha:g}' for kind, alpha in ALPHAS.items())})")
+                        help="parameter of the Beta distribution (default 4: shares are seldom near 0 or 1; "
+                             f"in training "
+                        f"{', '.join(f'{kind} {alpha:g}' for kind, alpha in ALPHAS.items())})")
     parser.add_argument("--seed", type=int, default=0, help="(default 0)")
     parser.add_argument("--out", default="augmentations.png", help="PNG to write (default augmentations.png)")
     args = parser.parse_args(argv)

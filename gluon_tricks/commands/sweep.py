@@ -8,10 +8,11 @@
     python -m gluon_tricks sweep --cases "baseline=" "cosine=--lr-mode cosine" "smoothed=--label-smoothing" \\
         --out sweeps/refinements -- --model cifar_resnet20_v1 --mode hybrid --batch-size 128 --num-epochs 30
 
-Words after -- go to every run, those of a case to its runs. A value `none` or `no` leaves its flag out, `yes` gives it
-without a value. A finished run is not trained again and a stopped one goes on, so the same command can be given until all
-are done, also with more cases, values or seeds. OUT/runs.csv has a row for each run, OUT/summary.csv one for each cell of
-the grid; OUT/report.md has these, and in how many of the seeds one cell ended better than another.
+Words after -- go to every run, those of a case to its runs. A value `none` or `no` leaves its flag out, `yes`
+gives it without a value. A finished run is not trained again and a stopped one goes on, so the same command
+can be given until all are done, also with more cases, values or seeds. OUT/runs.csv has a row for each run,
+OUT/summary.csv one for each cell of the grid; OUT/report.md has these, and in how many of the seeds one cell
+ended better than another.
 """
 
 import argparse
@@ -22,14 +23,14 @@ from pathlib import Path
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import make_folder
 from gluon_tricks.script.flags import split_at_dashes
-from gluon_tricks.studies.sweep_grid import plan_sweep
+from gluon_tricks.studies.sweep_grid import sweep_runs
 
 
 def main(argv=None):
     argv = sys.argv[1:] if argv is None else argv
     own, words = split_at_dashes(argv)
     args = parse_args(own)
-    cells, runs = plan_sweep(args.cases, args.grid, args.seeds, words)
+    cells, runs = sweep_runs(args.cases, args.grid, args.seeds, words)
     updates = sum(run.updates for run in runs.values())
     print(f"{len(cells)} cells x {len(args.seeds)} seeds = {len(runs)} runs, {updates:,} updates", flush=True)
     if args.dry_run:
@@ -52,16 +53,18 @@ def train(out, cells, runs, command, words):
     return 1 if failed else 0
 
 
-# --- Flags ----------------------------------------------------------------------------------------------------------
+# --- Flags --------------------------------------------------------------------------------------------------
 
 def parse_args(argv):
     parser = argparse.ArgumentParser(prog="python -m gluon_tricks sweep", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--grid", nargs="+", default=[], metavar="FLAG=V,V", help="values for flags of train_cifar.py")
+    parser.add_argument("--grid", nargs="+", default=[], metavar="FLAG=V,V",
+                        help="values for flags of train_cifar.py")
     parser.add_argument("--cases", nargs="+", default=[], metavar="NAME=FLAGS",
                         help="flags by name; with --grid each case gets the whole grid")
     parser.add_argument("--seeds", default="0,1,2", help="numbers with commas (default 0,1,2)")
-    parser.add_argument("--out", type=Path, default=Path("sweeps"), help="folder of the results (default sweeps)")
+    parser.add_argument("--out", type=Path, default=Path("sweeps"),
+                        help="folder of the results (default sweeps)")
     parser.add_argument("--dry-run", action="store_true", help="print the commands")
     args = parser.parse_args(argv)
     if not args.grid and not args.cases:

@@ -11,11 +11,12 @@
     python -m gluon_tricks tables follow-up-V                  a table of the CIFAR-100 follow-up
     python -m gluon_tricks tables residual-units --run         a study of the CIFAR-10 collection, 2 epochs each
 
-`paper` is the figure in the paper, `log` the last epoch of the published log of exactly that recipe, `zoo` the figure in
-GluonCV's documentation for weights trained by it, `here` a run of this kit under logs/ours. Accuracies are top-1 / top-5 in
-percent; the collection prints errors. With --run, the same command given again goes on with what is unfinished; words
-after -- go to every training script. Smaller profiles: smoke is 6 epochs of 2,000 images at 32 px with small nets, small is
-30 epochs of CIFAR-10 or of the records given. For studies, smoke is 2 epochs of the embedded images, small 15 epochs for 200.
+`paper` is the figure in the paper, `log` the last epoch of the published log of exactly that recipe, `zoo`
+the figure in GluonCV's documentation for weights trained by it, `here` a run of this kit under logs/ours.
+Accuracies are top-1 / top-5 in percent; the collection prints errors. With --run, the same command given
+again goes on with what is unfinished; words after -- go to every training script. Smaller profiles: smoke is
+6 epochs of 2,000 images at 32 px with small nets, small is 30 epochs of CIFAR-10 or of the records given. For
+studies, smoke is 2 epochs of the embedded images, small 15 epochs for 200.
 """
 
 import argparse
@@ -30,7 +31,7 @@ from gluon_tricks.recipes import STUDIES
 from gluon_tricks.recipes.paper import TABLES
 from gluon_tricks.recipes.presets import PRESETS
 from gluon_tricks.script.flags import at_least, split_at_dashes
-from gluon_tricks.studies.profiles import PROFILES, find_records, plan
+from gluon_tricks.studies.profiles import PROFILES, find_records, table_runs
 from gluon_tricks.studies.readme import readme_block
 from gluon_tricks.studies.table_rows import chosen, heading, rows_of
 from gluon_tricks.studies.table_text import as_csv, contents, markdown, text
@@ -53,12 +54,14 @@ def main(argv=None):
     if more:
         raise UserError(f"-- {' '.join(more)}: goes to the rows of --run; give --run, or leave it out")
     rows = chosen(args.rows, rows_of(args.table, args.preset))
-    show = as_csv if args.csv else markdown if args.markdown else text
+    show = text
+    if args.csv or args.markdown:
+        show = as_csv if args.csv else markdown
     print(show(heading(args.table), rows), end="")
     return 0
 
 
-# --- Running --------------------------------------------------------------------------------------------------------
+# --- Running ------------------------------------------------------------------------------------------------
 
 def run_table(args, more, command):
     """--run: train what is unfinished, then write the report; returns the exit code."""
@@ -66,14 +69,15 @@ def run_table(args, more, command):
     from gluon_tricks.studies.runner import run_rows
 
     if args.table == "published":
-        raise UserError("--run: is for the paper's tables 1 to 6; a published run is one command, printed without --run")
+        raise UserError("--run: is for the paper's tables 1 to 6; a published run is one command, printed "
+                        "without --run")
     if int(args.table) in transfer_tables():
         refuse_run(args.table)
     table, profile = TABLES[int(args.table)], PROFILES[args.profile]
     rows = rows_to_run(table, args.rows, "quoted by the paper from elsewhere, no command is known")
     records = find_records(profile, args.rec_train, args.rec_val, args.classes)
     out = make_folder("--out", args.out or Path("tables") / f"table{table.number}-{profile.name}").resolve()
-    runs, left_out = plan(table, profile, rows, records, args.num_gpus, args.num_workers, out)
+    runs, left_out = table_runs(table, profile, rows, records, args.num_gpus, args.num_workers, out)
     preset = ["--as", args.preset] if args.preset else []
     if left_out:
         print(f"left out: {left_out_words(left_out)}")
@@ -82,13 +86,14 @@ def run_table(args, more, command):
     print(f"{len(runs)} runs; results go to {out}", flush=True)
     start = time.time()
     failed = run_rows(runs, out, [*preset, "--log-interval", str(profile.log_interval), *more])
-    print(f"report: {write_report(table, profile, runs, left_out, failed, out, command, time.time() - start)}")
+    print(f"report: "
+          f"{write_report(table, profile, runs, left_out, failed, out, command, time.time() - start)}")
     return 1 if failed else 0
 
 
 def run_study(args, more, command):
     """The same for a study of train_cifar.py."""
-    from gluon_tricks.studies.cifar_runs import plan_study
+    from gluon_tricks.studies.cifar_runs import study_runs
     from gluon_tricks.studies.runner import run_rows
     from gluon_tricks.studies.study_report import write_study_report
 
@@ -98,11 +103,12 @@ def run_study(args, more, command):
     table = STUDIES[args.table]
     rows = rows_to_run(table, args.rows, "no command is known")
     out = make_folder("--out", args.out or Path("tables") / f"{table.number}-{args.profile}").resolve()
-    runs = plan_study(table, args.profile, rows, args.num_gpus, args.num_workers, out)
+    runs = study_runs(table, args.profile, rows, args.num_gpus, args.num_workers, out)
     print(f"{len(runs)} runs; results go to {out}", flush=True)
     start = time.time()
     failed = run_rows(runs, out, more)
-    print(f"report: {write_study_report(table, args.profile, runs, failed, out, command, time.time() - start)}")
+    print(f"report: "
+          f"{write_study_report(table, args.profile, runs, failed, out, command, time.time() - start)}")
     return 1 if failed else 0
 
 
@@ -115,28 +121,34 @@ def rows_to_run(table, numbers, why_not):
     return rows
 
 
-# --- Flags ----------------------------------------------------------------------------------------------------------
+# --- Flags --------------------------------------------------------------------------------------------------
 
 def parse_args(argv):
     parser = argparse.ArgumentParser(prog="python -m gluon_tricks tables", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("table", nargs="?", choices=[*map(str, [*TABLES, *transfer_tables()]), "published", *STUDIES],
-                        metavar="TABLE", help="1 to 9, published, or a study's name; without it, a list of them")
+    parser.add_argument("table", nargs="?",
+                        choices=[*map(str, [*TABLES, *transfer_tables()]), "published", *STUDIES],
+                        metavar="TABLE", help="1 to 9, published, or a study's name; without it, a list of "
+                                              "them")
     parser.add_argument("--rows", metavar="N,M", help="only these rows, by their number in the list")
-    parser.add_argument("--as", dest="preset", choices=tuple(PRESETS), help="add this preset to every command")
+    parser.add_argument("--as", dest="preset", choices=tuple(PRESETS),
+                        help="add this preset to every command")
     parser.add_argument("--markdown", action="store_true", help="print a Markdown table")
     parser.add_argument("--csv", action="store_true", help="print comma-separated values")
     parser.add_argument("--readme", action="store_true", help="print the README's table of results")
     run = parser.add_argument_group("Running")
     run.add_argument("--run", action="store_true", help="train the rows one after another")
-    run.add_argument("--profile", choices=tuple(PROFILES), default="smoke", help="how much of it (default smoke)")
+    run.add_argument("--profile", choices=tuple(PROFILES), default="smoke",
+                     help="how much of it (default smoke)")
     run.add_argument("--out", metavar="DIR", type=Path, help="folder for logs, parameters and report "
                      "(default tables/tableN-PROFILE)")
-    run.add_argument("--rec-train", metavar="FILE", help="training records, .idx next to it (default: smoke the embedded "
+    run.add_argument("--rec-train", metavar="FILE",
+                     help="training records, .idx next to it (default: smoke the embedded "
                      "ones, small prepared CIFAR-10, full where GluonCV looks)")
     run.add_argument("--rec-val", metavar="FILE", help="validation records")
     run.add_argument("--classes", type=int, help="number of classes in records without a manifest")
-    run.add_argument("--num-gpus", type=int, default=0, help="GPUs; 0 is the CPU, with --profile full the eight of the "
+    run.add_argument("--num-gpus", type=int, default=0,
+                     help="GPUs; 0 is the CPU, with --profile full the eight of the "
                      "paper (default 0)")
     run.add_argument("-j", "--num-data-workers", dest="num_workers", type=int,
                      help="decoding threads (default 2, with --profile full the 60 of GluonCV's commands)")

@@ -1,7 +1,8 @@
-"""A row of a table: the paper's words, the flags it stands for, the paper's figures.
+"""A row of a table: the paper's words, the flags of its run, the paper's figures.
 
-Flags are a dict of names as in the script's arguments. `stack` builds a table whose rows are each the difference from
-the row above; `words` turns flags into the words of a command line, in the order of GluonCV's published commands.
+Flags are a dict of names as in the script's arguments. `stack` builds a table whose rows are each the
+difference from the row above; `words` turns flags into the words of a command line, in the order of GluonCV's
+published commands.
 """
 
 import shlex
@@ -32,10 +33,10 @@ class Row:
     name, column : str
         The paper's words; `column` is "" where the table has one.
     flags : dict or None
-        None where the paper quotes somebody else's number.
+        None where the paper quotes a figure from elsewhere.
     paper : Figures
     extra : str
-        What else the paper prints in that cell.
+        The rest of that cell in the paper.
     script : str
     """
 
@@ -53,13 +54,13 @@ class Row:
 
     @property
     def command(self):
-        """The row's command line; "" where there is none."""
+        """The row's command line; "" without flags."""
         return shlex.join(["python", self.script, *words(self.flags)]) if self.flags else ""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the paper or a study; `notes` are sentences a reader of its commands should know.
+    """A table of the paper or a study; `notes` are sentences about its figures and commands.
 
     `number` is the paper's, or a study's name.
     """
@@ -77,7 +78,7 @@ class Table:
 
 
 def shown(row):
-    """What is printed of a row: accuracies, and what else stands in the cell."""
+    """The printed cell of a row: accuracies, then the rest."""
     return ", ".join(filter(None, (str(row.paper) if any(row.paper) else "", row.extra))) or "none"
 
 
@@ -120,7 +121,7 @@ def stack(number, title, section, columns, steps, notes=(), script="train_imagen
     columns : dict
         Name of a column -> flags of its first row.
     steps : list of (name, change, figures of the first column, of the second, ...)
-        `change` is what the row does otherwise than the row above, in every column.
+        `change` are the flags that differ from the row above, in every column.
 
     Returns
     -------
@@ -135,7 +136,7 @@ def stack(number, title, section, columns, steps, notes=(), script="train_imagen
 
 
 def listed(number, title, section, entries, notes=(), script="train_imagenet.py"):
-    """A table whose rows stand side by side: `entries` are (name, column, flags, figures[, extra])."""
+    """A table of independent rows: `entries` are (name, column, flags, figures[, extra])."""
     rows = tuple(Row(i, name, column, flags, figures(text), *extra, *([] if extra else [""]), script)
                  for i, (name, column, flags, text, *extra) in enumerate(entries, start=1))
     return Table(number, title, section, rows, tuple(notes))

@@ -44,11 +44,13 @@ def agreement(net, run, images):
 
 
 def read_images(path, count):
-    """At most `count` uint8 RGB images, evenly spread over a record file or over the files in a folder and below it."""
+    """At most `count` uint8 RGB images, evenly spread over a record file or over the files in a folder and
+    below it."""
     if path.suffix == ".rec":
         records = RecordImages(path)
         return records.read(spread(len(records), count))[0]
-    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES) if path.is_dir() else []
+    files = sorted(file for file in path.rglob("*")
+                   if file.suffix.lower() in IMAGE_SUFFIXES) if path.is_dir() else []
     if not files:
         raise UserError(f"--check-images {path}: is neither a .rec file nor a folder with images")
     images = []

@@ -27,7 +27,8 @@ class Validation(NamedTuple):
 
 
 class Speed(NamedTuple):
-    """Images per second from the end of the first batch to the end of the last; nan if there was only one batch."""
+    """Images per second from the end of the first batch to the end of the last; nan if there was only one
+    batch."""
     images_per_s: float
     images: int
     seconds: float
@@ -59,7 +60,8 @@ def count_answers(net, data, engine, dtype):
                 images = int((label >= 0).sum()) if data.labelled else len(label)
                 seen += images
                 bar.update(images)
-            if start is None:              # the first batch is not timed: it allocates memory and compiles kernels
+            # the first batch is not timed: it allocates memory and compiles kernels
+            if start is None:
                 start, first = time.perf_counter(), seen
     seconds, timed = time.perf_counter() - (start or 0), seen - first
     missing = data.loader.records - seen - len(data.bad)

@@ -66,7 +66,8 @@ def open_net(saved, engine, dtype="float32", data_classes=None):
     if saved.params_file:
         shapes = read_shapes(saved.params_file)
         classes = _agreed_classes(saved, model, shapes, data_classes)
-        with mx.name.NameManager():        # Gluon numbers its blocks from 0, so that equal nets have equal names
+        # Gluon numbers its blocks from 0, so that equal nets have equal names
+        with mx.name.NameManager():
             net = model(classes=classes)
         _check_names(saved, net, shapes)
         load_params(net, "--params-file", saved.params_file, engine)
@@ -83,7 +84,8 @@ def open_net(saved, engine, dtype="float32", data_classes=None):
 
 
 def import_symbol(prefix, ctx=None):
-    """The net in MXNet's PREFIX-symbol.json and PREFIX-0000.params, as `export --format symbol` writes them."""
+    """The net in MXNet's PREFIX-symbol.json and PREFIX-0000.params, as `export --format symbol` writes
+    them."""
     symbol, params = (Path(f"{prefix}{end}").expanduser() for end in ("-symbol.json", "-0000.params"))
     for path in (symbol, params):
         if not path.is_file():
@@ -103,10 +105,12 @@ def run_once(net, saved, dtype, engine):
         make_ready(net, size, dtype, "hybrid", engine, saved.channels)
         output = net(mx.sym.Variable("data"))
         if isinstance(output, (list, tuple)):
-            raise UserError(f"--model {saved.model}: returns {len(output)} arrays; this command needs a net that returns one")
+            raise UserError(f"--model {saved.model}: returns {len(output)} arrays; this command needs a net "
+                            "that returns one")
         _, [(_, classes)], _ = output.infer_shape(data=(1, saved.channels, size, size))
     except mx.MXNetError as error:
-        raise UserError(f"--input-size {size}: model {saved.model} takes no such images ({_reason(error)})") from error
+        raise UserError(
+            f"--input-size {size}: model {saved.model} takes no such images ({_reason(error)})") from error
     return classes
 
 
@@ -118,9 +122,11 @@ def read_shapes(path):
     try:
         arrays = nd.load(str(path))
     except (mx.MXNetError, ValueError) as error:
-        raise UserError(f"--params-file {path}: is no parameter file, or a damaged one ({_reason(error)})") from error
+        raise UserError(
+            f"--params-file {path}: is no parameter file, or a damaged one ({_reason(error)})") from error
     if not isinstance(arrays, dict) or not arrays:
-        raise UserError(f"--params-file {path}: its arrays have no names, so it is not a net's parameter file")
+        raise UserError(f"--params-file {path}: its arrays have no names, so it is not a net's parameter "
+                        "file")
     return {name: array.shape for name, array in arrays.items()}
 
 
@@ -148,7 +154,8 @@ def _agreed_classes(saved, model, shapes, data_classes):
     found = classes_in(shapes, model)
     for count, source in _stated_classes(saved, data_classes):
         if found and count != found:
-            raise UserError(f"--params-file {saved.params_file}: its classifier has {found} classes, {source} {count}")
+            raise UserError(f"--params-file {saved.params_file}: its classifier has {found} classes, "
+                            f"{source} {count}")
     return found or saved.classes
 
 
@@ -159,15 +166,18 @@ def _stated_classes(saved, data_classes):
 
 
 def _check_names(saved, net, shapes):
-    """Refuse another net's file; files with Gluon names, as old scripts wrote them, are left to MXNet to judge."""
+    """Refuse another net's file; files with Gluon names, as old scripts wrote them, are left to MXNet to
+    judge."""
     names = net._collect_params_with_prefix()
-    missing, more = ([name for name in one if name not in other] for one, other in ((names, shapes), (shapes, names)))
+    missing, more = ([name for name in one if name not in other] for one, other in ((names, shapes),
+                                                                                    (shapes, names)))
     if not (missing or more) or not any("." in name for name in shapes):
         return
     difference = f"it also has {more[0]} and {len(more) - 1} more" if more else ""
     if missing:
         difference = f"{missing[0]} and {len(missing) - 1} more of {len(names)} parameters are not in it"
-    raise UserError(f"--params-file {saved.params_file}: is of another net than --model {saved.model}: {difference}")
+    raise UserError(f"--params-file {saved.params_file}: is of another net than --model {saved.model}: "
+                    f"{difference}")
 
 
 def _reason(error):

@@ -1,14 +1,16 @@
-"""A net as an ONNX model, by MXNet 1.9.1's own translation (`mxnet.onnx`), mended in five points.
+"""A net as an ONNX model, by MXNet 1.9.1's own translation (`mxnet.onnx`), corrected in five points.
 
-    opset       MXNet writes operators of opsets 12 and 13 under the number of whatever opset the installed onnx knows, and
-                since 18 onnx rejects its ReduceMean. Here the model says 13, which it is.
-    weights     are no inputs of the graph. Where they are, ONNX Runtime may not fold BatchNorms into convolutions: two
-                images took resnet50_v1d 0.215 s of processor time, with this 0.165 s (one thread, best of 15).
-    speed       weights are copied as bytes, not as a list of Python numbers: 1.1 s instead of 5 s for resnet50_v1d.
-    GroupNorm   MXNet has no translation of it; ONNX's InstanceNormalization on (N, G, rest) computes the same.
-    fixed gamma a BatchNorm with `fix_gamma` computes with 1 whatever its gamma holds; the exporter writes what it holds.
+    opset       MXNet writes operators of opsets 12 and 13 under the number of the newest opset that the installed
+                onnx knows, and onnx rejects its ReduceMean since opset 18. Here the model has number 13.
+    weights     are not inputs of the graph: as inputs, ONNX Runtime may not fold BatchNorms into convolutions. Two
+                images of resnet50_v1d took 0.215 s of processor time, and 0.165 s so (one thread, best of
+                15).
+    speed       Weights are copied as bytes, not as Python numbers: 1.1 s instead of 5 s for resnet50_v1d.
+    GroupNorm   has no translation in MXNet; ONNX's InstanceNormalization on (N, G, rest) computes the same.
+    fixed gamma A BatchNorm with `fix_gamma` computes with 1, but MXNet's exporter writes the values in its
+    gamma.
 
-Shake-shake nets are written as they predict: the mean of the branches, nothing drawn.
+Shake-shake nets are written as they predict: the mean of the branches, without random numbers.
 
 The input is `data`, float32, shape (batch, C, H, W) with any batch; the output has shape (batch, classes).
 """
@@ -39,7 +41,7 @@ def to_onnx(net, size, output="logits", metadata=None, channels=3):
     output : str
         Name of the output.
     metadata : dict of str
-        Goes into the model's `metadata_props`.
+        For the model's `metadata_props`.
     channels : int
         Of the images.
 
@@ -64,8 +66,9 @@ def to_onnx(net, size, output="logits", metadata=None, channels=3):
     graph.input.extend(inputs)
     _, [(_, classes)], _ = symbol.infer_shape(data=(1, channels, size, size))
     name_output(onnx, graph, output, classes)
-    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", OPSET)], ir_version=IR_VERSION,
-                                   producer_name="gluon_tricks", producer_version=__version__)
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", OPSET)],
+                                   ir_version=IR_VERSION, producer_name="gluon_tricks",
+                                   producer_version=__version__)
     onnx.helper.set_model_props(model, metadata or {})
     onnx.checker.check_model(model, full_check=True)
     return model
@@ -89,11 +92,11 @@ def translate(onnx, symbol, parameters, image_shape):
     try:
         with checked_as(onnx, OPSET):
             return MXNetGraph().create_onnx_graph_proto(
-                symbol, parameters, [(1, *image_shape)], [onnx.TensorProto.FLOAT], opset_version=OPSET, dynamic=True,
-                dynamic_input_shapes=[("batch", *image_shape)])
-    except (AttributeError, NotImplementedError, AssertionError) as error:   # what MXNet's translations refuse with
-        raise UserError(f"--format onnx: MXNet 1.9.1 cannot translate this net ({', '.join(map(str, error.args))}); "
-                        f"--format symbol can export it") from error
+                symbol, parameters, [(1, *image_shape)], [onnx.TensorProto.FLOAT], opset_version=OPSET,
+                dynamic=True, dynamic_input_shapes=[("batch", *image_shape)])
+    except (AttributeError, NotImplementedError, AssertionError) as error:   # raised by MXNet's translations
+        raise UserError(f"--format onnx: MXNet 1.9.1 cannot translate this net "
+                        f"({', '.join(map(str, error.args))}); --format symbol can export it") from error
 
 
 @contextmanager
@@ -109,7 +112,7 @@ def checked_as(onnx, opset):
 
 
 def fix_gammas(symbol, parameters):
-    """Put ones in place of the gammas that BatchNorms with `fix_gamma` do not look at."""
+    """Put ones in place of the gammas that BatchNorms with `fix_gamma` ignore."""
     nodes = json.loads(symbol.tojson())["nodes"]
     for node in nodes:
         if node["op"] == "BatchNorm" and node["attrs"].get("fix_gamma", "True") == "True":
@@ -118,18 +121,20 @@ def fix_gammas(symbol, parameters):
 
 
 def name_output(onnx, graph, name, classes):
-    """Give the graph's only output a name, and the shape (batch, classes) that MXNet's translation leaves open."""
+    """Give the graph's only output a name, and the shape (batch, classes) that MXNet's translation leaves
+    open."""
     old = graph.output[0].name
     for node in graph.node:
         for names in (node.input, node.output):
             names[:] = [name if one == old else one for one in names]
-    graph.output[0].CopyFrom(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ("batch", classes)))
+    graph.output[0].CopyFrom(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT,
+                                                                ("batch", classes)))
 
 
-# --- Translations of our own ----------------------------------------------------------------------------------------
+# --- Translations of our own --------------------------------------------------------------------------------
 
 def register_translations(onnx):
-    """Tell MXNet's translator what it lacks or does slowly; again and again does no harm."""
+    """Register our translations with MXNet's translator; may be repeated."""
     from mxnet.onnx.mx2onnx._export_onnx import MXNetGraph
 
     make_node, from_array = onnx.helper.make_node, onnx.numpy_helper.from_array
@@ -148,13 +153,16 @@ def register_translations(onnx):
 
     @MXNetGraph.register("GroupNorm", OPSET)
     def group_norm(node, **kwargs):
-        """Gamma and beta have one entry per group, as MXNet's operator wants them."""
+        """Gamma and beta have one entry per group, as in MXNet's operator."""
         name, attributes = node["name"], node["attrs"]
-        data, gamma, beta = (kwargs["outputs_lookup"][source][output].name for source, output, *_ in node["inputs"])
+        data, gamma, beta = (
+            kwargs["outputs_lookup"][source][output].name for source, output, *_ in node["inputs"])
         groups = int(attributes["num_groups"])
         kwargs["initializer"].append(from_array(np.array([0, groups, -1], np.int64), f"{name}_grouped"))
         return [make_node("Shape", [data], [f"{name}_shape"]),
-                make_node("Reshape", [data, f"{name}_grouped"], [f"{name}_groups"]),              # (N, G, C / G x H x W)
+                # (N, G, C / G x H x W)
+                make_node("Reshape", [data, f"{name}_grouped"], [f"{name}_groups"]),
                 make_node("InstanceNormalization", [f"{name}_groups", gamma, beta], [f"{name}_normal"],
                           epsilon=float(attributes.get("eps", 1e-5))),
-                make_node("Reshape", [f"{name}_normal", f"{name}_shape"], [name], name=name)]     # (N, C, H, W)
+                # (N, C, H, W)
+                make_node("Reshape", [f"{name}_normal", f"{name}_shape"], [name], name=name)]

@@ -1,12 +1,11 @@
-"""The five best classes of each image as a text file, as publishers of test sets without labels ask for.
+"""The five best classes of each image as a text file, for publishers of test sets without labels.
 
     Places365_test_00000001.jpg 104 237 333 302 364
 
-A line for each image in the order of the data, the most confident class first; of equal outputs the lower index comes
-first, as in `tally`. That is the format of Places365's development kit (places_devkit, "Submission format"); its order is
-that of the names, in which data_prep/places365.py packs.
+A line for each image in the order of the data, the most confident class first; of equal outputs the lower
+index comes first, as in `tally`. This is the format of Places365's development kit (places_devkit,
+"Submission format"); its order is that of the names, as data_prep/places365.py packs them.
 """
-
 
 import numpy as np
 
@@ -16,7 +15,8 @@ PER_IMAGE = 5
 
 
 def best_classes(output):
-    """The `PER_IMAGE` highest classes of each row, highest first: int array, shape (n, min(PER_IMAGE, classes)).
+    """The `PER_IMAGE` highest classes of each row, highest first: int array, shape (n, min(PER_IMAGE,
+    classes)).
 
     Raises
     ------
@@ -24,8 +24,8 @@ def best_classes(output):
         If an output is not finite.
     """
     if not np.isfinite(output).all():
-        raise UserError("the net's outputs are not finite: the parameters are those of a training that diverged, or do not "
-                        "suit the images")
+        raise UserError("the net's outputs are not finite: the training of these parameters diverged, or "
+                        "they do not suit the images")
     return np.argsort(-output, axis=1, kind="stable")[:, :PER_IMAGE]
 
 

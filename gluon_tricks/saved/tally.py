@@ -1,7 +1,7 @@
-"""Top-1 and top-5 answers, counted by a rule that leaves nothing to a library's habits.
+"""Top-1 and top-5 answers, counted by a rule that does not depend on a library's order of equal outputs.
 
-An answer is among the top k if fewer than k classes come before the label's: those with a higher output, and those with
-an equal one and a lower index, which is what argmax does for k = 1.
+An answer is among the top k if fewer than k classes come before the label's: those with a higher output, and
+those with an equal one and a lower index, which is what argmax does for k = 1.
 """
 
 import numpy as np
@@ -10,19 +10,20 @@ from gluon_tricks.errors import UserError
 
 TOP = (1, 5)
 
-# Outputs closer than this share of an image's largest may change places with the batch size. Batches of 1 to 96 of
-# photographs moved them by at most 8e-7 in float32 and 3e-5 in bfloat16 (resnet18_v1b, resnet50_v1d, oneDNN on AVX-512),
-# but one bit of a 16-bit activation is worth more.
+# Outputs closer than this share of an image's largest may change places with the batch size. Batches of 1 to
+# 96 of photographs moved them by at most 8e-7 in float32 and 3e-5 in bfloat16 (resnet18_v1b, resnet50_v1d,
+# oneDNN on AVX-512), but one bit of a 16-bit activation is worth more.
 ROUNDING = {"float32": 1e-5, "float16": 1e-2, "bfloat16": 1e-2}
 
 
 class Tally:
-    """Right answers among the first k outputs, and how many of these verdicts hang on rounding.
+    """The number of right answers among the first k outputs, and of those that rounding could change.
 
     Parameters
     ----------
     rounding : float
-        What is within rounding of a tie, relative to an image's largest output in absolute value.
+        Outputs closer than this count as a possible tie; relative to the largest absolute output of the
+        image.
     """
 
     def __init__(self, rounding):
@@ -30,7 +31,8 @@ class Tally:
         self.correct, self.close = np.zeros((2, len(TOP)), np.int64)
 
     def add(self, output, label):
-        """Count a batch: float array, shape (n, classes), and int array, shape (n,); labels below 0 are left out.
+        """Count a batch: float array, shape (n, classes), and int array, shape (n,); labels below 0 are left
+        out.
 
         Raises
         ------
@@ -39,11 +41,11 @@ class Tally:
         """
         output, label = output[label >= 0], label[label >= 0]
         if not np.isfinite(output).all():
-            raise UserError("the net's outputs are not finite: the parameters are those of a training that diverged, or "
-                            "do not suit the images")
+            raise UserError("the net's outputs are not finite: the training of these parameters diverged, or "
+                            "they do not suit the images")
         if label.size and label.max() >= output.shape[1]:
-            raise UserError(f"the data have label {label.max()}, the net only {output.shape[1]} outputs, 0 to "
-                            f"{output.shape[1] - 1}")
+            raise UserError(f"the data have label {label.max()}, the net only {output.shape[1]} outputs, 0 "
+                            f"to {output.shape[1] - 1}")
         margins = margins_of(output, label)
         limit = self.rounding * np.abs(output).max(axis=1, initial=0)[:, None]
         self.images += len(label)
@@ -56,14 +58,14 @@ class Tally:
 
 
 def ranks_of(output, label):
-    """How many classes come before the label's, shape (n,); of equal outputs the lower index comes first."""
+    """The number of classes before the label's, shape (n,); of equal outputs the lower index comes first."""
     own = np.take_along_axis(output, label[:, None], axis=1)
     earlier = np.arange(output.shape[1]) < label[:, None]
     return ((output > own) | (output == own) & earlier).sum(axis=1)
 
 
 def margins_of(output, label):
-    """By how much the label's output exceeds the k-th highest of the others, shape (n, len(TOP)); inf if there is none."""
+    """The label's output minus the k-th highest of the others, shape (n, len(TOP)); inf if there is none."""
     own = np.take_along_axis(output, label[:, None], axis=1)
     others = output.copy()
     np.put_along_axis(others, label[:, None], -np.inf, axis=1)

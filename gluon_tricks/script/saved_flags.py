@@ -21,26 +21,31 @@ def add_model_flags(parser):
     group.add_argument("--model", help="a name of this kit or of GluonCV's zoo, as resnet50_v1d")
     group.add_argument("--params-file", metavar="FILE", help="its parameters (default: --pretrained)")
     group.add_argument("--run-json", metavar="FILE",
-                       help="record of the train_cifar.py run that wrote the parameters: its run.json or resume file "
-                            "(default: the one next to the parameters, if any); it replaces the flags that are not given")
+                       help="record of the train_cifar.py run that wrote the parameters: its run.json or "
+                            "resume file (default: the one next to the parameters, if any); it replaces the "
+                       "flags that are not given")
     group.add_argument("--model-kwargs", nargs="*", default=[], metavar="NAME=VALUE",
                        help="further arguments of the net, as in train_cifar.py; drop_rate=RATE too")
     group.add_argument("--pretrained", action="store_true", help="GluonCV's published weights (downloaded)")
-    group.add_argument("--classes", type=int, help="width of the classifier (default: as in the parameter file)")
+    group.add_argument("--classes", type=int,
+                       help="width of the classifier (default: as in the parameter file)")
     group.add_argument("--use-gn", action="store_true", help="GroupNorm instead of BatchNorm")
-    group.add_argument("--input-size", type=int, help="side of the images in pixels (default: the net's; 224 for most)")
+    group.add_argument("--input-size", type=int,
+                       help="side of the images in pixels (default: the net's; 224 for most)")
     return group
 
 
 def add_normalisation_flags(group):
     """Add the flags for the normalisation of the net's images."""
     group.add_argument("--augment", choices=("gluoncv", "follow-up"),
-                       help="--augment of the train_cifar.py run; follow-up normalises by ImageNet's mean and deviation "
-                            "(default: from the run's record, else gluoncv)")
+                       help="--augment of the train_cifar.py run; follow-up normalises by ImageNet's mean "
+                            "and deviation (default: from the run's record, else gluoncv)")
     group.add_argument("--rgb-mean", metavar="R,G,B",
-                       help="channel means, 0..255; one number for grey images (default: GluonCV's for the data set)")
+                       help="channel means, 0..255; one number for grey images (default: GluonCV's for the "
+                            "data set)")
     group.add_argument("--rgb-std", metavar="R,G,B",
-                       help="channel deviations, 0..255; one number for grey images (default: GluonCV's for the data set)")
+                       help="channel deviations, 0..255; one number for grey images (default: GluonCV's for "
+                            "the data set)")
 
 
 def changed(args, **changes):
@@ -71,8 +76,8 @@ def complete_by_run(args, other_datasets=()):
     Returns
     -------
     args : Namespace
-        `model`, `dataset` and `augment` are those given or recorded, else None; `keywords` are the arguments of `get_model`
-        other than the number of classes; `run_json` is the path of the record or None.
+        `model`, `dataset` and `augment` are those given or recorded, else None; `keywords` are the arguments
+        of `get_model` other than the number of classes; `run_json` is the path of the record or None.
     run : TrainedRun or None
 
     Raises
@@ -91,10 +96,10 @@ def complete_by_run(args, other_datasets=()):
     is_other = args.dataset in other_datasets
     _refuse_contradictions(args, run, given, is_other)
     if is_other and DATASETS[run.dataset].channels == 1:
-        raise UserError(f"--dataset {args.dataset}: --params-file {args.params_file} is of a net for the grey images of "
-                        f"{run.dataset}")
-    return changed(args, model=run.model, dataset=args.dataset or run.dataset, augment=run.augment, keywords=run.keywords,
-                   run_json=str(run.path)), run
+        raise UserError(f"--dataset {args.dataset}: --params-file {args.params_file} is of a net for the "
+                        f"grey images of {run.dataset}")
+    return changed(args, model=run.model, dataset=args.dataset or run.dataset, augment=run.augment,
+                   keywords=run.keywords, run_json=str(run.path)), run
 
 
 def _refuse_contradictions(args, run, model_kwargs, is_other_dataset):
@@ -104,10 +109,11 @@ def _refuse_contradictions(args, run, model_kwargs, is_other_dataset):
     for flag, given, recorded in (("--model", args.model and args.model.lower(), run.model.lower()),
                                   ("--dataset", dataset, run.dataset.removesuffix("-excerpt")),
                                   ("--augment", args.augment, run.augment),
-                                  ("--model-kwargs", _words(model_kwargs) or None, _words(recorded_kwargs) or "none")):
+                                  ("--model-kwargs", _words(model_kwargs) or None,
+                                   _words(recorded_kwargs) or "none")):
         if given not in (None, recorded):
-            raise UserError(f"{flag} {given}: the run that left {args.params_file} had {recorded}, as {run.path} says; "
-                            f"leave the flag out")
+            raise UserError(f"{flag} {given}: the run that left {args.params_file} had {recorded}, as "
+                            f"{run.path} says; leave the flag out")
 
 
 def _words(values):
@@ -116,9 +122,11 @@ def _words(values):
 
 
 def complete_normalisation(args, run):
-    """Complete the normalisation for a data set of train_cifar.py: from the flags, else the record, else GluonCV.
+    """Complete the normalisation for a data set of train_cifar.py: from the flags, else the record, else
+    GluonCV.
 
-    Adds `normalisation`, (mean, deviation) on the 0..1 scale; `rgb_mean` and `rgb_std` are the same on 0..255.
+    Adds `normalisation`, (mean, deviation) on the 0..1 scale; `rgb_mean` and `rgb_std` are the same on
+    0..255.
     """
     defaults = Augmentation(colors=args.augment == "follow-up").normalisation(args.dataset)
     shown, exact = {}, []
@@ -126,8 +134,8 @@ def complete_normalisation(args, run):
         flag, given, rounded = _flag(name), getattr(args, name), tuple(round(255 * x, 4) for x in default)
         shown[name] = per_channel(flag, given, len(default)) if given else rounded
         if run and shown[name] != rounded:
-            raise UserError(f"{flag} {given}: the run that left {args.params_file} had {','.join(map(str, rounded))}, as "
-                            f"{run.path} says; leave the flag out")
+            raise UserError(f"{flag} {given}: the run that left {args.params_file} had "
+                            f"{','.join(map(str, rounded))}, as {run.path} says; leave the flag out")
         # the default itself where the flag repeats it: `rounded` has lost digits
         exact.append(default if shown[name] == rounded else tuple(x / 255 for x in shown[name]))
     return changed(args, normalisation=tuple(exact), **shown)

@@ -1,4 +1,4 @@
-"""Runs of train_cifar.py for `tables --run` and `sweep`, and what smaller profiles make of a study's rows.
+"""Runs of train_cifar.py for `tables --run` and `sweep`, and the rows of a study in smaller profiles.
 
     smoke   the embedded 2,000 images, 2 epochs, batches and rates / 8, ResNet-20s for every net
     small   complete CIFAR-10 or the row's own data, 15 epochs for 200; the row's batch and rate
@@ -14,15 +14,15 @@ from gluon_tricks.log_lines.reading import read_log
 from gluon_tricks.recipes.rows import words
 from gluon_tricks.saved.record import run_name
 from gluon_tricks.script.load import load_script
-from gluon_tricks.studies.profiles import _computes_bfloat16, slug
+from gluon_tricks.studies.profiles import computes_bfloat16, slug
 
 SMOKE_EPOCHS, SMOKE_DIVISOR, SMALL_SHARE = 2, 8, 15 / 200
-SCALED_RATES = ("nag", "sgd")             # whose rate goes with the batch
+SCALED_RATES = ("nag", "sgd")             # optimizers whose rate is scaled with the batch
 
 
 @dataclass(frozen=True)
 class CifarRun:
-    """One training, with the interface that `runner` knows.
+    """One training, with the interface that `runner` uses.
 
     Attributes
     ----------
@@ -32,7 +32,7 @@ class CifarRun:
         Flags of train_cifar.py.
     row : Row or None
     stands : tuple of str
-        What stands for what.
+        What replaces what.
     """
     slug: str
     title: str
@@ -51,26 +51,27 @@ class CifarRun:
         return args.num_epochs * (DATASETS[args.dataset].training_images // batch)
 
     def log(self, out):
-        """Its log; a path that does not exist before it has begun."""
+        """Its log; a path that does not exist before the run starts."""
         return next((out / self.slug).glob("train_*.log"), out / self.slug / "train.log")
 
     def command(self, out, more=()):
         folder = str(out / self.slug)
-        return [str(ROOT / "train_cifar.py"), *self.words, "--save-dir", f"{folder}/params", "--logging-dir", folder, "--save-plot-dir",
-                folder, "--json-log", f"{folder}/metrics.jsonl", *more, "--resume", "auto"]
+        return [str(ROOT / "train_cifar.py"), *self.words, "--save-dir", f"{folder}/params", "--logging-dir",
+                folder, "--save-plot-dir", folder, "--json-log", f"{folder}/metrics.jsonl", *more, "--resume",
+                "auto"]
 
     def is_finished(self, out):
-        """Whether the log has the last epoch."""
+        """Whether its log has the last epoch."""
         try:
             return read_log(self.log(out)).epochs[-1].epoch + 1 == self.args.num_epochs
         except UserError:
             return False
 
 
-def plan_study(table, profile, rows, num_gpus, num_workers, out):
+def study_runs(table, profile, rows, num_gpus, num_workers, out):
     """The runs for some rows of a study, a teacher first where one is needed.
 
-    Rows whose commands are equal (the smaller profiles make many so) share one run: the later ones have its `slug`.
+    Rows with equal commands, which smaller profiles have, share one run: the later ones have its `slug`.
 
     Returns
     -------
@@ -94,7 +95,7 @@ def plan_study(table, profile, rows, num_gpus, num_workers, out):
 
 
 def teacher_run(flags, profile, num_gpus, num_workers):
-    """The teacher's own run: cosine decay and label smoothing, nothing mixed."""
+    """The teacher's run: cosine decay and label smoothing, no mixing."""
     plain = {name: value for name, value in flags.items()
              if name not in ("teacher", "temperature", "hard_weight", "mix", "mixup_alpha")}
     own, _ = smaller({**plain, "model": "cifar_resnet110_v1", "num_epochs": 120}, profile, num_gpus)
@@ -104,13 +105,13 @@ def teacher_run(flags, profile, num_gpus, num_workers):
 
 
 def teacher_file(teacher, out):
-    """The parameters that the finished teacher leaves."""
+    """The parameters that the teacher's run writes at its end."""
     args = teacher.args
     return out / teacher.slug / "params" / f"{run_name(args.dataset, args.model)}-{args.num_epochs - 1}.params"
 
 
 def smaller(flags, profile, num_gpus):
-    """`(flags, what stands for what)` of a row in a profile."""
+    """`(flags, what replaces what)` of a row in a profile."""
     if profile == "full":
         return {**flags, **({"num_gpus": num_gpus} if num_gpus else {})}, []
     flags, stands = {**flags, "num_gpus": num_gpus}, []
@@ -138,6 +139,6 @@ def smaller(flags, profile, num_gpus):
             flags[name] = min(epochs - 1, max(1, round(flags[name] * epochs / flags["num_epochs"])))
     flags["num_epochs"] = epochs
     if flags.get("dtype") == "float16" and not num_gpus:
-        flags["dtype"] = "bfloat16" if _computes_bfloat16() else "float32"
+        flags["dtype"] = "bfloat16" if computes_bfloat16() else "float32"
         stands.append(f"{flags['dtype']} for float16, which MXNet computes on GPUs only")
     return flags, stands

@@ -27,16 +27,18 @@ def first_update(words, folder):
     Parameters
     ----------
     words : tuple of str
-        Further flags of train_imagenet.py; in one of them, TEACHER stands for the file of a teacher's parameters.
+        Further flags of train_imagenet.py; in one of them, TEACHER stands for the file of a teacher's
+        parameters.
     folder : Path
         For that file, which is written when it is needed first.
     """
     script, teacher = load_script("train_imagenet.py"), folder / "teacher.params"
     paths = [word for part, name in (("train", "train"), ("val", "test"))
-             for word in (f"--rec-{part}", EXCERPT_DIR / f"{name}.rec", f"--rec-{part}-idx", EXCERPT_DIR / f"{name}.idx")]
-    flags = ["--model", MODEL, "--mode", "hybrid", "--use-rec", *paths, "--data-backend", "ours", "--input-size", 64,
-             "--batch-size", BATCH_SIZE, "--num-training-samples", 2000, "--auto-lr", "--num-epochs", 120,
-             *(word.replace("TEACHER", str(teacher)) for word in words)]
+             for word in (f"--rec-{part}", EXCERPT_DIR / f"{name}.rec", f"--rec-{part}-idx",
+                          EXCERPT_DIR / f"{name}.idx")]
+    flags = ["--model", MODEL, "--mode", "hybrid", "--use-rec", *paths, "--data-backend", "ours",
+             "--input-size", 64, "--batch-size", BATCH_SIZE, "--num-training-samples", 2000, "--auto-lr",
+             "--num-epochs", 120, *(word.replace("TEACHER", str(teacher)) for word in words)]
     args = script.parse_args([*map(str, flags)])
     engine = create_engine(0)
     data, precision = build.open_data(args, engine), as_asked(args)

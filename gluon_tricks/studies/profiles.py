@@ -1,12 +1,13 @@
-"""What a table's rows become on less than eight GPUs: three profiles, from minutes on a laptop to the real command.
+"""The rows of a table on less than eight GPUs, in three profiles: from minutes on a laptop to the row's own
+command.
 
     smoke   the embedded 2,000 images of CIFAR-10 at 32 px: batches and rates of the paper / 8, 120 epochs become 6
     small   complete CIFAR-10, or any record file given: batches and rates / 4, 120 epochs become 30
     full    the row's own command
 
-Rates follow the linear rule (§3.1), epochs of warm-up and decay are scaled as the whole. Where a small net of the same
-family stands for a large one the report says so. Smoke and small prove that the commands run and what the tricks do, not
-the paper's figures.
+Rates follow the linear rule (§3.1); epochs of warm-up and decay are scaled as the whole. The report names
+each large net that a small one of the same family replaces. Smoke and small show that the commands run and
+what the tricks do, not the paper's figures.
 """
 
 from dataclasses import dataclass
@@ -18,20 +19,22 @@ from gluon_tricks.data.paths import EXCERPT_DIR, default_record_dir
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import ROOT
 from gluon_tricks.log_lines.reading import read_log
+from gluon_tricks.recipes.paper import TABLE_6
 from gluon_tricks.recipes.rows import Row, words
 from gluon_tricks.tricks.linear_scaling import linear_scaled_lr
 
 PAPER_EPOCHS = 120
 
-# Table 5 needs bottlenecks: in basic blocks ResNet-B is ResNet. Inception-V3 needs images of 299 px and has no stand-in.
-STAND_INS = {"resnet50_v1": "resnet18_v1", "resnet50_v1d": "resnet18_v1", "resnet152_v1d": "resnet34_v1",
+# Table 5 needs bottlenecks: in basic blocks ResNet-B is ResNet. Inception-V3 needs images of 299 px, so no
+# net replaces it.
+REPLACEMENTS = {"resnet50_v1": "resnet18_v1", "resnet50_v1d": "resnet18_v1", "resnet152_v1d": "resnet34_v1",
              "mobilenet1.0": "mobilenet0.25", "inceptionv3": None}
 KEEPS_MODELS = (5,)
 
 
 @dataclass(frozen=True)
 class Profile:
-    """How rows are made smaller: batches by `batch_divisor`, the paper's 120 epochs to `epochs`."""
+    """The size of a run: batches divided by `batch_divisor`, `epochs` instead of the paper's 120."""
 
     name: str
     batch_divisor: int
@@ -45,26 +48,30 @@ PROFILES = {profile.name: profile for profile in (Profile("smoke", 8, 6, 5), Pro
 
 @dataclass(frozen=True)
 class Records:
-    """Training and validation record files; `flags` are those of the script that say so."""
+    """Training and validation record files; `flags` are the script's flags for them."""
 
     flags: dict
     images: int
     name: str
 
-    @property
-    def is_cifar(self):
-        return self.name.startswith("cifar")
-
 
 @dataclass(frozen=True)
-class Planned:
-    """A row as it will be run: its flags, and what was put in for what."""
+class TableRun:
+    """A run of a row: its flags, and what replaces what."""
 
-    row: Optional[Row]               # None: the teacher that other rows learn from
+    row: Optional[Row]               # None for the teacher of other rows
     slug: str
     title: str
     flags: dict
     stands: tuple = ()
+
+    @property
+    def name(self):
+        return self.row.name if self.row else self.title
+
+    @property
+    def column(self):
+        return self.row.column if self.row else ""
 
     @property
     def batch(self):
@@ -76,7 +83,7 @@ class Planned:
 
     @property
     def updates(self):
-        """Updates of the row, as the schedule counts them."""
+        """Updates of the run, as the schedule counts them."""
         return self.flags["num_epochs"] * (self.flags.get("num_training_samples", 1281167) // self.batch)
 
     def log(self, out):
@@ -85,8 +92,9 @@ class Planned:
     def command(self, out, more=()):
         """The words after `python` of the row's process."""
         folder = out / self.slug
-        return [str(ROOT / "train_imagenet.py"), *self.words, "--save-dir", str(folder / "params"), "--logging-file", str(self.log(out)),
-                "--json-log", str(folder / "metrics.jsonl"), *more, "--resume", "auto"]
+        return [str(ROOT / "train_imagenet.py"), *self.words, "--save-dir", str(folder / "params"),
+                "--logging-file", str(self.log(out)), "--json-log", str(folder / "metrics.jsonl"), *more,
+                "--resume", "auto"]
 
     def is_finished(self, out):
         """Whether the row's log has its last epoch and its parameters are there."""
@@ -104,7 +112,7 @@ class Planned:
         return f"imagenet-{self.flags['model']}-{self.flags['num_epochs'] - 1}.params"
 
 
-def plan(table, profile, rows, records, num_gpus=0, num_workers=None, out=Path()):
+def table_runs(table, profile, rows, records, num_gpus=0, num_workers=None, out=Path()):
     """The runs for some rows of a table, a teacher first where one is needed.
 
     Parameters
@@ -114,38 +122,42 @@ def plan(table, profile, rows, records, num_gpus=0, num_workers=None, out=Path()
     rows : list of Row
         All with flags.
     records : Records or None
-        None for `full`, where the commands' default paths hold.
+        None for `full` with the default paths of the commands.
     out : Path
-        Folder of the results; the teacher's parameters are looked for in it.
+        Folder of the results, and of the teacher's parameters.
 
     Returns
     -------
-    runs : list of Planned
+    runs : list of TableRun
     left_out : list of Row
-        Those that cannot be run in this profile: their net takes larger images and has no small relative.
+        Those that cannot be run in this profile: their net needs larger images and has no replacement.
     """
     if profile.name == "full":
-        given = {**(records.flags if records else {}), **({"num_gpus": num_gpus} if num_gpus else {}),
-                 **({} if num_workers is None else {"num_workers": num_workers})}
-        return [Planned(row, slug(row), row.title, {**row.flags, **given}) for row in rows], []
+        given = dict(records.flags) if records else {}
+        if num_gpus:
+            given["num_gpus"] = num_gpus
+        if num_workers is not None:
+            given["num_workers"] = num_workers
+        return [TableRun(row, slug(row), row.title, {**row.flags, **given}) for row in rows], []
     runs, left_out, teacher = [], [], None
     for row in rows:
         model = row.flags["model"]
-        stand_in = model if table.number in KEEPS_MODELS else STAND_INS.get(model, model)
-        if stand_in is None:
+        replacement = model if table.number in KEEPS_MODELS else REPLACEMENTS.get(model, model)
+        if replacement is None:
             left_out.append(row)
             continue
-        flags, stands = _smaller(row.flags, stand_in, profile, records, num_gpus, num_workers)
+        flags, stands = _smaller(row.flags, replacement, profile, records, num_gpus, num_workers)
         if row.flags.get("teacher"):
             teacher = teacher or _teacher(profile, records, num_gpus, num_workers)
             flags["teacher"] = f"{teacher.flags['model']}:{out / teacher.slug / 'params' / teacher.params}"
-            stands.append(f"a {teacher.flags['model']} trained here, without mixup, for the teacher resnet152_v1d")
-        runs.append(Planned(row, slug(row), row.title, flags, tuple(stands)))
+            stands.append(f"a {teacher.flags['model']} trained here, without mixup, for the teacher "
+                          "resnet152_v1d")
+        runs.append(TableRun(row, slug(row), row.title, flags, tuple(stands)))
     return ([teacher] if teacher else []) + runs, left_out
 
 
 def _smaller(flags, model, profile, records, num_gpus, num_workers):
-    """`(flags, what stands for what)` of a row in a smaller profile."""
+    """`(flags, what replaces what)` of a row in a smaller profile."""
     global_batch = flags["batch_size"] * flags["num_gpus"] // profile.batch_divisor
     smaller = {**flags, **records.flags, "model": model, "num_gpus": num_gpus,
                "num_workers": 2 if num_workers is None else num_workers,
@@ -154,21 +166,21 @@ def _smaller(flags, model, profile, records, num_gpus, num_workers):
         if key in flags:
             smaller[key] = fewer(flags[key], profile)
     if flags.get("lr_decay_epoch"):
-        smaller["lr_decay_epoch"] = ",".join(str(fewer(int(e), profile)) for e in flags["lr_decay_epoch"].split(","))
+        smaller["lr_decay_epoch"] = ",".join(str(fewer(int(e),
+                                                       profile)) for e in flags["lr_decay_epoch"].split(","))
     stands = [f"{model} for {flags['model']}"] if model != flags["model"] else []
     if flags.get("dtype") == "float16" and not num_gpus:
-        smaller["dtype"] = "bfloat16" if _computes_bfloat16() else "float32"
+        smaller["dtype"] = "bfloat16" if computes_bfloat16() else "float32"
         stands.append(f"{smaller['dtype']} for float16, which MXNet computes on GPUs only")
     return smaller, stands
 
 
 def _teacher(profile, records, num_gpus, num_workers):
-    """The teacher's own run: cosine decay and label smoothing (§5.4), as the row above the distilled ones."""
-    from gluon_tricks.recipes.paper import TABLE_6
-
+    """The teacher's run: cosine decay and label smoothing (§5.4), as the row above the distilled ones."""
     smoothed = next(row for row in TABLE_6.rows if row.name == "+ label smoothing")
-    flags, _ = _smaller(smoothed.flags, STAND_INS["resnet152_v1d"], profile, records, num_gpus, num_workers)
-    return Planned(None, "teacher", "teacher", flags)
+    flags, _ = _smaller(smoothed.flags, REPLACEMENTS["resnet152_v1d"], profile, records, num_gpus,
+                        num_workers)
+    return TableRun(None, "teacher", "teacher", flags)
 
 
 def fewer(epochs, profile):
@@ -176,8 +188,8 @@ def fewer(epochs, profile):
     return max(1, int(epochs * profile.epochs / PAPER_EPOCHS + 0.5))
 
 
-def _computes_bfloat16():
-    """Whether oneDNN has bfloat16 convolutions for this processor: from AVX-512 on."""
+def computes_bfloat16():
+    """Whether oneDNN has bfloat16 convolutions for this processor, which needs AVX-512."""
     try:
         return "avx512bw" in Path("/proc/cpuinfo").read_text()
     except OSError:
@@ -186,11 +198,12 @@ def _computes_bfloat16():
 
 def slug(row):
     """A folder's name for a row: `03-lr-warmup-bs-256`."""
-    kept = "".join(c if c.isalnum() else " " for c in row.title.replace("w/o", "without").replace("w/", "with").lower())
+    kept = "".join(c if c.isalnum()
+                   else " " for c in row.title.replace("w/o", "without").replace("w/", "with").lower())
     return "-".join([f"{row.number:02d}", *kept.split()])
 
 
-# --- Data -----------------------------------------------------------------------------------------------------------
+# --- Data ---------------------------------------------------------------------------------------------------
 
 def find_records(profile, rec_train=None, rec_val=None, classes=None):
     """The record files of a profile, those given or its own.
@@ -198,7 +211,7 @@ def find_records(profile, rec_train=None, rec_val=None, classes=None):
     Raises
     ------
     UserError
-        If they are not there, or nothing tells how many images and classes they hold.
+        If they do not exist, or the number of their classes is unknown.
     """
     if bool(rec_train) != bool(rec_val):
         raise UserError("--rec-train, --rec-val: give both, or neither")
@@ -211,14 +224,15 @@ def find_records(profile, rec_train=None, rec_val=None, classes=None):
         for file in (path, path.with_suffix(".idx")):
             if not file.is_file():
                 raise UserError(f"{flag} {file}: does not exist; " + (
-                    "give a record file with its .idx beside it" if rec_train else
+                    "give a record file with with its .idx next to it" if rec_train else
                     "make it with data_prep/cifar.py --dataset cifar10, or give --rec-train and --rec-val"))
     name, images = "records", len(train.with_suffix(".idx").read_text(encoding="utf-8").splitlines())
     if (train.parent / "manifest.json").is_file():
         manifest = read_manifest(train.parent)
         name, classes = manifest.dataset, len(manifest.classes)
     elif classes is None and profile.name != "full":
-        raise UserError(f"--rec-train {train}: has no manifest.json beside it; say how many classes with --classes")
+        raise UserError(f"--rec-train {train}: has no manifest.json next to it; give the number of classes "
+                        "with --classes")
     flags = {"rec_train": str(train), "rec_train_idx": str(train.with_suffix(".idx")), "rec_val": str(val),
              "rec_val_idx": str(val.with_suffix(".idx")), "num_training_samples": images}
     if classes is not None:

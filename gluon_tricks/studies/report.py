@@ -1,4 +1,5 @@
-"""What a run of a table leaves: report.md with the paper's figures beside ours, and a picture of the curves."""
+"""The report on the runs of a table: report.md with the paper's figures and ours, and a plot of the
+curves."""
 
 import json
 import re
@@ -9,20 +10,19 @@ from gluon_tricks.files import atomic_write
 from gluon_tricks.judging.numbers import read_run_json
 from gluon_tricks.log_lines.reading import read_log
 from gluon_tricks.recipes.rows import Figures, words
-from gluon_tricks.studies.runner import is_finished
 
 MEANING = {
-    "smoke": "It shows that every command runs to its end and that each trick acts. It says nothing about the paper's "
-             "figures: 2,000 images of 32 px for 6 epochs cannot rank training heuristics.",
-    "small": "Batches, rates and epochs are the paper's, divided; the figures are of other data and can be compared with "
-             "each other, not with the paper's.",
+    "smoke": "It shows that every command runs to its end and that each trick acts. It says nothing about "
+             "the paper's figures: 2,000 images of 32 px for 6 epochs cannot rank training heuristics.",
+    "small": "Batches, rates and epochs are the paper's, divided; the figures are of other data and can be "
+             "compared with each other, not with the paper's.",
     "full": "These are the paper's commands.",
 }
 
 
 def write_report(table, profile, runs, left_out, failed, out, command, seconds):
     """Write `report.md` and `curves.png`; returns the report's path."""
-    done = [run for run in runs if is_finished(run, out)]
+    done = [run for run in runs if run.is_finished(out)]
     if done:
         plot_curves(table, profile, done, out / "curves.png")
     lines = [f"# Table {table.number}: {table.title} ({table.section})", "",
@@ -31,7 +31,8 @@ def write_report(table, profile, runs, left_out, failed, out, command, seconds):
     lines += ["![curves](curves.png)", ""] if done else []
     lines += ["## What each row did", "", *acts_table(done, out), ""]
     lines += [f"- Left out: {left_out_words(left_out)}."] if left_out else []
-    lines += [f"- Stands in: {stand}." for stand in dict.fromkeys(stand for run in runs for stand in run.stands)]
+    lines += [
+        f"- Stands in: {stand}." for stand in dict.fromkeys(stand for run in runs for stand in run.stands)]
     lines += [f"- {note}" for note in table.notes]
     lines += ["", "## Commands", "", *commands(runs)]
     lines += ["", made_on(out / done[-1].slug, seconds)] if done else []
@@ -40,13 +41,14 @@ def write_report(table, profile, runs, left_out, failed, out, command, seconds):
 
 
 def result_table(runs, failed, out):
-    """The paper's figures beside the last epoch's."""
+    """The paper's figures and those of the last epoch."""
     yield "| row | paper, top-1 / top-5 | here, top-1 / top-5 | training metric | seconds per epoch |"
     yield "| --- " * 5 + "|"
     for run in runs:
         paper = run.row.paper if run.row else "none"
-        if run.slug in failed or not is_finished(run, out):
-            yield f"| {run.title} | {paper} | {'failed: ' + failed[run.slug] if run.slug in failed else 'not run'} | | |"
+        if run.slug in failed or not run.is_finished(out):
+            why = f"failed: {failed[run.slug]}" if run.slug in failed else "not run"
+            yield f"| {run.title} | {paper} | {why} | | |"
             continue
         epochs = read_log(out / run.slug / "train.log").epochs
         last, metric = epochs[-1], epochs[-1].train_metric_name
@@ -56,7 +58,7 @@ def result_table(runs, failed, out):
 
 
 def acts_table(runs, out):
-    """What the logs say of each trick: batch, rates, zero gammas, decay, precision."""
+    """The effect of each trick as logged: batch, rates, zero gammas, decay, precision."""
     yield "| row | global batch | rates logged: first / highest / last | gammas at zero | weight decay | type | targets |"
     yield "| --- " * 7 + "|"
     for run in runs:
@@ -65,21 +67,23 @@ def acts_table(runs, out):
         gammas, decayed = opening.groups() if opening else ("", "")
         lrs = [rate for _, rate in rates(out / run.slug)]
         shown = f"{lrs[0]:.3g} / {max(lrs):.3g} / {lrs[-1]:.3g}" if lrs else ""
-        targets = [name for key, name in (("label_smoothing", "smoothed"), ("mixup", "mixed"), ("teacher", "teacher"))
+        targets = [name for key, name in (("label_smoothing", "smoothed"), ("mixup", "mixed"),
+                                          ("teacher", "teacher"))
                    if run.flags.get(key)]
         yield (f"| {run.title} | {run.batch} | {shown} | {gammas} | {decayed} | "
                f"{run.flags.get('dtype', 'float32')} | {', '.join(targets) or 'labels'} |")
 
 
 def left_out_words(rows):
-    """`rows 2, 5 (inceptionv3), ...`: whose nets have no small relative."""
+    """`rows 2, 5: inceptionv3 ...`: the rows whose nets have no replacement."""
     models = ", ".join(dict.fromkeys(row.flags["model"] for row in rows))
     return f"rows {', '.join(str(row.number) for row in rows)}: {models} needs larger images and has no small relative"
 
 
 def commands(runs):
     """Lines for a shell: what all rows have in common once, then each row."""
-    same = {key: value for key, value in runs[0].flags.items() if all(run.flags.get(key) == value for run in runs)}
+    same = {key: value for key, value in runs[0].flags.items()
+            if all(run.flags.get(key) == value for run in runs)}
     yield f"    COMMON=\"{' '.join(words(same))}\""
     for run in runs:
         own = {key: value for key, value in run.flags.items() if key not in same}
@@ -88,33 +92,35 @@ def commands(runs):
 
 def rates(folder):
     """`(updates done, rate)` of every interval in a row's metrics.jsonl."""
-    records = [json.loads(line) for line in (Path(folder) / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    records = [json.loads(line) for line in (Path(folder)
+                                             / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     return [(record["num_update"], record["lr"]) for record in records if record["kind"] == "interval"]
 
 
 def made_on(folder, seconds):
-    """What the rows were run on."""
+    """Versions, processor and data of the runs."""
     facts = read_run_json(folder)
     versions = facts["versions"]
-    return (f"Made by commit {facts['commit']} with mxnet {versions.get('mxnet') or versions.get('mxnet-cu112')}, Python "
-            f"{versions['python']}, on {facts['cpus']} processors ({facts['processor']}), {facts['threads']} operator "
-            f"threads, seed {facts['seed']}; data root hash {facts['data_root_hash'] or 'none'}. This sitting took "
+    return (f"Made by commit {facts['commit']} with mxnet "
+            f"{versions.get('mxnet') or versions.get('mxnet-cu112')}, Python {versions['python']}, on "
+            f"{facts['cpus']} processors ({facts['processor']}), {facts['threads']} operator threads, seed "
+            f"{facts['seed']}; data root hash {facts['data_root_hash'] or 'none'}. This command took "
             f"{seconds / 60:.1f} minutes.")
 
 
 def plot_curves(table, profile, runs, path):
     """Validation error and rate of every row, each over its own training."""
     figure, (errors, lrs) = pictures.panels((12, 5), columns=2)
-    columns = list(dict.fromkeys(run.row.column if run.row else "" for run in runs))
-    styles = dict(zip(columns, ("-", "--", ":", "-.")))
-    names = list(dict.fromkeys(run.row.name if run.row else run.title for run in runs))
+    styles = dict(zip(dict.fromkeys(run.column for run in runs), ("-", "--", ":", "-.")))
+    names = dict.fromkeys(run.name for run in runs)
     colors = dict(zip(names, pictures.shades(len(names))))
     for run in runs:
-        look = dict(color=colors[run.row.name if run.row else run.title], label=run.title,
-                    linestyle=styles[run.row.column if run.row else ""])
+        look = dict(color=colors[run.name], label=run.title, linestyle=styles[run.column])
         epochs = read_log(path.parent / run.slug / "train.log").epochs
-        errors.plot([record.epoch + 1 for record in epochs], [100 * record.val_err_top1 for record in epochs], **look)
-        per_epoch = run.flags["num_training_samples"] // run.batch if "num_training_samples" in run.flags else 1251
+        errors.plot([record.epoch + 1 for record in epochs], [100 * record.val_err_top1 for record in epochs],
+                    **look)
+        per_epoch = run.flags[
+            "num_training_samples"] // run.batch if "num_training_samples" in run.flags else 1251
         steps = rates(path.parent / run.slug)
         lrs.plot([done / per_epoch for done, _ in steps], [rate for _, rate in steps], **look)
     errors.set(xlabel="epochs", ylabel="validation error, top-1, %")

@@ -1,7 +1,7 @@
-"""Run the rows of a table one after another, each as a process of its training script.
+"""Run the rows of a table one after another, each in its own process of the training script.
 
-Every row has a folder with its log, metrics.jsonl, run.json and params. A finished row is not run again; an unfinished
-one goes on where it stopped (`--resume auto`), so the same command can be given until all are done.
+Every row has a folder with its log, metrics.jsonl, run.json and params. A finished row is not run again; an
+unfinished one continues (`--resume auto`), so the same command can be given until all are done.
 """
 
 import fcntl
@@ -26,8 +26,8 @@ def run_rows(runs, out, more=()):
 
     Parameters
     ----------
-    runs : list of Planned or CifarRun
-        Those with one `slug` are one training.
+    runs : list of TableRun or CifarRun
+        Those with the same `slug` are one training.
     out : Path
     more : sequence of str
         Further words of every command.
@@ -35,26 +35,28 @@ def run_rows(runs, out, more=()):
     Returns
     -------
     dict
-        slug -> the last line that a row which failed has said.
+        slug of each failed row -> the last line of its output.
 
     Raises
     ------
     UserError
-        If `more` has what the plan decides, a teacher's parameters are missing, `out` holds a row that was run with other
-        flags, or another process is at work on one; or if the user stopped the runs: the row has saved where it stands.
+        If `more` has a flag that the row decides, a teacher's parameters are missing, `out` has a row that
+        was run with other flags, another process trains a row, or the user stopped the runs; a stopped row
+        has saved its state.
     """
     check_words(more)
     check_teachers(runs, out)
     agree(runs, out, more)
-    failed, bar = {}, tqdm(total=sum(run.updates for run in runs), unit="update", disable=None, dynamic_ncols=True)
+    failed, bar = {}, tqdm(total=sum(run.updates for run in runs), unit="update", disable=None,
+                           dynamic_ncols=True)
     with bar, signals_as_interrupts():
         for i, run in enumerate(runs, start=1):
             bar.set_description_str(f"{i} of {len(runs)}: {run.title}")
             base = bar.n
             try:
-                if run.slug not in failed and not is_finished(run, out):
+                if run.slug not in failed and not run.is_finished(out):
                     code = train(run, out, more, lambda done, base=base: bar.update(base + done - bar.n))
-                    if not is_finished(run, out):
+                    if not run.is_finished(out):
                         failed[run.slug] = last_words(out / run.slug / "console.txt", code)
                 bar.update(base + run.updates - bar.n)
                 bar.write(summary(run, out, failed.get(run.slug), f"{i} of {len(runs)}"), file=sys.stdout)
@@ -64,7 +66,7 @@ def run_rows(runs, out, more=()):
 
 
 def summary(run, out, failure, place):
-    """A line on a row that has been dealt with."""
+    """The line to print on a row that has ended."""
     if failure:
         return f"{place}: {run.title}: failed: {failure}"
     log = read_log(run.log(out))
@@ -72,12 +74,13 @@ def summary(run, out, failure, place):
 
 
 def train(run, out, more, report):
-    """Run a row's process to its end; `report` is told the updates done. Returns the exit code.
+    """Run a row's process to its end; `report` is called with the number of updates done. Returns the exit
+    code.
 
     Raises
     ------
     KeyboardInterrupt
-        If that comes, or a signal that stands for it; the process has then saved and ended.
+        At Ctrl-C or a signal that is handled like it; the process has then saved its state and ended.
     """
     folder = out / run.slug
     folder.mkdir(parents=True, exist_ok=True)
@@ -85,9 +88,10 @@ def train(run, out, more, report):
         process = None
         try:
             with interrupts_held_back():
-                # a session of its own: Ctrl-C reaches this process alone, which then ends the row in an orderly way
-                process = subprocess.Popen([sys.executable, *run.command(out, more)], stdout=console, stderr=console,
-                                           stdin=subprocess.DEVNULL, start_new_session=True, pass_fds=[lock])
+                # its own session: Ctrl-C then reaches only this process, which ends the row by SIGTERM
+                process = subprocess.Popen([sys.executable, *run.command(out, more)], stdout=console,
+                                           stderr=console, stdin=subprocess.DEVNULL, start_new_session=True,
+                                           pass_fds=[lock])
             while True:
                 try:
                     return process.wait(timeout=1)
@@ -102,14 +106,15 @@ def train(run, out, more, report):
 
 @contextmanager
 def only_process(folder):
-    """A lock on a row's folder, as a file descriptor; who inherits it keeps the lock, also when we are killed."""
+    """A lock on a row's folder, as a file descriptor; a process that inherits it keeps the lock, also when we
+    are killed."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UserError(f"{folder}: another process trains this row; wait for it or end it, then give the same "
-                            f"command again") from None
+            raise UserError(f"{folder}: another process trains this row; wait for it or end it, then give "
+                            f"the same command again") from None
         except OSError:                    # a file system that cannot lock folders
             pass
         yield handle
@@ -119,7 +124,7 @@ def only_process(folder):
 
 @contextmanager
 def signals_as_interrupts():
-    """SIGTERM and a lost terminal stop the table as Ctrl-C does; what nohup ignores stays ignored."""
+    """SIGTERM and a lost terminal stop the table as Ctrl-C does; signals that nohup ignores stay ignored."""
     def interrupt(number, frame):
         raise KeyboardInterrupt
 
@@ -129,7 +134,8 @@ def signals_as_interrupts():
 
 @contextmanager
 def interrupts_held_back():
-    """Ctrl-C and its like come at the block's end: a process that is being started is not lost sight of."""
+    """Delay Ctrl-C and stop signals to the end of the block, so that a process that is being started is not
+    lost."""
     came, numbers = [], not_ignored(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     with handled_by(lambda number, frame: came.append(number), *numbers):
         yield
@@ -137,47 +143,45 @@ def interrupts_held_back():
         raise KeyboardInterrupt
 
 
-# --- What there is already ------------------------------------------------------------------------------------------
+# --- Earlier runs ------------------------------------------------------------------------------------------
 
-PLANNED = ("--model", "--dataset", "--num-epochs", "--teacher", "--save-dir", "--save-plot-dir", "--logging-dir",
-           "--logging-file", "--json-log", "--resume", "--overwrite", "--dry-run")
+DECIDED = ("--model", "--dataset", "--num-epochs", "--teacher", "--save-dir", "--save-plot-dir",
+           "--logging-dir", "--logging-file", "--json-log", "--resume", "--overwrite", "--dry-run")
 
 
 def check_words(more):
-    """Refuse further words by which a row would not be found, or never be seen to be finished."""
+    """Refuse further words with which a row would not be found, or would never count as finished."""
     for word in more:
-        if word.partition("=")[0] in PLANNED:
+        if word.partition("=")[0] in DECIDED:
             raise UserError(f"{word}: is decided by row, profile and --out; leave it out after --")
 
 
 def check_teachers(runs, out):
-    """Refuse rows whose teacher is neither there nor left by a run before them; a name without a file is downloaded."""
+    """Refuse rows whose teacher's file does not exist and is not written by an earlier run; a name alone is
+    downloaded."""
     made = set()
     for run in runs:
         words = list(run.words)
-        _, _, path = words[words.index("--teacher") + 1].partition(":") if "--teacher" in words else ("", "", "")
+        _, _, path = words[words.index("--teacher") + 1].partition(":") if "--teacher" in words else ("", "",
+                                                                                                      "")
         there = not path or Path(path).expanduser().is_file() or Path(path).parent.parent in made
-        if not there and not is_finished(run, out):
-            raise UserError(f"{run.title}: the teacher's parameters {path} do not exist; train or fetch them (the table's "
-                            f"notes say which), or leave the row out with --rows")
+        if not there and not run.is_finished(out):
+            raise UserError(f"{run.title}: the teacher's parameters {path} do not exist; train or fetch them "
+                            f"(the table's notes say which), or leave the row out with --rows")
         made.add(out / run.slug)
 
 
 def agree(runs, out, more):
-    """Note the flags of each row in `rows.json`; refuse a folder whose rows were run with others."""
+    """Write the flags of each row to `rows.json`; refuse a folder whose rows were run with others."""
     path = out / "rows.json"
     noted = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     for run in runs:
         flags = " ".join([*run.words, *more])
         if noted.setdefault(run.slug, flags) != flags:
-            raise UserError(f"--out {out}: row {run.slug} was run there as {noted[run.slug]!r}, and is {flags!r} now; "
-                            f"give another --out, or remove {out / run.slug} and its line in {path}")
+            raise UserError(f"--out {out}: row {run.slug} was run there as {noted[run.slug]!r}, and is "
+                            f"{flags!r} now; give another --out, or remove {out / run.slug} and its line in "
+                            f"{path}")
     atomic_write(path, json.dumps(noted, indent=1) + "\n")
-
-
-def is_finished(run, out):
-    """Whether a run has nothing left to do."""
-    return run.is_finished(out)
 
 
 def updates_done(metrics):
@@ -191,5 +195,6 @@ def updates_done(metrics):
 
 def last_words(console, code):
     """The last line of a row's output that is not empty, else its exit code."""
-    lines = [line for line in console.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    lines = [line for line in console.read_text(encoding="utf-8", errors="replace").splitlines()
+             if line.strip()]
     return lines[-1] if lines else f"exit code {code}"

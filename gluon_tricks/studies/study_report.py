@@ -1,4 +1,5 @@
-"""What a run of a study leaves: report.md with the printed figures beside ours, and a picture of the curves."""
+"""The report on the runs of a study: report.md with the printed figures and ours, and a plot of the
+curves."""
 
 import json
 
@@ -8,9 +9,10 @@ from gluon_tricks.log_lines.reading import read_log
 from gluon_tricks.recipes.rows import shown
 
 MEANING = {
-    "smoke": "It shows that every command runs to its end. It says nothing about the printed figures: 2 epochs of 2,000 "
-             "images cannot rank anything.",
-    "small": "Epochs are fewer than the original's; the figures can be compared with each other, not with the printed ones.",
+    "smoke": "It shows that every command runs to its end. It says nothing about the printed figures: 2 "
+             "epochs of 2,000 images cannot rank anything.",
+    "small": "Epochs are fewer than the original's; the figures can be compared with each other, not with "
+             "the printed ones.",
     "full": "These are the commands as printed.",
 }
 
@@ -18,8 +20,10 @@ MEANING = {
 def write_study_report(table, profile, runs, failed, out, command, seconds):
     """Write `report.md` and `curves.png`; returns the report's path."""
     done = [run for run in runs if run.is_finished(out)]
-    lines = [f"# {table.number}: {table.title} ({table.section})", "", f"Profile {profile}. {MEANING[profile]}", "",
-             f"    {command}", "", "| row | printed | here, last top-1 / top-5; best top-1 | training | seconds per epoch |",
+    lines = [f"# {table.number}: {table.title} ({table.section})", "",
+             f"Profile {profile}. {MEANING[profile]}", "",
+             f"    {command}", "", "| row | printed | here, last top-1 / top-5; best top-1 | training | "
+             "seconds per epoch |",
              "| --- " * 5 + "|"]
     for run in runs:
         printed = shown(run.row) if run.row else "none"
@@ -40,13 +44,13 @@ def write_study_report(table, profile, runs, failed, out, command, seconds):
     notes = [*(f"Stands in: {stand}." for stand in stands), *shared_runs(runs), *table.notes]
     lines += ["", *(f"- {note}" for note in notes), "", "## Commands", ""]
     lines += dict.fromkeys(f"    python train_cifar.py {' '.join(run.words)}" for run in runs)
-    lines += ["", f"This sitting took {seconds / 60:.1f} minutes."]
+    lines += ["", f"This command took {seconds / 60:.1f} minutes."]
     atomic_write(out / "report.md", "\n".join(lines) + "\n")
     return out / "report.md"
 
 
 def shared_runs(runs):
-    """A note for each command that several rows have in common."""
+    """A note for each command that several rows share."""
     titles = {}
     for run in runs:
         titles.setdefault(run.slug, []).append(run.title)
@@ -56,19 +60,19 @@ def shared_runs(runs):
 
 
 def top5_pct(metrics):
-    """The last epoch's top-5 accuracy in percent; GluonCV's CIFAR log has no place for it."""
+    """The last epoch's top-5 accuracy in percent; GluonCV's CIFAR log does not have it."""
     records = (json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines())
     return 100 * (1 - [record["err_top5"] for record in records if record["kind"] == "epoch"][-1])
 
 
 def plot(table, profile, runs, out):
-    """Validation error over the training, of every row that is not another's run."""
+    """Validation error over the training, of every run."""
     runs = list({run.slug: run for run in reversed(runs)}.values())[::-1]
     figure, (axes,) = pictures.panels((8, 5))
     for run, color in zip(runs, pictures.shades(len(runs))):
         epochs = read_log(run.log(out)).epochs
-        axes.plot([epoch.epoch + 1 for epoch in epochs], [100 * epoch.val_err_top1 for epoch in epochs], label=run.title,
-                  color=color, marker="." if len(epochs) < 4 else None)
+        axes.plot([epoch.epoch + 1 for epoch in epochs], [100 * epoch.val_err_top1 for epoch in epochs],
+                  label=run.title, color=color, marker="." if len(epochs) < 4 else None)
     axes.set(xlabel="epochs", ylabel="validation error, top-1, %", title=f"{table.number}, profile {profile}")
     axes.legend(fontsize=6, frameon=False)
     pictures.save(figure, out / "curves.png")

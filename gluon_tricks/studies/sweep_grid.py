@@ -1,4 +1,5 @@
-"""The grid of a sweep: words of the command line as cells, and a run of train_cifar.py for each cell and seed."""
+"""The grid of a sweep: words of the command line as cells, and a run of train_cifar.py for each cell and
+seed."""
 
 import itertools
 import shlex
@@ -9,7 +10,7 @@ from gluon_tricks.studies.cifar_runs import CifarRun
 LEFT_OUT, BARE = ("none", "no"), "yes"
 
 
-def plan_sweep(cases, grid, seeds, words):
+def sweep_runs(cases, grid, seeds, words):
     """The cells of a grid and the runs of all seeds.
 
     Parameters
@@ -44,8 +45,8 @@ def plan_sweep(cases, grid, seeds, words):
     for run in runs.values():
         _check(run)
         if folders.setdefault(run.slug, run) is not run:
-            raise UserError(f"--grid: {run.title} and {folders[run.slug].title} would share the folder {run.slug}; give "
-                            f"values that differ in letters or digits")
+            raise UserError(f"--grid: {run.title} and {folders[run.slug].title} would share the folder "
+                            f"{run.slug}; give values that differ in letters or digits")
     return cells, runs
 
 
@@ -71,7 +72,8 @@ def grid_of(words):
         if not (equals and name and all(values.split(","))):
             raise UserError(f"--grid {word}: give FLAG=VALUE,VALUE as lr=0.1,0.2")
         if name in grid or name == "seed":
-            raise UserError(f"--grid {word}: --{name} is given " + ("with --seeds" if name == "seed" else "twice"))
+            raise UserError(f"--grid {word}: --{name} is given "
+                            + ("with --seeds" if name == "seed" else "twice"))
         grid[name] = values.split(",")
         if len(set(grid[name])) < len(grid[name]):
             raise UserError(f"--grid {word}: gives a value twice")

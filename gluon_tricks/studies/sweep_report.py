@@ -1,7 +1,8 @@
-"""The files that a sweep writes: runs.csv, summary.csv, report.md and a plot; median and spread of each cell of the grid.
+"""The files that a sweep writes: runs.csv, summary.csv, report.md and a plot; median and spread of each cell
+of the grid.
 
-Runs of one seed see the same images in the same order, and equal nets start from equal weights, so cells are compared seed
-by seed: a cell that is better in every seed is better in spite of the spread.
+Runs of one seed see the same images in the same order, and equal nets start from equal weights, so cells are
+compared seed by seed: a cell that is better in every seed is better in spite of the spread.
 """
 
 import shlex
@@ -30,7 +31,8 @@ def write_sweep_report(cells, runs, out, command, words):
     results = {key: errors_of(run, out) for key, run in runs.items() if run.is_finished(out)}
     rows = summary(cells, results)
     write_csv(out / "runs.csv", [dict(cells[i], seed=seed, last_error_pct=f"{errors[-1]:.2f}",
-                                      best_error_pct=f"{min(errors):.2f}", epochs=len(errors), folder=runs[i, seed].slug)
+                                      best_error_pct=f"{min(errors):.2f}", epochs=len(errors),
+                                      folder=runs[i, seed].slug)
                                  for (i, seed), errors in results.items()])
     write_csv(out / "summary.csv", rows)
     yield from table(rows)
@@ -44,15 +46,17 @@ def write_sweep_report(cells, runs, out, command, words):
 
 def report(cells, runs, results, rows, command):
     """The lines of report.md; `rows` are those of `summary`."""
-    yield from ("# Sweep", "", f"    {command}", "", f"{len(results)} of {len(runs)} runs are finished. Top-1 validation "
+    yield from ("# Sweep", "", f"    {command}", "",
+                f"{len(results)} of {len(runs)} runs are finished. Top-1 validation "
                 f"errors after the last epoch, in percent.", "")
     yield from markdown_table(rows[0], (row.values() for row in rows)) if rows else ()
     compared = [i for i in range(len(cells)) if any(j == i for j, _ in results)]
     if len(compared) > 1:
-        yield from ("", "In how many of the seeds that both have the row ended with a smaller error than the column; in "
-                    "brackets the median of the differences, in points:", "")
+        yield from ("", "In how many of the seeds that both have the row ended with a smaller error than the "
+                    "column; in brackets the median of the differences, in points:", "")
         names = [cell_name(cells[i]) for i in compared]
-        yield from markdown_table(("", *names), ((name, *("" if i == j else duel(results, i, j) for j in compared))
+        yield from markdown_table(("", *names),
+                                  ((name, *("" if i == j else duel(results, i, j) for j in compared))
                                                  for name, i in zip(names, compared)))
     if rows:
         yield from ("", "![curves](sweep.png)")
@@ -78,7 +82,8 @@ def summary(cells, results):
 
 
 def duel(results, i, j):
-    """`2 of 3 (-0.40)`: the number of common seeds in which cell i ended with less error than j, and the median difference."""
+    """`2 of 3 (-0.40)`: the number of common seeds in which cell i ended with less error than j, and the
+    median difference."""
     differences = [errors[-1] - results[j, seed][-1] for (k, seed), errors in results.items()
                    if k == i and (j, seed) in results]
     if not differences:
@@ -91,7 +96,7 @@ def cell_name(cell):
     return ", ".join(value if name == "case" else f"{name} {value}" for name, value in cell.items())
 
 
-# --- Writing --------------------------------------------------------------------------------------------------------
+# --- Writing ------------------------------------------------------------------------------------------------
 
 def table(rows):
     """Aligned lines."""
@@ -114,13 +119,16 @@ def plot(cells, results, path, title):
     for i, (name, color) in enumerate(zip(names, pictures.shades(len(names)))):
         own = [errors for (j, _), errors in results.items() if j == i]
         for number, errors in enumerate(own):
-            curves.plot(range(1, len(errors) + 1), errors, color=color, alpha=0.7, label=None if number else name)
+            curves.plot(range(1, len(errors) + 1), errors, color=color, alpha=0.7,
+                        label=None if number else name)
         ends.plot([errors[-1] for errors in own], [i] * len(own), "o", color=color, alpha=0.6)
         if own:
-            ends.plot([statistics.median(errors[-1] for errors in own)] * 2, [i - 0.3, i + 0.3], color=color, linewidth=2)
+            ends.plot([statistics.median(errors[-1] for errors in own)] * 2, [i - 0.3, i + 0.3], color=color,
+                      linewidth=2)
     curves.set(xlabel="epochs", ylabel="validation error, top-1, %")
     curves.legend(fontsize=7, frameon=False)
-    ends.set(xlabel="error after the last epoch, %; bars: medians", yticks=range(len(names)), yticklabels=names)
+    ends.set(xlabel="error after the last epoch, %; bars: medians", yticks=range(len(names)),
+             yticklabels=names)
     ends.invert_yaxis()
     figure.suptitle(title, fontsize=8, wrap=True)
     pictures.save(figure, path)

@@ -7,19 +7,19 @@ from gluon_tricks.published.zoo import zoo_of_log, zoo_of_row
 from gluon_tricks.recipes import STUDIES
 from gluon_tricks.recipes.paper import TABLES
 from gluon_tricks.recipes.rows import shown
-from gluon_tricks.studies.transfer_tables import transfer_rows, transfer_tables
+from gluon_tricks.studies.transfer_tables import NOT_RUN, transfer_rows, transfer_tables
 
 COLUMNS = ("number", "row", "paper", "log", "zoo", "here")
-NOT_RUN = "not run"
 
 
 def heading(name):
     """`(title, notes)` of a table."""
     if name == "published":
         return "GluonCV's published runs", (
-            "GluonCV's documentation gives the best epoch for CIFAR-10 and an evaluation of the saved weights for ImageNet; "
-            "log is the last epoch.",
-            "A log that is no measurement of its row has the flag that says why: see logs/published/README.md.")
+            "GluonCV's documentation gives the best epoch for CIFAR-10 and an evaluation of the saved "
+            "weights for ImageNet; log is the last epoch.",
+            "A log that is no measurement of its row has the flag that says why: see "
+            "logs/published/README.md.")
     if name in map(str, transfer_tables()):
         table = transfer_tables()[int(name)]
         return f"Table {table.number}: {table.title} ({table.section}); {table.columns}", table.notes
@@ -37,7 +37,8 @@ def rows_of(name, preset=None):
 
 
 def study_rows(table):
-    """A dict of `COLUMNS` and `command` for each row of a study; GluonCV has neither logs nor weights of them."""
+    """A dict of `COLUMNS` and `command` for each row of a study; GluonCV has neither logs nor weights of
+    them."""
     runs = numbers.our_runs()
     return [{"number": row.number, "row": row.title, "paper": shown(row), "log": "none", "zoo": "none",
              "here": here(numbers.our_run(row.flags, row.flags["dataset"], runs)) if row.flags else "none",
@@ -49,13 +50,16 @@ def paper_rows(table, preset=None):
     runs = numbers.our_runs()
     found = []
     for row in table.rows:
-        log = row.flags and numbers.published_log(row.flags)
-        zoo, ours = zoo_of_row(table, row), row.flags and numbers.our_run(row.flags, "imagenet", runs)
-        command = row.command + (f" --as {preset}" if preset and row.command else "")
-        found.append({"number": row.number, "row": row.title, "paper": shown(row),
-                      "log": f"{numbers.log_figures(log.final)} ({log.name})" if log else "none",
-                      "zoo": f"{zoo.figures} ({zoo.hashtag})" if zoo else "none",
-                      "here": here(ours) if row.flags else "none", "command": command})
+        cells = {"number": row.number, "row": row.title, "paper": shown(row),
+                 **dict.fromkeys(COLUMNS[3:], "none"), "command": row.command}
+        if row.flags:
+            cells["here"] = here(numbers.our_run(row.flags, "imagenet", runs))
+            cells["command"] += f" --as {preset}" if preset else ""
+            if log := numbers.published_log(row.flags):
+                cells["log"] = f"{numbers.log_figures(log.final)} ({log.name})"
+        if zoo := zoo_of_row(table, row):
+            cells["zoo"] = f"{zoo.figures} ({zoo.hashtag})"
+        found.append(cells)
     return found
 
 
@@ -64,15 +68,17 @@ def published_rows():
     runs = numbers.our_runs()
     found = []
     for i, run in enumerate(catalogue().values(), start=1):
-        zoo, ours = zoo_of_log(run.name), numbers.our_run(run.args, run.dataset, runs)
+        cells = {"number": i, "row": run.name, "paper": "none", "log": str(numbers.log_figures(run.final)),
+                 "zoo": "none", "here": here(numbers.our_run(run.args, run.dataset, runs)),
+                 "command": run.command}
         papers = numbers.paper_rows(run.args, run.dataset) if run.val_is_usable else []
-        table, row = papers[0] if papers else (None, None)
-        bad = [flag for flag in ("copy", "synthetic-validation", "other-model") if flag in run.flags]
-        found.append({"number": i, "row": run.name,
-                      "paper": f"{row.paper} (Table {table.number}, {row.title})" if row else "none",
-                      "log": f"none ({bad[0]})" if bad else str(numbers.log_figures(run.final)),
-                      "zoo": str(zoo.figures) if zoo else "none", "here": NOT_RUN if bad else here(ours),
-                      "command": run.command})
+        for table, row in papers[:1]:
+            cells["paper"] = f"{row.paper} (Table {table.number}, {row.title})"
+        if zoo := zoo_of_log(run.name):
+            cells["zoo"] = str(zoo.figures)
+        if bad := [flag for flag in ("copy", "synthetic-validation", "other-model") if flag in run.flags]:
+            cells.update(log=f"none ({bad[0]})", here=NOT_RUN)
+        found.append(cells)
     return found
 
 

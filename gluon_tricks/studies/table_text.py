@@ -39,15 +39,19 @@ def text(head, rows):
 
 
 def _aligned(cells, widths):
-    right, *left = [cell.rjust(width) if i == 0 else cell.ljust(width) for i, (cell, width) in enumerate(zip(cells, widths))]
+    right, *left = [cell.rjust(width) if i == 0
+                    else cell.ljust(width) for i, (cell, width) in enumerate(zip(cells, widths))]
     return "  ".join([right, *left]).rstrip()
 
 
 def markdown(head, rows):
     """A Markdown table and the commands as a code block."""
     title, notes = head
-    lines = [f"### {title}", "", *markdown_table(("#", *COLUMNS[1:]), ([row[name] for name in COLUMNS] for row in rows))]
-    lines += ["", "```", *(f"# {row['number']}: {row['row']}\n{row['command']}" for row in rows if row["command"]), "```"]
+    lines = [f"### {title}", "",
+             *markdown_table(("#", *COLUMNS[1:]), ([row[name] for name in COLUMNS] for row in rows))]
+    lines += ["", "```",
+              *(f"# {row['number']}: {row['row']}\n{row['command']}" for row in rows if row["command"]),
+              "```"]
     lines += ["", *(f"- {note}" for note in notes)] if notes else []
     return "\n".join(lines) + "\n"
 

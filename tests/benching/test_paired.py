@@ -38,7 +38,8 @@ def test_sides_take_turns_every_other_round_backwards_and_warm_up_does_not_count
 
 
 def test_ratios_are_taken_round_by_round():
-    result = Measured({"a": [10.0, 5.0, 8.0], "b": [5.0, 2.0, 4.0]})     # the machine halved its speed in the second round
+    # the machine halved its speed in the second round
+    result = Measured({"a": [10.0, 5.0, 8.0], "b": [5.0, 2.0, 4.0]})
     assert result.ratio("a", "b") == Spread(2.0, 2.0, 2.5)
     assert result.rate("b").show(1) == "4.0 (2.0 to 5.0)"
 
@@ -58,7 +59,8 @@ def test_a_worker_that_fails_is_a_sentence_with_its_last_words():
 
 def test_a_worker_that_dies_in_its_turn_is_a_sentence_too():
     program = "print('{}', flush=True); import sys; sys.stdin.readline(); sys.exit('out of tiles')"
-    with Worker("amx", ["-c", program]) as worker, pytest.raises(UserError, match="amx ended with code 1: out of tiles"):
+    with Worker("amx", ["-c", program]) as worker, pytest.raises(UserError,
+                                                                 match="amx ended with code 1: out of tiles"):
         worker()
 
 

@@ -1,4 +1,5 @@
-"""The sums of docs/scaling.md against messages counted one by one, and a real exchange between two processes."""
+"""The sums of docs/scaling.md against messages counted one by one, and a real exchange between two
+processes."""
 
 from collections import Counter
 from pathlib import Path
@@ -22,13 +23,15 @@ DOC = Path(__file__).resolve().parents[2] / "docs" / "scaling.md"
 
 @pytest.mark.parametrize("machines, per_machine", [(1, 8), (2, 4), (8, 8), (32, 8)])
 def test_a_ring_counted_message_by_message(machines, per_machine):
-    """Scatter-reduce, then all-gather: N - 1 steps each, in which everyone passes one of N pieces to the next."""
+    """Scatter-reduce, then all-gather: N - 1 steps each, in which everyone passes one of N pieces to the
+    next."""
     gpus, out = machines * per_machine, Counter()
     for _ in range(2 * (gpus - 1)):
         for gpu in range(gpus):
             sender, receiver = gpu // per_machine, (gpu + 1) % gpus // per_machine
             out[sender] += 1.0 if sender != receiver or machines == 1 and gpu == 0 else 0.0
-    assert out[0] / gpus == pytest.approx(ring_bytes(1.0, gpus))       # of one machine: what one of its GPUs sends
+    # of one machine: what one of its GPUs sends
+    assert out[0] / gpus == pytest.approx(ring_bytes(1.0, gpus))
 
 
 @pytest.mark.parametrize("machines, workers", [(1, 1), (2, 1), (8, 1), (4, 8)])

@@ -9,8 +9,10 @@ from gluon_tricks.errors import UserError
 
 
 def test_net_side_by_side(tmp_path, capsys):
-    """Our net and GluonCV's, both trained; PyTorch and AMX, where they are missing, are not run and say why."""
-    code = bench_net.main(["--sides", "ours", "gluoncv", "--batch-size", "2", "--updates", "1", "--out", str(tmp_path)])
+    """Our net and GluonCV's, both trained; PyTorch and AMX, where they are missing, are not run and say
+    why."""
+    code = bench_net.main(["--sides", "ours", "gluoncv", "--batch-size", "2", "--updates", "1", "--out",
+                           str(tmp_path)])
     shown = capsys.readouterr().out
     assert code == 0
     rows = [line for line in shown.splitlines() if line.startswith("| cifar_resnet20_v1 | 2 | 32 |")]
@@ -48,14 +50,16 @@ def test_script_side_by_side(capsys):
     assert "| epoch | ours: train, val accuracy | gluoncv: train, val accuracy |" in shown
     assert shown.count("\n| 5 | ") == 1                       # epochs 0 to 5: one of warm-up, five measured
     assert "bottleneck: the net; loading alone" in shown
-    assert "GluonCV's log of cifar_resnet20_v1: 16.3 s per epoch" in shown       # median of the published log's `time:`
+    # median of the published log's `time:`
+    assert "GluonCV's log of cifar_resnet20_v1: 16.3 s per epoch" in shown
 
 
 def test_verdict_names_the_slower_part():
     sides = dict.fromkeys(("ours", "ours-io", "ours-net"))
     slow_loading = Measured({"ours": [90.0], "ours-io": [100.0], "ours-net": [400.0]})
     assert list(bench_script.verdict(slow_loading, sides)) == [
-        "bottleneck: image loading; loading alone 100 images/s, net alone 400, both 90, which is 90% of the slower one"]
+        "bottleneck: image loading; loading alone 100 images/s, net alone 400, both 90, which is 90% of the "
+        "slower one"]
     assert list(bench_script.verdict(slow_loading, {"ours": None})) == []
 
 

@@ -21,7 +21,8 @@ def test_every_setting_of_the_presets_has_a_row_with_their_values():
 
 
 def test_the_papers_distillation_doubles_loss_and_gradient(tmp_path):
-    """Weights 1 and 1 instead of 0.5 and 0.5; only the tiny weight decay keeps the update from doubling too."""
+    """Weights 1 and 1 instead of 0.5 and 0.5; only the tiny weight decay keeps the update from doubling
+    too."""
     words = effect(difference("soft_weight"), tmp_path)
     found = re.fullmatch(r"loss (\S+) -> (\S+); rate \S+; change of the weights (\S+) % apart", words)
     assert float(found[2]) == pytest.approx(2 * float(found[1]), rel=1e-5)
@@ -41,6 +42,7 @@ def test_a_scaled_loss_changes_nothing_in_float32(tmp_path):
 def test_the_table_is_printed_without_measurements(capsys):
     assert differences.main(["--no-measure", "--markdown"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2 + len(DIFFERENCES) and all(len(re.findall(r"(?<!\\)\|", line)) == 6 for line in lines)
+    assert len(lines) == 2 + len(DIFFERENCES) and all(len(re.findall(r"(?<!\\)\|",
+                                                                     line)) == 6 for line in lines)
     assert differences.main(["--no-measure"]) == 0
     assert capsys.readouterr().out.count("not measured") == len(DIFFERENCES)

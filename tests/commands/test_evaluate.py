@@ -1,4 +1,5 @@
-"""`python -m gluon_tricks evaluate`: counts that numpy finds too, whatever the batch size, and what is refused."""
+"""`python -m gluon_tricks evaluate`: counts that numpy finds too, whatever the batch size, and what is
+refused."""
 
 import hashlib
 import json
@@ -31,10 +32,11 @@ ROOT = Path(__file__).resolve().parents[2]
 PHOTOGRAPHS = ROOT.parent / "shared" / "data" / "imagenet-sample.tar"
 
 
-# --- Counting -------------------------------------------------------------------------------------------------------
+# --- Counting -----------------------------------------------------------------------------------------------
 
 def reference_is_among_top(row, label, k):
-    """Sort the classes by output, highest first, lower index first among equals; is the label among the first k?"""
+    """Sort the classes by output, highest first, lower index first among equals; is the label among the first
+    k?"""
     return label in sorted(range(len(row)), key=lambda index: (-row[index], index))[:k]
 
 
@@ -48,7 +50,8 @@ def test_top_k_follows_the_sorted_outputs(levels, classes):
     tally.add(output[:70], label[:70])
     tally.add(output[70:], label[70:])
     assert tally.images == 200
-    assert tally.correct.tolist() == [sum(map(lambda row, own: reference_is_among_top(row, own, k), output, label))
+    assert tally.correct.tolist() == [sum(map(lambda row, own: reference_is_among_top(row, own, k), output,
+                                              label))
                                       for k in (1, 5)]
 
 
@@ -94,7 +97,7 @@ def test_outputs_that_cannot_be_counted_are_refused(output, label, says):
         Tally(1e-5).add(np.array(output, np.float32), np.array(label))
 
 
-# --- Real runs on CIFAR-10's excerpt ----------------------------------------------------------------------------------
+# --- Real runs on CIFAR-10's excerpt ------------------------------------------------------------------------
 
 @pytest.fixture(scope="module")
 def cifar_params(tmp_path_factory):
@@ -143,22 +146,25 @@ def cifar_counts(cifar_params):
 
 
 @pytest.mark.parametrize("batch_size, workers", [(1, 2), (7, 0), (64, 1), (64, 3), (500, 2), (999, 1)])
-def test_the_count_is_numpys_whatever_batch_and_workers(batch_size, workers, cifar_params, cifar_counts, tmp_path):
-    result = evaluate(tmp_path, *cifar_flags(cifar_params), "--batch-size", str(batch_size), "-j", str(workers))
+def test_the_count_is_numpys_whatever_batch_and_workers(batch_size, workers, cifar_params, cifar_counts,
+                                                        tmp_path):
+    result = evaluate(tmp_path, *cifar_flags(cifar_params), "--batch-size", str(batch_size), "-j",
+                      str(workers))
     assert 50 < cifar_counts[1] < 450                     # neither nothing learned nor all
     assert result["top1"]["within_rounding"] == result["top5"]["within_rounding"] == 0
     assert counts(result) == cifar_counts
 
 
 def test_bfloat16_is_evaluated(cifar_params, cifar_counts):
-    done = run(*cifar_flags(cifar_params), "--dtype", "bfloat16")        # in a process of its own: amp patches operators
+    # in a process of its own: amp patches operators
+    done = run(*cifar_flags(cifar_params), "--dtype", "bfloat16")
     [correct] = re.findall(r"top-1: correct (\d+) of 500", done.stdout)
     assert abs(int(correct) - cifar_counts[1]) < 25
 
 
 def run(*flags, check=0):
-    done = subprocess.run([sys.executable, "-m", "gluon_tricks", "evaluate", *flags], cwd=ROOT, capture_output=True,
-                          text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-m", "gluon_tricks", "evaluate", *flags], cwd=ROOT,
+                          capture_output=True, text=True, timeout=120)
     assert done.returncode == check, done.stderr
     return done
 
@@ -170,11 +176,14 @@ def test_a_run_says_and_writes_what_was_found(cifar_params, cifar_counts, tmp_pa
     images, top1, top5 = cifar_counts
     lines = done.stdout.splitlines()
     assert done.stderr == ""                              # no bar where nobody looks at it
-    assert lines[0].startswith("cifar_resnet20_v1: 274,042 parameters with statistics")           # GluonCV's number
-    assert lines[2] == f"top-1: correct {top1} of {images}, {100 * top1 / images:.2f} % (0 within rounding of a tie)"
+    # GluonCV's number
+    assert lines[0].startswith("cifar_resnet20_v1: 274,042 parameters with statistics")
+    assert lines[
+        2] == f"top-1: correct {top1} of {images}, {100 * top1 / images:.2f} % (0 within rounding of a tie)"
     spoken = str(ImagenetValidation(0, 1 - top1 / images, 1 - top5 / images))
     assert spoken == f"[Epoch 0] {lines[4]}"              # GluonCV's words
-    assert re.match(r"speed: [\d.]+ images/s over 468 images, .*without the first batch", lines[5])       # 500 - 32
+    # 500 - 32
+    assert re.match(r"speed: [\d.]+ images/s over 468 images, .*without the first batch", lines[5])
 
     result = json.loads(path.read_text())
     assert counts(result) == cifar_counts
@@ -199,7 +208,7 @@ def test_help_has_examples(capsys):
     assert capsys.readouterr().out.count("python -m gluon_tricks evaluate --") == 4
 
 
-# --- Photographs: records and folders ---------------------------------------------------------------------------------
+# --- Photographs: records and folders -----------------------------------------------------------------------
 
 COLOURS = np.array([[220, 40, 40], [40, 200, 40], [40, 40, 220], [200, 200, 60]])
 CLASSES = list("abcd")
@@ -244,8 +253,8 @@ def params(tmp_path_factory):
 
 
 def flags(params, *more):
-    return ["--model", "resnet18_v1b", "--params-file", str(params), "--input-size", "32", "--batch-size", "4", "-j", "1",
-            *map(str, more)]
+    return ["--model", "resnet18_v1b", "--params-file", str(params), "--input-size", "32", "--batch-size",
+            "4", "-j", "1", *map(str, more)]
 
 
 def test_records_and_folders_of_the_same_images_count_the_same(records, params, tmp_path):
@@ -255,12 +264,14 @@ def test_records_and_folders_of_the_same_images_count_the_same(records, params, 
     normalisation = ["--rgb-mean", "124,117,104", "--rgb-std", "58,57,57"]
     by_records = evaluate(tmp_path, *flags(params, "--rec-dir", records, *normalisation))
     for folder in (tmp_path, tmp_path / "val"):
-        assert counts(evaluate(tmp_path, *flags(params, "--data-dir", folder, *normalisation))) == counts(by_records)
+        assert counts(evaluate(tmp_path,
+                               *flags(params, "--data-dir", folder, *normalisation))) == counts(by_records)
 
     net = get_model("resnet18_v1b", classes=4)            # and as counted by hand
     net.load_parameters(str(params))
     transform = ImagenetTestTransform(32, 0.875, (124, 117, 104), (58, 57, 57))
-    images = transform([cv2.imdecode(np.frombuffer(image, np.uint8), 1)[..., ::-1] for _, image in jpegs(10)], None, 0)
+    images = transform([cv2.imdecode(np.frombuffer(image, np.uint8), 1)[..., ::-1] for _, image in jpegs(10)],
+                       None, 0)
     right = (net(nd.array(images)).asnumpy().argmax(axis=1) == np.arange(10) % 4).sum()
     assert counts(by_records) == (10, right, 10)          # top-5 of four classes
 
@@ -269,7 +280,8 @@ def test_exact_counts_each_image_once_and_gluoncvs_window_some_twice(records, pa
     by_flags = {protocol: evaluate(tmp_path, *flags(params, "--rec-dir", records, *more))
                 for protocol, more in {"ours": [], "mxnet": ["--data-backend", "mxnet"],
                                        "window": ["--val-protocol", "gluoncv"]}.items()}
-    assert {protocol: result["images"] for protocol, result in by_flags.items()} == {"ours": 10, "mxnet": 10, "window": 12}
+    assert {protocol: result["images"] for protocol, result in by_flags.items()} == {"ours": 10, "mxnet": 10,
+                                                                                     "window": 12}
     assert [by_flags[name]["data"]["protocol"] for name in ("mxnet", "window")] == ["exact", "gluoncv"]
 
 
@@ -278,7 +290,8 @@ def test_a_bad_record_ends_the_run_or_is_named_and_left_out(params, tmp_path, ca
     bad = write_records(tmp_path / "bad", [(label, b"not a JPEG" if key == 5 else image)
                                            for key, (label, image) in enumerate(good)])
     rest = write_records(tmp_path / "rest", [record for key, record in enumerate(good) if key != 5])
-    with pytest.raises(UserError, match=r"val.rec, key 5, offset \d+: the image does not decode; .*--on-bad-record skip"):
+    with pytest.raises(UserError, match=r"val.rec, key 5, offset \d+: the image does not decode; "
+                                        r".*--on-bad-record skip"):
         command.main(flags(params, "--rec-dir", bad))
     left = evaluate(tmp_path, *flags(params, "--rec-dir", bad, "--on-bad-record", "skip"))
     assert "1 images do not decode and are left out" in capsys.readouterr().out
@@ -304,7 +317,8 @@ def test_a_bad_file_in_a_folder_is_left_out(params, tmp_path):
         (tmp_path / CLASSES[label] / f"{key}.JPEG").write_bytes(b"" if key == 2 else image)
     with pytest.raises(UserError, match="c/2.JPEG: the image does not decode"):
         command.main(flags(params, "--data-dir", tmp_path))
-    assert evaluate(tmp_path, *flags(params, "--data-dir", tmp_path, "--on-bad-record", "skip"))["images"] == 7
+    assert evaluate(tmp_path,
+                    *flags(params, "--data-dir", tmp_path, "--on-bad-record", "skip"))["images"] == 7
 
 
 def test_labels_that_are_not_the_manifests_are_refused(params, tmp_path):
@@ -323,7 +337,7 @@ def test_labels_that_are_no_class_are_refused(params, tmp_path, label):
             command.main(flags(params, "--rec-dir", folder, "--data-backend", "mxnet", "--batch-size", "2"))
 
 
-# --- Predictions ------------------------------------------------------------------------------------------------------
+# --- Predictions --------------------------------------------------------------------------------------------
 
 @pytest.fixture(scope="module")
 def unlabelled(tmp_path_factory):
@@ -332,10 +346,12 @@ def unlabelled(tmp_path_factory):
     list(write_image_records(folder / "test.rec", folder / "test.idx",
                              [(key, -1, 0, image) for key, (_, image) in enumerate(jpegs(10))]))
     reader = RecordReader(folder / "test.rec")
-    split = describe_split(folder, "test", CLASSES, [record_row(key, -1, reader.read(key)) for key in range(10)])
+    split = describe_split(folder, "test", CLASSES,
+                           [record_row(key, -1, reader.read(key)) for key in range(10)])
     names = [f"test_{key:02d}.jpg" for key in range(10)]
     digest = hashlib.sha256("\n".join(names).encode()).hexdigest()
-    write_manifest(folder, Manifest("imagenet", CLASSES, {}, {"test": split}, "test", options={"names": {"test": digest}}))
+    write_manifest(folder, Manifest("imagenet", CLASSES, {}, {"test": split}, "test",
+                                    options={"names": {"test": digest}}))
     (folder / "test.names.txt").write_text("\n".join(names) + "\n")
     return folder
 
@@ -351,11 +367,14 @@ def test_images_without_labels_are_answered_one_a_line(unlabelled, records, para
     images = ImagenetTestTransform(32, 0.875, RGB_MEAN, RGB_STD)(
         [cv2.imdecode(np.frombuffer(image, np.uint8), 1)[..., ::-1] for _, image in jpegs(10)], None, 0)
     rows = [sorted(range(4), key=lambda k, row=row: -row[k]) for row in net(nd.array(images)).asnumpy()]
-    assert file.read_text().splitlines() == [f"test_{key:02d}.jpg {' '.join(map(str, row))}" for key, row in enumerate(rows)]
+    assert file.read_text().splitlines() == [
+        f"test_{key:02d}.jpg {' '.join(map(str, row))}" for key, row in enumerate(rows)]
 
-    labelled = evaluate(tmp_path, *flags(params, "--rec-dir", records, "--predictions", file))       # the same images
+    # the same images
+    labelled = evaluate(tmp_path, *flags(params, "--rec-dir", records, "--predictions", file))
     lines = [line.split() for line in file.read_text().splitlines()]
-    assert [line[0] for line in lines] == [str(key) for key in range(10)]                            # no names there
+    # no names there
+    assert [line[0] for line in lines] == [str(key) for key in range(10)]
     assert labelled["top1"]["correct"] == sum(int(line[1]) == int(line[0]) % 4 for line in lines)
 
 
@@ -372,18 +391,22 @@ def test_names_are_those_that_were_prepared(unlabelled, params, tmp_path):
     names = (unlabelled / "test.names.txt").read_text()
     for other in (names.replace("03", "93"), names.rsplit("\n", 2)[0] + "\n"):
         (tmp_path / "test.names.txt").write_text(other)
-        with pytest.raises(UserError, match="test.names.txt: is not the file that was prepared with test.rec"):
+        with pytest.raises(UserError,
+                           match="test.names.txt: is not the file that was prepared with test.rec"):
             command.main(words)
     assert not (tmp_path / "x.txt").exists()
 
 
 def test_without_labels_there_is_no_accuracy(unlabelled, params):
-    with pytest.raises(UserError, match="test.rec: its images have no labels, so there is no accuracy; give --predictions"):
+    with pytest.raises(UserError, match="test.rec: its images have no labels, so there is no accuracy; give "
+                                        "--predictions"):
         command.main(flags(params, "--rec-val", unlabelled / "test.rec"))
     (unlabelled / "manifest.json").rename(unlabelled / "hidden.json")
     try:
-        with pytest.raises(UserError, match="label -1.* is no class index"):                     # nothing says that it may
-            command.main(flags(params, "--rec-val", unlabelled / "test.rec", "--predictions", unlabelled / "x.txt"))
+        # nothing says that it may
+        with pytest.raises(UserError, match="label -1.* is no class index"):
+            command.main(flags(params, "--rec-val", unlabelled / "test.rec", "--predictions",
+                               unlabelled / "x.txt"))
     finally:
         (unlabelled / "hidden.json").rename(unlabelled / "manifest.json")
 
@@ -410,7 +433,7 @@ def test_published_weights_want_ilsvrc2012s_order():
         command.check_synsets(numbered)
 
 
-# --- What does not fit together ---------------------------------------------------------------------------------------
+# --- What does not fit together -----------------------------------------------------------------------------
 
 def test_flags_data_file_and_net_must_agree_about_the_classes(records, params, cifar_params):
     with pytest.raises(UserError, match="--classes 5: the data have 4"):
@@ -421,7 +444,8 @@ def test_flags_data_file_and_net_must_agree_about_the_classes(records, params, c
 
 
 def test_another_nets_parameters_are_refused(records, params):
-    with pytest.raises(UserError, match="is of another net than --model resnet50_v1b: layer1.0.conv3.weight and"):
+    with pytest.raises(UserError, match="is of another net than --model resnet50_v1b: layer1.0.conv3.weight "
+                                        "and"):
         command.main([*flags(params, "--rec-dir", records), "--model", "resnet50_v1b"])
 
 
@@ -429,9 +453,12 @@ def test_another_nets_parameters_are_refused(records, params):
 def test_damaged_parameters_are_refused(records, params, tmp_path, damage):
     path = tmp_path / "bad.params"
     if damage != "missing":
-        path.write_bytes({"cut": params.read_bytes()[:1_000_000], "text": b"text " * 100, "none": b""}[damage])
-    with pytest.raises(UserError, match="--params-file .*bad.params: " + ("does not exist" if damage == "missing" else
-                                                                          "is no parameter file, or a damaged one")):
+        path.write_bytes({"cut": params.read_bytes()[:1_000_000], "text": b"text " * 100,
+                          "none": b""}[damage])
+    with pytest.raises(UserError,
+                       match="--params-file .*bad.params: " + ("does not exist" if damage == "missing" else
+                                                                          "is no parameter file, or a "
+                                                                          "damaged one")):
         command.main(flags(path, "--rec-dir", records))
 
 
@@ -467,11 +494,11 @@ def test_flags_that_contradict_each_other_or_are_out_of_range(params, more, says
 
 def test_a_mistake_is_one_sentence_and_exit_code_2(params):
     done = run(*flags(params, "--rec-dir", "nowhere"), check=2)
-    assert done.stderr == ("python -m gluon_tricks: error: --rec-val nowhere/val.rec: does not exist; make it with "
-                           "data_prep/imagenet.py\n")
+    assert done.stderr == ("python -m gluon_tricks: error: --rec-val nowhere/val.rec: does not exist; make "
+                           "it with data_prep/imagenet.py\n")
 
 
-# --- The 160 photographs ----------------------------------------------------------------------------------------------
+# --- The 160 photographs ------------------------------------------------------------------------------------
 
 @pytest.mark.shared
 @pytest.mark.skipif(not PHOTOGRAPHS.exists(), reason=f"the photographs are not at {PHOTOGRAPHS}")
@@ -487,4 +514,5 @@ def test_photographs_are_counted_alike_in_batches_of_all_sizes(tmp_path):
                                          "--batch-size", size)) for size in (3, 32, 160)]
     least = min(result["top5"]["correct"] for result in results)
     assert all(result["images"] == 160 for result in results)
-    assert all(result["top5"]["correct"] - least <= results[0]["top5"]["within_rounding"] for result in results)
+    assert all(result["top5"]["correct"]
+               - least <= results[0]["top5"]["within_rounding"] for result in results)

@@ -1,4 +1,5 @@
-"""`python -m gluon_tricks export`: ONNX Runtime and MXNet's SymbolBlock agree with the net, or nothing is written."""
+"""`python -m gluon_tricks export`: ONNX Runtime and MXNet's SymbolBlock agree with the net, or nothing is
+written."""
 
 import re
 import subprocess
@@ -52,7 +53,7 @@ def assert_agrees(model, net, images, tolerance=1e-4):
     assert np.abs(got - expected).max() <= tolerance * np.abs(expected).max()
 
 
-# --- Nets -----------------------------------------------------------------------------------------------------------
+# --- Nets ---------------------------------------------------------------------------------------------------
 
 def test_resnet50_v1d_agrees_with_onnx_runtime_on_8_photographs(tmp_path, capsys):
     net = spread_net("resnet50_v1d", 224)
@@ -65,9 +66,11 @@ def test_resnet50_v1d_agrees_with_onnx_runtime_on_8_photographs(tmp_path, capsys
     assert_agrees(out, net, photographs(224, 8))                     # and without the command's own check
 
 
-NETS = [("resnet18_v1", 64), ("resnet50_v1", 64), ("resnet18_v1b", 64), ("resnet50_v1b", 64), ("resnet50_v1c", 64),
+NETS = [("resnet18_v1", 64), ("resnet50_v1", 64), ("resnet18_v1b", 64), ("resnet50_v1b", 64),
+        ("resnet50_v1c", 64),
         ("resnet50_v1d", 97), ("resnet50_v1s", 64), ("resnet50_v1e", 64), ("resnet50_v1b_gn", 65),
-        ("cifar_resnet20_v1", 32), ("cifar_resnet20_v2", 32), ("cifar_wideresnet16_10", 32), ("cifar_resnext29_32x4d", 32)]
+        ("cifar_resnet20_v1", 32), ("cifar_resnet20_v2", 32), ("cifar_wideresnet16_10", 32),
+        ("cifar_resnext29_32x4d", 32)]
 ZOO = [("resnet18_v2", 64), ("resnext50_32x4d", 64), ("se_resnet18_v1", 64), ("se_resnext50_32x4d", 64),
        ("mobilenetv2_0.25", 64), ("resnest14", 64)]
 
@@ -99,7 +102,8 @@ def test_a_fixed_gamma_counts_as_one():
 
 
 def test_group_norm_equals_the_formula():
-    """Each group of channels, all of its pixels, to mean 0 and variance 1; then gamma and beta of each channel."""
+    """Each group of channels, all of its pixels, to mean 0 and variance 1; then gamma and beta of each
+    channel."""
     rng = np.random.default_rng(0)
     net = GroupNorm(in_channels=6, num_groups=3)
     net.initialize()
@@ -112,7 +116,8 @@ def test_group_norm_equals_the_formula():
     expected = normal.reshape(images.shape) * gamma + beta
 
     parameters = {parameter.name: parameter.data() for parameter in net.collect_params().values()}
-    graph = onnx_model.translate(onnx_model.import_onnx(), net(mx.sym.Variable("data")), parameters, (6, 5, 3))
+    graph = onnx_model.translate(onnx_model.import_onnx(), net(mx.sym.Variable("data")), parameters,
+                                 (6, 5, 3))
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 13)], ir_version=7)
     np.testing.assert_allclose(run_onnx(model, images)[0], expected, rtol=1e-4, atol=1e-5)
 
@@ -127,7 +132,7 @@ def test_an_operator_that_mxnet_cannot_translate_is_named():
         onnx_model.to_onnx(Untranslatable(), 8)
 
 
-# --- The ONNX file ----------------------------------------------------------------------------------------------------
+# --- The ONNX file ------------------------------------------------------------------------------------------
 
 @pytest.fixture(scope="module")
 def cifar(tmp_path_factory):
@@ -137,8 +142,8 @@ def cifar(tmp_path_factory):
 
 
 def cifar_flags(params, out, *more):
-    return ["--model", "cifar_resnet20_v1", "--params-file", params, "--out", str(out), "--check-images", str(EXCERPT),
-            *more]
+    return ["--model", "cifar_resnet20_v1", "--params-file", params, "--out", str(out), "--check-images",
+            str(EXCERPT), *more]
 
 
 def test_the_file_says_what_it_is(cifar, tmp_path):
@@ -150,13 +155,17 @@ def test_the_file_says_what_it_is(cifar, tmp_path):
               for value in [*model.graph.input, *model.graph.output]}
     assert shapes == {"data": ["batch", 3, 32, 32], "logits": ["batch", 10]}          # weights are no inputs
     properties = {entry.key: entry.value for entry in model.metadata_props}
-    assert (properties["model"], properties["classes"], properties["output"]) == ("cifar_resnet20_v1", "10", "logits")
-    assert properties["mean"] == "125.307,122.961,113.8575"                           # 255 x 0.4914, 0.4822, 0.4465
-    assert properties["std"] == "51.5865,50.847,51.255"                               # 255 x 0.2023, 0.1994, 0.2010
+    assert (properties["model"], properties["classes"], properties["output"]) == ("cifar_resnet20_v1", "10",
+                                                                                  "logits")
+    # 255 x 0.4914, 0.4822, 0.4465
+    assert properties["mean"] == "125.307,122.961,113.8575"
+    # 255 x 0.2023, 0.1994, 0.2010
+    assert properties["std"] == "51.5865,50.847,51.255"
 
 
 def test_the_metadata_prepare_images_as_training_does(cifar):
-    """The excerpt's images through `mean` and `std`, and through the transform that training validates with."""
+    """The excerpt's images through `mean` and `std`, and through the transform that training validates
+    with."""
     args = export.parse_args(cifar_flags(cifar[1], "x"))
     images = np.stack(RecordImages(EXCERPT).read(spread_positions(500, 8))[0])
     np.testing.assert_allclose(export.check_images(args)[0], CifarTestTransform()(images, None, 0), atol=1e-4)
@@ -170,8 +179,8 @@ def test_equal_parameters_give_equal_files(cifar, tmp_path):
 
 def test_a_net_with_group_norm_by_flag(tmp_path):
     net = spread_net("resnet18_v1b", 32, classes=3, norm_layer=GroupNorm)
-    export.main(["--model", "resnet18_v1b", "--use-gn", "--params-file", saved(net, tmp_path), "--input-size", "32",
-                 "--out", str(tmp_path / "net.onnx")])
+    export.main(["--model", "resnet18_v1b", "--use-gn", "--params-file", saved(net, tmp_path), "--input-size",
+                 "32", "--out", str(tmp_path / "net.onnx")])
     assert_agrees(tmp_path / "net.onnx", net, photographs(32))
 
 
@@ -221,12 +230,12 @@ def test_a_model_that_computes_something_else_is_not_written(cifar, tmp_path, ca
 @pytest.mark.parametrize("package", ["onnx", "onnxruntime"])
 def test_a_package_that_is_missing_is_named_with_the_remedy(cifar, tmp_path, monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(UserError, match=f"{'ONNX Runtime' if package == 'onnxruntime' else 'onnx'}.* cannot be imported "
-                                        f".*make onnx"):
+    with pytest.raises(UserError, match=f"{'ONNX Runtime' if package == 'onnxruntime' else 'onnx'}.* cannot "
+                                        f"be imported .*make onnx"):
         export.main(cifar_flags(cifar[1], tmp_path / "net.onnx"))
 
 
-# --- MXNet's own files --------------------------------------------------------------------------------------------------
+# --- MXNet's own files --------------------------------------------------------------------------------------
 
 @pytest.mark.filterwarnings("ignore:Cannot decide type")
 @pytest.mark.parametrize("softmax", [False, True])
@@ -235,11 +244,14 @@ def test_symbol_files_are_equal_and_can_be_evaluated(cifar, tmp_path, capsys, so
     flags = cifar_flags(params, tmp_path / "net", "--format", "symbol", *["--softmax"] * softmax)
     assert export.main(flags) == 0
     assert {path.name for path in tmp_path.iterdir()} == {"net-symbol.json", "net-0000.params"}
-    assert "BatchNormWithReLU" not in (tmp_path / "net-symbol.json").read_text()       # oneDNN has it, GPUs have not
-    block = mx.gluon.SymbolBlock.imports(f"{tmp_path}/net-symbol.json", ["data"], f"{tmp_path}/net-0000.params")
+    # oneDNN has it, GPUs have not
+    assert "BatchNormWithReLU" not in (tmp_path / "net-symbol.json").read_text()
+    block = mx.gluon.SymbolBlock.imports(f"{tmp_path}/net-symbol.json", ["data"],
+                                         f"{tmp_path}/net-0000.params")
     images = nd.array(photographs(32))
     expected = net(images)
-    np.testing.assert_array_equal(block(images).asnumpy(), (nd.softmax(expected) if softmax else expected).asnumpy())
+    np.testing.assert_array_equal(block(images).asnumpy(),
+                                  (nd.softmax(expected) if softmax else expected).asnumpy())
     capsys.readouterr()
     data = ["--dataset", "cifar10-excerpt", "--batch-size", "100"]
     evaluate.main([*data, "--deploy", "--model-prefix", f"{tmp_path}/net"])
@@ -248,21 +260,25 @@ def test_symbol_files_are_equal_and_can_be_evaluated(cifar, tmp_path, capsys, so
     assert (deployed_1, deployed_5) == (top1, top5)
 
 
-# --- The command --------------------------------------------------------------------------------------------------------
+# --- The command --------------------------------------------------------------------------------------------
 
 def test_the_first_example_of_the_help_runs(cifar, tmp_path):
-    example = re.search(r"python -m gluon_tricks export (--params-file demo.*?)\n    python", export.__doc__, re.DOTALL)[1]
-    words = example.replace("\\\n", " ").split() + ["--model", "cifar_resnet20_v1"]         # no run left a record here
-    words[words.index("--params-file") + 1], words[words.index("--out") + 1] = cifar[1], str(tmp_path / "cifar.onnx")
-    done = subprocess.run([sys.executable, "-m", "gluon_tricks", "export", *words], cwd=ROOT, capture_output=True, text=True,
-                          timeout=120)
+    example = re.search(r"python -m gluon_tricks export (--params-file demo.*?)\n    python", export.__doc__,
+                        re.DOTALL)[1]
+    # no run left a record here
+    words = example.replace("\\\n", " ").split() + ["--model", "cifar_resnet20_v1"]
+    words[words.index("--params-file") + 1], words[words.index("--out") + 1] = cifar[1], str(tmp_path
+                                                                                             / "cifar.onnx")
+    done = subprocess.run([sys.executable, "-m", "gluon_tricks", "export", *words], cwd=ROOT,
+                          capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("ONNX Runtime ") and "top-1 equal on 8 of 8" in done.stdout
     assert_agrees(tmp_path / "cifar.onnx", cifar[0], photographs(32))
 
 
 @pytest.mark.parametrize("more, says", [
-    (["--check-images", "nowhere"], "--check-images nowhere: is neither a .rec file nor a folder with images"),
+    (["--check-images", "nowhere"],
+     "--check-images nowhere: is neither a .rec file nor a folder with images"),
     (["--num-check-images", "0"], "--num-check-images 0: must be positive"),
     (["--input-size", "0"], "--input-size 0: must be at least 1"),
     (["--rgb-mean", "1"], "--rgb-mean 1: give three numbers"),

@@ -1,4 +1,5 @@
-"""`export` of the CIFAR lab's nets: ONNX Runtime computes what each family computes, in colour and in grey."""
+"""`export` of the CIFAR lab's nets: ONNX Runtime computes what each family computes, in colour and in
+grey."""
 
 import json
 import re
@@ -68,7 +69,7 @@ def test_every_family_agrees(family, channels, side):
     assert_agrees(model.SerializeToString(), net, images)
 
 
-# --- Shake-shake ----------------------------------------------------------------------------------------------------
+# --- Shake-shake --------------------------------------------------------------------------------------------
 
 def test_shake_shake_is_written_without_draws_and_still_trains():
     net = spread(CIFARShakeShake(8, 8))
@@ -88,7 +89,7 @@ def test_what_it_is_written_as_is_what_it_predicts(mode):
         np.testing.assert_allclose(net(data).asnumpy(), expected, rtol=1e-4, atol=1e-5)
 
 
-# --- What cannot be translated ----------------------------------------------------------------------------------------
+# --- What cannot be translated ------------------------------------------------------------------------------
 
 class Untranslatable(HybridBlock):
     """An operator that MXNet's exporter does not know, behind one that it does."""
@@ -98,30 +99,36 @@ class Untranslatable(HybridBlock):
 
 
 def test_an_operator_that_cannot_be_translated_is_named():
-    with pytest.raises(UserError, match="MXNet 1.9.1 cannot translate this net .*smooth_l1.*--format symbol can export it"):
+    with pytest.raises(UserError, match="MXNet 1.9.1 cannot translate this net .*smooth_l1.*--format symbol "
+                                        "can export it"):
         onnx_model.to_onnx(Untranslatable(), 8, channels=1)
 
 
-# --- The command ----------------------------------------------------------------------------------------------------
+# --- The command --------------------------------------------------------------------------------------------
 
 def exported(tmp_path, capsys, *flags):
     """`(ONNX file, its metadata, what was printed)`."""
     out = tmp_path / "net.onnx"
     assert export.main([*map(str, flags), "--out", str(out)]) == 0
-    return out, {entry.key: entry.value for entry in onnx.load(str(out)).metadata_props}, capsys.readouterr().out
+    return out, {
+        entry.key: entry.value for entry in onnx.load(str(out)).metadata_props}, capsys.readouterr().out
 
 
 def test_a_grey_run_is_exported_with_what_its_record_says(tmp_path, capsys):
     data = write_data(tmp_path / "data", "kmnist")
     params, _ = train(tmp_path, "--model-kwargs", "last_bn=True", "--data-dir", str(data), dataset="kmnist")
     capsys.readouterr()
-    out, says, printed = exported(tmp_path, capsys, "--params-file", params, "--check-images", data / "test.rec")
-    assert "input data (batch, 1, 28, 28), grey, mean (48.552,) and deviation (88.6125,)" in printed     # 255 x 0.1904, ...
-    assert (says["mean"], says["std"], says["layout"], says["input_size"]) == ("48.552", "88.6125", "NCHW, grey", "28")
+    out, says, printed = exported(tmp_path, capsys, "--params-file", params, "--check-images",
+                                  data / "test.rec")
+    # 255 x 0.1904, ...
+    assert "input data (batch, 1, 28, 28), grey, mean (48.552,) and deviation (88.6125,)" in printed
+    assert (says["mean"], says["std"], says["layout"], says["input_size"]) == ("48.552", "88.6125",
+                                                                               "NCHW, grey", "28")
     assert (says["model"], says["classes"]) == ("cifar_preact20", "10")
     net = get_model("cifar_preact20", classes=10, in_channels=1, last_bn=True)
     net.load_parameters(str(params))
-    assert_agrees(out.read_bytes(), net, np.random.default_rng(0).normal(size=(3, 1, 28, 28)).astype(np.float32))
+    assert_agrees(out.read_bytes(), net,
+                  np.random.default_rng(0).normal(size=(3, 1, 28, 28)).astype(np.float32))
 
 
 def test_the_images_of_the_check_are_those_of_validation(tmp_path):
@@ -142,7 +149,8 @@ def test_photographs_are_made_grey_for_a_grey_net(tmp_path):
     images, _ = export.check_images(args)
     known = DATASETS["mnist"]
     assert images.shape == (1, 1, 28, 28)
-    np.testing.assert_allclose(images, (round(0.299 * 200) / 255 - known.mean[0]) / known.std[0], atol=1e-4)      # ITU 601
+    # ITU 601
+    np.testing.assert_allclose(images, (round(0.299 * 200) / 255 - known.mean[0]) / known.std[0], atol=1e-4)
 
 
 def test_the_follow_ups_normalisation_goes_into_the_metadata(tmp_path, capsys):
@@ -150,7 +158,8 @@ def test_the_follow_ups_normalisation_goes_into_the_metadata(tmp_path, capsys):
     params, _ = train(tmp_path, "--augment", "follow-up", "--data-dir", str(data), model="cifar_resnet20_v1",
                       dataset="cifar100")
     _, says, _ = exported(tmp_path, capsys, "--params-file", params)
-    assert says["mean"] == "123.675,116.28,103.53" and says["std"] == "58.395,57.12,57.375"      # ImageNet's, x 255
+    # ImageNet's, x 255
+    assert says["mean"] == "123.675,116.28,103.53" and says["std"] == "58.395,57.12,57.375"
     assert says["classes"] == "100" and says["crop_ratio"] == "1.0"
     with pytest.raises(UserError, match=re.escape("--augment gluoncv: the run that left")):
         export.main(["--params-file", str(params), "--augment", "gluoncv", "--out", str(tmp_path / "x.onnx")])
@@ -162,8 +171,8 @@ def test_without_a_record_flags_say_the_same(tmp_path, capsys):
     by_record, says, _ = exported(tmp_path, capsys, "--params-file", params)
     whole = by_record.read_bytes()
     alone = params.rename(params.with_name("renamed.params"))
-    by_flags, said, _ = exported(tmp_path, capsys, "--params-file", alone, "--model", "cifar_preact20", "--dataset",
-                                 "fashion-mnist", "--model-kwargs", "width=2")
+    by_flags, said, _ = exported(tmp_path, capsys, "--params-file", alone, "--model", "cifar_preact20",
+                                 "--dataset", "fashion-mnist", "--model-kwargs", "width=2")
     assert json.dumps(said) == json.dumps(says) and by_flags.read_bytes() == whole
     with pytest.raises(UserError, match="--params-file .*: is of another net than --model cifar_preact20"):
         export.main(["--params-file", str(alone), "--model", "cifar_preact20", "--dataset", "fashion-mnist",
@@ -174,7 +183,8 @@ def test_without_a_record_flags_say_the_same(tmp_path, capsys):
     (["--dataset", "mnist", "--rgb-std", "1,2,3"], "--rgb-std 1,2,3: give one number"),
     (["--dataset", "mnist", "--augment", "follow-up"], "images of mnist are grey"),
     (["--model", "resnet18_v1b", "--dataset", "mnist"], "--model resnet18_v1b: takes colour images only"),
-    (["--model", "resnet18_v1b", "--augment", "follow-up"], "--augment follow-up: is for nets of train_cifar.py")])
+    (["--model", "resnet18_v1b", "--augment", "follow-up"],
+     "--augment follow-up: is for nets of train_cifar.py")])
 def test_what_cannot_be_is_said(tmp_path, flags, says):
     with pytest.raises(UserError, match=re.escape(says)):
         export.parse_args(["--model", "cifar_preact20", "--out", str(tmp_path / "x"), *flags])

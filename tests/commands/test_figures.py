@@ -22,8 +22,10 @@ def rows_of(path):
 
 
 def test_the_gap_is_the_papers():
-    assert optimal_gap(0.1, 1000, "paper") == pytest.approx(9.1, abs=0.05)                 # "around 9.1" (§5.2)
-    assert optimal_gap(0.999, 1000, "paper") == pytest.approx(0, abs=1e-9)                 # "eps = (K-1)/K: identical"
+    # "around 9.1" (§5.2)
+    assert optimal_gap(0.1, 1000, "paper") == pytest.approx(9.1, abs=0.05)
+    # "eps = (K-1)/K: identical"
+    assert optimal_gap(0.999, 1000, "paper") == pytest.approx(0, abs=1e-9)
     for eps, classes in ((0.01, 1000), (0.1, 10), (0.6, 7)):
         assert optimal_gap(eps, classes, "paper") == pytest.approx(math.log((classes - 1) * (1 - eps) / eps))
         for rule in ("paper", "gluoncv"):
@@ -50,14 +52,17 @@ def test_schedules_of_figure_3a(tmp_path):
     rows = rows_of(tmp_path / "figure3a.csv")
     step, cosine = ([float(row[kind]) for row in rows] for kind in ("step", "cosine"))
     assert len(rows) == 121
-    assert step[:6] == pytest.approx([(epoch * 1251 + 1) / (5 * 1251) * 0.4 for epoch in range(5)] + [0.4], rel=1e-4)
+    assert step[:6] == pytest.approx([(epoch * 1251 + 1) / (5 * 1251) * 0.4 for epoch in range(5)] + [0.4],
+                                     rel=1e-4)
     assert [step[epoch] for epoch in (29, 30, 60, 90)] == pytest.approx([0.4, 0.04, 0.004, 0.0004])
     for epoch in (5, 40, 80, 119):         # Eq. 1: update t of T, warm-up ignored
         t, total = (epoch - 5) * 1251 + 1, 115 * 1251
         assert cosine[epoch] == pytest.approx(0.5 * (1 + math.cos(math.pi * t / total)) * 0.4)
     assert cosine[120] == pytest.approx(0, abs=1e-9)
-    # "decreases slowly at the beginning, almost linear in the middle, slows down again"; lower than step until it drops
-    assert all(c < s for c, s in zip(cosine[6:30], step[6:30])) and all(c > s for c, s in zip(cosine[30:108], step[30:108]))
+    # "decreases slowly at the beginning, almost linear in the middle, slows down again"; lower than step
+    # until it drops
+    assert all(c < s for c, s in zip(cosine[6:30], step[6:30])) and all(c > s for c, s in zip(cosine[30:108],
+                                                                                              step[30:108]))
 
 
 def test_without_files_3b_is_of_published_logs_and_4b_is_said_to_be_empty(tmp_path, capsys):
@@ -73,7 +78,8 @@ def test_without_files_3b_is_of_published_logs_and_4b_is_said_to_be_empty(tmp_pa
 
 def test_curves_of_ones_own_logs(tmp_path):
     for mode in ("step", "cosine"):
-        lines = [namespace_line({"model": "resnet50_v1d", "lr_mode": mode}), str(ImagenetTrain(0, "accuracy", 0.1)),
+        lines = [namespace_line({"model": "resnet50_v1d", "lr_mode": mode}),
+                 str(ImagenetTrain(0, "accuracy", 0.1)),
                  str(ImagenetValidation(0, 0.75 if mode == "step" else 0.5, 0.4))]
         (tmp_path / f"{mode}.log").write_text("\n".join(lines) + "\n")
     step, cosine = str(tmp_path / "step.log"), str(tmp_path / "cosine.log")
@@ -94,10 +100,13 @@ def test_gaps_of_two_parameter_files(tmp_path):
     for param in net.fc.collect_params().values():
         param.set_data(2 * param.data())
     net.save_parameters(str(tmp_path / "smooth.params"))
-    files = [word for kind in ("plain", "smooth") for word in (f"--params-{kind}", str(tmp_path / f"{kind}.params"))]
-    assert figures.main(["--out", str(tmp_path), "--model", "resnet18_v1b", "--classes", "10", "--input-size", "32", *files,
-                         "--rec-val", str(EXCERPT_DIR / "test.rec"), "--batch-size", "100"]) == 0
-    gaps = {kind: np.array([float(row["gap"]) for row in rows_of(tmp_path / "figure4b.csv") if row["parameters"] == kind])
+    files = [word for kind in ("plain", "smooth") for word in (f"--params-{kind}",
+                                                               str(tmp_path / f"{kind}.params"))]
+    assert figures.main(["--out", str(tmp_path), "--model", "resnet18_v1b", "--classes", "10", "--input-size",
+                         "32", *files, "--rec-val", str(EXCERPT_DIR / "test.rec"), "--batch-size",
+                         "100"]) == 0
+    gaps = {kind: np.array([float(row["gap"]) for row in rows_of(tmp_path / "figure4b.csv")
+                            if row["parameters"] == kind])
             for kind in ("plain", "smooth")}
     assert len(gaps["plain"]) == 500 and gaps["plain"].min() > 0
     np.testing.assert_allclose(gaps["smooth"], 2 * gaps["plain"], rtol=1e-3)

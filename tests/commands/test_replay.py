@@ -28,7 +28,8 @@ from gluon_tricks.script import faster_rcnn, imagenet
 ROOT = Path(__file__).resolve().parents[2]
 OURS = published_commands()
 DETECTION = {name: command for name, command in OURS.items() if command.script == "train_faster_rcnn.py"}
-SCRIPTS = {"train_imagenet.py": train_imagenet, "train_cifar.py": train_cifar, "train_faster_rcnn.py": train_faster_rcnn}
+SCRIPTS = {"train_imagenet.py": train_imagenet, "train_cifar.py": train_cifar,
+           "train_faster_rcnn.py": train_faster_rcnn}
 
 
 def todays_args(command, *added):
@@ -37,7 +38,7 @@ def todays_args(command, *added):
         return SCRIPTS[script].parse_args([*flags, *added])
 
 
-# --- the table ----------------------------------------------------------------------------------------------------
+# --- the table ----------------------------------------------------------------------------------------------
 
 def test_there_are_78_commands_of_classification_and_two_of_detection():
     assert Counter(command.script for command in published_commands().values()) == {
@@ -46,7 +47,8 @@ def test_there_are_78_commands_of_classification_and_two_of_detection():
     assert Counter(command.file.split("/")[0] for command in published_commands().values()) == {
         "classification": 78, "detection": 2}
     without_log = {name for name, command in published_commands().items() if not command.log}
-    assert {command.log for command in published_commands().values()} == {*catalogue(), *published_transfer(), None}
+    assert {command.log for command in published_commands().values()} == {*catalogue(), *published_transfer(),
+                                                                          None}
     assert without_log == {"resnest26", "resnest50", "resnest101", "resnest200", "resnest269"}
 
 
@@ -61,21 +63,24 @@ def test_formulas_are_those_of_the_logs():
 
 
 def test_a_wrapped_command_is_the_same_command():
-    words = ["python", "x.py", "--lr", "0.4", "-j", "2", "--use-rec", "--save-dir", "a folder", "--num-gpus", "8"]
+    words = ["python", "x.py", "--lr", "0.4", "-j", "2", "--use-rec", "--save-dir", "a folder", "--num-gpus",
+             "8"]
     for width in (10, 30, 200):
         shell = f"printf '%s\\n' {wrapped(words, width)}"
-        assert subprocess.run(["sh", "-c", shell], capture_output=True, text=True).stdout.splitlines() == words
+        assert subprocess.run(["sh", "-c", shell], capture_output=True,
+                              text=True).stdout.splitlines() == words
     assert max(map(len, wrapped(published_command("resnet50_v1d").words).splitlines())) <= 117
 
 
-# --- today --------------------------------------------------------------------------------------------------------
+# --- today --------------------------------------------------------------------------------------------------
 
 def test_all_80_commands_are_understood_by_this_kits_parsers():
     assert len(OURS) == 80 and all(todays_args(command) for command in OURS.values())
 
 
 @pytest.mark.parametrize("name, differing", [("faster_rcnn_resnet50_v1b_voc", set()),
-                                             ("faster_rcnn_resnet50_v2a_voc", {"num_workers", "save_interval"})])
+                                             ("faster_rcnn_resnet50_v2a_voc",
+                                              {"num_workers", "save_interval"})])
 def test_todays_command_of_detection_has_the_arguments_of_the_log(name, differing):
     """`save_interval` has another default since; neither changes what is computed."""
     args, logged = vars(todays_args(OURS[name])), published_transfer()[name]["args"]
@@ -101,7 +106,8 @@ def test_todays_commands_of_detection_step_where_the_logs_do(name):
             steps.append(DetectionDialect.rate_line(row["epoch"], schedule(row["epoch"] * updates)))
         first, last = row["epoch"] * updates, (row["epoch"] + 1) * updates - 1
         assert [f"{schedule(n):g}" for n in (first, (first + last) // 2, last)] == [f"{rate:g}"] * 3
-    logged = {"faster_rcnn_resnet50_v1b_voc": ["[Epoch 14] Set learning rate to 0.0001"],          # the logs' own lines
+    # the logs' own lines
+    logged = {"faster_rcnn_resnet50_v1b_voc": ["[Epoch 14] Set learning rate to 0.0001"],
               "faster_rcnn_resnet50_v2a_voc": ["[Epoch 14] Set learning rate to 0.0001",
                                                "[Epoch 20] Set learning rate to 1e-05"]}
     assert steps == logged[name]
@@ -112,16 +118,18 @@ def test_todays_command_has_the_arguments_of_the_log(name):
     """The header of the log, where it is the published command's."""
     command, run = OURS[name], catalogue()[name]
     args = vars(todays_args(command))
-    of_the_machine = {"num_workers", "save_dir", "logging_file", "logging_dir", "save_plot_dir", "data_dir", "rec_train",
-                      "rec_train_idx", "rec_val", "rec_val_idx"}
+    of_the_machine = {"num_workers", "save_dir", "logging_file", "logging_dir", "save_plot_dir", "data_dir",
+                      "rec_train", "rec_train_idx", "rec_val", "rec_val_idx"}
     same = set(args) & set(run.args) - of_the_machine
     assert {"lr", "wd", "momentum", "model", "num_epochs", "batch_size"} <= same
     assert command.workers > 1 or {"num_gpus", "lr_decay_epoch"} <= same
     differing = {key for key in same if args[key] != run.args[key]}
     if command.workers > 1:
-        assert args["lr"] == pytest.approx(run.args["lr"] * command.workers)           # a worker's there, all workers' here
+        # a worker's there, all workers' here
+        assert args["lr"] == pytest.approx(run.args["lr"] * command.workers)
         differing -= {"lr"}
-    assert differing == {"xception": {"label_smoothing"}, "resnet50_v1b_gn": {"mode"}}.get(name, set())   # sh-differs
+    # sh-differs
+    assert differing == {"xception": {"label_smoothing"}, "resnet50_v1b_gn": {"mode"}}.get(name, set())
     assert args["mixup"] == bool(run.tricks["mixup"])
 
 
@@ -145,7 +153,7 @@ def test_the_validation_resize_of_old_logs_is_kept():
     assert words[words.index("--crop-ratio") + 1] == "1.16797"               # 299 / 256
 
 
-# --- the subcommand -----------------------------------------------------------------------------------------------
+# --- the subcommand -----------------------------------------------------------------------------------------
 
 def test_all_commands_are_shown_and_planned(capsys):
     assert replay.main(["--all", "--dry-run"]) == 0
@@ -187,8 +195,10 @@ def test_the_list_has_a_line_per_command(capsys):
     assert replay.main(["--list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[:-1]] == list(published_commands())
-    assert [line.split()[1:] for line in lines if line.startswith(("resnest26 ", "faster_rcnn_resnet50_v1b"))] == [
-        ["train_faster_rcnn.py", "train_faster_rcnn.py", "log"], ["train_horovod.py", "train_imagenet.py", "no", "log"]]
+    assert [line.split()[1:] for line in lines
+            if line.startswith(("resnest26 ", "faster_rcnn_resnet50_v1b"))] == [
+        ["train_faster_rcnn.py", "train_faster_rcnn.py", "log"],
+        ["train_horovod.py", "train_imagenet.py", "no", "log"]]
 
 
 def test_flags_after_the_dashes_are_added(capsys):
@@ -204,16 +214,19 @@ def test_a_command_of_several_processes_goes_through_the_launcher(capsys):
 
 
 def test_run_starts_what_it_prints():
-    replayed = [sys.executable, "-m", "gluon_tricks", "replay", "cifar_resnet20_v1", "--run", "--", "--num-gpus", "0"]
+    replayed = [sys.executable, "-m", "gluon_tricks", "replay", "cifar_resnet20_v1", "--run", "--",
+                "--num-gpus", "0"]
     done = subprocess.run([*replayed, "--dry-run"], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     printed, plan = done.stdout.split("\n", 1)
     words = shlex.split(printed)
-    assert words[1:3] == [str(ROOT / "train_cifar.py"), "--num-epochs"] and words[-3:] == ["--num-gpus", "0", "--dry-run"]
+    assert words[1:3] == [str(ROOT / "train_cifar.py"), "--num-epochs"] and words[-3:] == ["--num-gpus", "0",
+                                                                                           "--dry-run"]
     assert plan == subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=120).stdout
 
 
-@pytest.mark.parametrize("ends, code", [("sys.exit(7)", 7), ("os.kill(os.getpid(), signal.SIGKILL)", 128 + 9)])
+@pytest.mark.parametrize("ends, code",
+                         [("sys.exit(7)", 7), ("os.kill(os.getpid(), signal.SIGKILL)", 128 + 9)])
 def test_the_scripts_exit_code_is_taken_over(ends, code, tmp_path, monkeypatch):
     (tmp_path / "train_cifar.py").write_text(f"import os, signal, sys\n{ends}\n")
     monkeypatch.setattr(replay, "ROOT", tmp_path)
@@ -221,7 +234,8 @@ def test_the_scripts_exit_code_is_taken_over(ends, code, tmp_path, monkeypatch):
 
 
 def test_a_signal_to_stop_is_left_to_the_script(tmp_path, monkeypatch):
-    """Ctrl-C reaches both processes from the terminal; SIGTERM comes to one and is passed on. This script sends them."""
+    """Ctrl-C reaches both processes from the terminal; SIGTERM comes to one and is passed on. This script
+    sends them."""
     (tmp_path / "train_cifar.py").write_text(
         "import os, signal, sys, time\n"
         "signal.signal(signal.SIGTERM, lambda *_: sys.exit(5))\n"
@@ -251,7 +265,8 @@ def test_a_signal_that_comes_while_the_script_starts_is_passed_on_too(tmp_path, 
     ([], "give one of NAME, --list and --all"),
     (["resnet18_v1", "--all"], "give one of NAME"),
     (["--all", "--run"], "--run: goes with a NAME only"),
-    (["resnet50_v1d_mixup"], "no published command is called 'resnet50_v1d_mixup'; there are resnet50_v1d-mixup"),
+    (["resnet50_v1d_mixup"], "no published command is called 'resnet50_v1d_mixup'; there are "
+     "resnet50_v1d-mixup"),
     (["qqq"], "replay --list shows all"),
     (["resnet18_v1", "--dry-run", "--", "--lr", "-1"], "--lr -1.0"),
 ])
@@ -263,4 +278,5 @@ def test_what_cannot_be_done_is_said(argv, says):
 def test_a_command_of_the_table_is_read_as_published():
     before, flags = ["A=1", "python", "./a/train_imagenet.py"], {"-j": "3", "--mixup": True}
     command = PublishedCommand("x", "x.sh", before, flags, log=None, lr_formula=None)
-    assert (command.script, command.words[-3:], command.notes) == ("train_imagenet.py", ["-j", "3", "--mixup"], [])
+    assert (command.script, command.words[-3:], command.notes) == ("train_imagenet.py",
+                                                                   ["-j", "3", "--mixup"], [])

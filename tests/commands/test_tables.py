@@ -42,9 +42,10 @@ def test_without_a_table_there_is_a_list(capsys):
 
 def test_a_row_has_the_three_official_figures_and_its_command(capsys):
     out = printed(capsys, "6", "--rows", "7")
-    figures, command = (next(line for line in out.splitlines() if part in line) for part in ("label smoothing,", "python "))
-    assert " ".join(figures.split()) == ("7 + label smoothing, ResNet-50-D 78.31 / 94.09 78.47 / 94.26 (resnet50_v1d) "
-                                         "78.48 / 94.20 (00319ddc) not run")
+    figures, command = (next(line for line in out.splitlines()
+                             if part in line) for part in ("label smoothing,", "python "))
+    assert " ".join(figures.split()) == ("7 + label smoothing, ResNet-50-D 78.31 / 94.09 78.47 / 94.26 "
+                                         "(resnet50_v1d) 78.48 / 94.20 (00319ddc) not run")
     assert command.endswith("--dtype float16 --warmup-epochs 5 --last-gamma --no-wd --label-smoothing")
 
 
@@ -62,7 +63,8 @@ def test_the_papers_choices_go_to_every_command(capsys):
 
 def test_our_runs_and_unusable_logs_among_the_published(capsys):
     rows = {row["row"]: row for row in csv.DictReader(io.StringIO(printed(capsys, "published", "--csv")))}
-    assert rows["cifar_resnet20_v1"]["here"] == "85.99, epochs 0-39 of 200, INSIDE the band (cifar_resnet20_v1_float32)"
+    assert rows["cifar_resnet20_v1"][
+        "here"] == "85.99, epochs 0-39 of 200, INSIDE the band (cifar_resnet20_v1_float32)"
     assert rows["mobilenet1.0"]["log"] == "none (copy)" and rows["mobilenet1.0"]["zoo"] == "72.93 / 91.14"
     assert rows["resnet152_v1d"]["log"] == "none (synthetic-validation)"
 
@@ -84,7 +86,7 @@ def test_what_cannot_be_is_said(argv, says, tmp_path, monkeypatch):
         tables.main(argv)
 
 
-# --- --run ----------------------------------------------------------------------------------------------------------
+# --- --run --------------------------------------------------------------------------------------------------
 
 @pytest.fixture(scope="module")
 def records(tmp_path_factory):
@@ -98,8 +100,8 @@ def records(tmp_path_factory):
 
 
 def run(records, out, *argv, more=(), **options):
-    words = [sys.executable, "-m", "gluon_tricks", "tables", *argv, "--run", *records, "--out", str(out), "--",
-             "--input-size", "32", *more]
+    words = [sys.executable, "-m", "gluon_tricks", "tables", *argv, "--run", *records, "--out", str(out),
+             "--", "--input-size", "32", *more]
     return subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                             env={**os.environ, "MPLBACKEND": "Agg"}, **options)
 
@@ -122,14 +124,16 @@ def test_a_table_is_run_stopped_gone_on_with_and_reported(records, tmp_path):
     assert updates_done(row / "metrics.jsonl") == 6                       # one update of 128 images per epoch
     report = (tmp_path / "report.md").read_text(encoding="utf-8")
     assert "# Table 6" in report and "| Efficient, MobileNet | 71.90 / 90.53 |" in report
-    for sentence in ("Stands in: mobilenet0.25 for mobilenet1.0.", "It says nothing about the paper's figures", "COMMON="):
+    for sentence in ("Stands in: mobilenet0.25 for mobilenet1.0.",
+                     "It says nothing about the paper's figures", "COMMON="):
         assert sentence in report
     assert (tmp_path / "curves.png").read_bytes()[:4] == b"\x89PNG"
 
     log_before = (row / "train.log").read_bytes()
     third = run(records, tmp_path, "6", "--rows", "3")
     out, err = third.communicate(timeout=600)
-    assert third.returncode == 0 and (row / "train.log").read_bytes() == log_before      # nothing was run again
+    # nothing was run again
+    assert third.returncode == 0 and (row / "train.log").read_bytes() == log_before
 
     other_flags = run(records, tmp_path, "6", "--rows", "3", more=["--seed", "1"])
     out, err = other_flags.communicate(timeout=600)

@@ -13,7 +13,8 @@ from gluon_tricks.recipes.paper import TABLES
 
 def rows_with(find):
     return {(table.number, row.name, row.column): found.name if hasattr(found, "name") else found.hashtag
-            for table in TABLES.values() for row in table.rows if row.flags for found in [find(table, row)] if found}
+            for table in TABLES.values() for row in table.rows if row.flags for found in [find(table, row)]
+            if found}
 
 
 def test_only_four_cells_of_the_paper_have_a_log_of_exactly_their_recipe():
@@ -24,7 +25,8 @@ def test_only_four_cells_of_the_paper_have_a_log_of_exactly_their_recipe():
         (6, "+ mixup w/o distill", "MobileNet"): "mobilenet1.0-mixup"}
 
 
-@pytest.mark.parametrize("name, column, top1", [       # the paper and the zoo print the same mixup rows, to the digit
+# the paper and the zoo print the same mixup rows, to the digit
+@pytest.mark.parametrize("name, column, top1", [
     ("+ mixup w/o distill", "ResNet-50-D", "79.15"), ("+ mixup w/o distill", "Inception-V3", "78.77"),
     ("+ mixup w/o distill", "MobileNet", "73.28"), ("+ label smoothing", "ResNet-50-D", "78.48"),
     ("+ label smoothing", "Inception-V3", "78.41"), ("+ label smoothing", "MobileNet", "72.93")])
@@ -41,19 +43,23 @@ def test_hashtags_are_those_of_gluoncvs_model_store():
     store = pytest.importorskip("gluoncv.model_zoo.model_store")
     known = {checksum[:8] for checksum in store._model_sha1.values()}
     ours = {weights.hashtag for weights in zoo.zoo() if weights.hashtag}
-    assert len(ours & known) >= 60                     # some weights are offered under other checksums than documented
+    # some weights are offered under other checksums than documented
+    assert len(ours & known) >= 60
 
 
 def test_zoo_and_log_agree_within_a_third_of_a_point_for_imagenet():
     for weights in zoo.zoo():
         run = catalogue().get(weights.log)
         if run and run.dataset == "imagenet" and run.val_is_usable and run.name != "inceptionv3-mixup":
-            assert abs(float(weights.figures.top1) - float(numbers.log_figures(run.final).top1)) < 0.34, run.name
+            assert abs(float(weights.figures.top1)
+                       - float(numbers.log_figures(run.final).top1)) < 0.34, run.name
 
 
 def test_a_run_of_the_paper_is_found_whatever_way_it_chose():
-    row = next(row for row in TABLES[6].rows if row.name == "+ distill w/ mixup" and row.column == "MobileNet")
-    args = {**row.flags, "teacher": "resnet152_v1d:/somewhere/else.params", "init": "paper", "mixup_partners": "random"}
+    row = next(row for row in TABLES[6].rows if row.name == "+ distill w/ mixup"
+               and row.column == "MobileNet")
+    args = {**row.flags, "teacher": "resnet152_v1d:/somewhere/else.params", "init": "paper",
+            "mixup_partners": "random"}
     assert [(table.number, found.number) for table, found in numbers.paper_rows(args)] == [(6, row.number)]
     assert numbers.paper_rows({**args, "lr": 0.1}) == []
     assert numbers.paper_rows({**args, "num_training_samples": 2000}) == []
@@ -64,7 +70,8 @@ def our_folder(tmp_path, epochs, **changes):
     folder = tmp_path / f"run{epochs}"
     folder.mkdir()
     (folder / "run.json").write_text(json.dumps({"args": args}))
-    lines = [namespace_line(args), *(cifar_epoch_line(epoch, 0.5, 0.5 + epoch / 100, 1.0, 9.0) for epoch in range(epochs))]
+    lines = [namespace_line(args),
+             *(cifar_epoch_line(epoch, 0.5, 0.5 + epoch / 100, 1.0, 9.0) for epoch in range(epochs))]
     (folder / "train.log").write_text("\n".join(lines) + "\n")
     return args
 
@@ -74,5 +81,6 @@ def test_the_run_of_this_kit_that_went_furthest_counts_and_other_recipes_do_not(
     our_folder(tmp_path, 5)
     our_folder(tmp_path, 7, lr=0.2)
     found = numbers.our_run(args, "cifar10", numbers.our_runs(tmp_path))
-    assert (found.folder.name, found.figures.top1, found.epochs, found.is_finished) == ("run5", "54.00", "0-4 of 200", False)
+    assert (found.folder.name, found.figures.top1, found.epochs, found.is_finished) == ("run5", "54.00",
+                                                                                        "0-4 of 200", False)
     assert numbers.our_run({**args, "wd": 0.0005}, "cifar10", numbers.our_runs(tmp_path)) is None

@@ -1,4 +1,5 @@
-"""Tables 1 to 6 as rows: the figures are the paper's, the flags are what its text says, the commands are GluonCV's."""
+"""Tables 1 to 6 as rows: the figures are the paper's, the flags are what its text says, the commands are
+GluonCV's."""
 
 import shlex
 
@@ -10,7 +11,8 @@ from gluon_tricks.published.recipe import recipe
 from gluon_tricks.recipes.paper import TABLES
 from gluon_tricks.recipes.rows import words
 
-# The tables of arXiv 1812.01187, read once more from the text: top-1 and top-5 in the order of the rows, columns together.
+# The tables of arXiv 1812.01187, read once more from the text: top-1 and top-5 in the order of the rows,
+# columns together.
 PRINTED = {
     1: "75.3 92.2 77.8 76.71 93.38 78.90 94.51 77.42 93.66 79.29 94.63",
     2: "75.87 92.70 75.3 92.2 77.32 93.43 78.8 94.4 69.03 88.71 70.6",
@@ -18,8 +20,9 @@ PRINTED = {
     4: "75.87 92.70 75.17 92.54 76.03 92.81 75.93 92.84 76.19 93.03 76.37 92.96 76.16 92.97 76.03 92.86 "
        "76.15 93.09 76.21 92.97",
     5: "76.21 92.97 76.66 93.28 76.87 93.48 77.16 93.52",
-    6: "77.16 93.52 77.50 93.60 71.90 90.53 77.91 93.81 78.19 94.06 72.83 91.00 78.31 94.09 78.40 94.13 72.93 91.14 "
-       "78.67 94.36 78.26 94.01 71.97 90.89 79.15 94.58 78.77 94.39 73.28 91.30 79.29 94.63 78.34 94.16 72.51 91.02",
+    6: "77.16 93.52 77.50 93.60 71.90 90.53 77.91 93.81 78.19 94.06 72.83 91.00 78.31 94.09 78.40 94.13 "
+       "72.93 91.14 78.67 94.36 78.26 94.01 71.97 90.89 79.15 94.58 78.77 94.39 73.28 91.30 79.29 94.63 "
+    "78.34 94.16 72.51 91.02",
 }
 ROWS = [(table, row) for table in TABLES.values() for row in table.rows if row.flags]
 
@@ -40,7 +43,8 @@ def test_cells_of_one_recipe_have_one_figure_in_all_tables():
     for _, row in ROWS:
         key = str(sorted(recipe(row.flags, "imagenet").items(), key=str))
         seen.setdefault(key, set()).add(row.paper)
-    assert [sorted(f.top5 for f in figures) for figures in seen.values() if len(figures) > 1] == [["90.47", "90.53"]]
+    assert [sorted(f.top5 for f in figures) for figures in seen.values()
+            if len(figures) > 1] == [["90.47", "90.53"]]
     assert len(seen) == 32          # 42 commands, of which 10 stand in another table too
 
 
@@ -50,13 +54,14 @@ def test_commands_are_understood_and_say_what_the_row_says(table, row):
     assert {key: args[key] for key, value in row.flags.items() if value is not None} == {
         key: value for key, value in row.flags.items() if value is not None}
     assert args["lr"] == pytest.approx(0.1 * args["batch_size"] * args["num_gpus"] / 256)      # §3.1
-    assert (args["label_smoothing_eps"], args["mixup_alpha"], args["temperature"]) == (0.1, 0.2, 20)      # §5.2-5.4
+    # §5.2-5.4
+    assert (args["label_smoothing_eps"], args["mixup_alpha"], args["temperature"]) == (0.1, 0.2, 20)
     assert args["num_epochs"] == (200 if args["mixup"] else 120)                               # §5.4
 
 
 def test_each_row_of_table_4_adds_what_its_name_says():
-    added = {"+ LR warmup": {"warmup_epochs": 5}, "+ Zero gamma": {"last_gamma": True}, "+ No bias decay": {"no_wd": True},
-             "+ FP16": {"dtype": "float16"}}
+    added = {"+ LR warmup": {"warmup_epochs": 5}, "+ Zero gamma": {"last_gamma": True},
+             "+ No bias decay": {"no_wd": True}, "+ FP16": {"dtype": "float16"}}
     for column, batch_size in (("BS=256", 32), ("BS=1024", 128)):
         rows = [row for row in TABLES[4].rows if row.column == column]
         assert rows[0].flags["batch_size"] * rows[0].flags["num_gpus"] == 8 * batch_size
@@ -79,7 +84,8 @@ def test_rows_with_a_published_log_have_its_command(name, column, log):
     """But for paths, word for word."""
     def flags(command):
         parsed = vars(train_imagenet.parse_args(shlex.split(command)[2:]))
-        return {key: value for key, value in parsed.items() if not key.startswith(("rec_", "save_dir", "logging_file"))}
+        return {key: value for key, value in parsed.items()
+                if not key.startswith(("rec_", "save_dir", "logging_file"))}
 
     assert flags(row_of(6, name, column).command) == flags(catalogue()[log].command)
 

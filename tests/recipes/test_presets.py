@@ -21,7 +21,7 @@ def test_both_presets_choose_every_setting():
 def test_a_preset_sets_its_flags_and_has_no_overrides(name):
     args = parse("--as", name)
     assert {key: getattr(args, key) for key in PRESETS[name]} == PRESETS[name]
-    assert overrides(args) == []
+    assert overrides(vars(args)) == []
 
 
 def test_gluoncv_is_the_default():
@@ -31,7 +31,7 @@ def test_gluoncv_is_the_default():
 def test_a_flag_given_wins_and_is_said():
     args = parse("--lr-formula", "logs", "--as", "paper", "--no-fix-last-gamma")
     assert args.lr_formula == "logs" and args.fix_last_gamma is False and args.init == "paper"
-    assert overrides(args) == ["--lr-formula logs", "--fix-last-gamma False"]
+    assert overrides(vars(args)) == ["--lr-formula logs", "--fix-last-gamma False"]
 
 
 @pytest.mark.parametrize("flags", [["--colors", "paper"], ["--crop-law", "paper"],

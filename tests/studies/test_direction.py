@@ -23,8 +23,10 @@ def last_errors():
 
 def rows(heading):
     """The cells of the table below a heading of the page."""
-    page = (ROOT / "docs" / "direction.md").read_text(encoding="utf-8").split(f"\n## {heading}\n")[1].split("\n## ")[0]
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("|")][2:]
+    page = (ROOT / "docs"
+            / "direction.md").read_text(encoding="utf-8").split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines()
+            if line.startswith("|")][2:]
 
 
 def test_the_page_has_every_case_with_median_and_spread_of_its_three_seeds():

@@ -1,4 +1,5 @@
-"""Distilled rows under --run: the teacher is trained first, or taken; the student learns from it; a stopped one goes on."""
+"""Distilled rows under --run: the teacher is trained first, or taken; the student learns from it; a stopped
+one goes on."""
 
 import json
 import os
@@ -35,8 +36,9 @@ EVERY_UPDATE = ["--checkpoint-period", "1", "--log-interval", "1"]
 
 
 def start(*argv):
-    return subprocess.Popen([sys.executable, "-m", "gluon_tricks", "tables", *map(str, argv)], cwd=ROOT, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "MPLBACKEND": "Agg"})
+    return subprocess.Popen([sys.executable, "-m", "gluon_tricks", "tables", *map(str, argv)], cwd=ROOT,
+                            text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            env={**os.environ, "MPLBACKEND": "Agg"})
 
 
 def ended(process, code=0):
@@ -61,11 +63,14 @@ def arrays(folder):
 def study(tmp_path_factory):
     """A row stopped in the student's middle, then gone on with.
 
-    `(folder, data, what the first sitting said, what the second, updates done at the stop, the teacher's files then)`.
+    `(folder, data, what the first sitting said, what the second, updates done at the stop, the teacher's
+    files then)`.
     """
     folder = tmp_path_factory.mktemp("study")
-    data = write_data(folder / "data", "cifar10", train=320, test=20)          # 10 updates of 32 images an epoch
-    words = ["follow-up-V", "--run", "--rows", ROW, "--out", folder, "-j", "1", "--", "--data-dir", data, *EVERY_UPDATE]
+    # 10 updates of 32 images an epoch
+    data = write_data(folder / "data", "cifar10", train=320, test=20)
+    words = ["follow-up-V", "--run", "--rows", ROW, "--out", folder, "-j", "1", "--", "--data-dir", data,
+             *EVERY_UPDATE]
     first = start(*words)
     wait_for(lambda: updates_done(folder / STUDENT / "metrics.jsonl") >= 2, first)
     first.send_signal(signal.SIGTERM)
@@ -82,7 +87,8 @@ def test_the_teacher_is_trained_first(study):
     assert re.match(r"2 runs; results go to .*\n1 of 2: teacher: validation top-1 [\d.]+ %\n", out)
     assert "stopped in Vert. Spatial Mixup w/ Distill.; the same command goes on from there" in err
     flags = read_log(next((folder / "teacher").glob("train_*.log"))).args
-    assert (flags["mixup"], flags["label_smoothing"], flags["lr_mode"], flags["teacher"]) == (False, True, "cosine", None)
+    assert (flags["mixup"], flags["label_smoothing"], flags["lr_mode"], flags["teacher"]) == (False, True,
+                                                                                              "cosine", None)
 
 
 def test_the_second_time_it_is_taken_and_the_student_goes_on(study):
@@ -105,10 +111,12 @@ def test_what_went_on_is_what_had_never_stopped_and_the_teacher_counts(study, tm
     folder, data, *_ = study
     words = words_of_the_student(folder, data, tmp_path / "straight")
     name, path = words[words.index("--teacher") + 1].split(":")
-    assert Path(path).parent == folder / "teacher" / "params" and Path(path).name == f"cifar10-{name}-1.params"
+    assert Path(path).parent == folder / "teacher" / "params" and Path(
+        path).name == f"cifar10-{name}-1.params"
     assert train_cifar.main(words) == 0
     went_on, straight = arrays(folder / STUDENT), arrays(tmp_path / "straight")
-    assert {key: value.tobytes() for key, value in went_on.items()} == {key: v.tobytes() for key, v in straight.items()}
+    assert {key: value.tobytes() for key, value in went_on.items()} == {
+        key: v.tobytes() for key, v in straight.items()}
 
     # ... and another teacher, the same net before its training, makes another student
     other = get_model(name, classes=10)
@@ -121,7 +129,8 @@ def test_what_went_on_is_what_had_never_stopped_and_the_teacher_counts(study, tm
 
 
 def test_the_loss_is_made_of_the_teachers_outputs(study):
-    """h CE(labels) + (1 - h) T^2 CE(softened teacher), the teacher loaded here once more; both see the mixed images."""
+    """h CE(labels) + (1 - h) T^2 CE(softened teacher), the teacher loaded here once more; both see the mixed
+    images."""
     folder, data, *_ = study
     args = train_cifar.parse_args([*words_of_the_student(folder, data, "unused"), "--mixup-alpha", "9"])      # near 1/2
     targets, loss, _ = training_targets(args, 10, args.dtype, partial(build.build_teacher, args, 10, as_asked(args), create_engine(0)))
@@ -138,13 +147,15 @@ def test_the_loss_is_made_of_the_teachers_outputs(study):
         return z - np.log(np.exp(z).sum(axis=1, keepdims=True))
 
     output, t, h = rng.normal(size=(4, 10)), args.temperature, args.hard_weight
-    assert (t, h) == (20, 0.5)                                                      # the follow-up's, GluonCV's
+    # the follow-up's, GluonCV's
+    assert (t, h) == (20, 0.5)
     soft = np.exp(log_softmax(seen.asnumpy().astype(float) / t))
-    expected = -(h * target.asnumpy() * log_softmax(output) + (1 - h) * t * t * soft * log_softmax(output / t)).sum(axis=1)
+    expected = -(h * target.asnumpy() * log_softmax(output)
+                 + (1 - h) * t * t * soft * log_softmax(output / t)).sum(axis=1)
     np.testing.assert_allclose(loss(nd.array(output), (target, seen)).asnumpy(), expected, rtol=1e-4)
 
 
-# --- The paper's Table 6 ----------------------------------------------------------------------------------------------
+# --- The paper's Table 6 ------------------------------------------------------------------------------------
 
 def test_table_6s_distilled_row_has_its_teacher_first_and_goes_on(tmp_path):
     for name, count in (("train", 128), ("val", 8)):
@@ -152,8 +163,9 @@ def test_table_6s_distilled_row_has_its_teacher_first_and_goes_on(tmp_path):
                                  ((key, key % 2, 0, png(image)) for key, image in
                                   enumerate(random_images(count, 32, seed=count)))))
     [row] = [row.number for row in tables.TABLES[6].rows if row.title == "+ distill w/o mixup, MobileNet"]
-    words = ["6", "--run", "--rows", row, "--rec-train", tmp_path / "train.rec", "--rec-val", tmp_path / "val.rec",
-             "--classes", "2", "--out", tmp_path / "out", "-j", "1", "--", "--input-size", "32"]
+    words = ["6", "--run", "--rows", row, "--rec-train", tmp_path / "train.rec", "--rec-val",
+             tmp_path / "val.rec", "--classes", "2", "--out", tmp_path / "out", "-j", "1", "--",
+             "--input-size", "32"]
     student = tmp_path / "out" / f"{row}-distill-without-mixup-mobilenet"
     first = start(*words)
     wait_for(lambda: updates_done(student / "metrics.jsonl") >= 1, first)
@@ -170,7 +182,7 @@ def test_table_6s_distilled_row_has_its_teacher_first_and_goes_on(tmp_path):
     assert "resumed at epoch" in (student / "train.log").read_text()
 
 
-# --- Teachers that are not there, or are others ------------------------------------------------------------------------
+# --- Teachers that are not there, or are others -------------------------------------------------------------
 
 def test_a_missing_teacher_is_said_before_anything_is_trained(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -178,21 +190,26 @@ def test_a_missing_teacher_is_said_before_anything_is_trained(tmp_path, monkeypa
                                         "cifar_resnext29_16x64d.params do not exist"):
         tables.main(["follow-up-V", "--run", "--profile", "full", "--out", "out"])
     assert not [path for path in Path("out").rglob("*") if path.is_dir()]
-    assert any("first row of follow-up-teachers" in note for note in STUDIES["follow-up-V"].notes)     # the error's notes
+    # the error's notes
+    assert any("first row of follow-up-teachers" in note for note in STUDIES["follow-up-V"].notes)
 
 
 def test_a_teacher_is_made_as_its_run_made_it(tmp_path):
     data = write_data(tmp_path / "data", "cifar10")
-    params, _ = train(tmp_path / "teacher", "--model-kwargs", "last_bn=True", "width=2", "--data-dir", str(data))
+    params, _ = train(tmp_path / "teacher", "--model-kwargs", "last_bn=True", "width=2", "--data-dir",
+                      str(data))
     train(tmp_path / "student", "--teacher", f"cifar_preact20:{params}", "--data-dir", str(data))
 
 
 def test_a_teacher_that_saw_other_images_is_refused(tmp_path):
     data = write_data(tmp_path / "data", "cifar10")
     params, _ = train(tmp_path / "teacher", "--augment", "follow-up", "--data-dir", str(data))
-    words = train_words(tmp_path / "student", "--teacher", f"cifar_preact20:{params}", "--data-dir", str(data))
-    with pytest.raises(UserError, match="was trained with --augment follow-up, as .*resume.npz says, not with "):
+    words = train_words(tmp_path / "student", "--teacher", f"cifar_preact20:{params}", "--data-dir",
+                        str(data))
+    with pytest.raises(UserError, match="was trained with --augment follow-up, as .*resume.npz says, not "
+                                        "with "):
         train_cifar.main(words)
     other_net = [word.replace("cifar_preact20:", "cifar_preact56:") for word in words]
-    with pytest.raises(UserError, match="was trained as a cifar_preact20, as .*resume.npz says, not as a cifar_preact56"):
+    with pytest.raises(UserError, match="was trained as a cifar_preact20, as .*resume.npz says, not as a "
+                                        "cifar_preact56"):
         train_cifar.main(other_net)

@@ -1,10 +1,11 @@
-"""Smaller profiles: the linear rule, the shape of the schedule and the stand-ins hold; the full one changes nothing."""
+"""Smaller profiles: the linear rule, the shape of the schedule and the stand-ins hold; the full one changes
+nothing."""
 
 import pytest
 
 from gluon_tricks.errors import UserError
 from gluon_tricks.recipes.paper import TABLES
-from gluon_tricks.studies.profiles import PROFILES, fewer, find_records, plan
+from gluon_tricks.studies.profiles import PROFILES, fewer, find_records, table_runs
 
 SMOKE, SMALL, FULL = (PROFILES[name] for name in ("smoke", "small", "full"))
 
@@ -12,7 +13,7 @@ SMOKE, SMALL, FULL = (PROFILES[name] for name in ("smoke", "small", "full"))
 def planned(number, profile=SMOKE, **options):
     table = TABLES[number]
     records = find_records(SMOKE) if profile is not FULL else None
-    return plan(table, profile, [row for row in table.rows if row.flags], records, **options)
+    return table_runs(table, profile, [row for row in table.rows if row.flags], records, **options)
 
 
 @pytest.mark.parametrize("profile", [SMOKE, SMALL])
@@ -47,7 +48,8 @@ def test_what_stands_for_what_is_said():
     assert distilled.flags["teacher"] == "resnet34_v1:teacher/params/imagenet-resnet34_v1-5.params"
     assert any("trained here" in sentence for sentence in distilled.stands)
     assert "resnet18_v1 for resnet50_v1d" in distilled.stands
-    assert [run.flags["model"] for run in planned(5)[0]] == ["resnet50_v1", "resnet50_v1b", "resnet50_v1c", "resnet50_v1d"]
+    assert [run.flags["model"] for run in planned(5)[0]] == ["resnet50_v1", "resnet50_v1b", "resnet50_v1c",
+                                                             "resnet50_v1d"]
 
 
 def test_the_full_profile_runs_the_commands_as_they_stand():

@@ -1,4 +1,5 @@
-"""Stopping the rows of a table: at whatever moment a signal comes, no process is left and the answer is one sentence."""
+"""Stopping the rows of a table: at whatever moment a signal comes, no process is left and the answer is one
+sentence."""
 
 import os
 import signal
@@ -16,14 +17,17 @@ SLEEP = "import time; time.sleep(100)"
 
 
 def row(code=SLEEP):
-    return SimpleNamespace(slug="row", title="a row", updates=1, words=[], command=lambda out, more: ["-c", code],
-                           log=lambda out: out / "row" / "train.log", is_finished=lambda out: False)
+    return SimpleNamespace(slug="row", title="a row", updates=1, words=[], command=lambda out,
+                           more: ["-c", code], log=lambda out: out / "row" / "train.log",
+                           is_finished=lambda out: False)
 
 
 @pytest.fixture(autouse=True)
 def as_in_a_terminal():
-    """Handlers as a shell's foreground has them, also where these tests run under nohup or in the background."""
-    with handled_by(signal.default_int_handler, signal.SIGINT), handled_by(signal.SIG_DFL, signal.SIGTERM, signal.SIGHUP):
+    """Handlers as a shell's foreground has them, also where these tests run under nohup or in the
+    background."""
+    with handled_by(signal.default_int_handler, signal.SIGINT), handled_by(signal.SIG_DFL, signal.SIGTERM,
+                                                                           signal.SIGHUP):
         yield
 
 
@@ -38,7 +42,8 @@ def started(monkeypatch):
             found.append(self)
             if self.during_start:
                 os.kill(os.getpid(), self.during_start)
-                time.sleep(0.01)                   # the handler is called here, before the runner has the process
+                # the handler is called here, before the runner has the process
+                time.sleep(0.01)
     found = []
     monkeypatch.setattr(runner.subprocess, "Popen", Noted)
     yield Noted, found

@@ -1,4 +1,5 @@
-"""The follow-up's tables and the collection's studies: figures as printed, commands that say what their row says."""
+"""The follow-up's tables and the collection's studies: figures as printed, commands that say what their row
+says."""
 
 import re
 import shlex
@@ -9,7 +10,7 @@ import train_cifar
 from gluon_tricks.recipes import STUDIES
 from gluon_tricks.recipes.rows import words
 from gluon_tricks.studies import runner
-from gluon_tricks.studies.cifar_runs import plan_study, smaller
+from gluon_tricks.studies.cifar_runs import smaller, study_runs
 from gluon_tricks.studies.study_report import shared_runs
 
 # Read once more from the text of the follow-up
@@ -24,7 +25,8 @@ PRINTED = {
 }
 # ... and of the collection: study, row, error
 COLLECTION = [
-    ("residual-units", "w/o 1st ReLU, w/ last BN", "5.85"), ("residual-units", "w/ 1st ReLU, w/ last BN", "6.43"),
+    ("residual-units", "w/o 1st ReLU, w/ last BN", "5.85"),
+    ("residual-units", "w/ 1st ReLU, w/ last BN", "6.43"),
     ("smoothing-mixup-ricap", "ResNet-preact-20, RICAP (beta=0.3), 400 epochs", "6.19"),
     ("smoothing-mixup-ricap", "ResNet-preact-20, Dual-Cutout 16 (alpha=0.1), 200 epochs", "6.24"),
     ("linear-scaling", "batch 4096, lr 3.2, multistep, 200 epochs", "28.97"),
@@ -54,8 +56,10 @@ def test_every_command_is_understood_and_says_what_its_row_says():
         for key, value in row.flags.items():
             assert value is None or args[key] == value, (table.number, row.name, key)
         batch = args["batch_size"] * args["accumulate"]
-        for pattern, found in ((r"batch (\d+)", batch), (r"lr ([\d.]+)", args["lr"]), (r"(\d+) epochs", args["num_epochs"]),
-                               (r"Cutout (\d+)", args["cutout"]), (r"epsilon=([\d.]+)", args["label_smoothing_eps"]),
+        for pattern, found in ((r"batch (\d+)", batch), (r"lr ([\d.]+)", args["lr"]),
+                               (r"(\d+) epochs", args["num_epochs"]),
+                               (r"Cutout (\d+)", args["cutout"]),
+                               (r"epsilon=([\d.]+)", args["label_smoothing_eps"]),
                                (r"beta=([\d.]+)", args["mixup_alpha"]), (r"ghost (\d+)", args["batch_size"]),
                                (r"decay ([\d.e-]+),", args["wd"])):
             said = re.search(pattern, row.name)
@@ -89,8 +93,9 @@ def test_every_row_has_a_command_in_every_profile(tmp_path, profile):
 
 def test_a_distilled_row_is_preceded_by_its_teacher(tmp_path):
     table = STUDIES["follow-up-V"]
-    runs = plan_study(table, "smoke", [table.rows[5], table.rows[4]], 0, None, tmp_path)
-    assert [run.title for run in runs] == ["teacher", "Vert. Spatial Mixup w/ Distill.", "Horiz. Spatial Mixup w/ Distill."]
+    runs = study_runs(table, "smoke", [table.rows[5], table.rows[4]], 0, None, tmp_path)
+    assert [run.title for run in runs] == ["teacher", "Vert. Spatial Mixup w/ Distill.",
+                                           "Horiz. Spatial Mixup w/ Distill."]
     file = str(tmp_path / "teacher" / "params" / "cifar10-cifar_resnet20_v1-1.params")
     assert runs[1].args.teacher == runs[2].args.teacher == f"cifar_resnet20_v1:{file}"
     assert runs[0].args.mixup is False and runs[0].args.label_smoothing
@@ -98,17 +103,18 @@ def test_a_distilled_row_is_preceded_by_its_teacher(tmp_path):
 
 def test_rows_of_one_command_are_one_run(tmp_path):
     table = STUDIES["cifar10-mixing"]
-    runs = plan_study(table, "smoke", table.rows, 0, None, tmp_path)
+    runs = study_runs(table, "smoke", table.rows, 0, None, tmp_path)
     folders, commands = {run.slug for run in runs}, {run.words for run in runs}
-    assert len(runs) == len(table.rows) > len(folders) == len(commands) == len({(run.slug, run.words) for run in runs})
+    assert len(runs) == len(table.rows) > len(folders) == len(commands) == len({(run.slug,
+                                                                                 run.words) for run in runs})
     assert sum(note.count("; ") for note in shared_runs(runs)) == len(runs) - len(folders)
-    whole = plan_study(table, "full", table.rows, 0, None, tmp_path)
+    whole = study_runs(table, "full", table.rows, 0, None, tmp_path)
     assert len({run.slug for run in whole}) == len(whole)
 
 
 def test_a_shared_run_is_trained_once_also_when_it_fails(tmp_path, monkeypatch, capsys):
     table, trained = STUDIES["kmnist"], []
-    runs = plan_study(table, "smoke", table.rows, 0, None, tmp_path)
+    runs = study_runs(table, "smoke", table.rows, 0, None, tmp_path)
 
     def train(run, out, more, report):
         trained.append(run.slug)

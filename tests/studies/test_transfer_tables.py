@@ -16,7 +16,8 @@ from gluon_tricks.studies.transfer_tables import our_figure, transfer_rows
 PAPER = {
     7: ["56.34 / 86.87, 57.18 / 87.28", "56.70 / 87.33, 57.63 / 87.82"],
     8: ["77.54", "78.30", "79.23", "80.71", "80.96", "81.10", "81.33"],
-    9: ["78.08, 37.05", "78.88, 38.88", "79.25, 39.33", "78.64, 38.75", "78.97, 38.90", "78.47, 37.99", "78.72, 38.40"],
+    9: ["78.08, 37.05", "78.88, 38.88", "79.25, 39.33", "78.64, 38.75", "78.97, 38.90", "78.47, 37.99",
+        "78.72, 38.40"],
 }
 
 
@@ -33,7 +34,8 @@ def test_the_published_log_stands_beside_table_8():
 @pytest.mark.parametrize("number", PAPER)
 def test_commands_are_understood(number, monkeypatch):
     monkeypatch.setattr("mxnet.context.num_gpus", lambda: 8)
-    scripts = {"train_imagenet.py": train_imagenet, "train_faster_rcnn.py": train_faster_rcnn, "train_fcn.py": train_fcn}
+    scripts = {"train_imagenet.py": train_imagenet, "train_faster_rcnn.py": train_faster_rcnn,
+               "train_fcn.py": train_fcn}
     for row in transfer_rows(number):
         for command in row["command"].split(" && "):
             _, script, *words = shlex.split(command)
@@ -57,7 +59,8 @@ def test_tables_prints_them(capsys):
     said = capsys.readouterr().out
     assert "Faster R-CNN on Pascal VOC with these bases (§6.1); mAP" in said and "81.33" in said and "not run" in said
     tables.main(["9", "--csv", "--rows", "2"])
-    assert capsys.readouterr().out.splitlines()[1].startswith('2,D-efficient,"78.88, 38.88",none,none,not run,"python')
+    assert capsys.readouterr().out.splitlines()[1].startswith('2,D-efficient,"78.88, 38.88",none,none,not '
+                                                              'run,"python')
     with pytest.raises(UserError, match="--run: is for tables 1 to 6"):
         tables.main(["7", "--run"])
     with pytest.raises(UserError, match="--as paper: is for tables 1 to 6"):
