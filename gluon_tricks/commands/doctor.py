@@ -1,11 +1,11 @@
 """What works on this machine, what does not, and the remedy.
 
-Every dependency is imported alone, in a process of its own, after `gluon_tricks.compat` has prepared it: so a package
-that crashes takes nothing along, and the error shown is its own, not that of whoever imported it. Then MXNet trains
-one step. This module itself needs the standard library only.
+Every dependency is imported in a process of its own, after `gluon_tricks.compat` has prepared it: so a package that crashes
+does not end the report, and the error shown is its own, not that of its importer. Then MXNet trains one step. This
+module itself needs the standard library only.
 
-    FAIL   training cannot run before this is mended        (exit code 1)
-    note   training can run; something is missing, slow, or only half of what it looks like
+    FAIL   training cannot run until this is repaired        (exit code 1)
+    note   training can run; something is missing, slow, or less than it seems
 """
 
 import argparse
@@ -41,14 +41,19 @@ def version_of(distribution):
         return None
 
 
-CPU_PINS = "pip install -r requirements.txt"
-GPU_PINS = "pip install -r requirements-gpu.txt"
+IN_CHECKOUT = (ROOT / "requirements.txt").is_file()
+SOURCE = '-e ".[{}]"' if IN_CHECKOUT else '"gluon_tricks[{}]"'
+CPU_PINS = "pip install -r requirements.txt" if IN_CHECKOUT else "pip install " + SOURCE.format("cpu")
+GPU_PINS = "pip install " + SOURCE.format("gpu")
 PINS = GPU_PINS if version_of("mxnet-cu112") else CPU_PINS      # never both in one environment
+ONNX_PINS = "pip install " + SOURCE.format("onnx")
+GPU_ENVIRONMENT = "make gpu" if IN_CHECKOUT else f"in a new environment: {GPU_PINS}"
+HOROVOD = "make horovod" if IN_CHECKOUT else "make horovod, in a checkout of gluon_tricks"
 
 
 @dataclass
-class Finding:
-    """One line of the report. `status` is "ok", "note" or "FAIL"."""
+class Check:
+    """One line of the report: what was checked, and the result. `status` is "ok", "note" or "FAIL"."""
 
     name: str
     status: str
@@ -58,7 +63,7 @@ class Finding:
 
 @dataclass
 class Dependency:
-    """A module to import, and what stops without it. Training stops without a `needed` one."""
+    """A module to import, and what needs it. Without a `needed` one training cannot run."""
 
     module: str
     distribution: str
@@ -79,16 +84,16 @@ DEPENDENCIES = (
     Dependency("pandas", "pandas", "GluonCV"),
     Dependency("gluoncv", "gluoncv", "comparing with GluonCV, and its zoo of models"),
     Dependency("tensorboardX", "tensorboardX", "TensorBoard files"),
-    Dependency("horovod.mxnet", "horovod", "training in several processes with Horovod", install="make horovod"),
-    Dependency("onnx", "onnx", "export to ONNX", install="pip install -r requirements-onnx.txt"),
+    Dependency("horovod.mxnet", "horovod", "training in several processes with Horovod", install=HOROVOD),
+    Dependency("onnx", "onnx", "export to ONNX", install=ONNX_PINS),
 )
 
 
 # ---- From an error's text to its remedy -----------------------------------------------------------------------------
 
-DRIVER = "NVIDIA's driver, 450.80.02 or newer (in a container: docker run --gpus all); without a GPU: requirements.txt"
+DRIVER = f"NVIDIA's driver, 450.80.02 or newer (in a container: docker run --gpus all); without a GPU: {CPU_PINS}"
 
-# Shared library -> what has it. The versions of pip packages stand in requirements-gpu.txt alone.
+# Shared library -> what has it. The versions of pip packages stand in requirements/gpu.txt alone.
 LIBRARIES = {
     "libcuda.so.1": DRIVER,
     "libcudart.so.11.0": f"{GPU_PINS}   (nvidia-cuda-runtime-cu11 has it)",
@@ -124,11 +129,11 @@ REMEDIES = (
     (r"No module named '_?distutils",
      f"Python 3.12 has no distutils; setuptools has: {PINS}, and import gluon_tricks before mxnet"),
     (r"Extension horovod\.\w+ has not been built|horovod.*undefined symbol",
-     "compiled without, or for another, MXNet: pip uninstall -y horovod, then make horovod"),
+     f"compiled without MXNet or for another one: pip uninstall -y horovod, then {HOROVOD}"),
     (r"Descriptors cannot (not )?be created directly",
      f"the installed protobuf is too new for the package: {PINS}"),
     (r"no kernel image is available for execution on the device",
-     "mxnet-cu112 has code for compute capability 5.0 to 8.9 only; on a newer GPU train on the CPU: requirements.txt"),
+     f"mxnet-cu112 has code for compute capability 5.0 to 8.9 only; with a newer GPU train on the CPU: {CPU_PINS}"),
     (r"CUDA driver version is insufficient", DRIVER),
     (r"version `GLIBC(XX)?_[\d.]+' not found",
      "the system's C or C++ library is older than the wheels': use a newer Linux"),
@@ -136,16 +141,16 @@ REMEDIES = (
      "this Python was built without a library: sudo apt install libffi-dev libbz2-dev liblzma-dev libssl-dev, "
      "then pyenv install --force 3.11"),
     (r"killed by SIGILL",
-     "an instruction this processor, or its permission, lacks: unset DNNL_MAX_CPU_ISA, and call "
+     "an instruction that this processor lacks or does not permit: unset DNNL_MAX_CPU_ISA, and call "
      "gluon_tricks.compat.request_amx() to use AMX"),
     (r"killed by SIGBUS|Failed to \w+ shared memory|No space left on device: '/dev/shm",
      "shared memory is full: docker run --shm-size=8g (or --ipc=host), or fewer workers (-j)"),
-    (r"killed by SIGKILL", "the system ended it, mostly for want of memory: see dmesg; use a smaller --batch-size"),
+    (r"killed by SIGKILL", "the system ended it, mostly because memory ran out: see dmesg; use a smaller --batch-size"),
 )
 
 
 def remedy_for(error_text):
-    """What mends an error, or None if this table does not know.
+    """The remedy for an error, or None if these tables have none.
 
     Parameters
     ----------
@@ -177,7 +182,7 @@ def run_child(function, *args):
         What the function returned, or {"errors": [...]}, root cause first.
     """
     code = (f"import sys; sys.path.append({str(ROOT)!r}); "
-            f"from gluon_tricks import doctor; doctor.answer(doctor.{function.__name__}, *{args!r})")
+            f"from gluon_tricks.commands import doctor; doctor.answer(doctor.{function.__name__}, *{args!r})")
     try:
         child = run_python(code)
     except subprocess.TimeoutExpired:
@@ -204,7 +209,7 @@ def answer(function, *args):
         result = function(*args)
     except Exception as error:
         result = {"errors": error_chain(error)}
-    print("\n" + json.dumps(result))       # on a line of its own, whatever a library printed before
+    print("\n" + json.dumps(result))       # on a line of its own, even after what a library printed
 
 
 def error_chain(error):
@@ -234,10 +239,10 @@ def import_alone(module, distribution):
 
 @contextlib.contextmanager
 def swallowed_by_gluoncv():
-    """Collects the errors that `import gluoncv` replaces by "missing `mxnet` & `torch`".
+    """Collect the errors that `import gluoncv` replaces by "missing `mxnet` & `torch`".
 
-    GluonCV wraps all its imports in `try: ... except ImportError: pass`, so the real one is gone when it gives up.
-    Listening at the import statements of gluoncv/__init__.py and check.py is the only way to hear it.
+    GluonCV wraps all its imports in `try: ... except ImportError: pass`, which hides the first error. So the import
+    statements of gluoncv/__init__.py and check.py are watched.
     """
     errors, real_import = [], builtins.__import__
 
@@ -288,49 +293,49 @@ def training_step():
             "features": sorted(name for name, enabled in features.items() if enabled)}
 
 
-# ---- Checks: each returns its findings ------------------------------------------------------------------------------
+# ---- Checks: each returns a list --------------------------------------------------------------------------------------
 
 def check_system():
     """Wheels of MXNet 1.9.1 exist for few systems, and its Python code runs on 3.9 to 3.12."""
     system = f"{platform.system()} {platform.machine()}"
     says = f"Python {platform.python_version()} on {system}"
     if not (3, 9) <= sys.version_info[:2] <= (3, 12):
-        return [Finding("system", "FAIL", f"{says}: the kit runs on 3.9 to 3.12", "make test PYTHON=python3.11")]
+        return [Check("system", "FAIL", f"{says}: the kit runs on 3.9 to 3.12", "make test PYTHON=python3.11")]
     if system == "Linux x86_64":
-        return [Finding("system", "ok", says)]
+        return [Check("system", "ok", says)]
     if system in ("Linux aarch64", "Darwin x86_64"):
-        return [Finding("system", "note", f"{says}: MXNet 1.9.1 has a wheel, but nobody has tried the kit with it")]
-    return [Finding("system", "FAIL", f"{says}: MXNet 1.9.1 has no wheel", "use Linux on x86-64 (on Windows: WSL 2)")]
+        return [Check("system", "note", f"{says}: MXNet 1.9.1 has a wheel, but nobody has tried the kit with it")]
+    return [Check("system", "FAIL", f"{says}: MXNet 1.9.1 has no wheel", "use Linux on x86-64 (on Windows: WSL 2)")]
 
 
 def check_distributions():
     """What pip says is installed, before anything is imported."""
     names = sorted({(d.metadata["Name"] or "").lower() for d in metadata.distributions()})
-    findings = []
+    checks = []
     mxnets = [name for name in names if re.fullmatch(r"mxnet(-cu\d+\w*|-mkl|-native)?", name)]
     if len(mxnets) > 1:
         keep = GPU_PINS if "mxnet-cu112" in mxnets else CPU_PINS
-        findings.append(Finding("mxnet", "FAIL", f"{' and '.join(mxnets)} are both installed and overwrite each other",
+        checks.append(Check("mxnet", "FAIL", f"{' and '.join(mxnets)} are both installed and overwrite each other",
                                 f"pip uninstall -y {' '.join(mxnets)}, then {keep}"))
     opencv = [name for name in names if re.fullmatch(r"opencv(-contrib)?-python(-headless)?", name)]
     for name in opencv:
         if leading_numbers(version_of(name)) >= (4, 12) and leading_numbers(version_of("numpy")) < (2, 0):
-            findings.append(Finding("opencv", "note", f"{name} {version_of(name)} wants numpy 2, MXNet numpy 1",
+            checks.append(Check("opencv", "note", f"{name} {version_of(name)} wants numpy 2, MXNet numpy 1",
                                     f"pip install {name}==4.11.0.86"))
-    return findings
+    return checks
 
 
 def check_environment():
-    """Variables with which MXNet does something else than train here."""
-    findings = []
+    """Environment variables that keep MXNet from training, or slow it down."""
+    checks = []
     if os.environ.get("DMLC_ROLE") in ("server", "scheduler"):
-        findings.append(Finding("environment", "FAIL",
+        checks.append(Check("environment", "FAIL",
                                 f"under DMLC_ROLE={os.environ['DMLC_ROLE']} `import mxnet` serves and never returns",
                                 "unset DMLC_ROLE"))
     if os.environ.get("MXNET_ENGINE_TYPE") == "NaiveEngine":
-        findings.append(Finding("environment", "note", "MXNET_ENGINE_TYPE=NaiveEngine: for debugging, much slower",
+        checks.append(Check("environment", "note", "MXNET_ENGINE_TYPE=NaiveEngine: for debugging, much slower",
                                 "unset MXNET_ENGINE_TYPE"))
-    return findings
+    return checks
 
 
 def check_dependencies():
@@ -341,12 +346,12 @@ def check_dependencies():
 
 
 def judge_import(dependency, report):
-    """The finding for one import."""
+    """Check one import by what its process reported."""
     version = report.get("version")
     if dependency.module == "numpy" and version and leading_numbers(version) >= (2, 0):
-        return Finding("numpy", "FAIL", f"{version}: MXNet 1.9.1 does not work with NumPy 2", PINS)
+        return Check("numpy", "FAIL", f"{version}: MXNet 1.9.1 does not work with NumPy 2", PINS)
     if version:
-        return Finding(dependency.module, "ok", version)
+        return Check(dependency.module, "ok", version)
     errors = report["errors"]
     says = brief(errors[0])
     if f"No module named '{dependency.module.split('.')[0]}'" in says:
@@ -354,19 +359,19 @@ def judge_import(dependency, report):
     else:
         remedy = next(filter(None, map(remedy_for, errors)), None)
     if dependency.needed:
-        return Finding(dependency.module, "FAIL", says, remedy)
-    return Finding(dependency.module, "note", f"{says}; serves {dependency.serves}", remedy)
+        return Check(dependency.module, "FAIL", says, remedy)
+    return Check(dependency.module, "note", f"{says}; serves {dependency.serves}", remedy)
 
 
 def check_preparation():
-    """What `gluon_tricks.compat` did, and how MXNet would fail without."""
-    findings = [Finding("compat", "ok", step) for step in compat.steps_taken]
+    """What `gluon_tricks.compat` did, and how MXNet fails without it."""
+    checks = [Check("compat", "ok", step) for step in compat.steps_taken]
     if len(compat.steps_taken) > 1:
         child = run_python("import mxnet")
         if child.returncode:
-            findings.append(Finding("compat", "note", "without it: " + brief(first_error(child.stderr) or "a crash"),
+            checks.append(Check("compat", "note", "without it: " + brief(first_error(child.stderr) or "a crash"),
                                     "import gluon_tricks before mxnet"))
-    return findings
+    return checks
 
 
 def check_training():
@@ -374,29 +379,29 @@ def check_training():
     report = run_child(training_step)
     if "errors" in report:
         remedy = next(filter(None, map(remedy_for, report["errors"])), None)
-        return [Finding("training", "FAIL", brief(report["errors"][0]), remedy)]
+        return [Check("training", "FAIL", brief(report["errors"][0]), remedy)]
     steps = ", ".join(f"{device} {seconds:.2f} s" for device, seconds in report["seconds"].items())
     built_with = [name for name in report["features"] if not name.startswith("CPU_")]
-    return [Finding("training", "ok", f"one step: {steps}"),
-            Finding("features", "ok", " ".join(built_with)),
+    return [Check("training", "ok", f"one step: {steps}"),
+            Check("features", "ok", " ".join(built_with)),
             judge_threads(report["threads"])]
 
 
 def judge_threads(threads):
-    """Threads of the operators and of the decoders, beside the CPUs there are."""
+    """Threads of the operators and of the decoders, compared with the CPUs of this process."""
     cpus, quota = compat.visible_cpus(), cpu_quota()
     decoders = max(1, cpus // 2)
     says = (f"operators {threads or '?'} (OMP_NUM_THREADS={os.environ.get('OMP_NUM_THREADS')}), "
-            f"ImageRecordIter at most {decoders} (half of {cpus} CPUs, whatever -j says)")
+            f"ImageRecordIter at most {decoders} (half of {cpus} CPUs, for any -j)")
     if quota and quota < cpus:
-        return Finding("threads", "note", f"{says}; the container may use {quota:g} CPUs only",
-                       f"export OMP_NUM_THREADS={max(1, int(quota))}")
+        return Check("threads", "note", f"{says}; the container may use {quota:g} CPUs only",
+                     f"export OMP_NUM_THREADS={max(1, int(quota))}")
     if threads and threads > cpus:
-        return Finding("threads", "note", f"{says}; more threads than CPUs spin", f"export OMP_NUM_THREADS={cpus}")
+        return Check("threads", "note", f"{says}; more threads than CPUs spin", f"export OMP_NUM_THREADS={cpus}")
     if threads and threads < cpus:
-        return Finding("threads", "note", f"{says}; {cpus - threads} CPUs idle unless several processes share them",
-                       f"export OMP_NUM_THREADS={cpus}")
-    return Finding("threads", "ok", says)
+        return Check("threads", "note", f"{says}; {cpus - threads} CPUs idle unless several processes share them",
+                     f"export OMP_NUM_THREADS={cpus}")
+    return Check("threads", "ok", says)
 
 
 def check_shared_memory(path="/dev/shm"):
@@ -405,50 +410,50 @@ def check_shared_memory(path="/dev/shm"):
     need = 2 * workers * 256 * 3 * 224 * 224 * 4
     total = f"2 x {workers} workers x 256x3x224x224 x 4 bytes = {need / 1e9:.2f} GB"
     if not os.path.isdir(path):
-        return [Finding("shared memory", "note", f"no {path}: DataLoader workers cannot start", "use -j 0")]
+        return [Check("shared memory", "note", f"no {path}: DataLoader workers cannot start", "use -j 0")]
     free = shutil.disk_usage(path).free
     says = f"{path} has {free / 1e9:.2f} GB free; a DataLoader of ImageNet takes {total}"
     if free >= need:
-        return [Finding("shared memory", "ok", says)]
-    return [Finding("shared memory", "note", says, "docker run --shm-size=8g (or --ipc=host), or a smaller -j")]
+        return [Check("shared memory", "ok", says)]
+    return [Check("shared memory", "note", says, "docker run --shm-size=8g (or --ipc=host), or a smaller -j")]
 
 
 def check_amx():
-    """AMX: bfloat16 runs faster with it, and crashes where it is asked for without permission."""
+    """AMX: bfloat16 runs faster with it, and crashes if it is requested without permission."""
     if "amx_tile" not in read_text("/proc/cpuinfo"):
         return []
     if os.environ.get("DNNL_MAX_CPU_ISA") == compat.AMX_ISA:
-        return [Finding("AMX", "note", f"under DNNL_MAX_CPU_ISA={compat.AMX_ISA} a program that imports mxnet without "
-                        "gluon_tricks dies with SIGILL in bfloat16", "unset it, and call compat.request_amx()")]
+        return [Check("AMX", "note", f"under DNNL_MAX_CPU_ISA={compat.AMX_ISA} a program that imports mxnet without "
+                      "gluon_tricks dies with SIGILL in bfloat16", "unset it, and call compat.request_amx()")]
     if compat.permit_amx():
-        return [Finding("AMX", "ok", "used for bfloat16 and int8 after gluon_tricks.compat.request_amx()")]
-    return [Finding("AMX", "note", "the processor has it, the kernel or the container does not permit it",
-                    "Linux 5.16 or newer")]
+        return [Check("AMX", "ok", "used for bfloat16 and int8 after gluon_tricks.compat.request_amx()")]
+    return [Check("AMX", "note", "the processor has it, the kernel or the container does not permit it",
+                  "Linux 5.16 or newer")]
 
 
 def check_gpus():
-    """GPUs beside what the wheel has code for."""
+    """GPUs, compared with those that the wheel has code for."""
     installed_for_gpu = version_of("mxnet-cu112") is not None
     rows = query_nvidia_smi()
     if not rows:
         if installed_for_gpu:
-            return [Finding("GPU", "note", "mxnet-cu112 is installed, but nvidia-smi finds no GPU", DRIVER)]
-        return [Finding("GPU", "ok", "none; training runs on the CPU")]
+            return [Check("GPU", "note", "mxnet-cu112 is installed, but nvidia-smi finds no GPU", DRIVER)]
+        return [Check("GPU", "ok", "none; training runs on the CPU")]
     return [judge_gpu(index, *row, installed_for_gpu) for index, row in enumerate(rows)]
 
 
 def judge_gpu(index, name, capability, driver, installed_for_gpu):
-    """The finding for one GPU."""
+    """Check one GPU."""
     says = f"{name}, compute capability {capability}, driver {driver}"
     if not wheel_has_code_for(capability):
-        return Finding(f"GPU {index}", "FAIL" if installed_for_gpu else "note",
-                       f"{says}: mxnet-cu112 has no code for it (it has sm_{', sm_'.join(map(str, WHEEL_CODE))})",
-                       "a GPU of compute capability 5.0 to 8.9, or the CPU: requirements.txt")
+        return Check(f"GPU {index}", "FAIL" if installed_for_gpu else "note",
+                     f"{says}: mxnet-cu112 has no code for it (it has sm_{', sm_'.join(map(str, WHEEL_CODE))})",
+                     f"a GPU of compute capability 5.0 to 8.9, or the CPU: {CPU_PINS}")
     if leading_numbers(driver) < (450, 80):
-        return Finding(f"GPU {index}", "FAIL" if installed_for_gpu else "note", f"{says}: too old for CUDA 11", DRIVER)
+        return Check(f"GPU {index}", "FAIL" if installed_for_gpu else "note", f"{says}: too old for CUDA 11", DRIVER)
     if not installed_for_gpu:
-        return Finding(f"GPU {index}", "note", f"{says}: not used by the CPU's mxnet", "make gpu")
-    return Finding(f"GPU {index}", "ok", says)
+        return Check(f"GPU {index}", "note", f"{says}: not used by the CPU's mxnet", GPU_ENVIRONMENT)
+    return Check(f"GPU {index}", "ok", says)
 
 
 WHEEL_CODE = (50, 60, 70, 80, 86)     # device code in the mxnet-cu112 1.9.1 wheel; no PTX to compile for others
@@ -460,7 +465,7 @@ def wheel_has_code_for(capability):
     return any(major == code // 10 and minor >= code % 10 for code in WHEEL_CODE)
 
 
-# ---- Looking around -------------------------------------------------------------------------------------------------
+# ---- Facts of the machine ----------------------------------------------------------------------------------------------
 
 def query_nvidia_smi():
     """(name, compute capability, driver version) of every GPU; empty without nvidia-smi."""
@@ -504,32 +509,32 @@ def read_text(path):
 
 # ---- The report -----------------------------------------------------------------------------------------------------
 
-CHECKS = (check_system, check_environment, check_distributions, check_preparation, check_dependencies, check_training,
-          check_shared_memory, check_amx, check_gpus)
+ALL_CHECKS = (check_system, check_environment, check_distributions, check_preparation, check_dependencies, check_training,
+              check_shared_memory, check_amx, check_gpus)
 
 
 def examine():
-    """All findings. A check that itself fails is a finding too, not the end of the report."""
-    findings = []
-    for check in CHECKS:
-        if check is check_training and any(f.name == "mxnet" and f.status == "FAIL" for f in findings):
-            continue                  # it would only repeat what the import said
+    """Run all checks. One that raises an error becomes a note and does not end the report."""
+    checks = []
+    for run_check in ALL_CHECKS:
+        if run_check is check_training and any(check.name == "mxnet" and check.status == "FAIL" for check in checks):
+            continue                  # it would only repeat the error of the import
         try:
-            findings += check()
+            checks += run_check()
         except Exception as error:
-            findings.append(Finding(check.__name__, "note", f"could not be checked: {type(error).__name__}: {error}"))
-    return findings
+            checks.append(Check(run_check.__name__, "note", f"could not be checked: {type(error).__name__}: {error}"))
+    return checks
 
 
-def report(findings):
-    """The findings as a table, each remedy under the first finding that needs it, the verdict last."""
+def report(checks):
+    """The checks as a table, each remedy under the first check that needs it, the verdict last."""
     lines, told = [], set()
-    for finding in findings:
-        lines.append(f"{finding.status:<5} {finding.name:<14} {finding.says}")
-        if finding.remedy:
-            lines.append(f"{'':<20} -> {'as above' if finding.remedy in told else finding.remedy}")
-            told.add(finding.remedy)
-    failures = [finding.name for finding in findings if finding.status == "FAIL"]
+    for check in checks:
+        lines.append(f"{check.status:<5} {check.name:<14} {check.says}")
+        if check.remedy:
+            lines.append(f"{'':<20} -> {'as above' if check.remedy in told else check.remedy}")
+            told.add(check.remedy)
+    failures = [check.name for check in checks if check.status == "FAIL"]
     lines.append(f"Training cannot run: {', '.join(failures)}." if failures else "Training can run.")
     return "\n".join(lines)
 
@@ -537,14 +542,14 @@ def report(findings):
 def main(argv=None):
     """Print the report; returns 0 if training can run and 1 if not."""
     parser = argparse.ArgumentParser(
-        prog="python -m gluon_tricks doctor", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="Example:  python -m gluon_tricks doctor --json | jq '.findings[] | select(.status != \"ok\")'")
-    parser.add_argument("--json", action="store_true", help="print the findings as one JSON object")
+    parser.add_argument("--json", action="store_true", help="print the checks as one JSON object")
     args = parser.parse_args(argv)
-    findings = examine()
-    works = all(finding.status != "FAIL" for finding in findings)
+    checks = examine()
+    works = all(check.status != "FAIL" for check in checks)
     if args.json:
-        print(json.dumps({"training_can_run": works, "findings": [asdict(f) for f in findings]}, indent=2))
+        print(json.dumps({"training_can_run": works, "findings": [asdict(check) for check in checks]}, indent=2))
     else:
-        print(report(findings))
+        print(report(checks))
     return 0 if works else 1

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from gluon_tricks.commands import doctor
-from gluon_tricks.commands.doctor import Dependency, Finding
+from gluon_tricks.commands.doctor import Check, Dependency
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -41,7 +41,7 @@ REAL_ERRORS = [
      "site-packages/horovod/mxnet/mpi_lib.cpython-311-x86_64-linux-gnu.so not found\n"
      "If this is not expected, reinstall Horovod with HOROVOD_WITH_MXNET=1 to debug the build error.", "make horovod"),
     ("ModuleNotFoundError: No module named 'horovod'", "make horovod"),
-    ("ModuleNotFoundError: No module named 'onnx'", "requirements-onnx.txt"),
+    ("ModuleNotFoundError: No module named 'onnx'", '".[onnx]"'),
     ("ModuleNotFoundError: No module named 'yacs'", doctor.PINS),
     ("ModuleNotFoundError: No module named '_ctypes'", "libffi-dev"),
     # DNNL_MAX_CPU_ISA=AVX512_CORE_AMX without the permission
@@ -68,7 +68,7 @@ def test_every_cuda_library_that_compat_loads_has_a_remedy():
 
 
 def test_cuda_remedies_name_packages_that_the_gpu_requirements_pin():
-    pinned = (ROOT / "requirements-gpu.txt").read_text()
+    pinned = (ROOT / "requirements" / "gpu.txt").read_text()
     remedies = [remedy for remedy in doctor.LIBRARIES.values() if remedy.startswith(doctor.GPU_PINS)]
     named = [remedy.split("(")[1].split()[0] for remedy in remedies]
     assert len(named) == 10
@@ -179,12 +179,12 @@ def test_a_missing_cuda_library_gives_exit_code_1_and_the_package_that_has_it(tm
     result = run_doctor(tmp_path, "--json", mxnet=f"raise OSError('{error}')", numpy="import nowhere_to_be_found")
     assert result.returncode == 1, result.stderr
     report = json.loads(result.stdout)
-    findings = {finding["name"]: finding for finding in report["findings"]}
+    checks = {check["name"]: check for check in report["findings"]}
     assert report["training_can_run"] is False
-    assert findings["mxnet"]["says"] == f"OSError: {error}"
-    assert "nvidia-cudnn-cu11" in findings["mxnet"]["remedy"]
-    assert findings["numpy"]["status"] == "FAIL"           # and a broken numpy does not stop the doctor
-    assert "training" not in findings                      # not tried
+    assert checks["mxnet"]["says"] == f"OSError: {error}"
+    assert "nvidia-cudnn-cu11" in checks["mxnet"]["remedy"]
+    assert checks["numpy"]["status"] == "FAIL"           # and a broken numpy does not stop the doctor
+    assert "training" not in checks                      # not tried
 
 
 def test_this_environment_can_train():
@@ -211,8 +211,8 @@ def test_a_needed_module_fails_and_an_optional_one_is_noted():
 
 
 def test_a_module_that_is_not_there_says_how_to_install_it():
-    finding = doctor.judge_import(OPTIONAL, {"errors": ["ModuleNotFoundError: No module named 'horovod'"]})
-    assert (finding.says, finding.remedy) == ("not installed; serves Horovod", "make horovod")
+    check = doctor.judge_import(OPTIONAL, {"errors": ["ModuleNotFoundError: No module named 'horovod'"]})
+    assert (check.says, check.remedy) == ("not installed; serves Horovod", "make horovod")
 
 
 def test_numpy_2_fails_although_it_imports():
@@ -233,8 +233,8 @@ def test_conflicting_distributions_are_found(monkeypatch, installed, name, statu
     versions = {"opencv-python": "4.12.0.88", "numpy": "1.23.5"}
     monkeypatch.setattr(doctor.metadata, "distributions", lambda: map(Distribution, installed))
     monkeypatch.setattr(doctor, "version_of", versions.get)
-    findings = doctor.check_distributions()
-    assert [(finding.name, finding.status) for finding in findings] == [(name, status)]
+    checks = doctor.check_distributions()
+    assert [(check.name, check.status) for check in checks] == [(name, status)]
 
 
 @pytest.mark.parametrize("capability, runs", [
@@ -259,10 +259,10 @@ def test_an_unsupported_gpu_fails_only_where_the_gpu_wheel_is_installed():
 def test_small_shared_memory_is_noted_with_the_sum(monkeypatch):
     monkeypatch.setattr(doctor.compat, "visible_cpus", lambda: 4)
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: SimpleNamespace(free=64 << 20))     # Docker's default
-    [finding] = doctor.check_shared_memory("/")
-    assert finding.status == "note"
-    assert "= 1.23 GB" in finding.says                     # 2 x 4 x 256 x 3 x 224 x 224 x 4 bytes = 1,233,125,376
-    assert "--shm-size" in finding.remedy
+    [check] = doctor.check_shared_memory("/")
+    assert check.status == "note"
+    assert "= 1.23 GB" in check.says                     # 2 x 4 x 256 x 3 x 224 x 224 x 4 bytes = 1,233,125,376
+    assert "--shm-size" in check.remedy
 
 
 def test_threads_are_judged_by_the_cpus_there_are(monkeypatch):
@@ -292,22 +292,22 @@ def test_a_containers_share_of_the_cpus_is_read(tmp_path, files, quota):
 
 def test_a_server_role_is_a_failure(monkeypatch):
     monkeypatch.setenv("DMLC_ROLE", "server")
-    [finding] = doctor.check_environment()
-    assert (finding.status, finding.remedy) == ("FAIL", "unset DMLC_ROLE")
+    [check] = doctor.check_environment()
+    assert (check.status, check.remedy) == ("FAIL", "unset DMLC_ROLE")
 
 
 def test_a_check_that_breaks_does_not_end_the_report(monkeypatch):
     def check_that_breaks():
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr(doctor, "CHECKS", (check_that_breaks, lambda: [Finding("after", "ok", "still here")]))
+    monkeypatch.setattr(doctor, "ALL_CHECKS", (check_that_breaks, lambda: [Check("after", "ok", "still here")]))
     broken, after = doctor.examine()
     assert broken.status == "note" and "ZeroDivisionError: oops" in broken.says
     assert after.says == "still here"
 
 
 def test_the_report_tells_each_remedy_once():
-    text = doctor.report([Finding("a", "FAIL", "broken", "mend it"), Finding("b", "note", "broken too", "mend it")])
+    text = doctor.report([Check("a", "FAIL", "broken", "mend it"), Check("b", "note", "broken too", "mend it")])
     assert text.splitlines() == [
         "FAIL  a              broken",
         "                     -> mend it",
