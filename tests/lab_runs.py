@@ -7,8 +7,9 @@ import numpy as np
 
 import train_cifar
 from gluon_tricks.data.cifar_sets import DATASETS
-from gluon_tricks.data.manifest import Manifest, describe_split, record_row, write_manifest
-from gluon_tricks.data.recordio import write_image_records
+from gluon_tricks.data.manifest import Manifest, describe_split, read_manifest, record_row, write_manifest
+from gluon_tricks.data.paths import EXCERPT_DIR
+from gluon_tricks.data.recordio import RecordReader, write_image_records
 
 
 def write_data(folder, dataset, train=16, test=30):
@@ -45,3 +46,17 @@ def left_by(folder):
     records = map(json.loads, next(folder.rglob("metrics.jsonl")).read_text().splitlines())
     [params] = [path for path in (folder / "params").glob("*.params") if "-best" not in path.name]
     return params, [record for record in records if record["kind"] == "epoch"][-1]
+
+
+def write_part_of_excerpt(folder, train, test):
+    """The first images of the CIFAR-10 excerpt as a data set of its own, for `--data-dir`; the folder."""
+    manifest, splits = read_manifest(EXCERPT_DIR), {}
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, count in (("train", train), ("test", test)):
+        reader = RecordReader(EXCERPT_DIR / f"{name}.rec")
+        images = [reader.read_image(position) for position in range(count)]
+        records = [(key, int(label), 0, image) for key, (label, _, _, image) in enumerate(images)]
+        rows = [record_row(*row) for row in write_image_records(folder / f"{name}.rec", folder / f"{name}.idx", records)]
+        splits[name] = describe_split(folder, name, manifest.classes, rows)
+    write_manifest(folder, Manifest(manifest.dataset, manifest.classes, {}, splits, "test"))
+    return folder
