@@ -6,11 +6,17 @@ It does not depend on the number of workers, their order, or resumptions. MXNet'
 """
 
 import functools
+import zlib
 
 import numpy as np
 
 # Purposes: independent streams
 ORDER, AUGMENT, MIXUP, NET, PACKING, CUTOUT, ERASE, COLOR = range(1, 9)
+
+
+def purpose_of(name):
+    """The purpose of an augmentation that has none of the above: another one for each name."""
+    return 1 << 32 | zlib.crc32(name.encode())
 
 
 def generator(seed, *words):

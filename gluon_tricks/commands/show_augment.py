@@ -17,6 +17,7 @@ from mxnet import nd
 from gluon_tricks import pictures
 from gluon_tricks.data.cifar import find_cifar, open_cifar, train_transform
 from gluon_tricks.data.cifar_sets import DATASETS, Augmentation
+from gluon_tricks.data.masks import MASKS
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import make_folder
 from gluon_tricks.randomness import MIXUP, generator
@@ -30,10 +31,9 @@ SINGLE = {
     "plain": ("unchanged", PLAIN),
     "gluoncv": ("crop and flip", Augmentation()),
     "follow-up": ("--augment follow-up", Augmentation(colors=True)),
-    "cutout": ("--cutout 16", PLAIN._replace(cutout=16)),
-    "dual-cutout": ("--dual-cutout\n(both views)", PLAIN._replace(cutout=16, dual=True)),
-    "random-erasing": ("--random-erasing value", PLAIN._replace(erasing="value")),
-    "random-erasing-pixels": ("--random-erasing pixels", PLAIN._replace(erasing="pixels")),
+    **{name: (title, PLAIN._replace(masks=((mask.flag, setting),)))
+       for mask in MASKS.values() for name, (title, setting) in mask.samples.items()},
+    "dual-cutout": ("--dual-cutout\n(both views)", PLAIN._replace(masks=(("cutout", 16),), dual=True)),
 }
 MIXED = {kind: f"--mix {kind}" for kind in KINDS}
 NAMES = (*SINGLE, *MIXED)

@@ -110,8 +110,8 @@ def train_transform(augmentation, dataset, seed, records):
     """The `CifarTrainTransform` of an `Augmentation`, for `RecordLoader`."""
     mean, std = augmentation.normalisation(dataset)
     masks = None
-    if augmentation.cutout or augmentation.erasing:
-        masks = Masks(seed, records, augmentation.cutout, augmentation.dual, augmentation.erasing, mean, std)
+    if augmentation.masks:
+        masks = Masks(seed, records, dict(augmentation.masks), augmentation.dual, mean, std)
     colors = follow_up_colors if augmentation.colors else None
     return CifarTrainTransform(seed, records, mean, std, augmentation.crop, augmentation.flip, colors, masks)
 

@@ -37,25 +37,23 @@ def preparation(dataset):
 
 
 class Augmentation(NamedTuple):
-    """What is done to training images in addition to normalisation.
+    """What is done to training images, apart from normalisation.
 
     Attributes
     ----------
     colors : bool
         The follow-up's colours, and ImageNet's mean and deviation in training and validation.
     crop, flip : bool
-    cutout : int
-        Side of the square; 0: none.
     dual : bool
-        Two views with independent squares, concatenated along the channels.
-    erasing : "value", "pixels" or None
+        Two views of each image with masks of their own, one after the other in the channels.
+    masks : tuple of (name, setting)
+        What is painted over the images; names of `data.masks.MASKS`.
     """
     colors: bool = False
     crop: bool = True
     flip: bool = True
-    cutout: int = 0
     dual: bool = False
-    erasing: str = None
+    masks: tuple = ()
 
     def normalisation(self, dataset):
         """(mean, std), one each per channel, on the 0..1 scale.

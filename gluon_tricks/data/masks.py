@@ -1,52 +1,38 @@
-"""Cutout and random erasing of a batch: a function of (seed, epoch, record) alone."""
+"""The masks of train_cifar.py, in the order in which they are painted over the images of a batch."""
 
 import numpy as np
 
-from gluon_tricks.randomness import CUTOUT, ERASE, generator, sample_draws
-from gluon_tricks.tricks.cutout import corners, cutout
-from gluon_tricks.tricks.random_erasing import erase, pixel_values, sample_box
+from gluon_tricks.tricks.cutout import CUTOUT_MASK
+from gluon_tricks.tricks.masks import Draws
+from gluon_tricks.tricks.random_erasing import ERASING_MASK
+
+MASKS = {mask.flag: mask for mask in (ERASING_MASK, CUTOUT_MASK)}
 
 
 class Masks:
-    """Masks over normalised images.
+    """Paints over normalised images.
 
     Parameters
     ----------
     seed, records : int
-    cutout_size : int
-        Side of the square; 0: none.
+    settings : dict
+        Name in MASKS -> setting; those without effect (0, None) are left out.
     dual : bool
-        Two views of each image, with independent squares, concatenated along the channels.
-    erasing : "value", "pixels" or None
-        Filling of random erasing; None: no erasing.
+        Two views of each image, one after the other in the channels.
     mean, std : sequences of float
-        Those of the images' normalisation, 0..1 scale.
+        By which the images were normalised, on the 0..1 scale.
     """
 
-    def __init__(self, seed, records, cutout_size=0, dual=False, erasing=None, mean=(0.0,), std=(1.0,)):
-        self.seed, self.records, self.cutout_size, self.dual = seed, records, cutout_size, dual
-        self.erasing, self.mean, self.std = erasing, mean, std
+    def __init__(self, seed, records, settings, dual=False, mean=(0.0,), std=(1.0,)):
+        self.seed, self.records, self.dual, self.mean, self.std = seed, records, dual, mean, std
+        self.settings = {name: setting for name, setting in settings.items() if setting}
 
     def __call__(self, images, positions, epoch):
-        """Mask float32 images, shape (N, C, H, W): same shape, or (N, 2C, H, W) with two views."""
-        if self.erasing:
-            images = np.stack([self._erased(image, generator(self.seed, ERASE, epoch, int(position)))
-                               for image, position in zip(images, positions)])
-        if self.cutout_size:
-            draws = sample_draws(self.seed, epoch, self.records, 4, CUTOUT)[positions]
-            views = [self._cut(images, *draws[:, 2 * view:2 * view + 2].T) for view in range(1 + self.dual)]
-            images = np.concatenate(views, axis=1)
+        """float32 images, shape (N, C, H, W) -> the same, or (N, 2C, H, W) of two views."""
+        draws = Draws(self.seed, self.records, epoch, positions, self.mean, self.std)
+        for name, mask in MASKS.items():
+            if name in self.settings:
+                views = range(2 if self.dual and mask.in_each_view else 1)
+                painted = [mask.paint(images, self.settings[name], draws._replace(view=view)) for view in views]
+                images = np.concatenate(painted, axis=1)
         return images
-
-    def _cut(self, images, draw_rows, draw_columns):
-        height, width = images.shape[2:]
-        return cutout(images, corners(draw_rows, self.cutout_size, height),
-                      corners(draw_columns, self.cutout_size, width), self.cutout_size)
-
-    def _erased(self, image, rng):
-        box = sample_box(*image.shape[1:], rng)
-        if box is None:
-            return image
-        if self.erasing == "value":
-            return erase(image, box, rng.random())
-        return erase(image, box, pixel_values(box, self.mean, self.std, rng))

@@ -5,6 +5,7 @@ import mxnet as mx
 
 from gluon_tricks.data.cifar import find_cifar, open_cifar
 from gluon_tricks.data.cifar_sets import DATASETS, Augmentation
+from gluon_tricks.data.masks import MASKS
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import make_folder
 from gluon_tricks.models.from_flags import make_net, net_keywords
@@ -32,8 +33,8 @@ def open_data(args, engine):
 
 def augmentation(args):
     """What is done to training images."""
-    return Augmentation(args.augment == "follow-up", args.random_crop, args.random_flip, args.cutout, args.dual_cutout,
-                        args.random_erasing)
+    masks = tuple((name, getattr(args, name)) for name in MASKS if getattr(args, name))
+    return Augmentation(args.augment == "follow-up", args.random_crop, args.random_flip, args.dual_cutout, masks)
 
 
 def build_net(args, classes, precision, engine):

@@ -3,6 +3,7 @@
 import argparse
 
 from gluon_tricks.data.cifar_sets import DATASETS, Augmentation
+from gluon_tricks.data.masks import MASKS
 from gluon_tricks.errors import UserError
 from gluon_tricks.optim.lr_schedule import MODES, WARMUPS
 from gluon_tricks.optim.optimizers import NAMES
@@ -12,7 +13,6 @@ from gluon_tricks.script.flags import check_common, completed, flag_name, keywor
 from gluon_tricks.tricks.cutmix import LABELS
 from gluon_tricks.tricks.mixing import ALPHAS, KINDS, REVERSED
 from gluon_tricks.tricks.mixup import CIFAR_OFF_EPOCHS
-from gluon_tricks.tricks.random_erasing import FILLS
 
 
 def add_image_flags(group):
@@ -24,13 +24,11 @@ def add_image_flags(group):
                        help="pad 4 pixels and crop (default: yes)")
     group.add_argument("--random-flip", action=argparse.BooleanOptionalAction,
                        help="mirror every second image (default: not for mnist and kmnist)")
-    group.add_argument("--cutout", type=int, default=0, metavar="SIZE", help="a square of zeros in every image, say 16")
     group.add_argument("--dual-cutout", action="store_true",
                        help="two views of each image with squares of their own (--cutout, else 16), kept alike by the loss")
     group.add_argument("--dual-cutout-alpha", type=float, default=0.1, help="weight of their difference (default 0.1)")
-    group.add_argument("--random-erasing", nargs="?", choices=FILLS, const="value", metavar="value|pixels",
-                       help="a rectangle in every second image, of one value as in the CIFAR-10 collection (default) or of "
-                            "random pixels as in the paper")
+    for mask in MASKS.values():
+        group.add_argument(flag_name(mask.flag), **mask.argument)
 
 
 def add_target_flags(group):
@@ -129,7 +127,7 @@ def _refuse_for_mxnet(args):
         return
     asked = [flag for flag, is_so in (
         ("--augment follow-up", args.augment != "gluoncv"), ("--no-random-crop", not args.random_crop),
-        ("--no-random-flip", not args.random_flip), ("--cutout", args.cutout), ("--random-erasing", args.random_erasing),
+        ("--no-random-flip", not args.random_flip), *((flag_name(name), getattr(args, name)) for name in MASKS),
         (f"--dataset {args.dataset}", DATASETS[args.dataset].channels == 1)) if is_so]
     if asked:
         raise UserError(f"--data-backend mxnet: cannot do {', '.join(asked)}; use --data-backend ours")

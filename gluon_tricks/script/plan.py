@@ -27,6 +27,7 @@ from gluon_tricks.data.imagenet_augment import (
     TRIES,
     ImagenetTestTransform,
 )
+from gluon_tricks.data.masks import MASKS
 from gluon_tricks.models.sizes import count_parameters, giga, sizes_of
 from gluon_tricks.tricks.linear_scaling import REFERENCE_BATCH_SIZE, REFERENCE_LR, linear_scaled_lr
 from gluon_tricks.tricks.zero_gamma import gammas_from_zero
@@ -210,11 +211,9 @@ def cifar_image_rows(augmentation, dataset):
                    f"N(0, {PCA_STD:g})")
     mean, std = augmentation.normalisation(dataset)
     yield "", f"normalise: mean {_numbers(mean)}, deviation {_numbers(std)} of 0..1"
-    if augmentation.erasing:
-        yield "", f"erase a rectangle with probability 1/2: random {augmentation.erasing}"
-    if augmentation.cutout:
-        yield "", (f"cut out a square of {augmentation.cutout}x{augmentation.cutout}, its centre uniform"
-                   + ("; two views of each image" if augmentation.dual else ""))
+    for name, setting in augmentation.masks:
+        views = "; two views of each image" if augmentation.dual and MASKS[name].in_each_view else ""
+        yield "", MASKS[name].sentence(setting) + views
     yield "validation", "normalise"
 
 

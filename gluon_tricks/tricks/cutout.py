@@ -12,6 +12,9 @@ below the centre from 0 ... H, which treats left and right alike. Here the colle
 
 import numpy as np
 
+from gluon_tricks.randomness import CUTOUT
+from gluon_tricks.tricks.masks import Mask
+
 
 def corners(draws, size, side):
     """The upper or left edges of squares of `size` in images of `side` pixels; they may be negative.
@@ -48,6 +51,19 @@ def cutout(images, tops, lefts, size, value=0.0):
     in_columns = (columns >= lefts[:, None]) & (columns < lefts[:, None] + size)      # (N, W)
     inside = in_rows[:, None, :, None] & in_columns[:, None, None, :]                 # (N, 1, H, W)
     return np.where(inside, np.float32(value), images)
+
+
+def paint_squares(images, size, draws):
+    """Cut a square of `size` pixels out of each image."""
+    height, width = images.shape[2:]
+    rows, columns = draws.uniform(2, CUTOUT).T
+    return cutout(images, corners(rows, size, height), corners(columns, size, width), size)
+
+
+CUTOUT_MASK = Mask(
+    "cutout", dict(type=int, default=0, metavar="SIZE", help="a square of zeros in every image, say 16"),
+    paint_squares, lambda size: f"cut out a square of {size}x{size}, its centre uniform", {"cutout": ("--cutout 16", 16)},
+    in_each_view=True)
 
 
 def side_by_side(pairs):

@@ -9,6 +9,9 @@
 
 import numpy as np
 
+from gluon_tricks.randomness import ERASE
+from gluon_tricks.tricks.masks import Mask
+
 AREA, MIN_RATIO, TRIES, PROBABILITY = (0.02, 0.4), 0.3, 20, 0.5
 FILLS = ("value", "pixels")
 
@@ -44,3 +47,25 @@ def pixel_values(box, mean, std, rng):
     """Draws over the range of pixels, 0..1, on the normalised scale: shape (C, h, w)."""
     mean, std = (np.float32(values).reshape(-1, 1, 1) for values in (mean, std))
     return (rng.random((len(mean), *box[2:])).astype(np.float32) - mean) / std
+
+
+def paint_rectangles(images, fill, draws):
+    """Erase a rectangle of about every second image; `fill` is one of FILLS."""
+    painted = []
+    for image, rng in zip(images, draws.generators(ERASE)):
+        box = sample_box(*image.shape[1:], rng)
+        if box is not None:
+            values = rng.random() if fill == "value" else pixel_values(box, draws.mean, draws.std, rng)
+            image = erase(image, box, values)
+        painted.append(image)
+    return np.stack(painted)
+
+
+ERASING_MASK = Mask(
+    "random_erasing",
+    dict(nargs="?", choices=FILLS, const="value", metavar="value|pixels",
+         help="a rectangle in every second image, of one value as in the CIFAR-10 collection (default) or of "
+              "random pixels as in the paper"),
+    paint_rectangles, lambda fill: f"erase a rectangle with probability 1/2: random {fill}",
+    {"random-erasing": ("--random-erasing value", "value"),
+     "random-erasing-pixels": ("--random-erasing pixels", "pixels")})

@@ -31,7 +31,7 @@ def test_centres_are_uniform_over_the_image(size, places):
 
 
 def test_masks_follow_the_record_not_the_batch():
-    images, masks = np.ones((6, 3, 32, 32), np.float32), Masks(0, 100, 16, dual=True)
+    images, masks = np.ones((6, 3, 32, 32), np.float32), Masks(0, 100, {"cutout": 16}, dual=True)
     positions = np.array([3, 50, 7, 99, 0, 12])
     whole, part = masks(images, positions, 4), masks(images[2:5], positions[2:5], 4)
     np.testing.assert_array_equal(whole[2:5], part)

@@ -33,7 +33,7 @@ def test_a_box_is_painted_over_and_nothing_else():
 def test_the_fill_is_one_value_or_pixels_over_the_normalised_range(fill):
     mean, std = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
     images = np.full((200, 3, 32, 32), 77, np.float32)
-    got = Masks(0, 200, erasing=fill, mean=mean, std=std)(images, np.arange(200), 0)
+    got = Masks(0, 200, {"random_erasing": fill}, mean=mean, std=std)(images, np.arange(200), 0)
     painted = [image[:, (image[0] != 77)] for image in got if (image != 77).any()]
     assert 70 < len(painted) < 130
     for values in painted:
@@ -48,7 +48,7 @@ def test_the_fill_is_one_value_or_pixels_over_the_normalised_range(fill):
 
 
 def test_erasing_follows_the_record_not_the_batch():
-    images, masks = np.ones((6, 3, 32, 32), np.float32), Masks(3, 100, erasing="pixels", mean=(0.5,) * 3,
-                                                               std=(0.2,) * 3)
+    images, masks = np.ones((6, 3, 32, 32), np.float32), Masks(3, 100, {"random_erasing": "pixels"},
+                                                               mean=(0.5,) * 3, std=(0.2,) * 3)
     positions = np.array([3, 50, 7, 99, 0, 12])
     np.testing.assert_array_equal(masks(images, positions, 4)[3:], masks(images[3:], positions[3:], 4))
