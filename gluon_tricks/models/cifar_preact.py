@@ -5,7 +5,7 @@ He et al. 2016 (arXiv 1603.05027), Han et al. 2016 (arXiv 1610.02915, §3.2), Hu
 
     first_relu        ReLU between a block's first BatchNorm and its first convolution       True
     last_bn           BatchNorm after the block's last convolution, before the sum           False
-    preact_stages     stages in which the shortcut of the first block starts at the          (True, True, True)
+    preact_stages     stages in which the shortcut of the first block starts at the        all True
                       activated input, not the raw one; first_relu has no effect there
 
 Depth 6n + 2 of basic blocks, 9n + 2 of bottlenecks, which have four times the channels of the 3x3 in the
