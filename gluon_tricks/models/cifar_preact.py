@@ -51,6 +51,7 @@ class PreactBlock(HybridBlock):
         Factor by which squeeze and excitation of the residual reduces the channels; 0: none.
     """
 
+    # The options of CIFARPreact that concern a block
     def __init__(self, kind, out_channels, in_channels, stride, activated_shortcut=False, first_relu=True,
                  last_bn=False, se_reduction=0, prefix=None, params=None):
         super().__init__(prefix=prefix, params=params)
@@ -102,6 +103,7 @@ class CIFARPreact(Classifier):
     se_reduction : int
     """
 
+    # So many parameters because --model-kwargs sets any of them; prefix and params are Gluon's
     def __init__(self, depth, kind="basic", width=1, se_reduction=0, classes=10, in_channels=3,
                  first_relu=True, last_bn=False, preact_stages=(True, True, True), prefix=None, params=None):
         super().__init__(prefix=prefix, params=params)
