@@ -120,6 +120,21 @@ def projection(out_channels, in_channels, stride):
     return shortcut
 
 
+class PostActivated(HybridBlock):
+    """Base of blocks that add `body` to the shortcut and apply ReLU to the sum."""
+
+    def _add_shortcut(self, out_channels, in_channels, stride):
+        """Make the shortcut and the last ReLU; call it after `body` is made."""
+        self.downsample = None
+        if in_channels != out_channels:
+            self.downsample = projection(out_channels, in_channels, stride)
+        self.relu = nn.Activation("relu")
+
+    def hybrid_forward(self, F, x):
+        shortcut = x if self.downsample is None else self.downsample(x)  # (N, D, H/S, W/S)
+        return self.relu(self.body(x) + shortcut)                        # (N, D, H/S, W/S)
+
+
 def stages(block, blocks_per_stage, channels):
     """Residual stages; all but the first start by halving height and width.
 

@@ -5,7 +5,7 @@ He et al. 2016 (arXiv 1603.05027), Han et al. 2016 (arXiv 1610.02915, §3.2), Hu
 
     first_relu        ReLU between a block's first BatchNorm and its first convolution       True
     last_bn           BatchNorm after the block's last convolution, before the sum           False
-    preact_stages     stages in which the shortcut of the first block starts at the          (True, True, True)
+    preact_stages     stages in which the shortcut of the first block starts at the        all True
                       activated input, not the raw one; first_relu has no effect there
 
 Depth 6n + 2 of basic blocks, 9n + 2 of bottlenecks, which have four times the channels of the 3x3 in the
@@ -51,6 +51,7 @@ class PreactBlock(HybridBlock):
         Factor by which squeeze and excitation of the residual reduces the channels; 0: none.
     """
 
+    # The options of CIFARPreact that concern a block
     def __init__(self, kind, out_channels, in_channels, stride, activated_shortcut=False, first_relu=True,
                  last_bn=False, se_reduction=0, prefix=None, params=None):
         super().__init__(prefix=prefix, params=params)
@@ -102,6 +103,7 @@ class CIFARPreact(Classifier):
     se_reduction : int
     """
 
+    # So many parameters because --model-kwargs sets any of them; prefix and params are Gluon's
     def __init__(self, depth, kind="basic", width=1, se_reduction=0, classes=10, in_channels=3,
                  first_relu=True, last_bn=False, preact_stages=(True, True, True), prefix=None, params=None):
         super().__init__(prefix=prefix, params=params)

@@ -10,17 +10,17 @@ from mxnet.gluon import HybridBlock, nn
 from gluon_tricks.models.blocks import (
     Classifier,
     GlobalMean,
+    PostActivated,
     conv1x1,
     conv3x3,
     image_norm,
-    projection,
     stages,
 )
 
 CHANNELS = (16, 16, 32, 64)  # after the first convolution, after each stage
 
 
-class BasicBlockV1(HybridBlock):
+class BasicBlockV1(PostActivated):
     """Two 3x3 convolutions, each normalised after it; ReLU after the sum.
 
     In the shapes below D = `out_channels`, S = `stride`.
@@ -36,14 +36,7 @@ class BasicBlockV1(HybridBlock):
             conv3x3(out_channels, out_channels),         # (N, D, H/S, W/S)
             nn.BatchNorm(in_channels=out_channels),
         )
-        self.downsample = None
-        if in_channels != out_channels:
-            self.downsample = projection(out_channels, in_channels, stride)
-        self.relu = nn.Activation("relu")
-
-    def hybrid_forward(self, F, x):
-        shortcut = x if self.downsample is None else self.downsample(x)  # (N, D, H/S, W/S)
-        return self.relu(self.body(x) + shortcut)                        # (N, D, H/S, W/S)
+        self._add_shortcut(out_channels, in_channels, stride)
 
 
 class BasicBlockV2(HybridBlock):

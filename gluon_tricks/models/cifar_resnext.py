@@ -6,14 +6,14 @@ blocks, the 3x3 convolution of which is split into c groups of d, 2d and 4d chan
 
 from functools import partial
 
-from mxnet.gluon import HybridBlock, nn
+from mxnet.gluon import nn
 
-from gluon_tricks.models.blocks import Classifier, GlobalMean, conv1x1, conv3x3, projection, stages
+from gluon_tricks.models.blocks import Classifier, GlobalMean, PostActivated, conv1x1, conv3x3, stages
 
 CHANNELS = (64, 256, 512, 1024)  # after the first convolution, after each stage
 
 
-class GroupedBottleneck(HybridBlock):
+class GroupedBottleneck(PostActivated):
     """conv 1x1, grouped conv 3x3 with the stride, conv 1x1, each normalised after it; ReLU after the sum.
 
     In the shapes below D = `out_channels`, S = `stride`, G = cardinality x channels per group.
@@ -34,14 +34,7 @@ class GroupedBottleneck(HybridBlock):
             conv1x1(out_channels, grouped),                         # (N, D, H/S, W/S)
             nn.BatchNorm(in_channels=out_channels),
         )
-        self.downsample = None
-        if in_channels != out_channels:
-            self.downsample = projection(out_channels, in_channels, stride)
-        self.relu = nn.Activation("relu")
-
-    def hybrid_forward(self, F, x):
-        shortcut = x if self.downsample is None else self.downsample(x)  # (N, D, H/S, W/S)
-        return self.relu(self.body(x) + shortcut)                        # (N, D, H/S, W/S)
+        self._add_shortcut(out_channels, in_channels, stride)
 
 
 class CIFARResNeXt(Classifier):

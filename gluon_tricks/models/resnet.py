@@ -279,6 +279,7 @@ class ResNetV1b(HybridBlock):
         If final_drop is outside [0, 1), or `use_global_stats` is set with GroupNorm, which has no statistics.
     """
 
+    # So many parameters because GluonCV's class takes them
     def __init__(self, depth, variant, classes=1000, last_gamma=False, dilated=False, final_drop=0.0,
                  use_global_stats=False, norm_layer=nn.BatchNorm, prefix=None, params=None):
         if not 0.0 <= final_drop < 1.0:

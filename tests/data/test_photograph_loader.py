@@ -100,8 +100,8 @@ def test_folders_give_what_records_give(rec, tmp_path):
 
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_a_bad_photograph_ends_the_run_is_replaced_or_left_out(bad_rec, num_workers):
-    with pytest.raises(UserError, match=r"train.rec, key 5, offset \d+: the image does not decode; prepare the "
-                                        r"data again, or give --on-bad-record skip"):
+    with pytest.raises(UserError, match=r"train.rec, key 5, offset \d+: the image does not decode; prepare "
+                                        r"the data again, or give --on-bad-record skip"):
         list(loader_of(bad_rec, train=False, num_workers=num_workers).epoch(0))
     for policy, label in (("skip", BAD + 1), ("leave out", LEFT_OUT)):
         loader = loader_of(bad_rec, train=False, num_workers=num_workers, on_bad_record=policy)

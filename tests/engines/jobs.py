@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-LIMIT_S = 300                    # a test that waits longer is stuck; nothing is said about speed
+LIMIT_S = 300                    # a test that waits longer is stuck; this is no limit on speed
 NO_HOROVOD = importlib.util.find_spec("horovod") is None
 NEEDS_HOROVOD = pytest.mark.skipif(NO_HOROVOD, reason="Horovod is not installed: make horovod compiles it")
 ENGINES = [pytest.param("horovod", marks=NEEDS_HOROVOD), "dist_sync"]
@@ -30,14 +30,14 @@ def start(engine, processes, words, *flags, **environment):
 
 
 def finish(launcher, check=0):
-    """What the job said; fails if it ended otherwise than with `check` (None: with anything but 0), or left a
+    """Output of a job; fails if it ended otherwise than with `check` (None: with anything but 0), or left a
     process.
     """
     members = members_of(launcher)
-    said, _ = launcher.communicate(timeout=LIMIT_S)
-    assert (launcher.returncode == check) if check is not None else launcher.returncode > 0, said
-    assert not [process for process in members if alive(process)], said
-    return said
+    output, _ = launcher.communicate(timeout=LIMIT_S)
+    assert (launcher.returncode == check) if check is not None else launcher.returncode > 0, output
+    assert not [process for process in members if alive(process)], output
+    return output
 
 
 def members_of(launcher):

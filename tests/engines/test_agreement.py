@@ -117,10 +117,10 @@ def test_processes_equal_devices_with_local_statistics_and_mixup(engine, single,
 
 
 def test_four_processes_equal_one(single, records, tmp_path):
-    said = finish(start("dist_sync", 4, ["train_imagenet.py", *words(records, tmp_path, 16, *GROUPNORM)],
+    output = finish(start("dist_sync", 4, ["train_imagenet.py", *words(records, tmp_path, 16, *GROUPNORM)],
                         "--servers", "2"))
     assert_close(resume_arrays(tmp_path), resume_arrays(single["one"]))
-    assert not re.search(r"^\[[123]\]", said, re.MULTILINE), said        # only the writer speaks
+    assert not re.search(r"^\[[123]\]", output, re.MULTILINE), output        # only the writer speaks
 
 
 def test_a_run_goes_on_at_another_world_size(single, records, tmp_path):

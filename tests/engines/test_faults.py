@@ -45,9 +45,9 @@ def test_a_killed_worker_is_named_and_a_restart_ends_with_the_same_parameters(en
     job = start(engine, 3, SCRIPT + flags(tmp_path / "killed", *updates), "--restarts", "1")
     wait_until(resume_file(tmp_path / "killed").exists, job)
     worker(job, 1).kill()
-    said = finish(job)
-    assert "launch: rank 1 was killed by SIGKILL" in said
-    assert "launch: restart 1 of 1, with --resume auto" in said
+    output = finish(job)
+    assert "launch: rank 1 was killed by SIGKILL" in output
+    assert "launch: restart 1 of 1, with --resume auto" in output
     assert "resumed at epoch 0, batch" in log(tmp_path / "killed")
     whole, killed = (arrays_of(resume_file(tmp_path / name)) for name in ("whole", "killed"))
     # BatchNorm's statistics are averaged at each checkpoint and written back, so they too are the same bits
@@ -69,9 +69,9 @@ def test_a_frozen_worker_is_named(engine, tmp_path):
     ("differ", "dist_sync", 1, "parameters differ from the other ranks' after update 4"),
 ])
 def test_what_goes_wrong_on_one_rank_ends_the_job(fault, engine, check, says, tmp_path):
-    said = finish(start(engine, 2, FAULTY + flags(tmp_path, "--check-sync", "2"), "--timeout",
+    output = finish(start(engine, 2, FAULTY + flags(tmp_path, "--check-sync", "2"), "--timeout",
                         "15" if fault == "hang" else "60", FAULT=fault, FAULT_RANK="1", FAULT_AT="3"), check)
-    assert says in said and "rank 1" in said, said
+    assert says in output and "rank 1" in output, output
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -1,4 +1,4 @@
-"""Models by name: what is found, where, and what is said when nothing is."""
+"""Models by name: where they are found, and the errors if they are not."""
 
 import sys
 
@@ -87,10 +87,10 @@ def test_an_unknown_name_ends_a_script_with_one_sentence(with_gluoncv, capsys):
     with pytest.raises(SystemExit) as ended:
         run_main(lambda: get_model("cifar_resnet20"), prog="train_cifar.py")
     assert ended.value.code == 2
-    said = capsys.readouterr().err
-    assert said.startswith("train_cifar.py: error: model cifar_resnet20 is unknown; nearest: "
+    output = capsys.readouterr().err
+    assert output.startswith("train_cifar.py: error: model cifar_resnet20 is unknown; nearest: "
                            "cifar_resnet20_v")
-    assert said.count("\n") == 1
+    assert output.count("\n") == 1
 
 
 def test_without_gluoncv_other_names_are_told_how_to_install_it(without_gluoncv):

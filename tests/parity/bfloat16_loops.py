@@ -29,7 +29,8 @@ def parse(dtype):
 
 
 engine, batches = SingleProcess([mx.cpu()]), FixedBatches(16, 4, 10, updates=20)
-float32 = train_ours(parse("float32"), build.build_net(parse("float32"), parse("float32").classes, as_asked(parse("float32")), engine), batches, engine)
+float32 = train_ours(parse("float32"), build.build_net(parse("float32"), parse("float32").classes,
+                                                       as_asked(parse("float32")), engine), batches, engine)
 args = parse("bfloat16")
 net = build.build_net(args, args.classes, as_asked(args), engine)
 theirs = gluoncvs_net(args, net, engine.ctx)

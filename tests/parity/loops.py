@@ -57,7 +57,7 @@ def arrays_of(net):
 
 
 def train_ours(args, net, batches, engine):
-    """Losses of the updates (mean over samples), training metric of each epoch, arrays after one update and at the end."""
+    """Losses of the updates (sample means), metric per epoch, arrays after update 1 and at the end."""
     targets, loss, metric = training_targets(args, args.classes, args.dtype, None)
     trainer, schedule = engine.trainer(net, build.nag(args, args.dtype)), build.learning_rate(args)
     progress, losses, metrics, first = Progress(), [], [], {}

@@ -38,9 +38,10 @@ def xavier(shape):
 
 
 def imagenet_net(model, *flags):
-    args = train_imagenet.parse_args(["--model", model, "--classes", "100", "--input-size", "32", "--num-training-samples",
-                                      "64", *flags])
-    keywords = {name: value for name, value in imagenet.model_keywords(args).items() if not name.startswith("fix_")}
+    args = train_imagenet.parse_args(["--model", model, "--classes", "100", "--input-size", "32",
+                                      "--num-training-samples", "64", *flags])
+    keywords = {name: value for name, value in imagenet.model_keywords(args).items()
+                if not name.startswith("fix_")}
     return imagenet.build_net(args, args.classes, as_asked(args), ENGINE), keywords
 
 

@@ -45,7 +45,8 @@ def test_the_scripts_loss_and_gradient_are_gluoncvs(temperature, hard_weight, sm
     expected, expected_gradient = gluoncvs(logits, teacher_logits, temperature, hard_weight, smoothed)
     args = parse("--teacher", "any", "--temperature", str(temperature), "--hard-weight", str(hard_weight),
                  *(["--label-smoothing"] if smoothed else []))
-    targets, loss, metric = training_targets(args, args.classes, args.dtype, lambda: lambda data: teacher_logits)
+    targets, loss, metric = training_targets(args, args.classes, args.dtype,
+                                             lambda: lambda data: teacher_logits)
     _, target, counted = targets(nd.zeros((5, 3, 2, 2)), nd.array(LABELS), 0, 0)
     logits.attach_grad()
     with autograd.record():

@@ -32,8 +32,8 @@ def gluoncvs_batch(images, labels, lam, eta):
 
 
 def imagenet_targets(*flags):
-    args = train_imagenet.parse_args(["--model", "any", "--num-training-samples", "64", "--classes", str(K), "--num-epochs",
-                                      "5", *flags])
+    args = train_imagenet.parse_args(["--model", "any", "--num-training-samples", "64", "--classes", str(K),
+                                      "--num-epochs", "5", *flags])
     return training_targets(args, args.classes, args.dtype, None)
 
 
@@ -64,7 +64,8 @@ def batch(n=5):
 def test_images_and_targets_are_gluoncvs(script, builder, mixup, smoothing, epoch, mixed, monkeypatch):
     lam, (images, labels) = 0.3, batch()
     monkeypatch.setattr(mixing, "sample_lam", lambda alpha, rng: lam)
-    flags = (["--mixup", "--mixup-off-epoch", "2"] if mixup else []) + (["--label-smoothing"] if smoothing else [])
+    flags = (["--mixup", "--mixup-off-epoch", "2"] if mixup else []) + (["--label-smoothing"] if smoothing
+                                                                        else [])
     targets, loss, metric = builder(*flags)
     data, target, counted = targets(nd.array(images), nd.array(labels), epoch, 0)
     x, rows = gluoncvs_batch(images, labels, lam if mixup and mixed else 1.0, 0.1 if smoothing else 0.0)
