@@ -1,9 +1,10 @@
-"""Which of GluonCV's log lines a script writes, for each log interval and each epoch.
+"""GluonCV's log lines of a script, for each log interval and each epoch.
 
-`numbers` are those of metrics.jsonl; `metric` names the training metric among them.
+`numbers` is a record of metrics.jsonl; `metric` is the key of the training metric in it.
 """
 
 from gluon_tricks.log_lines.lines import (
+    CifarEpoch,
     HorovodBatch,
     HorovodLoss,
     HorovodSpeed,
@@ -13,12 +14,11 @@ from gluon_tricks.log_lines.lines import (
     ImagenetSpeed,
     ImagenetTrain,
     ImagenetValidation,
-    cifar_epoch_line,
 )
 
 
 class CifarDialect:
-    """train_cifar10.py and train_mixup_cifar10.py: one line an epoch, whose time includes validation."""
+    """train_cifar10.py and train_mixup_cifar10.py: one line per epoch, whose time includes validation."""
 
     prefix = "%(levelname)s:%(name)s:"
 
@@ -29,18 +29,18 @@ class CifarDialect:
     @staticmethod
     def epoch_lines(numbers, metric):
         val = 1 - numbers["err_top1"]
-        yield cifar_epoch_line(numbers["epoch"], numbers[metric], val, numbers["loss"], numbers["time_s"])
+        yield str(CifarEpoch(numbers["epoch"], numbers[metric], val, numbers["loss"], numbers["time_s"]))
 
 
 class ImagenetDialect:
-    """train_imagenet.py since 2021-04: bare lines, batches counted from 1, time cost without validation."""
+    """train_imagenet.py since 2021-04: no prefix, batches counted from 1, time cost without validation."""
 
     prefix = ""
 
     @staticmethod
     def interval_lines(numbers, metric):
-        yield str(ImagenetBatch(numbers["epoch"], numbers["batch"], numbers["samples_per_s"], metric, numbers[metric],
-                                numbers["lr"]))
+        yield str(ImagenetBatch(numbers["epoch"], numbers["batch"], numbers["samples_per_s"],
+                                metric, numbers[metric], numbers["lr"]))
 
     @staticmethod
     def epoch_lines(numbers, metric):
@@ -53,8 +53,8 @@ class ImagenetDialect:
 class HorovodDialect:
     """train_horovod.py: loss and metric on two lines, accuracies.
 
-    Validation is printed every `eval_frequency` epochs and after the last (0: only then). The rank is the writer's, 0; the
-    figures are those of all workers.
+    Validation is printed every `eval_frequency` epochs and after the last one (0: only after the last one).
+    The rank is 0, the writer's. The figures are those of all workers.
     """
 
     prefix = "%(levelname)s:%(name)s:"

@@ -1,8 +1,8 @@
-"""GluonCV's log lines: the one place that writes and reads them, so that `parse_line(str(line)) == line`.
+"""GluonCV's log lines, written and read here alone, so that `parse_line(str(line)) == line`.
 
-Each kind of line is a small class with a template; the text it writes and the pattern that reads it back both come
-from that template. Numbers have the decimals of GluonCV's `%f`, so a value comes back rounded to six of them, and
-a line cut short in the middle of its last number is no line at all.
+Each kind of line is a small class with a template. The text that it writes and the pattern that reads the
+text are both made from that template. Numbers have the decimals of GluonCV's `%f`, so a value is read back
+rounded to six decimals, and a line that ends within its last number is not read.
 
     [Epoch 0] train=0.467608 val=0.558900 loss=1.452417 time: 16.450441
 
@@ -14,7 +14,7 @@ GluonCV's scripts speak four dialects, which share most kinds:
     CIFAR scripts          `INFO:root:` before each line; `train=` is the RMSE in the mixup script
     train_horovod.py       also mpirun's `[1,0]<stderr>:`; accuracies instead of errors
 
-Prefixes belong to the logger: they are skipped in reading and not part of a line's text.
+A prefix belongs to the logger. The reader skips it; it is no part of a line's text.
 """
 
 import ast
@@ -25,8 +25,8 @@ from typing import ClassVar
 
 PREFIX = re.compile(r"(?:\[\d+,\d+\]<std(?:err|out)>:)?(?:INFO:root:)?")
 
-# What a template's placeholder looks like in a log, and how its text becomes a value.
-_PLACEHOLDERS = {
+# Format of a template's placeholder -> how its value looks in a log, and how that text becomes the value.
+PLACEHOLDERS = {
     "d": (r"\d{1,18}", int),
     "f": (r"-?(?:\d+\.\d{6}|inf|nan)", float),
     ".3f": (r"-?(?:\d+\.\d{3}|inf|nan)", float),
@@ -35,13 +35,19 @@ _PLACEHOLDERS = {
 }
 
 
-# --- The kinds of lines ---------------------------------------------------------------------------------------------
+def _complement(fraction):
+    """1 - accuracy, with the six decimals of the log."""
+    return round(1 - fraction, 6)
+
+
+# --- The kinds of lines -------------------------------------------------------------------------------------
 
 class Line:
     """A line of a log: written with `str(line)`, read with `parse_line(text)`."""
 
     kind: ClassVar[str]
     template: ClassVar[str]
+    placeholders: ClassVar[dict] = PLACEHOLDERS
     pattern: ClassVar[re.Pattern]
     converters: ClassVar[dict]
 
@@ -52,7 +58,7 @@ class Line:
         for text, name, spec, _ in string.Formatter().parse(cls.template):
             pattern += re.escape(text)
             if name:
-                expression, cls.converters[name] = _PLACEHOLDERS[spec]
+                expression, cls.converters[name] = cls.placeholders[spec]
                 pattern += f"(?P<{name}>{expression})"
         cls.pattern = re.compile(pattern)
 
@@ -61,27 +67,29 @@ class Line:
 
     @classmethod
     def parse(cls, text):
-        """The line that `text` (without a prefix) holds, or None."""
+        """The line in `text` (without a prefix), or None."""
         match = cls.pattern.fullmatch(text)
-        return match and cls(**{name: cls.converters[name](value) for name, value in match.groupdict().items()})
+        if match is None:
+            return None
+        return cls(**{name: cls.converters[name](value) for name, value in match.groupdict().items()})
 
     def facts(self):
-        """What the line says about its epoch, as fields of `EpochRecord`."""
+        """The line's figures on its epoch, as fields of `EpochRecord`."""
         return {}
 
 
 @dataclass(frozen=True)
 class Namespace(Line):
-    """The run's arguments, first in the log: `Namespace(batch_size=128, lr=0.1, ...)`, keys in alphabetical order.
+    """The run's arguments, first in the log: `Namespace(batch_size=128, lr=0.1, ...)`, keys in order.
 
-    Values that are no Python literals (a path object, say) come back as their text.
+    A value that is no Python literal (a path object, for example) is read back as its text.
     """
 
     kind: ClassVar[str] = "namespace"
     args: dict
 
     def __str__(self):
-        assert all(key.isidentifier() for key in self.args), "argparse gives identifiers"
+        assert all(key.isidentifier() for key in self.args), "argparse's names are identifiers"
         return f"Namespace({', '.join(f'{key}={self.args[key]!r}' for key in sorted(self.args))})"
 
     @classmethod
@@ -94,12 +102,12 @@ class Namespace(Line):
             if not keywords_only or any(keyword.arg is None for keyword in call.keywords):
                 return None
             return cls({keyword.arg: _literal(keyword.value) for keyword in call.keywords})
-        except (SyntaxError, ValueError, RecursionError, MemoryError):      # cut short, or not Python at all
+        except (SyntaxError, ValueError, RecursionError, MemoryError):      # cut short, or no Python
             return None
 
 
 def _literal(node):
-    """The value of a Python literal, in which `nan` and `inf` are floats; anything else stays text."""
+    """The value of a Python literal (also `nan` and `inf`); the text of any other expression."""
     try:
         return ast.literal_eval(_FloatNames().visit(node))
     except ValueError:
@@ -113,7 +121,7 @@ class _FloatNames(ast.NodeTransformer):
 
 @dataclass(frozen=True)
 class CifarEpoch(Line):
-    """One epoch of both CIFAR scripts. `train` is the accuracy, or the RMSE with mixup; `val` is the accuracy."""
+    """One epoch of both CIFAR scripts. `train` is an accuracy, with mixup an RMSE; `val` is an accuracy."""
 
     kind: ClassVar[str] = "cifar_epoch"
     template: ClassVar[str] = "[Epoch {epoch:d}] train={train:f} val={val:f} loss={loss:f} time: {time_s:f}"
@@ -130,7 +138,7 @@ class CifarEpoch(Line):
 
 @dataclass(frozen=True)
 class ImagenetBatch(Line):
-    """Every `--log-interval` batches. `value` averages from the epoch's start, the speed only since the last line."""
+    """Every `--log-interval` batches: the metric since the epoch's start, the speed since the last line."""
 
     kind: ClassVar[str] = "imagenet_batch"
     template: ClassVar[str] = ("Epoch[{epoch:d}] Batch [{batch:d}]\tSpeed: {samples_per_s:f} samples/sec"
@@ -162,7 +170,7 @@ class ImagenetTrain(Line):
 
 @dataclass(frozen=True)
 class ImagenetSpeed(Line):
-    """Training speed of an epoch; `time_s` holds validation too in dialects A and B."""
+    """Training speed of an epoch. `time_s` includes validation in dialects A and B."""
 
     kind: ClassVar[str] = "imagenet_speed"
     template: ClassVar[str] = "[Epoch {epoch:d}] speed: {samples_per_s:d} samples/sec\ttime cost: {time_s:f}"
@@ -176,7 +184,7 @@ class ImagenetSpeed(Line):
 
 @dataclass(frozen=True)
 class ImagenetValidation(Line):
-    """Errors, as fractions, over the samples of that validation pass."""
+    """Errors of one validation pass, as fractions."""
 
     kind: ClassVar[str] = "imagenet_val"
     template: ClassVar[str] = "[Epoch {epoch:d}] validation: err-top1={err_top1:f} err-top5={err_top5:f}"
@@ -211,10 +219,11 @@ class HorovodLoss(Line):
 
 @dataclass(frozen=True)
 class HorovodBatch(Line):
-    """The running metric and the rate, over all workers."""
+    """The running metric over all workers, and the learning rate."""
 
     kind: ClassVar[str] = "hvd_batch"
-    template: ClassVar[str] = "Epoch[{epoch:d}] Rank[{rank:d}] Batch[{batch:d}]\t{metric}={value:f}\tlr={lr:f}"
+    template: ClassVar[str] = ("Epoch[{epoch:d}] Rank[{rank:d}] Batch[{batch:d}]"
+                               "\t{metric}={value:f}\tlr={lr:f}")
     epoch: int
     rank: int
     batch: int
@@ -258,7 +267,7 @@ class HorovodSpeed(Line):
 
 @dataclass(frozen=True)
 class HorovodValidation(Line):
-    """Accuracies, not errors; only every `--eval-frequency` epochs, and twice for the last."""
+    """Accuracies, not errors; every `--eval-frequency` epochs, and twice for the last."""
 
     kind: ClassVar[str] = "hvd_val"
     template: ClassVar[str] = ("Epoch[{epoch:d}] Rank[{rank:d}]\tValidation-accuracy={top1:f}"
@@ -275,7 +284,7 @@ class HorovodValidation(Line):
 KINDS = (ImagenetBatch, ImagenetTrain, ImagenetSpeed, ImagenetValidation, CifarEpoch, Namespace, TotalTime,
          HorovodLoss, HorovodBatch, HorovodTrain, HorovodSpeed, HorovodValidation)
 
-# What stands in logs beside GluonCV's lines. A `note` is free text of the program that wrote the log.
+# Other lines of the logs. A `note` is free text of the program that wrote the log.
 NOISE = {
     "mxnet_native": re.compile(r"(?:\[\d+,\d+\]<std(?:err|out)>:)?\[\d\d:\d\d:\d\d\] \S+: .*"),
     "command_echo": re.compile(r"python3? \S+\.py .*"),
@@ -290,10 +299,10 @@ NOISE = {
 }
 
 
-def parse_line(text):
-    """The line that `text` holds, with or without a logger's prefix, or None if it is none of GluonCV's."""
+def parse_line(text, kinds=KINDS):
+    """The line in `text`, with or without a logger's prefix, or None if it is of none of the kinds."""
     bare = text[PREFIX.match(text).end():]
-    for kind in KINDS:
+    for kind in kinds:
         line = kind.parse(bare)
         if line is not None:
             return line
@@ -301,29 +310,21 @@ def parse_line(text):
 
 
 def noise_kind(text):
-    """The name of the noise that `text` is, or None."""
+    """The key in `NOISE` of the pattern that `text` matches, or None."""
     return next((name for name, pattern in NOISE.items() if pattern.fullmatch(text)), None)
 
 
-def namespace_line(args):
+def namespace_line(flags):
     """The header of a run: `Namespace(batch_size=128, ..., wd=0.0001)`.
 
     Parameters
     ----------
-    args : dict
-        Names and values, as `vars(parser.parse_args())` gives them.
+    flags : dict
+        Names and values, as in `vars(parser.parse_args())`.
     """
-    return str(Namespace(dict(args)))
+    return str(Namespace(dict(flags)))
 
 
 def cifar_epoch_line(epoch, train, val, loss, time_s):
-    """An epoch as the CIFAR scripts print it; the logger adds `INFO:root:`."""
+    """An epoch's line as in the CIFAR scripts, without the logger's `INFO:root:`."""
     return str(CifarEpoch(epoch, train, val, loss, time_s))
-
-
-# --- Whole logs -----------------------------------------------------------------------------------------------------
-
-
-def _complement(fraction):
-    """1 - accuracy, with the six decimals that the log has."""
-    return round(1 - fraction, 6)

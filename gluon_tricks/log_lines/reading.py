@@ -6,15 +6,22 @@ from pathlib import Path
 from typing import NamedTuple, Optional
 
 from gluon_tricks.errors import UserError
-from gluon_tricks.log_lines.lines import CifarEpoch, ImagenetBatch, Namespace, TotalTime, noise_kind, parse_line
+from gluon_tricks.log_lines.lines import (
+    CifarEpoch,
+    ImagenetBatch,
+    Namespace,
+    TotalTime,
+    noise_kind,
+    parse_line,
+)
 
-UNMATCHED_KEPT = 1000          # lines of a log that are shown, not only counted, when nothing knows them
+UNMATCHED_KEPT = 1000          # lines of no known kind that `RunLog.unmatched` holds; more are only counted
 
 
 class EpochRecord(NamedTuple):
-    """One epoch of a run. None stands for what the script does not print; errors are fractions.
+    """One epoch of a run. None stands for a figure that the script does not print; errors are fractions.
 
-    `train_metric` is what the log printed: an 'accuracy', an 'err-top1' (dialect A) or, with mixup, an 'rmse'.
+    `train_metric` is the printed figure: an 'accuracy', an 'err-top1' (dialect A) or, with mixup, an 'rmse'.
     """
 
     epoch: int
@@ -31,24 +38,24 @@ class EpochRecord(NamedTuple):
 
 @dataclass
 class RunLog:
-    """A log as far as it is written.
+    """A log, finished or not.
 
     Attributes
     ----------
     path : Path
     style : 'cifar', 'imagenet-A', 'imagenet-B', 'imagenet-C' or 'horovod'
     args : dict
-        The last header that epoch data follow; empty if there is none.
+        The last header with epochs after it; empty if there is none.
     headers : int
-        More than one if the run was resumed or started anew.
+        More than one if the run was resumed or started again.
     epochs : list of EpochRecord
-        Those that count, in order.
+        Finished epochs in order, without those that a later attempt replaced.
     counts : dict
-        Lines of each kind, of noise, 'unmatched' and 'half' (the end of a log that is still being written).
+        Number of lines of each kind, of noise, 'unmatched' and 'half' (a last line without its end).
     unmatched : list of (line number, text)
-        The first lines that nothing knows.
+        The first lines of no known kind.
     resumed_at : list of int
-        Epochs that were begun, or gone on with, under a later header than the epoch before.
+        Epochs that were begun or continued under a later header than the epoch before.
     """
 
     path: Path
@@ -62,10 +69,10 @@ class RunLog:
 
 
 def read_log(path):
-    """Read a log of any of GluonCV's classification scripts or of this kit, finished or still being written.
+    """Read a log of any of GluonCV's classification scripts or of this kit, finished or not.
 
-    A line about epoch e counts instead of everything said earlier about epochs from e on, so a log into which
-    several attempts were appended, or a run with all its resumptions, reads as the one run it ended up to be.
+    A line about epoch e replaces all lines of earlier attempts about epoch e and later ones. A log of several
+    attempts, or of a run that was resumed, is therefore read as one run.
 
     Returns
     -------
@@ -78,7 +85,7 @@ def read_log(path):
     """
     path = Path(path)
     counts, unmatched, epochs = Counter(), [], _Epochs()
-    args, newest_header, style = {}, {}, None
+    flags, newest_header, style = {}, {}, None
     for number, text, ended in _lines(path):
         line = parse_line(text)
         if line is None:
@@ -92,14 +99,15 @@ def read_log(path):
             newest_header = line.args
             epochs.attempt += 1
         elif not isinstance(line, TotalTime):
-            args = newest_header
-            style = style or _style(line, args)
-            epochs.add(line, args)
+            flags = newest_header
+            style = style or _style(line, flags)
+            epochs.add(line, flags)
     records = epochs.records()
     if not records:
-        raise UserError(f"{path}: no finished epoch in this file ({sum(counts.values())} lines); give the log of a run "
-                        "of train_cifar.py or train_imagenet.py that has ended its first epoch")
-    return RunLog(path, style, args, counts["namespace"], records, dict(counts), unmatched, epochs.resumed_at())
+        raise UserError(f"{path}: no finished epoch in this file ({sum(counts.values())} lines); give the log of "
+                        "a run of train_cifar.py or train_imagenet.py that has finished its first epoch")
+    return RunLog(path, style, flags, counts["namespace"], records, dict(counts), unmatched,
+                  epochs.resumed_at())
 
 
 def _lines(path):
@@ -117,36 +125,36 @@ def _lines(path):
         raise UserError(f"{path}: cannot be read ({error.strerror}); give the .log file of a run") from None
 
 
-def _style(line, args):
-    """Which script, and which dialect of it, a log's first line about an epoch comes from."""
+def _style(line, flags):
+    """The script, and its dialect, that wrote a log's first line about an epoch."""
     if isinstance(line, CifarEpoch):
         return "cifar"
     if line.kind.startswith("hvd"):
         return "horovod"
     if getattr(line, "metric", "") in ("top1-err", "err-top1"):
         return "imagenet-A"
-    counts_from_1 = isinstance(line, ImagenetBatch) and line.batch == args.get("log_interval", 50)
+    counts_from_1 = isinstance(line, ImagenetBatch) and line.batch == flags.get("log_interval", 50)
     return "imagenet-C" if counts_from_1 else "imagenet-B"
 
 
 class _Epochs:
-    """Epoch records in the making; knows which lines replace which."""
+    """Collects lines into epoch records; those of a new attempt replace those of earlier ones."""
 
     def __init__(self):
         self.attempt = 0               # grows with each header
         self._records = {}             # epoch -> (attempt, EpochRecord)
 
-    def add(self, line, args):
-        """Note what `line` says of its epoch, after dropping what an earlier attempt said of it and of later ones."""
+    def add(self, line, flags):
+        """Add the figures of `line` to its epoch; drop what an earlier attempt wrote of it and later ones."""
         attempt, record = self._records.get(line.epoch, (None, None))
-        same_epoch_goes_on = attempt == self.attempt and line.epoch == max(self._records)
-        if isinstance(line, CifarEpoch) or not same_epoch_goes_on:
+        epoch_continues = attempt == self.attempt and line.epoch == max(self._records)
+        if isinstance(line, CifarEpoch) or not epoch_continues:
             self._records = {epoch: known for epoch, known in self._records.items() if epoch < line.epoch}
-            record = EpochRecord(line.epoch, cifar_train_metric(args))
+            record = EpochRecord(line.epoch, cifar_train_metric(flags))
         self._records[line.epoch] = self.attempt, record._replace(**line.facts())
 
     def resumed_at(self):
-        """Epochs whose attempt is not that of the epoch before."""
+        """Epochs of another attempt than the epoch before."""
         attempts = [(epoch, attempt) for epoch, (attempt, _) in sorted(self._records.items())]
         return [epoch for (_, before), (epoch, attempt) in zip(attempts, attempts[1:]) if attempt != before]
 
@@ -155,14 +163,14 @@ class _Epochs:
         return [record for _, (_, record) in sorted(self._records.items()) if record.train_metric is not None]
 
 
-def cifar_is_mixup(args):
+def cifar_is_mixup(flags):
     """Whether a CIFAR header belongs to a run with mixup.
 
-    This kit's header says so; of GluonCV's two scripts only the mixup one has `--logging-dir`.
+    This kit's header has the flag. Of GluonCV's two scripts only the mixup one has `--logging-dir`.
     """
-    return bool(args["mixup"]) if "mixup" in args else "logging_dir" in args
+    return bool(flags["mixup"]) if "mixup" in flags else "logging_dir" in flags
 
 
-def cifar_train_metric(args):
-    """What a CIFAR log calls `train=`: the RMSE with mixup, else accuracy against the labels as they were."""
-    return "rmse" if cifar_is_mixup(args) else "accuracy"
+def cifar_train_metric(flags):
+    """The metric after `train=` in a CIFAR log: rmse with mixup, else accuracy on the unchanged labels."""
+    return "rmse" if cifar_is_mixup(flags) else "accuracy"

@@ -1,9 +1,9 @@
-"""Log lines of GluonCV's detection and segmentation scripts: written and read here, as `gluon_tricks.log_lines.lines` does.
+"""Log lines of GluonCV's detection and segmentation scripts, written and read by the same templates.
 
     [Epoch 19][Batch 4099], Speed: 12.513 samples/sec, RPN_Conf=0.045,RPN_SmoothL1=0.030,...,RCNNL1Loss=0.921
-    [Epoch 19] Training cost: 1326.142, RPN_Conf=0.045,RPN_SmoothL1=0.030,RCNN_CrossEntropy=0.101,RCNN_SmoothL1=0.122
-    [Epoch 14] Set learning rate to 0.0001
-    [Epoch 19] Validation:
+    [Epoch 19] Training cost: 1326.142,
+    RPN_Conf=0.045,RPN_SmoothL1=0.030,RCNN_CrossEntropy=0.101,RCNN_SmoothL1=0.122 [Epoch 14] Set learning rate
+    to 0.0001 [Epoch 19] Validation:
     aeroplane=0.7941293299700947
     mAP=0.7765967923775811
 
@@ -11,56 +11,178 @@
     Epoch 47 validation pixAcc: 0.856, mIoU: 0.646
 """
 
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from gluon_tricks.errors import UserError
-from gluon_tricks.log_lines.lines import PREFIX, Namespace
+from gluon_tricks.log_lines.lines import Line, Namespace, parse_line
 
 LOSSES = ("RPN_Conf", "RPN_SmoothL1", "RCNN_CrossEntropy", "RCNN_SmoothL1")
 METRICS = (*LOSSES, "RPNAcc", "RPNL1Loss", "RCNNAcc", "RCNNL1Loss")
-NUMBER = r"-?(?:\d+\.\d+(?:e[-+]?\d+)?|inf|nan)"
-
-BATCH = re.compile(rf"\[Epoch (?P<epoch>\d+)\]\[Batch (?P<batch>\d+)\], Speed: (?P<speed>{NUMBER}) samples/sec, "
-                   rf"(?P<figures>\w+={NUMBER}(?:,\w+={NUMBER})*)")
-COST = re.compile(rf"\[Epoch (?P<epoch>\d+)\] Training cost: (?P<cost>{NUMBER}), "
-                  rf"(?P<figures>\w+={NUMBER}(?:,\w+={NUMBER})*)")
-RATE = re.compile(rf"\[Epoch (?P<epoch>\d+)\] Set learning rate to (?P<lr>{NUMBER}|\d+e-\d+)")
-VALIDATION = re.compile(r"\[Epoch (?P<epoch>\d+)\] Validation:\s*")
-SCORE = re.compile(rf"(?P<name>[^=\s][^=]*)=(?P<value>{NUMBER})")
-SEG_TRAIN = re.compile(rf"Epoch (?P<epoch>\d+) iteration (?P<batch>\d+)/\d+: training loss (?P<loss>{NUMBER})")
-SEG_VAL = re.compile(rf"Epoch (?P<epoch>\d+) validation pixAcc: (?P<pix_acc>{NUMBER}), mIoU: (?P<miou>{NUMBER})")
+NUMBER = r"-?(?:\d+\.\d+(?:e[-+]?\d+)?|\d+e[-+]?\d+|inf|nan)"
 
 
-# --- Written --------------------------------------------------------------------------------------------------------
+# --- The kinds of lines -------------------------------------------------------------------------------------
+
+class Pairs(dict):
+    """Figures that are written as `RPN_Conf=0.045,RPN_SmoothL1=0.030`."""
+
+    def __format__(self, spec):
+        return ",".join(f"{name}={value:.3f}" for name, value in self.items())
+
+    @classmethod
+    def parse(cls, text):
+        """The figures in such a text."""
+        return cls((name, float(value)) for name, value in (pair.split("=") for pair in text.split(",")))
+
+
+class TransferLine(Line):
+    """A line of these logs. More number formats are read than written; blanks at either end do not count."""
+
+    task: ClassVar[str] = "detection"
+    placeholders: ClassVar[dict] = {
+        "d": (r"\d+", int),
+        "04d": (r"\d+", int),
+        ".3f": (NUMBER, float),
+        "g": (rf"{NUMBER}|-?\d+", float),
+        "": (NUMBER, float),                                  # all digits
+        "s": (r"[^=\s][^=]*", str),                           # the name of a class
+        "pairs": (rf"\w+={NUMBER}(?:,\w+={NUMBER})*", Pairs.parse),
+    }
+
+    @classmethod
+    def parse(cls, text):
+        return super().parse(text.strip())
+
+    def facts(self):
+        """The line's figures on its epoch, as fields of `TransferEpoch`."""
+        return {}
+
+
+@dataclass(frozen=True)
+class DetectionBatch(TransferLine):
+    """Every `--log-interval` batches, which count from 0. `figures` are means since the epoch's start."""
+
+    template: ClassVar[str] = ("[Epoch {epoch:d}][Batch {batch:d}], Speed: {samples_per_s:.3f} samples/sec, "
+                               "{figures:pairs}")
+    epoch: int
+    batch: int
+    samples_per_s: float
+    figures: Pairs
+
+    def facts(self):
+        return {"figures": self.figures, "last_batch": self.batch}
+
+
+@dataclass(frozen=True)
+class DetectionCost(TransferLine):
+    """Seconds that the training of an epoch took, and its mean losses."""
+
+    template: ClassVar[str] = "[Epoch {epoch:d}] Training cost: {cost_s:.3f}, {figures:pairs}"
+    epoch: int
+    cost_s: float
+    figures: Pairs
+
+    def facts(self):
+        return {"figures": self.figures, "cost_s": self.cost_s}
+
+
+@dataclass(frozen=True)
+class DetectionRate(TransferLine):
+    """Written before an epoch at whose start the learning rate steps."""
+
+    template: ClassVar[str] = "[Epoch {epoch:d}] Set learning rate to {lr:g}"
+    epoch: int
+    lr: float
+
+    def facts(self):
+        return {"set_lr": self.lr}
+
+
+@dataclass(frozen=True)
+class DetectionValidation(TransferLine):
+    """The heading of an epoch's scores. GluonCV writes a blank at its end; the reader does not need it."""
+
+    template: ClassVar[str] = "[Epoch {epoch:d}] Validation:"
+    epoch: int
+
+    def __str__(self):
+        return super().__str__() + " "
+
+
+@dataclass(frozen=True)
+class DetectionScore(TransferLine):
+    """Average precision of a class, or their mean; it belongs to the heading above it."""
+
+    template: ClassVar[str] = "{name:s}={value}"
+    name: str
+    value: float
+
+
+@dataclass(frozen=True)
+class SegmentationBatch(TransferLine):
+    """Every `--log-interval` batches, which count from 0. `loss` is the mean since the epoch's start."""
+
+    task: ClassVar[str] = "segmentation"
+    template: ClassVar[str] = "Epoch {epoch:d} iteration {batch:04d}/{batches:04d}: training loss {loss:.3f}"
+    epoch: int
+    batch: int
+    batches: int
+    loss: float
+
+    def facts(self):
+        return {"figures": {"training_loss": self.loss}}
+
+
+@dataclass(frozen=True)
+class SegmentationValidation(TransferLine):
+    """Pixel accuracy and mean intersection over union, as fractions."""
+
+    task: ClassVar[str] = "segmentation"
+    template: ClassVar[str] = "Epoch {epoch:d} validation pixAcc: {pix_acc:.3f}, mIoU: {miou:.3f}"
+    epoch: int
+    pix_acc: float
+    miou: float
+
+    def facts(self):
+        return {"scores": {"pixAcc": self.pix_acc, "mIoU": self.miou}}
+
+
+# A score comes last: its pattern takes any `text=number`
+KINDS = (Namespace, DetectionBatch, DetectionCost, DetectionRate, DetectionValidation, SegmentationBatch,
+         SegmentationValidation, DetectionScore)
+
+
+# --- Written ------------------------------------------------------------------------------------------------
 
 class DetectionDialect:
-    """train_faster_rcnn.py: bare lines, batches counted from 0."""
+    """train_faster_rcnn.py: no prefix, batches counted from 0."""
 
     prefix = ""
 
     @staticmethod
     def rate_line(epoch, lr):
-        """Before an epoch at whose start the rate steps."""
-        return f"[Epoch {epoch}] Set learning rate to {lr:g}"
+        """The line before an epoch at whose start the rate steps."""
+        return str(DetectionRate(epoch, lr))
 
     @staticmethod
     def interval_lines(numbers, metric):
-        yield (f"[Epoch {numbers['epoch']}][Batch {numbers['batch'] - 1}], Speed: {numbers['samples_per_s']:.3f} "
-               f"samples/sec, " + figures_text(numbers))
+        figures = Pairs((name, numbers[name]) for name in METRICS if name in numbers)
+        yield str(DetectionBatch(numbers["epoch"], numbers["batch"] - 1, numbers["samples_per_s"], figures))
 
     @staticmethod
     def epoch_lines(numbers, metric):
-        yield (f"[Epoch {numbers['epoch']}] Training cost: {numbers['train_s']:.3f}, "
-               + figures_text({name: numbers[name] for name in LOSSES}))
+        losses = Pairs((name, numbers[name]) for name in LOSSES)
+        yield str(DetectionCost(numbers["epoch"], numbers["train_s"], losses))
         if "classes" in numbers:
-            scores = "\n".join(f"{name}={value}" for name, value in numbers["classes"].items())
-            yield f"[Epoch {numbers['epoch']}] Validation: \n{scores}\nmAP={numbers['map_voc07']}"
+            scores = {**numbers["classes"], "mAP": numbers["map_voc07"]}
+            yield "\n".join(map(str, [DetectionValidation(numbers["epoch"]),
+                                      *(DetectionScore(name, value) for name, value in scores.items())]))
 
 
 class SegmentationDialect:
-    """GluonCV's segmentation/train.py, with the batches of the epoch."""
+    """GluonCV's segmentation/train.py: no prefix; `batches` is the number of batches per epoch."""
 
     prefix = ""
 
@@ -68,21 +190,16 @@ class SegmentationDialect:
         self.batches = batches
 
     def interval_lines(self, numbers, metric):
-        yield (f"Epoch {numbers['epoch']} iteration {numbers['batch'] - 1:04d}/{self.batches:04d}: "
-               f"training loss {numbers['training_loss']:.3f}")
+        yield str(SegmentationBatch(numbers["epoch"], numbers["batch"] - 1, self.batches,
+                                    numbers["training_loss"]))
 
     @staticmethod
     def epoch_lines(numbers, metric):
         if "pix_acc" in numbers:
-            yield f"Epoch {numbers['epoch']} validation pixAcc: {numbers['pix_acc']:.3f}, mIoU: {numbers['miou']:.3f}"
+            yield str(SegmentationValidation(numbers["epoch"], numbers["pix_acc"], numbers["miou"]))
 
 
-def figures_text(numbers):
-    """`RPN_Conf=0.045,RPN_SmoothL1=0.030,...`: the figures among `numbers`, in GluonCV's order."""
-    return ",".join(f"{name}={numbers[name]:.3f}" for name in METRICS if name in numbers)
-
-
-# --- Read -----------------------------------------------------------------------------------------------------------
+# --- Read ---------------------------------------------------------------------------------------------------
 
 @dataclass
 class TransferEpoch:
@@ -92,13 +209,20 @@ class TransferEpoch:
     figures: dict = field(default_factory=dict)      # losses and accuracies of training
     scores: dict = field(default_factory=dict)       # of the validation: mAP and classes, or pixAcc and mIoU
     cost_s: float = None
-    set_lr: float = None                             # the rate that a line before it sets
-    last_batch: int = None                           # of the last line on a batch, counted from 0
+    set_lr: float = None                             # the rate that a line before the epoch sets
+    last_batch: int = None                           # of the last line about a batch, counted from 0
+
+    def add(self, line):
+        """Take the figures of a line."""
+        facts = line.facts()
+        self.figures |= facts.pop("figures", {})
+        for name, value in facts.items():
+            setattr(self, name, value)
 
 
 @dataclass
 class TransferLog:
-    """A log of detection or segmentation, as far as it is written.
+    """A log of detection or segmentation, finished or not.
 
     Attributes
     ----------
@@ -122,7 +246,9 @@ class TransferLog:
 
 
 def read_transfer_log(path):
-    """Read a log of detection or segmentation, GluonCV's or of this kit; what was done again replaces what it repeats.
+    """Read a log of detection or segmentation, of GluonCV or of this kit.
+
+    A line about epoch e replaces what earlier attempts wrote about later epochs.
 
     Returns
     -------
@@ -138,52 +264,24 @@ def read_transfer_log(path):
         text = Path(path).read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    epochs, args, task, scores = {}, {}, None, None
-    for line in text.split("\n")[:-1]:                     # the last one is not finished
-        bare = line[PREFIX.match(line).end():]
-        header = Namespace.parse(bare.strip())
-        if header:
-            args = header.args
-            continue
-        if scores is not None and (match := SCORE.fullmatch(bare.strip())):
-            scores[match["name"]] = float(match["value"])
-            continue
-        scores = None
-        pattern, match = _first_match(bare)
-        if match is None:
-            continue
-        task = task or ("segmentation" if pattern in (SEG_TRAIN, SEG_VAL) else "detection")
-        found, number = match.groupdict(), int(match["epoch"])
-        for later in [known for known in epochs if known > number]:
-            del epochs[later]
-        epoch = epochs.setdefault(number, TransferEpoch(number))
-        if "figures" in found:
-            epoch.figures |= _pairs(found["figures"])
-        if pattern is BATCH:
-            epoch.last_batch = int(found["batch"])
-        elif pattern is RATE:
-            epoch.set_lr = float(found["lr"])
-        elif pattern is COST:
-            epoch.cost_s = float(found["cost"])
-        elif pattern is VALIDATION:
-            scores = epoch.scores
-        elif pattern is SEG_TRAIN:
-            epoch.figures["training_loss"] = float(found["loss"])
-        elif pattern is SEG_VAL:
-            epoch.scores = {"pixAcc": float(found["pix_acc"]), "mIoU": float(found["miou"])}
+    epochs, flags, task, validated = {}, {}, None, None       # `validated`: the epoch whose scores follow
+    for raw in text.split("\n")[:-1]:                         # the last one is not finished
+        line = parse_line(raw.strip(), KINDS)
+        if isinstance(line, Namespace):
+            flags = line.args
+        elif isinstance(line, DetectionScore):
+            if validated:
+                validated.scores[line.name] = line.value
+        elif line is None:
+            validated = None
+        else:
+            task = task or line.task
+            epochs = {number: epoch for number, epoch in epochs.items() if number <= line.epoch}
+            epoch = epochs.setdefault(line.epoch, TransferEpoch(line.epoch))
+            epoch.add(line)
+            validated = epoch if isinstance(line, DetectionValidation) else None
     if task is None:
         return None
-    log = TransferLog(Path(path), task, args, [])
+    log = TransferLog(Path(path), task, flags, [])
     log.epochs = [epoch for _, epoch in sorted(epochs.items()) if log.main in epoch.scores]
     return log
-
-
-def _first_match(text):
-    for pattern in (BATCH, COST, RATE, VALIDATION, SEG_TRAIN, SEG_VAL):
-        if match := pattern.fullmatch(text.strip()):
-            return pattern, match
-    return None, None
-
-
-def _pairs(text):
-    return {name: float(value) for name, value in (pair.split("=") for pair in text.split(","))}

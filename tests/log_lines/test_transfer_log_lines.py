@@ -4,9 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gluon_tricks.commands import compare
 from gluon_tricks.errors import UserError
+from gluon_tricks.log_lines import transfer
+from gluon_tricks.log_lines.lines import parse_line
 from gluon_tricks.log_lines.transfer import DetectionDialect, SegmentationDialect, read_transfer_log
 from gluon_tricks.published.catalogue import FOLDER
 from gluon_tricks.published.transfer import published_transfer
@@ -34,6 +38,18 @@ Epoch 0 iteration 0659/0661: training loss 0.900
 Epoch 0 validation pixAcc: 0.856, mIoU: 0.646
 Epoch 1 iteration 0659/0661: training loss 0.800
 """
+
+
+figure = st.one_of(st.integers(-10**9, 10**9).map(lambda n: n / 1000), st.sampled_from([float("inf"), float("-inf")]))
+count = st.integers(0, 10**6)
+pairs = st.dictionaries(st.sampled_from(transfer.METRICS), figure, min_size=1).map(transfer.Pairs)
+any_line = st.one_of(
+    st.builds(transfer.DetectionBatch, count, count, figure, pairs), st.builds(transfer.DetectionCost, count, figure, pairs),
+    st.builds(transfer.DetectionRate, count, st.sampled_from([1.0, 0.001, 0.0001, 1e-05, 2.5e-07, 0.0])),
+    st.builds(transfer.DetectionValidation, count),
+    st.builds(transfer.DetectionScore, st.sampled_from(["aeroplane", "traffic light", "mAP"]), st.floats(allow_nan=False)),
+    st.builds(transfer.SegmentationBatch, count, count, count, figure),
+    st.builds(transfer.SegmentationValidation, count, figure, figure))
 
 
 def read(tmp_path, text):
@@ -78,6 +94,26 @@ def test_lines_that_we_write_are_read_back(tmp_path):
     numbers = {"epoch": 0, "batch": 660, "training_loss": 0.9, "pix_acc": 0.856, "miou": 0.646}
     lines = [*dialect.interval_lines(numbers, ""), *dialect.epoch_lines(numbers, "")]
     assert lines == SEGMENTATION.splitlines()[:2]
+
+
+@given(any_line, st.sampled_from(["", "INFO:root:"]))
+def test_every_kind_of_line_reads_back_as_written(line, prefix):
+    assert parse_line(prefix + str(line), transfer.KINDS) == line
+
+
+def test_the_texts_above_hold_every_kind_of_line():
+    lines = [parse_line(text, transfer.KINDS) for text in (DETECTION + SEGMENTATION).splitlines()]
+    assert {type(line) for line in lines if line} == set(transfer.KINDS)
+
+
+@pytest.mark.parametrize("text, line", [
+    ("[Epoch 20] Set learning rate to 1e-05", transfer.DetectionRate(20, 1e-05)),       # resnet50_v2a
+    ("[Epoch 19] Validation:", transfer.DetectionValidation(19)),                       # its last blank cut off
+    ("mAP=0.7765967923775811", transfer.DetectionScore("mAP", 0.7765967923775811)),
+    ("cell=1e-05", transfer.DetectionScore("cell", 1e-05)),
+])
+def test_formats_of_numbers(text, line):
+    assert parse_line(text, transfer.KINDS) == line
 
 
 @pytest.mark.parametrize("name, epochs, last, best", [          # published-runs table of GluonCV's documentation and files
