@@ -124,7 +124,8 @@ class Again:
 
     def __init__(self, loader):
         self._batch = next(iter(loader.epoch(0)))
-        self.records, self.batches_per_epoch, self.batch_size = loader.records, loader.batches_per_epoch, loader.batch_size
+        self.records, self.batch_size = loader.records, loader.batch_size
+        self.batches_per_epoch = loader.batches_per_epoch
 
     def epoch(self, epoch, start=0):
         for _ in range(self.batches_per_epoch):
