@@ -7,9 +7,8 @@
         --model resnet50_v1d --rec-val ~/.mxnet/datasets/imagenet/rec/val.rec
 
 figure3.png   a  step and cosine decay with warm-up, batch 1024, over 120 epochs
-              b  validation accuracy with both: from the logs given, else from published ones (no published log
-                 of a ResNet has step decay, so a VGG is plotted with a ResNet, and the two cannot be
-                 compared)
+              b  validation accuracy with both: from the logs given, else from published ones (no published
+                 log of a ResNet has step decay, so a VGG and a ResNet are plotted, which cannot be compared)
 figure4.png   a  the gap between the highest output and the others at the optimum of label smoothing (Eq. 5)
               b  the gap that two parameter files have over validation images; empty if none are given
 

@@ -131,7 +131,7 @@ def read_shapes(path):
 
 
 def classes_in(shapes, model):
-    """Number of classes of the classifier in a file; None if it cannot be told.
+    """Number of classes of the classifier in a file; None if unknown.
 
     The classifier is the part that differs between a net of 7 classes and one of 8.
 
