@@ -134,8 +134,9 @@ def test_a_grey_run_is_exported_with_what_its_record_says(tmp_path, capsys):
 def test_the_images_of_the_check_are_those_of_validation(tmp_path):
     from gluon_tricks.data.cifar import find_cifar, open_cifar_test
     data = write_data(tmp_path, "kmnist", test=4)
-    args = export.parse_args(["--model", "cifar_preact20", "--dataset", "kmnist", "--out", str(tmp_path / "x"),
-                              "--check-images", str(data / "test.rec"), "--num-check-images", "4"])
+    args = export.parse_args(["--model", "cifar_preact20", "--dataset", "kmnist", "--out",
+                              str(tmp_path / "x"), "--check-images", str(data / "test.rec"),
+                              "--num-check-images", "4"])
     [batch] = open_cifar_test(find_cifar("kmnist", data), 4, 0).val.epoch(0)
     np.testing.assert_allclose(export.check_images(args)[0], batch.data.asnumpy(), atol=1e-4)
 
