@@ -81,8 +81,8 @@ def images_of(job):
     """Training and test images: `Share`s of a prepared data set, or of the excerpt."""
     prepared = find_cifar("cifar10" if job.data_dir else "cifar10-excerpt", job.data_dir)
     data = open_cifar(prepared, "ours", job.batch_size, 0, 2)
-    return Share(data.train.images, job.images, "--images"), Share(data.val.images, job.val_images,
-                                                                   "--val-images")
+    return (Share(data.train.images, job.images, "--images"),
+            Share(data.val.images, job.val_images, "--val-images"))
 
 
 # --- this kit -----------------------------------------------------------------------------------------------

@@ -258,7 +258,7 @@ def opening_lines(args, data, net, dtype, engine):
     match = reference_of(flags, args.dataset)
     if match.departures:
         yield f"warning: departs from the published run {match.reference.name} in {', '.join(match.departures)}"
-    changed = f"; overrides: {', '.join(overrides(args))}" if overrides(args) else ""
+    changed = f"; overrides: {', '.join(overrides(vars(args)))}" if overrides(vars(args)) else ""
     yield f"preset {args.preset}{changed}"
     yield f"data: {data.train.records} training images of {data.classes} classes, " + (
         f"root hash {data.root_hash}" if data.root_hash else "without a manifest, so nothing vouches for them")
@@ -283,7 +283,7 @@ def plan_of(args):
     net = get_model(args.model, classes=classes, **kwargs)
     if args.no_wd:
         exempt_from_decay(net)
-    yield "preset", ", ".join([args.preset, *overrides(args)])
+    yield "preset", ", ".join([args.preset, *overrides(vars(args))])
     yield from plan.net_rows(net, args.model, classes, args.input_size)
     yield from plan.precision_rows(net, args.dtype, args.loss_scale)
     yield from plan.batch_rows(args.batch_size, max(1, args.num_gpus, args.emulate_gpus), args.num_training_samples,
