@@ -25,8 +25,10 @@ def main():
     measured = []
     for number, size in enumerate(args.sizes):
         array = mx.nd.zeros(size // 4)
-        exchange = by_horovod(array, number) if engine.kvstore is None else by_store(engine.kvstore, array,
-                                                                                     number)
+        if engine.kvstore is None:
+            exchange = by_horovod(array, number)
+        else:
+            exchange = by_store(engine.kvstore, array, number)
         times = []
         for _ in range(args.repeats + 1):          # the first one sets up connections and buffers
             mx.nd.waitall()

@@ -11,7 +11,7 @@ and saturation by 0.4, PCA noise, normalisation, float32 batches. Sides read the
 copied to a temporary file first so that they come from the page cache; they are repeated if there are fewer
 than --images. Sides take turns, each in its own process.
 
-    ours       --data-backend ours            decode     every photograph decoded in full by -j threads, nothing else
+    ours       --data-backend ours            decode     only decode every photograph in full, -j threads
     mxnet      ImageRecordIter, as GluonCV    decode-1   the same by one thread
     pytorch    DataLoader and torchvision over Pillow, -j processes
 
@@ -109,8 +109,10 @@ def copy_records(source, rec, count):
     """Write `count` records spread evenly over a file, or all of it repeated; returns the mean size of an
     image in bytes."""
     reader, total = RecordReader(source), 0
-    chosen = np.arange(count) % len(reader) if count > len(reader) else np.linspace(0, len(reader) - 1,
-                                                                                    count).astype(int)
+    if count > len(reader):
+        chosen = np.arange(count) % len(reader)
+    else:
+        chosen = np.linspace(0, len(reader) - 1, count).astype(int)
     with open(rec, "wb") as records, open(rec.with_suffix(".idx"), "w") as index:
         for key, position in enumerate(chosen):
             payload = reader.read(int(position))

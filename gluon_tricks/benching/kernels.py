@@ -25,8 +25,8 @@ def main(argv=None):
     args = parser.parse_args(argv)
     sums = kernel_sums(last_turn(sys.stdin), args.layouts, args.least)
     total = sum(ms for ms, _ in sums.values())
-    rows = [(f"{ms:.1f}", calls, *key) for key, (ms, calls) in sorted(sums.items(),
-                                                                      key=lambda item: -item[1][0])]
+    slowest_first = sorted(sums.items(), key=lambda item: -item[1][0])
+    rows = [(f"{ms:.1f}", calls, *key) for key, (ms, calls) in slowest_first]
     names = ("layouts", "shape") if args.layouts else ()
     print(table(("ms", "calls", "operation", "kernel", "pass", *names), rows[:args.rows]))
     print(f"{total:.1f} ms in {sum(calls for _, calls in sums.values())} calls")

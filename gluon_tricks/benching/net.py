@@ -1,7 +1,7 @@
 """Training steps per second on synthetic images: this kit, GluonCV's net, PyTorch.
 
     python -m gluon_tricks bench net
-    python -m gluon_tricks bench net --models cifar_resnet20_v1 cifar_resnet56_v1 --sides ours gluoncv --out bench
+    python -m gluon_tricks bench net --models cifar_resnet20_v1 cifar_resnet56_v1 --sides ours gluoncv
     python -m gluon_tricks bench net --models resnet50_v1d --updates 2 --torch-python .venv-torch/bin/python
 
 A step is forward, loss, backward and update of one batch. Every side is its own process, and they take turns.

@@ -1,6 +1,6 @@
 """One side of `bench net` in MXNet: training steps of a net on one synthetic batch, in its own process.
 
-    python -m gluon_tricks.benching.net_side --side ours --dtype bfloat16 --model cifar_resnet20_v1 --updates 2 < /dev/null
+    python -m gluon_tricks.benching.net_side --side ours --model cifar_resnet20_v1 --updates 2 < /dev/null
 
 A step is what the training scripts do with a batch: forward, loss, backward and the update. Side `ours` is
 built by the functions of the scripts; side `gluoncv` has GluonCV's net, hybridized and trained as in

@@ -1,7 +1,7 @@
 """Several processes compared with one on the same processor cores, and the cost of their exchange of
 gradients.
 
-    python -m gluon_tricks bench scaling                         # cifar_resnet20_v1, global batch 128, the embedded excerpt
+    python -m gluon_tricks bench scaling    # cifar_resnet20_v1, global batch 128, the embedded excerpt
     python -m gluon_tricks bench scaling --engines horovod --rounds 7 --out bench
 
 The sides take turns over the same epochs of the same images; the rate is that of the last epoch, as the first

@@ -6,12 +6,12 @@ by computing.
 With S bytes of gradients, N GPUs on M machines:
 
     ring all-reduce       2 (N - 1) / N S      out of each machine and into it: a ring crosses each link once
-    parameter servers     2 (M - 1) / M S k    the same; one server and k worker processes per machine, k = 1 where a
-                                               process drives all GPUs of its machine and adds them up first
+    parameter servers     2 (M - 1) / M S k    the same; one server and k worker processes per machine, k = 1
+                                               where a process adds up the gradients of all its machine's GPUs
     one server            (M - 1) S k          out of its machine and into it
 
-    time of an update     C + max(0, X - h C)  C: computing; X: bytes / rate of the link; h: share of C during which
-                                               gradients travel: at best the whole backward pass, two thirds
+    time of an update     C + max(0, X - h C)  C: computing; X: bytes / rate of the link; h: share of C while
+                                               gradients travel, at best the backward pass, two thirds
 """
 
 from gluon_tricks.benching.paired import table

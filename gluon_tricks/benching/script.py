@@ -1,8 +1,8 @@
 """Whole epochs of CIFAR training with validation: train_cifar.py compared with GluonCV's objects, used as
 GluonCV does.
 
-    python -m gluon_tricks bench script                                                   # the embedded excerpt
-    python -m gluon_tricks bench script --data-dir ~/.mxnet/datasets/cifar10/rec --images 10000 --val-images 2000
+    python -m gluon_tricks bench script                          # the embedded excerpt
+    python -m gluon_tricks bench script --data-dir ~/.mxnet/datasets/cifar10/rec --images 9000
     python -m gluon_tricks bench script --sides ours ours-bf16 gluoncv --out bench
 
 Every turn of a side is the next epoch of its training, so the accuracies of both can be compared. Two more
@@ -50,7 +50,8 @@ def main(argv):
         curves = {name: worker.told for name, worker in sides.items()
                   if SIDES[name][0] in ("ours", "gluoncv")}
     base = args.sides[0]
-    header = "side", "training images/s, validation included", f"{base} / side", "predicted epoch of 50,000, s"
+    header = ("side", "training images/s, validation included", f"{base} / side",
+              "predicted epoch of 50,000, s")
     text = [table(header,
                   [(name, result.rate(name).show(1), result.ratio(base, name).show(2),
                     epoch_time(result, name))
@@ -100,7 +101,8 @@ def published_line(model):
     if model in catalogue():
         times = [record.time_s for record in curve(model) if record.time_s]
         if times:
-            yield f"GluonCV's log of {model}: {statistics.median(times):.1f} s per epoch, on a GPU that it does not name"
+            yield (f"GluonCV's log of {model}: {statistics.median(times):.1f} s per epoch, on a GPU that it "
+                   f"does not name")
 
 
 def parse_args(argv):

@@ -81,7 +81,8 @@ def images_of(job):
     """Training and test images: `Share`s of a prepared data set, or of the excerpt."""
     prepared = find_cifar("cifar10" if job.data_dir else "cifar10-excerpt", job.data_dir)
     data = open_cifar(prepared, "ours", job.batch_size, 0, 2)
-    return Share(data.train.images, job.images, "--images"), Share(data.val.images, job.val_images, "--val-images")
+    return (Share(data.train.images, job.images, "--images"),
+            Share(data.val.images, job.val_images, "--val-images"))
 
 
 # --- this kit -----------------------------------------------------------------------------------------------
@@ -116,7 +117,8 @@ def ours(job, trains=True, loads=True):
 def flags_of(job):
     """The flags of train_cifar.py."""
     return load_script("train_cifar.py").parse_args(["--model", job.model, "--mode", "hybrid", "--batch-size",
-                                                     str(job.batch_size), "--lr", str(job.lr), "--dtype", job.dtype])
+                                                     str(job.batch_size), "--lr", str(job.lr), "--dtype",
+                                                     job.dtype])
 
 
 class Again:
@@ -124,7 +126,8 @@ class Again:
 
     def __init__(self, loader):
         self._batch = next(iter(loader.epoch(0)))
-        self.records, self.batches_per_epoch, self.batch_size = loader.records, loader.batches_per_epoch, loader.batch_size
+        self.records, self.batch_size = loader.records, loader.batch_size
+        self.batches_per_epoch = loader.batches_per_epoch
 
     def epoch(self, epoch, start=0):
         for _ in range(self.batches_per_epoch):

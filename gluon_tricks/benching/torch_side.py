@@ -1,6 +1,6 @@
 """One side of `bench net` in PyTorch: training steps of a net on one synthetic batch.
 
-    .venv-torch/bin/python -m gluon_tricks.benching.torch_side --dtype bfloat16 --model cifar_resnet20_v1 < /dev/null
+    .venv-torch/bin/python -m gluon_tricks.benching.torch_side --model cifar_resnet20_v1 < /dev/null
 
 PyTorch's best settings on a CPU: channels-last memory, and bfloat16 by autocast. Runs with an interpreter
 that has torch and needs neither MXNet nor NumPy.

@@ -130,7 +130,8 @@ def markdown(measured):
 
 def effect(one, folder):
     """The effect of the choice on the first update, in words."""
-    from gluon_tricks.studies.first_update import first_update  # imports MXNet, which the table alone does not need
+    # imports MXNet, which the table alone does not need
+    from gluon_tricks.studies.first_update import first_update
 
     if one.why_not:
         return f"none: {one.why_not}"

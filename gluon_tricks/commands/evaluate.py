@@ -3,15 +3,14 @@
     python -m gluon_tricks evaluate --params-file demo/params/cifar10-cifar_resnet20_v1-11.params
     python -m gluon_tricks evaluate --model resnet50_v1d --rec-dir ~/.mxnet/datasets/imagenet/rec \\
         --params-file params/imagenet-resnet50_v1d-119.params --json result.json
-    python -m gluon_tricks evaluate --model resnet50_v1d --data-dir ~/.mxnet/datasets/imagenet --batch-size 64 -j 8
+    python -m gluon_tricks evaluate --model resnet50_v1d --data-dir ~/.mxnet/datasets/imagenet -j 8
     python -m gluon_tricks evaluate --model resnet50_v1d --rec-val ~/.mxnet/datasets/places365/rec/test.rec \\
         --params-file params/places365-resnet50_v1d-119.params --predictions submission.txt
 
 The first evaluates what `make demo` trained. Next to its parameters, train_cifar.py leaves a record of the
 run, which names the net, the data and their normalisation; without a record, --model, --dataset and the other
 flags do. The third uses GluonCV's published weights, as its verify_pretrained.py does without --params-file.
-The fourth has images without labels:
-it writes the five best classes of each image.
+The fourth has images without labels and writes the five best classes of each.
 
 An answer counts as top-k if fewer than k classes come before the label's: those with a higher output, and
 those with an equal output and a lower index. MXNet adds numbers in another order for another batch size, so
@@ -138,7 +137,7 @@ def saved_net(args, engine, data):
 
 
 def check_synsets(data):
-    """Refuse data whose labels are not those of GluonCV's weights, which number ILSVRC2012's classes by their
+    """Refuse data whose labels differ from those of GluonCV's weights: ILSVRC2012's classes in the order of
     wnids."""
     wnids = [wnid for wnid, _ in imagenet_synsets()]
     for label, (name, wnid) in enumerate(zip(data.classes or (), wnids)):
@@ -162,7 +161,9 @@ def report(args, net, data, tally, speed):
     parameters = sum(parameter.list_data()[0].size for parameter in net.collect_params().values())
     record = f"; net and images as recorded in {args.run_json}" if args.run_json else ""
     yield f"{args.model}: {parameters:,} parameters with statistics, from {source}{record}"
-    checked = f"root hash {data.root_hash[:16]}..." if data.root_hash else "without a manifest, so not checked"
+    checked = "without a manifest, so not checked"
+    if data.root_hash:
+        checked = f"root hash {data.root_hash[:16]}..."
     times = "each counted once" if data.protocol == "exact" else "by MXNet's window, some counted twice"
     yield f"{data.loader.records} images of {data.path}, {checked}; {times}"
     if args.run_root_hash not in (None, data.root_hash):

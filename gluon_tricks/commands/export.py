@@ -1,11 +1,11 @@
 """Saved parameters as a model to deploy, written only if it computes what MXNet computes.
 
-    python -m gluon_tricks export --params-file demo/params/cifar10-cifar_resnet20_v1-11.params --out cifar.onnx \\
-        --check-images gluon_tricks/data/cifar10_excerpt/test.rec
-    python -m gluon_tricks export --model resnet50_v1d --params-file params/imagenet-resnet50_v1d-119.params \\
-        --out resnet50_v1d.onnx --check-images ~/.mxnet/datasets/imagenet/val --softmax
-    python -m gluon_tricks export --model resnet50_v1d --params-file params/imagenet-resnet50_v1d-119.params \\
-        --format symbol --out resnet50_v1d
+    python -m gluon_tricks export --params-file demo/params/cifar10-cifar_resnet20_v1-11.params \\
+        --out cifar.onnx --check-images gluon_tricks/data/cifar10_excerpt/test.rec
+    python -m gluon_tricks export --params-file params/imagenet-resnet50_v1d-119.params \\
+        --model resnet50_v1d --out resnet50_v1d.onnx --check-images ~/.mxnet/datasets/imagenet/val --softmax
+    python -m gluon_tricks export --params-file params/imagenet-resnet50_v1d-119.params \\
+        --model resnet50_v1d --format symbol --out resnet50_v1d
 
 The first exports what `make demo` trained, with packages that `make onnx` installs; the record of the run,
 next to the parameters, names the net and the normalisation of its images. The metadata of an ONNX model
@@ -148,8 +148,8 @@ def check_images(args):
     path = Path(args.check_images).expanduser()
     photographs = read_images(path, count)
     if channels == 1:                      # as three equal channels, which the transform takes
-        photographs = [cv2.cvtColor(cv2.cvtColor(one, cv2.COLOR_RGB2GRAY),
-                                    cv2.COLOR_GRAY2RGB) for one in photographs]
+        photographs = [cv2.cvtColor(cv2.cvtColor(one, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+                       for one in photographs]
     mean, std = (3 // channels * values for values in (args.rgb_mean, args.rgb_std))
     transform = ImagenetTestTransform(size, args.crop_ratio, mean, std)
     return transform(photographs, None, 0)[:, :channels], f"{len(photographs)} images of {path}"

@@ -1,16 +1,15 @@
-"""Figures 3 and 4 of the paper, drawn again: learning-rate schedules and what label smoothing does to
-outputs.
+"""Figures 3 and 4 of the paper, drawn again: learning-rate schedules, and outputs with label smoothing.
 
     python -m gluon_tricks figures                                      from published logs alone
     python -m gluon_tricks figures --step-log tables/table6-full/01-efficient-resnet-50-d/train.log \\
         --cosine-log tables/table6-full/04-cosine-decay-resnet-50-d/train.log
-    python -m gluon_tricks figures --model resnet50_v1d --params-plain plain.params --params-smooth smooth.params \\
-        --rec-val ~/.mxnet/datasets/imagenet/rec/val.rec
+    python -m gluon_tricks figures --params-plain plain.params --params-smooth smooth.params \\
+        --model resnet50_v1d --rec-val ~/.mxnet/datasets/imagenet/rec/val.rec
 
 figure3.png   a  step and cosine decay with warm-up, batch 1024, over 120 epochs
-              b  validation accuracy with both: from the logs given, else from published ones (no published log of a
-                 ResNet has step decay, so a VGG is plotted with a ResNet, and the two cannot be compared)
-figure4.png   a  the gap between the highest output and the others at the optimum of label smoothing, by eps (Eq. 5)
+              b  validation accuracy with both: from the logs given, else from published ones (no published
+                 log of a ResNet has step decay, so a VGG and a ResNet are plotted, which cannot be compared)
+figure4.png   a  the gap between the highest output and the others at the optimum of label smoothing (Eq. 5)
               b  the gap that two parameter files have over validation images; empty if none are given
 
 The values of each picture are written next to it as .csv.
@@ -46,10 +45,9 @@ def main(argv=None):
     gaps = measured_gaps(args) if args.params_plain else {}
     atomic_write(out / "figure3a.csv",
                  csv_text(("epoch", *rates), zip(range(len(rates["step"])), *rates.values())))
-    atomic_write(out / "figure3b.csv", csv_text(
-        ("decay", "run", "epoch", "top1_pct"),
-        ((kind, name, epoch,
-          f"{top1:.4f}") for kind, (name, points) in curves.items() for epoch, top1 in points)))
+    accuracy_rows = [(kind, name, epoch, f"{top1:.4f}")
+                     for kind, (name, points) in curves.items() for epoch, top1 in points]
+    atomic_write(out / "figure3b.csv", csv_text(("decay", "run", "epoch", "top1_pct"), accuracy_rows))
     atomic_write(out / "figure4a.csv", csv_text(
         ("eps", "gap"), ((eps, f"{optimal_gap(eps, CLASSES, 'paper'):.6f}") for eps in EPSILONS)))
     if gaps:
@@ -155,11 +153,13 @@ def measured_gaps(args):
 
 def summary_lines(rates, curves, gaps):
     """The numbers in the pictures, as lines."""
-    yield f"3a  peak rate {max(rates['step']):g} after 5 epochs; at epoch 60 step {rates['step'][60]:g}, cosine " \
-          f"{rates['cosine'][60]:.4f}"
+    step, cosine = rates["step"], rates["cosine"]
+    yield (f"3a  peak rate {max(step):g} after 5 epochs; at epoch 60 step {step[60]:g}, "
+           f"cosine {cosine[60]:.4f}")
     for kind, (name, points) in curves.items():
         yield f"3b  {kind}: {name}, top-1 {points[-1][1]:.2f} % in epoch {points[-1][0]}"
-    yield f"4a  gap at eps 0.1 for {CLASSES} classes: {optimal_gap(0.1, CLASSES, 'paper'):.3f} (about 9.1 in the paper)"
+    gap = optimal_gap(0.1, CLASSES, "paper")
+    yield f"4a  gap at eps 0.1 for {CLASSES} classes: {gap:.3f} (about 9.1 in the paper)"
     if not gaps:
         yield "4b  empty: give --params-plain, --params-smooth, --model and --rec-val"
     for kind, values in gaps.items():

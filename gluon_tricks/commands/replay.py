@@ -4,7 +4,8 @@
     python -m gluon_tricks replay resnet50_v1d                  the published command and today's
     python -m gluon_tricks replay resnet50_v1d --dry-run        ... and its plan: batch, rates, decay, targets
     python -m gluon_tricks replay --all --dry-run               ... of all of them
-    python -m gluon_tricks replay cifar_resnet20_v1 --run -- --num-gpus 0 --dataset cifar10-excerpt --num-epochs 1
+    python -m gluon_tricks replay cifar_resnet20_v1 --run -- \\
+        --num-gpus 0 --dataset cifar10-excerpt --num-epochs 1
 
 Names are those of the published .sh files. Words after -- are added to today's command; if a flag is given
 twice, the last one counts. --run starts that command and returns its exit code. `compare` then judges the
@@ -82,8 +83,9 @@ def describe(command, added, with_plan):
 
 def launcher(command):
     """The words that start a command's processes; none for a single process."""
-    return ["-m", "gluon_tricks", "launch", "-n", str(command.workers), "--engine", "horovod",
-            "--"] * (command.workers > 1)
+    if command.workers == 1:
+        return []
+    return ["-m", "gluon_tricks", "launch", "-n", str(command.workers), "--engine", "horovod", "--"]
 
 
 @contextlib.contextmanager

@@ -1,6 +1,6 @@
 """A contact sheet of every augmentation on real images, with the training labels.
 
-    python -m gluon_tricks show-augment                                     augmentations.png, on the embedded images
+    python -m gluon_tricks show-augment                       augmentations.png, on the embedded images
     python -m gluon_tricks show-augment --dataset cifar100 --seed 3 --out sheet.png
     python -m gluon_tricks show-augment --only cutmix,ricap --images 6
 
@@ -45,11 +45,11 @@ def main(argv=None):
     make_folder("--out", out.parent)
     data = open_cifar(find_cifar(args.dataset, args.data_dir, prepare), "ours", 1, args.seed, 1)
     positions = one_of_each_class(data.train.images.labels, args.images)
-    rows = [row(name, data, positions,
-                args) for name in (args.only.split(",") if args.only else names_for(args.dataset))]
+    names = args.only.split(",") if args.only else names_for(args.dataset)
+    rows = [row(name, data, positions, args) for name in names]
     alpha = f"{args.alpha:g}"
-    draw(rows, data.classes, out, f"{args.dataset}, seed {args.seed}; shares drawn from Beta({alpha}, "
-         f"{alpha})")
+    title = f"{args.dataset}, seed {args.seed}; shares drawn from Beta({alpha}, {alpha})"
+    draw(rows, data.classes, out, title)
     print(f"{len(rows)} rows of {len(positions)} images: {out}")
     return 0
 
@@ -66,8 +66,7 @@ def one_of_each_class(labels, count):
 
 
 def row(name, data, positions, args):
-    """`(title, images, targets)` of one augmentation: images in 0..1, shape (N, H, W, C); targets, shape (N,
-    classes)."""
+    """`(title, images, targets)` of one augmentation: images in 0..1, (N, H, W, C); targets, (N, classes)."""
     title, augmentation = SINGLE.get(name, (MIXED.get(name), PLAIN))
     pixels, labels = data.train.images.read(positions)
     images = train_transform(augmentation, args.dataset, args.seed, data.train.records)(pixels, positions, 0)
@@ -80,8 +79,7 @@ def row(name, data, positions, args):
 
 
 def visible(images, mean, std):
-    """Undo the normalisation: float32, (N, C, H, W) -> (N, H, W, C) in 0..1. Two views become one wide
-    picture."""
+    """Undo the normalisation: float32, (N, C, H, W) -> (N, H, W, C) in 0..1; two views side by side."""
     channels = len(mean)
     views = np.concatenate(np.split(images, images.shape[1] // channels, axis=1), axis=3)
     pixels = views * np.float32(std).reshape(1, -1, 1, 1) + np.float32(mean).reshape(1, -1, 1, 1)

@@ -1,10 +1,10 @@
 """A grid of flags over several seeds: train_cifar.py for each, then median and spread, a plot and one CSV.
 
-    python -m gluon_tricks sweep --grid lr=0.05,0.1 --seeds 0,1 --out sweeps/rates -- --dataset cifar10-excerpt \\
-        --model cifar_resnet20_v1 --mode hybrid --batch-size 32 --num-epochs 2
-    python -m gluon_tricks sweep --grid mix=none,mixup,vertical cutout=0,16 --seeds 0,1,2 --out sweeps/mixing -- \\
+    python -m gluon_tricks sweep --grid lr=0.05,0.1 --seeds 0,1 --out sweeps/rates -- \\
+        --dataset cifar10-excerpt --model cifar_resnet20_v1 --mode hybrid --batch-size 32 --num-epochs 2
+    python -m gluon_tricks sweep --grid mix=none,mixup,vertical cutout=0,16 --out sweeps/mixing -- \\
         --model cifar_preact20 --mode hybrid --batch-size 128 --lr 0.2 --lr-mode cosine --num-epochs 30
-    python -m gluon_tricks sweep --grid no-wd=no,yes --seeds 0,1,2 --dry-run -- --model cifar_preact20 --num-epochs 5
+    python -m gluon_tricks sweep --grid no-wd=no,yes --dry-run -- --model cifar_preact20 --num-epochs 5
     python -m gluon_tricks sweep --cases "baseline=" "cosine=--lr-mode cosine" "smoothed=--label-smoothing" \\
         --out sweeps/refinements -- --model cifar_resnet20_v1 --mode hybrid --batch-size 128 --num-epochs 30
 

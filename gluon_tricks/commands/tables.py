@@ -2,14 +2,14 @@
 
     python -m gluon_tricks tables                              a list of the tables
     python -m gluon_tricks tables 4                            its rows: figures and commands
-    python -m gluon_tricks tables 6 --as paper --csv           commands with the paper's choices, for a program
+    python -m gluon_tricks tables 6 --as paper --csv           commands with the paper's settings, as CSV
     python -m gluon_tricks tables 8                            the same for a table of transfer: 7, 8 or 9
     python -m gluon_tricks tables published                    GluonCV's 73 published runs
     python -m gluon_tricks tables 4 --run --profile smoke      run them all, minutes, on the embedded images
-    python -m gluon_tricks tables 6 --run --profile full --rows 7,13 --rec-train rec/train.rec --rec-val rec/val.rec
+    python -m gluon_tricks tables 6 --run --profile full --rows 7,13 --rec-train train.rec --rec-val val.rec
     python -m gluon_tricks tables 4 --run --rows 1,2 -- --seed 1 --num-epochs 2
     python -m gluon_tricks tables follow-up-V                  a table of the CIFAR-100 follow-up
-    python -m gluon_tricks tables residual-units --run         a study of the CIFAR-10 collection, 2 epochs each
+    python -m gluon_tricks tables residual-units --run         a study of the CIFAR-10 collection, 2 epochs
 
 `paper` is the figure in the paper, `log` the last epoch of the published log of exactly that recipe, `zoo`
 the figure in GluonCV's documentation for weights trained by it, `here` a run of this kit under logs/ours.
@@ -86,8 +86,8 @@ def run_table(args, more, command):
     print(f"{len(runs)} runs; results go to {out}", flush=True)
     start = time.time()
     failed = run_rows(runs, out, [*preset, "--log-interval", str(profile.log_interval), *more])
-    print(f"report: "
-          f"{write_report(table, profile, runs, left_out, failed, out, command, time.time() - start)}")
+    report = write_report(table, profile, runs, left_out, failed, out, command, time.time() - start)
+    print(f"report: {report}")
     return 1 if failed else 0
 
 
@@ -107,8 +107,8 @@ def run_study(args, more, command):
     print(f"{len(runs)} runs; results go to {out}", flush=True)
     start = time.time()
     failed = run_rows(runs, out, more)
-    print(f"report: "
-          f"{write_study_report(table, args.profile, runs, failed, out, command, time.time() - start)}")
+    report = write_study_report(table, args.profile, runs, failed, out, command, time.time() - start)
+    print(f"report: {report}")
     return 1 if failed else 0
 
 
@@ -128,8 +128,7 @@ def parse_args(argv):
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("table", nargs="?",
                         choices=[*map(str, [*TABLES, *transfer_tables()]), "published", *STUDIES],
-                        metavar="TABLE", help="1 to 9, published, or a study's name; without it, a list of "
-                                              "them")
+                        metavar="TABLE", help="1 to 9, published, or a study's name; without it, a list")
     parser.add_argument("--rows", metavar="N,M", help="only these rows, by their number in the list")
     parser.add_argument("--as", dest="preset", choices=tuple(PRESETS),
                         help="add this preset to every command")

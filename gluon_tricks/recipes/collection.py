@@ -12,7 +12,8 @@ from gluon_tricks.recipes.rows import Figures, Row, Table
 
 SCRIPT = "train_cifar.py"
 COMMON = {"mode": "hybrid", "num_gpus": 1}
-OURS = "Initialisation (Xavier), deviations (GluonCV's) and the end of the cosine (0, not 0.001 of the rate) are this kit's."
+OURS = ("Initialisation (Xavier), deviations (GluonCV's) and the end of the cosine (0, not 0.001 of the "
+        "rate) are this kit's.")
 TITLES = {
     "residual-units": ("three switches of the pre-activated unit",
                        "ResNet-preact-56; the rate steps at epochs 80 and 120 "

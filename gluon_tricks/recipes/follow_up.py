@@ -16,7 +16,8 @@ MIXED = dict(SMOOTHED, num_epochs=200, mix="mixup", mixup_alpha=0.2)
 TEACHER = "cifar_resnext29_16x64d"
 DISTILLED = dict(teacher=f"{TEACHER}:{TEACHER}.params", temperature=20)
 
-TEACHER_NOTE = "The teacher's parameters are those of the first row of follow-up-teachers; copy or link its file."
+TEACHER_NOTE = ("The teacher's parameters are those of the first row of follow-up-teachers; copy or link its "
+                "file.")
 
 TABLE_I = listed("follow-up-I", "baseline models", "Table I", [
     ("ResNet50 [1]", "", None, "75.87 92.70"),

@@ -49,8 +49,7 @@ def read_images(path, count):
     if path.suffix == ".rec":
         records = RecordImages(path)
         return records.read(spread(len(records), count))[0]
-    files = sorted(file for file in path.rglob("*")
-                   if file.suffix.lower() in IMAGE_SUFFIXES) if path.is_dir() else []
+    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES)
     if not files:
         raise UserError(f"--check-images {path}: is neither a .rec file nor a folder with images")
     images = []

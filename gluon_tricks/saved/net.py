@@ -131,7 +131,7 @@ def read_shapes(path):
 
 
 def classes_in(shapes, model):
-    """Number of classes of the classifier in a file; None if it cannot be told.
+    """Number of classes of the classifier in a file; None if unknown.
 
     The classifier is the part that differs between a net of 7 classes and one of 8.
 
@@ -169,8 +169,8 @@ def _check_names(saved, net, shapes):
     """Refuse another net's file; files with Gluon names, as old scripts wrote them, are left to MXNet to
     judge."""
     names = net._collect_params_with_prefix()
-    missing, more = ([name for name in one if name not in other] for one, other in ((names, shapes),
-                                                                                    (shapes, names)))
+    missing, more = [name for name in names if name not in shapes], [name for name in shapes
+                                                                     if name not in names]
     if not (missing or more) or not any("." in name for name in shapes):
         return
     difference = f"it also has {more[0]} and {len(more) - 1} more" if more else ""

@@ -1,14 +1,13 @@
 """A net as an ONNX model, by MXNet 1.9.1's own translation (`mxnet.onnx`), corrected in five points.
 
-    opset       MXNet writes operators of opsets 12 and 13 under the number of the newest opset that the installed
-                onnx knows, and onnx rejects its ReduceMean since opset 18. Here the model has number 13.
-    weights     are not inputs of the graph: as inputs, ONNX Runtime may not fold BatchNorms into convolutions. Two
-                images of resnet50_v1d took 0.215 s of processor time, and 0.165 s so (one thread, best of
+    opset       MXNet writes operators of opsets 12 and 13 under the number of the newest opset that the
+                installed onnx knows, and onnx rejects its ReduceMean since opset 18. The model has number 13.
+    weights     are not inputs of the graph: as inputs, ONNX Runtime cannot fold BatchNorms into them.
+                Two images of resnet50_v1d took 0.215 s of processor time; now 0.165 s (one thread, best of
                 15).
     speed       Weights are copied as bytes, not as Python numbers: 1.1 s instead of 5 s for resnet50_v1d.
     GroupNorm   has no translation in MXNet; ONNX's InstanceNormalization on (N, G, rest) computes the same.
-    fixed gamma A BatchNorm with `fix_gamma` computes with 1, but MXNet's exporter writes the values in its
-    gamma.
+    fixed gamma A BatchNorm with `fix_gamma` computes with 1, but MXNet writes the values in its gamma.
 
 Shake-shake nets are written as they predict: the mean of the branches, without random numbers.
 
@@ -57,7 +56,8 @@ def to_onnx(net, size, output="logits", metadata=None, channels=3):
     onnx = import_onnx()
     with predicting(net):
         symbol = net(mx.sym.Variable("data"))
-    parameters = {parameter.name: parameter.data().as_in_context(mx.cpu()) for parameter in net.collect_params().values()}
+    parameters = {parameter.name: parameter.data().as_in_context(mx.cpu())
+                  for parameter in net.collect_params().values()}
     fix_gammas(symbol, parameters)
     graph = translate(onnx, symbol, parameters, (channels, size, size))
     weights = {weight.name for weight in graph.initializer}

@@ -107,7 +107,8 @@ def teacher_run(flags, profile, num_gpus, num_workers):
 def teacher_file(teacher, out):
     """The parameters that the teacher's run writes at its end."""
     args = teacher.args
-    return out / teacher.slug / "params" / f"{run_name(args.dataset, args.model)}-{args.num_epochs - 1}.params"
+    name = run_name(args.dataset, args.model)
+    return out / teacher.slug / "params" / f"{name}-{args.num_epochs - 1}.params"
 
 
 def smaller(flags, profile, num_gpus):

@@ -50,8 +50,8 @@ def first_update(words, folder):
     make_teacher = functools.partial(build.build_teacher, args, data.classes, precision, engine)
     targets, loss, metric = training_targets(args, data.classes, args.dtype, make_teacher)
     before, progress = _weights(net), Progress()
-    train_epoch(net, _FirstBatch(data.train), targets, loss, metric, trainer, build.learning_rate(args), engine, progress,
-                lambda meter: None, args.seed, create_loss_scale(args.loss_scale))
+    train_epoch(net, _FirstBatch(data.train), targets, loss, metric, trainer, build.learning_rate(args),
+                engine, progress, lambda meter: None, args.seed, create_loss_scale(args.loss_scale))
     return progress.loss_sum / BATCH_SIZE, trainer.learning_rate, _weights(net) - before
 
 

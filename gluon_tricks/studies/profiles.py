@@ -1,8 +1,8 @@
 """The rows of a table on less than eight GPUs, in three profiles: from minutes on a laptop to the row's own
 command.
 
-    smoke   the embedded 2,000 images of CIFAR-10 at 32 px: batches and rates of the paper / 8, 120 epochs become 6
-    small   complete CIFAR-10, or any record file given: batches and rates / 4, 120 epochs become 30
+    smoke   the embedded 2,000 images of CIFAR-10, 32 px: batches and rates of the paper / 8, 6 epochs for 120
+    small   complete CIFAR-10, or any record file given: batches and rates / 4, 30 epochs for 120
     full    the row's own command
 
 Rates follow the linear rule (§3.1); epochs of warm-up and decay are scaled as the whole. The report names

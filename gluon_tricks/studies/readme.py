@@ -16,11 +16,12 @@ def readme_block():
     cifar = [run for run in catalogue().values() if run.dataset == "cifar10" and run.name not in referred]
     imagenet = [run for run in catalogue().values() if run.dataset == "imagenet"]
     if cifar:
-        lines.append(f"| the other {len(cifar)} CIFAR logs | not run | [published](logs/published) | none; parameter "
-                     "names, outputs and gradients are [equal](docs/evidence.md) to GluonCV's |")
+        lines.append(f"| the other {len(cifar)} CIFAR logs | not run | [published](logs/published) | none; "
+                     f"parameter names, outputs and gradients are [equal](docs/evidence.md) to GluonCV's |")
     if not referred & {run.name for run in imagenet}:
-        lines.append("| every ImageNet log | not run | [published](logs/published) | none; all 336,413 learning rates "
-                     "printed in the 53 logs are [reproduced](docs/evidence.md), digit for digit |")
+        lines.append("| every ImageNet log | not run | [published](logs/published) | none; all 336,413 "
+                     "learning rates printed in the 53 logs are [reproduced](docs/evidence.md), digit for "
+                     "digit |")
     return "\n".join([*lines, END]) + "\n"
 
 
@@ -31,7 +32,8 @@ def _row(ours):
     here, published = (", ".join(_cell(record, witness, reference.dataset) for witness in ("train", "val"))
                        for record in (last, other))
     outcome = f"[{ours.verdict.outcome.lower()}](logs/ours/{ours.folder.name})"
-    kept = " and ".join(dict.fromkeys(f"{c.inside.sum()} of {len(c.epochs)}" for c in ours.verdict.comparisons))
+    kept = " and ".join(
+        dict.fromkeys(f"{c.inside.sum()} of {len(c.epochs)}" for c in ours.verdict.comparisons))
     name = f"`{reference.model}`" + (" + mixup" if reference.tricks["mixup"] else "")
     if (dtype := ours.run.args.get("dtype", "float32")) != reference.tricks["dtype"]:
         name += f", {dtype}"

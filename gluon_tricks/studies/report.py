@@ -59,7 +59,8 @@ def result_table(runs, failed, out):
 
 def acts_table(runs, out):
     """The effect of each trick as logged: batch, rates, zero gammas, decay, precision."""
-    yield "| row | global batch | rates logged: first / highest / last | gammas at zero | weight decay | type | targets |"
+    yield ("| row | global batch | rates logged: first / highest / last | gammas at zero | weight decay | "
+           "type | targets |")
     yield "| --- " * 7 + "|"
     for run in runs:
         text = (out / run.slug / "train.log").read_text(encoding="utf-8")
@@ -77,7 +78,8 @@ def acts_table(runs, out):
 def left_out_words(rows):
     """`rows 2, 5: inceptionv3 ...`: the rows whose nets have no replacement."""
     models = ", ".join(dict.fromkeys(row.flags["model"] for row in rows))
-    return f"rows {', '.join(str(row.number) for row in rows)}: {models} needs larger images and has no small relative"
+    numbers = ", ".join(str(row.number) for row in rows)
+    return f"rows {numbers}: {models} needs larger images and has no small relative"
 
 
 def commands(runs):

@@ -162,8 +162,8 @@ def check_teachers(runs, out):
     made = set()
     for run in runs:
         words = list(run.words)
-        _, _, path = words[words.index("--teacher") + 1].partition(":") if "--teacher" in words else ("", "",
-                                                                                                      "")
+        teacher = words[words.index("--teacher") + 1] if "--teacher" in words else ""
+        path = teacher.partition(":")[2]
         there = not path or Path(path).expanduser().is_file() or Path(path).parent.parent in made
         if not there and not run.is_finished(out):
             raise UserError(f"{run.title}: the teacher's parameters {path} do not exist; train or fetch them "

@@ -88,7 +88,8 @@ def duel(results, i, j):
                    if k == i and (j, seed) in results]
     if not differences:
         return "-"
-    return f"{sum(each < 0 for each in differences)} of {len(differences)} ({statistics.median(differences):+.2f})"
+    better = sum(each < 0 for each in differences)
+    return f"{better} of {len(differences)} ({statistics.median(differences):+.2f})"
 
 
 def cell_name(cell):

@@ -15,7 +15,8 @@ def contents():
     """A line per table and study."""
     for table in TABLES.values():
         commands = sum(row.flags is not None for row in table.rows)
-        yield f"  {table.number:<10} {table.title} ({table.section}), {len(table.rows)} rows, {commands} with a command"
+        yield (f"  {table.number:<10} {table.title} ({table.section}), {len(table.rows)} rows, {commands} "
+               f"with a command")
     for table in transfer_tables().values():
         count = len(table.rows)
         yield f"  {table.number:<10} {table.title} ({table.section}), {count} rows, {count} with a command"

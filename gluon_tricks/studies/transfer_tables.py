@@ -46,7 +46,8 @@ def _on_base(flags, script, more):
             f"--backbone-params {params} {more}")
 
 
-DETECTION = "--gpus 0,1,2,3,4,5,6,7 --batch-size 8 --lr 0.002 --lr-warmup 1000 --epochs 30 --lr-decay-epoch 20,26"
+DETECTION = ("--gpus 0,1,2,3,4,5,6,7 --batch-size 8 --lr 0.002 --lr-warmup 1000 --epochs 30 "
+             "--lr-decay-epoch 20,26")
 SEGMENTATION = "--dataset ade20k --aux --lr 0.01 --epochs 120 --ngpus 8"
 
 

@@ -180,7 +180,8 @@ def test_a_record_is_found_by_its_runs_name_or_given(follow_up, tmp_path):
                                           ("cifar100", "mixup")])
 def test_names_of_files_are_read_back(tmp_path, monkeypatch, dataset, mix):
     monkeypatch.chdir(tmp_path)
-    args = train_cifar.parse_args(["--dataset", dataset, "--model", "cifar_preact20", *(["--mix", mix] if mix else [])])
+    args = train_cifar.parse_args(["--dataset", dataset, "--model", "cifar_preact20",
+                                   *(["--mix", mix] if mix else [])])
     paths, name = build.run_paths(args), run_name(dataset, "cifar_preact20", mix)
     assert paths.resume.name == f"{name}.resume.npz"
     assert run_name_of(paths.periodic.format(epoch=119)) == run_name_of(paths.best.format(val=0.91234,

@@ -206,7 +206,8 @@ def test_the_classes_are_those_of_the_file(tmp_path):
 def test_without_photographs_random_numbers_are_named(cifar, tmp_path, capsys):
     flags = cifar_flags(cifar[1], tmp_path / "net.onnx")
     export.main(flags[:flags.index("--check-images")])
-    assert "on 8 images of random numbers (seed 0; --check-images takes photographs)" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "on 8 images of random numbers (seed 0; --check-images takes photographs)" in out
 
 
 def test_a_model_that_computes_something_else_is_not_written(cifar, tmp_path, capsys, monkeypatch):

@@ -30,7 +30,7 @@ onnx = pytest.importorskip("onnx", reason="onnx is not installed: make onnx")
 onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed: make onnx")
 
 FAMILIES = {
-    "VGG": lambda **more: CIFARVGG((1, 1, 1, 1, 1), (8, 8, 16, 16, 16), **more),
+    "VGG": lambda **more: CIFARVGG(**more),
     "post-activated basic": lambda **more: CIFARPostact(8, **more),
     "post-activated bottleneck": lambda **more: CIFARPostact(11, "bottleneck", **more),
     "pre-activated": lambda **more: CIFARPreact(8, **more),
@@ -134,8 +134,9 @@ def test_a_grey_run_is_exported_with_what_its_record_says(tmp_path, capsys):
 def test_the_images_of_the_check_are_those_of_validation(tmp_path):
     from gluon_tricks.data.cifar import find_cifar, open_cifar_test
     data = write_data(tmp_path, "kmnist", test=4)
-    args = export.parse_args(["--model", "cifar_preact20", "--dataset", "kmnist", "--out", str(tmp_path / "x"),
-                              "--check-images", str(data / "test.rec"), "--num-check-images", "4"])
+    args = export.parse_args(["--model", "cifar_preact20", "--dataset", "kmnist", "--out",
+                              str(tmp_path / "x"), "--check-images", str(data / "test.rec"),
+                              "--num-check-images", "4"])
     [batch] = open_cifar_test(find_cifar("kmnist", data), 4, 0).val.epoch(0)
     np.testing.assert_allclose(export.check_images(args)[0], batch.data.asnumpy(), atol=1e-4)
 

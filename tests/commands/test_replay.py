@@ -167,10 +167,13 @@ def test_all_commands_are_shown_and_planned(capsys):
         if model in SIZES:
             trained = re.search(r"^parameters +([\d,]+) trained", parts[name], flags=re.M)[1]
             assert int(trained.replace(",", "")) == SIZES[model].trainable
-    assert "80 published commands: 20 for train_cifar.py, 2 for train_faster_rcnn.py, 58 for train_imagenet.py" in out
+    assert ("80 published commands: 20 for train_cifar.py, 2 for train_faster_rcnn.py, 58 for "
+            "train_imagenet.py"
+            in out)
     plan = parts["faster_rcnn_resnet50_v1b_voc"]
     assert "\nbatch         4 = 1 per device x 4 devices x 1 process" in plan
-    assert "4,137 per epoch of 16,551 images" in plan and "0.0001       after 57,918 updates: step at epoch 14" in plan
+    assert "4,137 per epoch of 16,551 images" in plan
+    assert "0.0001       after 57,918 updates: step at epoch 14" in plan
     assert "cannot be built: --network resnet50_v2a: is no ResNet" in parts["faster_rcnn_resnet50_v2a_voc"]
 
 
@@ -209,8 +212,10 @@ def test_flags_after_the_dashes_are_added(capsys):
 def test_a_command_of_several_processes_goes_through_the_launcher(capsys):
     assert replay.main(["resnest269", "--dry-run"]) == 0
     out = capsys.readouterr().out
-    assert "launch -n 64 --engine horovod -- train_imagenet.py --flags horovod" in out and "add -H HOST:SLOTS" in out
-    assert "2048 = 32 per device x 1 device x 64 processes" in out and "peak 0.8; the linear rule 0.1 x 2048/256" in out
+    assert "launch -n 64 --engine horovod -- train_imagenet.py --flags horovod" in out
+    assert "add -H HOST:SLOTS" in out
+    assert "2048 = 32 per device x 1 device x 64 processes" in out
+    assert "peak 0.8; the linear rule 0.1 x 2048/256" in out
 
 
 def test_run_starts_what_it_prints():

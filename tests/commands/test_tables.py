@@ -36,7 +36,8 @@ def test_the_readme_holds_the_table_as_it_is_made_now():
 
 def test_without_a_table_there_is_a_list(capsys):
     out = printed(capsys)
-    assert "4          heuristics of efficient training, on ResNet-50 (§3.3), 10 rows, 10 with a command" in out
+    assert ("4          heuristics of efficient training, on ResNet-50 (§3.3), 10 rows, 10 with a command"
+            in out)
     assert "GluonCV's published runs, 73" in out
 
 
@@ -113,7 +114,8 @@ def test_a_table_is_run_stopped_gone_on_with_and_reported(records, tmp_path):
         time.sleep(0.05)
     first.send_signal(signal.SIGTERM)
     out, err = first.communicate(timeout=600)
-    assert first.returncode == 2 and "stopped in Efficient, MobileNet; the same command goes on from there" in err
+    assert first.returncode == 2
+    assert "stopped in Efficient, MobileNet; the same command goes on from there" in err
 
     second = run(records, tmp_path, "6", "--rows", "3")
     out, err = second.communicate(timeout=600)

@@ -32,7 +32,8 @@ def rows(heading):
 def test_the_page_has_every_case_with_median_and_spread_of_its_three_seeds():
     errors = last_errors()
     assert {case: cells[-1] for case, *cells in rows("Eight cases")} == {
-        case: f"{statistics.median(found):.2f} ({min(found):.2f} to {max(found):.2f})" for case, found in errors.items()}
+        case: f"{statistics.median(found):.2f} ({min(found):.2f} to {max(found):.2f})"
+        for case, found in errors.items()}
     assert len(errors) == 8 and {len(found) for found in errors.values()} == {3}
 
 

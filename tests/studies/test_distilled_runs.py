@@ -132,8 +132,11 @@ def test_the_loss_is_made_of_the_teachers_outputs(study):
     """h CE(labels) + (1 - h) T^2 CE(softened teacher), the teacher loaded here once more; both see the mixed
     images."""
     folder, data, *_ = study
-    args = train_cifar.parse_args([*words_of_the_student(folder, data, "unused"), "--mixup-alpha", "9"])      # near 1/2
-    targets, loss, _ = training_targets(args, 10, args.dtype, partial(build.build_teacher, args, 10, as_asked(args), create_engine(0)))
+    # near 1/2
+    args = train_cifar.parse_args([*words_of_the_student(folder, data, "unused"), "--mixup-alpha", "9"])
+    targets, loss, _ = training_targets(args, 10, args.dtype,
+                                        partial(build.build_teacher, args, 10, as_asked(args),
+                                                create_engine(0)))
     name, path = args.teacher.split(":")
     teacher = get_model(name, classes=10)
     teacher.load_parameters(path)
