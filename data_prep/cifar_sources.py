@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100 as their publisher ships them: two encodings, packed or unpacked.
+"""Read CIFAR-10 and CIFAR-100 from the publisher's files: two encodings, packed or unpacked.
 
     cifar-10-binary.tar.gz     data_batch_1.bin ... 5, test_batch.bin, batches.meta.txt     <label> <3072 bytes>
     cifar-10-python.tar.gz     data_batch_1 ... 5, test_batch, batches.meta                 pickled dictionaries
@@ -12,13 +12,12 @@ import contextlib
 import hashlib
 import io
 import pickle
-import tarfile
-import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from data_prep.archives import open_tar
 from gluon_tricks.data.classes import CIFAR10_CLASSES, CIFAR100_CLASSES
 from gluon_tricks.errors import UserError
 
@@ -35,7 +34,7 @@ class Layout:
     train_files: tuple
     test_files: tuple
     names_file: str
-    mxnet_sha1: str = ""                          # of MXNet's own copy, which has the same name and no folder inside
+    mxnet_sha1: str = ""                          # of MXNet's own copy: same name, no folder inside
     label_bytes: int = 1                          # binary encoding only; the last of them is the class
     names_key: str = ""                           # python encoding only
     label_key: str = ""
@@ -61,15 +60,15 @@ LAYOUTS = (
            coarse_key="coarse_labels"),
 )
 CLASSES = {"cifar10": CIFAR10_CLASSES, "cifar100": CIFAR100_CLASSES}
-SUPERCLASSES = {"cifar10": 1, "cifar100": 20}     # CIFAR-10 has none: all of its images are in class 0 of 1
+SUPERCLASSES = {"cifar10": 1, "cifar100": 20}     # CIFAR-10 has none: all its images get superclass 0
 PUBLISHED_COUNTS = {"cifar10": {"train": 50000, "test": 10000}, "cifar100": {"train": 50000, "test": 10000}}
 
 
 @dataclass
 class Source:
-    """An archive or folder that holds a data set.
+    """An archive or folder with a data set.
 
-    `splits()` gives labels and pixels; `hashes` then has the SHA-256 of every file read.
+    `splits()` reads labels and pixels; `hashes` has the SHA-256 of every file read so far.
     """
     path: Path
     layout: Layout
@@ -83,14 +82,14 @@ class Source:
         return {"train": self._batches(self.layout.train_files), "test": self._batches(self.layout.test_files)}
 
     def read_through(self):
-        """Check every label; the SHA-256 of every file."""
+        """Check every label; return the SHA-256 of every file."""
         for batches in self.splits().values():
             for _ in batches:
                 pass
         return self.hashes
 
     def class_names(self):
-        """The names in the source's own list, or None if it has none (GluonCV's users often keep only the batches)."""
+        """The names in the source's own list; None if it has no list (many folders have only the batches)."""
         with contextlib.suppress(FileNotFoundError):
             content = self._read(self.layout.names_file)
             try:
@@ -121,7 +120,7 @@ class Source:
                             f"{self.layout.dataset} ({wrong.size} such images)")
 
     def _read(self, name):
-        """Content of the file of that name, whatever folder it lies in; FileNotFoundError if there is none."""
+        """Content of the file of that name, in any folder; FileNotFoundError if there is none."""
         contents = set(_contents(self.path, name))
         if not contents:
             raise FileNotFoundError(name)
@@ -145,7 +144,7 @@ def find_source(path, dataset=None):
     Raises
     ------
     UserError
-        If nothing known is there, or more than one thing.
+        If there is no data set, or more than one.
     """
     path = Path(path)
     if not path.exists():
@@ -165,9 +164,9 @@ def find_source(path, dataset=None):
 def _names(path):
     if path.is_dir():
         return [p.name for p in _files(path)]
-    with _open_tar(path) as tar:
+    with open_tar(f"--source {path}", path) as tar:
         names = [Path(member.name).name for member in tar if member.isfile()]
-        while tar.fileobj.read(1 << 20):   # on to the very end, where gzip has its checksum
+        while tar.fileobj.read(1 << 20):   # to the very end, where gzip has its checksum
             pass
         return names
 
@@ -179,23 +178,14 @@ def _contents(path, name):
             if file.name == name:
                 yield file.read_bytes()
         return
-    with _open_tar(path) as tar:
-        for member in tar:                 # members are read, never extracted: their folders and links do not matter
+    with open_tar(f"--source {path}", path) as tar:
+        for member in tar:                 # read, never extracted: folders and links do not matter
             if member.isfile() and Path(member.name).name == name:
                 yield tar.extractfile(member).read()
 
 
 def _files(folder):
     return sorted(p for pattern in ("*", "*/*") for p in folder.glob(pattern) if p.is_file())
-
-
-@contextlib.contextmanager
-def _open_tar(path):
-    try:
-        with tarfile.open(path) as tar:
-            yield tar
-    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-        raise UserError(f"--source {path}: cannot be read as a tar archive ({error}); is the download complete?") from error
 
 
 def _decode_binary(content, name, layout):
@@ -239,7 +229,7 @@ class _ArraysOnly(pickle.Unpickler):
 def _unpickle(content, name):
     try:
         return _ArraysOnly(io.BytesIO(content), encoding="bytes").load()
-    except Exception as error:             # a damaged pickle can raise nearly anything
+    except Exception as error:             # a damaged pickle can raise any error
         raise UserError(f"{name}: is no pickled CIFAR file ({error})") from error
 
 

@@ -17,8 +17,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import cv2
 import numpy as np
 
+from data_prep.common import parser_of, progress
 from data_prep.image_check import decode
-from data_prep.packing import in_order, progress
+from data_prep.packing import in_order
 from gluon_tricks.compat import visible_cpus
 from gluon_tricks.data.manifest import NO_LABEL, read_manifest, read_rows, record_row
 from gluon_tricks.data.recordio import RecordReader
