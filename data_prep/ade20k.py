@@ -3,9 +3,9 @@
     python data_prep/ade20k.py --archive ADEChallengeData2016.zip
     python data_prep/ade20k.py --archive ade20k-part.zip --subset --out ~/ade
 
-Writes ADEChallengeData2016 and manifest.json under --out (default: GluonCV's folder). Reads every mask. A value
-that is no class, a mask of another size than its image, or an image without a mask ends the run with a message
-that names the file. The same command continues after an interruption.
+Writes ADEChallengeData2016 and manifest.json under --out (default: GluonCV's folder). Reads every mask. A
+value that is no class, a mask of another size than its image, or an image without a mask ends the run with a
+message that names the file. The same command continues after an interruption.
 """
 
 import re

@@ -4,9 +4,9 @@
     python data_prep/cifar.py --dataset cifar100                   # look in ~/.mxnet/datasets/cifar100, else download
     python data_prep/cifar.py --source cifar-100-python --out /data/cifar100
 
-Writes train.rec, train.idx, test.rec, test.idx (PNG, so every pixel is kept), a table of record hashes for each, and
-manifest.json. Records are in the source's order; the label is the class, `id2` the superclass of CIFAR-100. The same
-command continues an interrupted run. `python -m data_prep.verify DIR` checks the result.
+Writes train.rec, train.idx, test.rec, test.idx (PNG, so every pixel is kept), a table of record hashes for
+each, and manifest.json. Records are in the source's order; the label is the class, `id2` the superclass of
+CIFAR-100. The same command continues an interrupted run. `python -m data_prep.verify DIR` checks the result.
 """
 
 import json
@@ -123,8 +123,8 @@ def open_output(out, source, selection, overwrite):
     Returns
     -------
     dict or None
-        The journal, with the splits that an interrupted run of the same request finished. None if the folder is
-        complete.
+        The journal, with the splits that an interrupted run of the same request finished. None if the folder
+        is complete.
     """
     journal = {"request": {"source": str(source.path.resolve()), "dataset": source.layout.dataset,
                            "encoding": source.layout.encoding, "per_class": selection.per_class,

@@ -75,7 +75,8 @@ class Source:
     hashes: dict = field(default_factory=dict)
 
     def splits(self):
-        """`{"train": batches, "test": batches}`, each an iterator of `(fine, coarse, pixels)` per source file.
+        """`{"train": batches, "test": batches}`, each an iterator of `(fine, coarse, pixels)` per source
+        file.
 
         `fine` and `coarse` are int arrays of shape (n,), `pixels` uint8 of shape (n, 32, 32, 3) in RGB order.
         """

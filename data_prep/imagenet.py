@@ -5,12 +5,14 @@
     python data_prep/imagenet.py --train-dir /data/imagenette2/train --val-dir /data/imagenette2/val --subset \\
         --classes found --out /data/imagenette-rec
 
-Writes train.rec, train.idx, val.rec, val.idx, a table of record hashes for each, and manifest.json. Nothing is
-extracted: the disk holds the archives and the output. After an interruption the same command continues. The root
-hash depends neither on interruptions nor on the number of threads. `python -m data_prep.verify DIR` checks it.
+Writes train.rec, train.idx, val.rec, val.idx, a table of record hashes for each, and manifest.json. Nothing
+is extracted: the disk holds the archives and the output. After an interruption the same command continues.
+The root hash depends neither on interruptions nor on the number of threads. `python -m data_prep.verify DIR`
+checks it.
 
-Images keep their bytes unless --resize is given. Each one is decoded once, as a check. Labels are 0 to 999 in the
-order of the WordNet ids. The training set is shuffled; the validation set is in the order of its file names.
+Images keep their bytes unless --resize is given. Each one is decoded once, as a check. Labels are 0 to 999 in
+the order of the WordNet ids. The training set is shuffled; the validation set is in the order of its file
+names.
 """
 
 import sys
@@ -67,7 +69,8 @@ def find_images(train, val, found_classes, devkit):
     devkit : path or None
         Archive with the labels of the validation images.
     """
-    # The kit's own list labels the archive. A flat folder may hold any images, so it needs the publisher's list.
+    # The kit's own list labels the archive. A flat folder may hold any images, so it needs the publisher's
+    # list.
     val_wnids = None
     if devkit:
         val_wnids = devkit_val_wnids(devkit)

@@ -5,7 +5,8 @@
     ILSVRC2012_devkit_t12.tar.gz       meta.mat, ILSVRC2012_validation_ground_truth.txt
     FOLDER                             n01440764/n01440764_10026.JPEG ...         or a tar of such folders
 
-An archive is read once for the positions of its members, and then image by image in any order. Nothing is extracted.
+An archive is read once for the positions of its members, and then image by image in any order. Nothing is
+extracted.
 """
 
 import hashlib
@@ -33,8 +34,8 @@ VAL_NAME = re.compile(r"ILSVRC2012_val_(\d{8})\.JPEG")
 class Images:
     """The images of one split in the order of their file names, as columns of equal length.
 
-    An image's number in this order is the key of its record. It depends neither on the order in which records are
-    written nor on the kind of source.
+    An image's number in this order is the key of its record. It depends neither on the order in which records
+    are written nor on the kind of source.
     """
     source: object               # an Archive or a Folder
     places: list                 # class tars or folders in it
@@ -244,7 +245,8 @@ def published_val_wnids():
 def devkit_val_wnids(path):
     """The class of ILSVRC2012_val_00000001.JPEG and so on, from the publisher's development kit.
 
-    The kit numbers classes by its own ids, 1 to 1000, in another order than the WordNet ids; `meta.mat` has both.
+    The kit numbers classes by its own ids, 1 to 1000, in another order than the WordNet ids; `meta.mat` has
+    both.
     """
     from scipy.io import loadmat
 

@@ -4,9 +4,9 @@
     python data_prep/mnist.py --dataset kmnist                  # look in ~/.mxnet/datasets/kmnist, else download
     python data_prep/mnist.py --dataset mnist --source FOLDER --subset
 
-A source is a folder with the publisher's four files, packed (.gz) or not. Writes train.rec, train.idx, test.rec,
-test.idx (PNG of one channel), a table of record hashes for each, and manifest.json. Records are in the source's order.
-`python -m data_prep.verify DIR` checks the result.
+A source is a folder with the publisher's four files, packed (.gz) or not. Writes train.rec, train.idx,
+test.rec, test.idx (PNG of one channel), a table of record hashes for each, and manifest.json. Records are in
+the source's order. `python -m data_prep.verify DIR` checks the result.
 """
 
 import gzip

@@ -1,12 +1,12 @@
 """Pack images into records in a fixed order, with any number of threads; a kill costs seconds of work.
 
 Several threads make the records. One thread appends them in order to a part file, `.NAME.rec.part`. Every few
-seconds, in the background, the part file is synced, and the number of records, their bytes and the hash of their
-rows are written to the journal, `.prepare.json`.
+seconds, in the background, the part file is synced, and the number of records, their bytes and the hash of
+their rows are written to the journal, `.prepare.json`.
 
-After a kill, the next run of the same request reads the part file up to that point, which also restores the index
-and the table of records. It compares the hash, cuts off the rest of the file, and continues. So the bytes depend
-neither on the number of threads nor on kills.
+After a kill, the next run of the same request reads the part file up to that point, which also restores the
+index and the table of records. It compares the hash, cuts off the rest of the file, and continues. So the
+bytes depend neither on the number of threads nor on kills.
 """
 
 import collections
@@ -69,7 +69,8 @@ def pack_split(journal, name, order, sizes, make, accept, num_threads, journal_s
     order : int array
         Numbers of the images in the order of their records.
     sizes : int array
-        Bytes of each image, by its number; batches are cut by them, so that large images do not fill the memory.
+        Bytes of each image, by its number; batches are cut by them, so that large images do not fill the
+        memory.
     make : callable, number -> Made
         Runs in threads.
     accept : callable, Made -> None
@@ -135,8 +136,8 @@ def small_batches(numbers, sizes):
 class Journal:
     """The state of a preparation, saved atomically.
 
-    `request` decides the output's bytes. `archives` has the hashes of checked archives, `splits` the finished splits,
-    and `progress` the last synced state of the unfinished ones.
+    `request` decides the output's bytes. `archives` has the hashes of checked archives, `splits` the finished
+    splits, and `progress` the last synced state of the unfinished ones.
     """
 
     def __init__(self, folder, request):

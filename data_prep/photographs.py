@@ -62,9 +62,9 @@ class Options:
 class DataSet:
     """What was found in the sources.
 
-    `splits` maps a name to its `Images`, `classes` are the labels' names for the request, `class_names` those in
-    the manifest. `archives` are further files to check: flag -> path. `names` are the file names of a test set
-    without labels.
+    `splits` maps a name to its `Images`, `classes` are the labels' names for the request, `class_names` those
+    in the manifest. `archives` are further files to check: flag -> path. `names` are the file names of a test
+    set without labels.
     """
     name: str
     splits: dict
@@ -131,7 +131,8 @@ def check_space(out, splits, journal, resize):
 
 
 def hash_sources(data, journal, no_checksum, published_md5):
-    """File name -> SHA-256 of each archive, whose MD5 must be the published one; "" for what is not read through.
+    """File name -> SHA-256 of each archive, whose MD5 must be the published one; "" for what is not read
+    through.
 
     The journal keeps the hashes, so that an unchanged archive is read once.
     """

@@ -5,11 +5,12 @@
     python data_prep/places365.py --test-tar test_256.tar --file-lists filelist_places365-standard.tar \\
         --out /data/test
 
-For train_imagenet.py --dataset places365. Writes train.rec, train.idx, val.rec, val.idx, a table of record hashes
-for each, and manifest.json, as data_prep/imagenet.py does: nothing is extracted, images keep their bytes, each one is
-decoded as a check, and the same command continues after an interruption. Labels are 0 to 364, as in
-categories_places365.txt. The labels of the test set are not published: its records have none, and test.names.txt has
-the images' names, for `python -m gluon_tricks evaluate --rec-val test.rec --predictions FILE`.
+For train_imagenet.py --dataset places365. Writes train.rec, train.idx, val.rec, val.idx, a table of record
+hashes for each, and manifest.json, as data_prep/imagenet.py does: nothing is extracted, images keep their
+bytes, each one is decoded as a check, and the same command continues after an interruption. Labels are 0 to
+364, as in categories_places365.txt. The labels of the test set are not published: its records have none, and
+test.names.txt has the images' names, for `python -m gluon_tricks evaluate --rec-val test.rec --predictions
+FILE`.
 """
 
 import os

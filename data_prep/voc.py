@@ -1,12 +1,13 @@
-"""Pascal VOC 2007 and 2012 from the publisher's archives to the folders that train_faster_rcnn.py and train_fcn.py read.
+"""Pascal VOC 2007 and 2012 from the publisher's archives to the folders that train_faster_rcnn.py and
+train_fcn.py read.
 
     python data_prep/voc.py --archives VOCtrainval_06-Nov-2007.tar VOCtest_06-Nov-2007.tar VOCtrainval_11-May-2012.tar
     python data_prep/voc.py --archives ~/downloads --download                # fetches the missing ones
     python data_prep/voc.py --archives cells-voc.tar --subset --out ~/cells  # any archive in VOC's layout
 
-Writes VOC2007, VOC2012 and manifest.json under --out (default: GluonCV's folder). Reads every annotation. Broken
-XML, a box outside its image, or an image without annotation ends the run with a message that names the file.
-Difficult objects are kept, with their flag. The same command continues after an interruption.
+Writes VOC2007, VOC2012 and manifest.json under --out (default: GluonCV's folder). Reads every annotation.
+Broken XML, a box outside its image, or an image without annotation ends the run with a message that names the
+file. Difficult objects are kept, with their flag. The same command continues after an interruption.
 """
 
 import collections
