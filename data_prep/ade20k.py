@@ -28,7 +28,8 @@ URL = f"http://data.csail.mit.edu/places/ADEchallenge/{NAME}.zip"
 PUBLISHED_SHA1 = "219e1696abb36c8ba3a3afe7fb2f4b4606a897c7"
 PUBLISHED_COUNTS = {"training": 20210, "validation": 2000}
 LAYOUT = re.compile(rf"(?:{NAME}/)?(images/(?:training|validation)/[^/]+\.jpg"
-                    r"|annotations/(?:training|validation)/[^/]+\.png|objectInfo150\.txt|sceneCategories\.txt)")
+                    r"|annotations/(?:training|validation)/[^/]+\.png"
+                    r"|objectInfo150\.txt|sceneCategories\.txt)")
 
 
 def main(argv=None):
@@ -44,7 +45,8 @@ def main(argv=None):
         if not (args.no_checksum or args.subset):
             check_digests(f"--archive {archive}", digests_of(archive, ["sha1"]), {"sha1": PUBLISHED_SHA1})
         if not unpack(zip_members("--archive", archive), root, LAYOUT, archive.name):
-            raise UserError(f"--archive {archive}: holds nothing in the layout of {NAME}.zip (images/training/...)")
+            raise UserError(f"--archive {archive}: holds nothing in the layout of {NAME}.zip "
+                            "(images/training/...)")
         counts = {name: check_split(root, split, name)
                   for name, split in (("training", "train"), ("validation", "val"))}
         if not args.subset:
@@ -85,8 +87,8 @@ def check_counts(counts):
     """Refuse another number of images than the published one."""
     for name, found in counts.items():
         if found["images"] != PUBLISHED_COUNTS[name]:
-            raise UserError(f"{name}: {found['images']} images, published {PUBLISHED_COUNTS[name]}; is the download "
-                            "complete? Give --subset if this is intended")
+            raise UserError(f"{name}: {found['images']} images, published {PUBLISHED_COUNTS[name]}; is the "
+                            "download complete? Give --subset if this is intended")
 
 
 def parse_args(argv):

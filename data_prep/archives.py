@@ -22,7 +22,7 @@ from gluon_tricks.files import atomic_path, atomic_write
 SPECIAL_FILE = "is a link, a device or the like; the publisher's archive has none, so this is not it"
 
 
-# --- fetching and checking ----------------------------------------------------------------------------------------
+# --- fetching and checking ----------------------------------------------------------------------------------
 
 def download(url, path, context, remedy, check=lambda part: None):
     """Fetch a file to `path`, with a progress bar; on an error nothing is left there.
@@ -48,7 +48,7 @@ def download(url, path, context, remedy, check=lambda part: None):
                 while chunk := answer.read(1 << 18):
                     stream.write(chunk)
                     bar.update(len(chunk))
-            if (received := part.stat().st_size) < length:         # urllib takes a broken connection for the end
+            if (received := part.stat().st_size) < length:  # urllib takes a broken connection for the end
                 raise OSError(f"{received} of {length} bytes arrived")
             check(part)
     except (OSError, http.client.HTTPException) as error:
@@ -78,11 +78,11 @@ def check_digests(where, found, published):
     """
     if not any(found[algorithm] == digest for algorithm, digest in published.items()):
         algorithm, digest = next(iter(published.items()))
-        raise UserError(f"{where}: {algorithm.upper()} {found[algorithm]}, published {digest}: the download is "
-                        f"damaged or another file; get it again, or give --no-checksum")
+        raise UserError(f"{where}: {algorithm.upper()} {found[algorithm]}, published {digest}: the download "
+                        f"is damaged or another file; get it again, or give --no-checksum")
 
 
-# --- reading ------------------------------------------------------------------------------------------------------
+# --- reading ------------------------------------------------------------------------------------------------
 
 @contextlib.contextmanager
 def open_tar(where, path):
@@ -91,7 +91,8 @@ def open_tar(where, path):
         with tarfile.open(path) as tar:
             yield tar
     except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-        raise UserError(f"{where}: cannot be read as a tar archive ({error}); is the download complete?") from error
+        raise UserError(f"{where}: cannot be read as a tar archive ({error}); is the download "
+                        "complete?") from error
 
 
 def tar_members(flag, path):
@@ -116,20 +117,22 @@ def zip_members(flag, path):
                 check_name(f"{where}: member {member.filename!r}", member.filename)
                 if member.is_dir():
                     continue
-                if member.external_attr >> 28 not in (0, 8):       # Unix file type: unknown, or a regular file
+                if member.external_attr >> 28 not in (0, 8):  # Unix file type: unknown, or a regular file
                     raise UserError(f"{where}: member {member.filename!r} {SPECIAL_FILE}")
                 yield member.filename, archive.read(member)
     except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
-        raise UserError(f"{where}: cannot be read as a zip archive ({error}); is the download complete?") from error
+        raise UserError(f"{where}: cannot be read as a zip archive ({error}); is the download "
+                        "complete?") from error
 
 
 def check_name(member, name):
     """Refuse a name that points out of the archive; `member` is how the message names it."""
     if name.startswith(("/", "\\")) or ".." in re.split(r"[/\\]", name) or re.match(r"[A-Za-z]:", name):
-        raise UserError(f"{member} points out of the archive; the publisher's has no such names, so this is not it")
+        raise UserError(f"{member} points out of the archive; the publisher's has no such names, so this is "
+                        "not it")
 
 
-# --- unpacking ----------------------------------------------------------------------------------------------------
+# --- unpacking ----------------------------------------------------------------------------------------------
 
 def unpack(members, out, layout, archive):
     """Write the needed members to a folder.

@@ -1,7 +1,7 @@
 """CIFAR-10 and CIFAR-100 to RecordIO, lossless, with a manifest.
 
     python data_prep/cifar.py --source cifar-10-binary.tar.gz --out ~/.mxnet/datasets/cifar10/rec
-    python data_prep/cifar.py --dataset cifar100                   # look in ~/.mxnet/datasets/cifar100, else download
+    python data_prep/cifar.py --dataset cifar100        # look in ~/.mxnet/datasets/cifar100, else download
     python data_prep/cifar.py --source cifar-100-python --out /data/cifar100
 
 Writes train.rec, train.idx, test.rec, test.idx (PNG, so every pixel is kept), a table of record hashes for
@@ -75,7 +75,7 @@ def main(argv=None):
     return 0
 
 
-# --- the source ---------------------------------------------------------------------------------------------------
+# --- the source ---------------------------------------------------------------------------------------------
 
 def locate_source(path, dataset, checksum):
     """The `Source` at a path; without one, of a data set in the default place, or downloaded there."""
@@ -86,7 +86,8 @@ def locate_source(path, dataset, checksum):
             check_archive(path, source.layout)
         return source
     if not dataset:
-        raise UserError("give --source ARCHIVE_OR_FOLDER, or --dataset cifar10|cifar100 to look in the default place")
+        raise UserError("give --source ARCHIVE_OR_FOLDER, or --dataset cifar10|cifar100 to look in the "
+                        "default place")
     folder = mxnet_dataset_dir(dataset)
     layouts = [layout for layout in LAYOUTS if layout.dataset == dataset]
     for layout in layouts:
@@ -107,7 +108,8 @@ def check_class_names(source, classes):
     """Refuse a source whose list of class names differs; note on stderr that it has none."""
     names, file = source.class_names(), source.layout.names_file
     if names is None:
-        print(f"note: {source.path} has no {file}; the known names of {source.layout.dataset} are used", file=sys.stderr)
+        print(f"note: {source.path} has no {file}; the known names of {source.layout.dataset} are "
+              "used", file=sys.stderr)
     elif names != classes:
         pairs = enumerate(zip(names, classes))
         wrong = next((f"{i} is {name!r}, expected {known!r}" for i, (name, known) in pairs if name != known),
@@ -115,7 +117,7 @@ def check_class_names(source, classes):
         raise UserError(f"{source.path}: {file}: class {wrong}")
 
 
-# --- the output ---------------------------------------------------------------------------------------------------
+# --- the output ---------------------------------------------------------------------------------------------
 
 def open_output(out, source, selection, overwrite):
     """Prepare the output folder.
@@ -135,8 +137,9 @@ def open_output(out, source, selection, overwrite):
         if earlier["request"] == journal["request"]:
             journal = earlier
         elif earlier["splits"]:
-            raise UserError(f"--out {out}: holds an interrupted preparation of {earlier['request']['source']}; finish "
-                            f"it with its own command, or give --overwrite")
+            raise UserError(f"--out {out}: holds an interrupted preparation of "
+                            f"{earlier['request']['source']}; finish it with its own command, or give "
+                            "--overwrite")
     elif not overwrite:
         if prepared and is_prepared(read_manifest(out), source, selection.note):
             return None
@@ -151,7 +154,10 @@ def open_output(out, source, selection, overwrite):
 
 
 def is_prepared(manifest, source, subset):
-    """Whether this request would write the same manifest; for a complete data set the encoding does not matter."""
+    """Whether this request would write the same manifest.
+
+    For a complete data set the encoding does not matter.
+    """
     if (manifest.dataset, manifest.subset) != (source.layout.dataset, subset):
         return False
     return not manifest.subset or manifest.sources == source.read_through()
@@ -187,7 +193,7 @@ def is_intact(out, name, split):
 
 
 def select(batches, per_class, classes):
-    """Yield `(label, superclass, pixels)` of all images in order, or of the first `per_class` of each class."""
+    """Yield `(label, superclass, pixels)` of all images, or of the first `per_class` of each class."""
     taken = np.zeros(classes, np.int64)
     for fine, coarse, pixels in batches:
         for label, superclass, image in zip(fine, coarse, pixels):
@@ -215,10 +221,12 @@ def parse_args(argv):
     parser = parser_of(__doc__)
     parser.add_argument("--source", help="the publisher's archive, or the folder it unpacks to")
     parser.add_argument("--dataset", choices=sorted(CLASSES),
-                        help="without --source: look in the default place, ~/.mxnet/datasets/DATASET, else download")
+                        help="without --source: look in the default place, ~/.mxnet/datasets/DATASET, else "
+                             "download")
     parser.add_argument("--out", help="output folder; default ~/.mxnet/datasets/DATASET/rec")
     parser.add_argument("--per-class", metavar="TRAIN,TEST",
-                        help="keep only the first TRAIN training and TEST test images of each class, as 200,50")
+                        help="keep only the first TRAIN training and TEST test images of each class, as "
+                             "200,50")
     add_check_flags(parser)
     add_overwrite_flag(parser)
     args = parser.parse_args(argv)

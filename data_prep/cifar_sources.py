@@ -1,9 +1,9 @@
 """Read CIFAR-10 and CIFAR-100 from the publisher's files: two encodings, packed or unpacked.
 
-    cifar-10-binary.tar.gz     data_batch_1.bin ... 5, test_batch.bin, batches.meta.txt     <label> <3072 bytes>
-    cifar-10-python.tar.gz     data_batch_1 ... 5, test_batch, batches.meta                 pickled dictionaries
-    cifar-100-binary.tar.gz    train.bin, test.bin, fine_label_names.txt, coarse_...        <coarse> <fine> <3072 bytes>
-    cifar-100-python.tar.gz    train, test, meta                                            pickled dictionaries
+    cifar-10-binary.tar.gz   data_batch_1.bin ... 5, test_batch.bin, batches.meta.txt   label, 3072 bytes
+    cifar-10-python.tar.gz   data_batch_1 ... 5, test_batch, batches.meta               pickled dictionaries
+    cifar-100-binary.tar.gz  train.bin, test.bin, fine_label_names.txt, coarse_...      coarse, fine, 3072 bytes
+    cifar-100-python.tar.gz  train, test, meta                                          pickled dictionaries
 
 The 3072 bytes are the red, green and blue planes of 32 rows of 32 pixels.
 """
@@ -80,7 +80,8 @@ class Source:
 
         `fine` and `coarse` are int arrays of shape (n,), `pixels` uint8 of shape (n, 32, 32, 3) in RGB order.
         """
-        return {"train": self._batches(self.layout.train_files), "test": self._batches(self.layout.test_files)}
+        return {"train": self._batches(self.layout.train_files),
+                "test": self._batches(self.layout.test_files)}
 
     def read_through(self):
         """Check every label; return the SHA-256 of every file."""
@@ -99,7 +100,8 @@ class Source:
                 names = _unpickle(content, self.layout.names_file)[self.layout.names_key.encode()]
                 return [_text(name) for name in names]
             except (UnicodeDecodeError, KeyError, TypeError) as error:
-                raise UserError(f"{self.path}: {self.layout.names_file}: is no list of class names ({error!r})") from error
+                raise UserError(f"{self.path}: {self.layout.names_file}: is no list of class names "
+                                f"({error!r})") from error
         return None
 
     def _batches(self, files):
@@ -107,7 +109,8 @@ class Source:
             try:
                 content = self._read(name)
             except FileNotFoundError:
-                raise UserError(f"--source {self.path}: has no {name}; it must hold {', '.join(files)}") from None
+                raise UserError(f"--source {self.path}: has no {name}; it must hold "
+                                f"{', '.join(files)}") from None
             decode = _decode_binary if self.layout.encoding == "binary" else _decode_python
             fine, coarse, pixels = decode(content, name, self.layout)
             self._check_labels(name, "label", fine, len(CLASSES[self.layout.dataset]))
@@ -117,8 +120,8 @@ class Source:
     def _check_labels(self, name, what, labels, classes):
         wrong = np.flatnonzero((labels < 0) | (labels >= classes))
         if wrong.size:
-            raise UserError(f"{self.path}: {name}: image {wrong[0]} has {what} {labels[wrong[0]]}, out of range for "
-                            f"{self.layout.dataset} ({wrong.size} such images)")
+            raise UserError(f"{self.path}: {name}: image {wrong[0]} has {what} {labels[wrong[0]]}, out of "
+                            f"range for {self.layout.dataset} ({wrong.size} such images)")
 
     def _read(self, name):
         """Content of the file of that name, in any folder; FileNotFoundError if there is none."""
@@ -126,7 +129,8 @@ class Source:
         if not contents:
             raise FileNotFoundError(name)
         if len(contents) > 1:
-            raise UserError(f"--source {self.path}: holds different files named {name}; give the folder of one of them")
+            raise UserError(f"--source {self.path}: holds different files named {name}; give the folder of "
+                            "one of them")
         content = contents.pop()
         self.hashes[name] = hashlib.sha256(content).hexdigest()
         return content
@@ -152,13 +156,15 @@ def find_source(path, dataset=None):
         raise UserError(f"--source {path}: does not exist")
     names = set(_names(path))
     found = [layout for layout in LAYOUTS
-             if dataset in (None, layout.dataset) and names.issuperset(layout.train_files + layout.test_files)]
+             if dataset in (None, layout.dataset)
+             and names.issuperset(layout.train_files + layout.test_files)]
     if not found:
         wanted = " or ".join(sorted({", ".join(layout.train_files + layout.test_files) for layout in LAYOUTS
                                      if dataset in (None, layout.dataset)}))
         raise UserError(f"--source {path}: holds no complete {dataset or 'CIFAR'} ({wanted})")
     if len({layout.dataset for layout in found}) > 1:
-        raise UserError(f"--source {path}: holds {' and '.join(x.dataset for x in found)}; choose with --dataset")
+        raise UserError(f"--source {path}: holds {' and '.join(x.dataset for x in found)}; choose with "
+                        "--dataset")
     return Source(path, found[0])          # the binary encoding where both are there: no pickles
 
 
@@ -192,7 +198,8 @@ def _files(folder):
 def _decode_binary(content, name, layout):
     row_bytes = layout.label_bytes + PIXEL_BYTES
     if not content or len(content) % row_bytes:
-        raise UserError(f"{name}: {len(content)} bytes are not a whole number of {row_bytes}-byte images; it is truncated")
+        raise UserError(f"{name}: {len(content)} bytes are not a whole number of {row_bytes}-byte images; it "
+                        "is truncated")
     rows = np.frombuffer(content, np.uint8).reshape(-1, row_bytes)
     fine = rows[:, layout.label_bytes - 1].astype(np.int64)
     coarse = rows[:, 0].astype(np.int64) if layout.label_bytes == 2 else np.zeros_like(fine)
@@ -203,7 +210,8 @@ def _decode_python(content, name, layout):
     batch = _unpickle(content, name)
     try:
         fine = np.array(batch[layout.label_key.encode()], np.int64)
-        coarse = np.array(batch[layout.coarse_key.encode()], np.int64) if layout.coarse_key else np.zeros_like(fine)
+        coarse = np.array(batch[layout.coarse_key.encode()],
+                          np.int64) if layout.coarse_key else np.zeros_like(fine)
         coarse = coarse.reshape(fine.shape)
         planes = np.asarray(batch[b"data"], np.uint8).reshape(len(fine), PIXEL_BYTES)
     except (KeyError, ValueError, TypeError, OverflowError) as error:

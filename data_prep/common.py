@@ -13,7 +13,8 @@ from gluon_tricks.files import atomic_write, digest_of
 
 def parser_of(description):
     """A parser whose help keeps the lines of a script's docstring."""
-    return argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    return argparse.ArgumentParser(description=description,
+                                   formatter_class=argparse.RawDescriptionHelpFormatter)
 
 
 def add_check_flags(parser, digest="MD5"):
@@ -28,7 +29,10 @@ def add_overwrite_flag(parser):
 
 
 def progress(total, description, unit, initial=0):
-    """A progress bar with rate and remaining time, on a terminal only; without a total if `total` is 0 or None."""
+    """A progress bar with rate and remaining time, on a terminal only.
+
+    Without a total if `total` is 0 or None.
+    """
     return tqdm(total=total or None, initial=initial, desc=description, unit=unit, unit_scale=unit == "B",
                 disable=None)
 

@@ -86,7 +86,7 @@ def _jpeg_problem(content):
     height, width, components = size
     if height * width > MOST_PIXELS:
         return Problem(f"too large ({width} x {height} pixels)")
-    if content.rfind(END_OF_IMAGE, scan) < 0:            # inside a scan 0xff is followed by 0 or a restart marker
+    if content.rfind(END_OF_IMAGE, scan) < 0:  # inside a scan 0xff is followed by 0 or a restart marker
         return Problem("truncated JPEG")
     return Problem("CMYK JPEG", repairable=True) if components == 4 else None
 
@@ -98,7 +98,8 @@ def _jpeg_size(content):
         position = content.find(b"\xff", position)
         while content[position:position + 1] == b"\xff":
             position += 1
-        segment = content[position + 1:position + 9]     # length, and in a frame: precision, height, width, components
+        # length, and in a frame: precision, height, width, components
+        segment = content[position + 1:position + 9]
         if position < 0 or len(segment) < 8:
             return size, None
         marker = content[position]

@@ -1,9 +1,10 @@
 """ImageNet (ILSVRC2012) from the publisher's archives, or from class folders, to RecordIO with a manifest.
 
-    python data_prep/imagenet.py --train-tar ILSVRC2012_img_train.tar --val-tar ILSVRC2012_img_val.tar --out /data/rec
+    python data_prep/imagenet.py --train-tar ILSVRC2012_img_train.tar --val-tar ILSVRC2012_img_val.tar \\
+        --out /data/rec
     python data_prep/imagenet.py --train-dir /data/train --val-dir /data/val --resize 480 --out /data/rec-480
-    python data_prep/imagenet.py --train-dir /data/imagenette2/train --val-dir /data/imagenette2/val --subset \\
-        --classes found --out /data/imagenette-rec
+    python data_prep/imagenet.py --train-dir /data/imagenette2/train --val-dir /data/imagenette2/val \\
+        --subset --classes found --out /data/imagenette-rec
 
 Writes train.rec, train.idx, val.rec, val.idx, a table of record hashes for each, and manifest.json. Nothing
 is extracted: the disk holds the archives and the output. After an interruption the same command continues.
@@ -39,14 +40,15 @@ def main(argv=None):
     args = parse_args(argv)
     options = options_of(vars(args))
     make_folder("--out", options.out)
-    train, val = source_of("train", args.train_tar, args.train_dir), source_of("val", args.val_tar, args.val_dir)
+    train, val = source_of("train", args.train_tar, args.train_dir), source_of("val", args.val_tar,
+                                                                               args.val_dir)
     splits, classes = find_images(train, val, args.classes == "found", args.devkit)
     for name, images in splits.items():
         if not options.subset:
             check_published(name, images)
         if images.strays and options.on_error == "fail":
-            raise UserError(f"{images.source}: {images.strays[0]}: no image by its name ({len(images.strays)} such "
-                            f"members); --on-error skip leaves them out")
+            raise UserError(f"{images.source}: {images.strays[0]}: no image by its name "
+                            f"({len(images.strays)} such members); --on-error skip leaves them out")
     archives = {"--devkit": args.devkit} if args.devkit else {}
     return prepare(DataSet("imagenet", splits, classes, named(classes), archives), options, PUBLISHED)
 
@@ -97,8 +99,9 @@ def check_published(name, images):
     check_counts(images, len(classes), name, PUBLISHED)
     per_class = PUBLISHED_PER_CLASS.get(name)
     if per_class and counts.min() != per_class:
-        raise UserError(f"{images.source}: class {classes[counts.argmin()]} has {counts.min()} images, published "
-                        f"{per_class} of each; is the download complete? Give --subset if this is intended")
+        raise UserError(f"{images.source}: class {classes[counts.argmin()]} has {counts.min()} images, "
+                        f"published {per_class} of each; is the download complete? Give --subset if this is "
+                        "intended")
 
 
 def parse_args(argv):
@@ -107,24 +110,27 @@ def parse_args(argv):
     for name, archive in (("train", "ILSVRC2012_img_train.tar"), ("val", "ILSVRC2012_img_val.tar")):
         either = read.add_mutually_exclusive_group()
         either.add_argument(f"--{name}-tar", metavar="TAR", help=f"the publisher's {archive}")
-        either.add_argument(f"--{name}-dir", metavar="DIR", help="folder of class folders, as n01440764/*.JPEG")
+        either.add_argument(f"--{name}-dir", metavar="DIR", help="folder of class folders, as "
+                                                                 "n01440764/*.JPEG")
     read.add_argument("--devkit", metavar="TAR",
-                      help="ILSVRC2012_devkit_t12.tar.gz: take the validation labels from it, not from the kit's own "
-                           "list; --val-dir may then be a flat folder")
+                      help="ILSVRC2012_devkit_t12.tar.gz: take the validation labels from it, not from the "
+                           "kit's own list; --val-dir may then be a flat folder")
     read.add_argument("--classes", choices=("ilsvrc2012", "found"), default="ilsvrc2012",
-                      help="a label is the position in the list of the 1000 classes, or (with --subset) in the sorted "
-                           "list of those found in the training set; default %(default)s")
+                      help="a label is the position in the list of the 1000 classes, or (with --subset) in "
+                           "the sorted list of those found in the training set; default %(default)s")
     add_packing_flags(parser, "imagenet")
     encoding = parser.add_argument_group("Encoding (as in MXNet's im2rec)")
     encoding.add_argument("--resize", type=int, default=0, metavar="N",
-                          help="scale the shorter edge to N and encode again; default: images keep their bytes")
+                          help="scale the shorter edge to N and encode again; default: images keep their "
+                               "bytes")
     encoding.add_argument("--quality", type=int, default=95, metavar="Q",
                           help="of JPEGs encoded here; default %(default)s")
     args = parser.parse_args(argv)
     if not any((args.train_tar, args.train_dir, args.val_tar, args.val_dir)):
         raise UserError("give --train-tar or --train-dir, --val-tar or --val-dir")
     if args.classes == "found" and not args.subset:
-        raise UserError("--classes found: other classes than the published ones are a subset; give --subset, too")
+        raise UserError("--classes found: other classes than the published ones are a subset; give --subset, "
+                        "too")
     return args
 
 

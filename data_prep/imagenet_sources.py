@@ -59,7 +59,8 @@ class Images:
 
     def sha256(self):
         """SHA-256 over names, labels and sizes: enough to recognise the same images."""
-        return hashlib.sha256(b"".join(column.tobytes() for column in (self.names, self.labels, self.sizes))).hexdigest()
+        return hashlib.sha256(b"".join(column.tobytes()
+                                       for column in (self.names, self.labels, self.sizes))).hexdigest()
 
 
 def describe(place, name):
@@ -101,14 +102,16 @@ def list_images(source, classes=None, val_wnids=None):
     classes = classes or sorted(class_numbers)
     unknown = sorted(set(class_numbers) - set(classes))
     if unknown:
-        raise UserError(f"{source}: {unknown[0]!r} is none of the {len(classes)} classes ({len(unknown)} such); "
-                        f"give --classes found if the training set's classes are not those of ILSVRC2012")
+        raise UserError(f"{source}: {unknown[0]!r} is none of the {len(classes)} classes ({len(unknown)} "
+                        f"such); give --classes found if the training set's classes are not those of "
+                        "ILSVRC2012")
     names, labels = np.array(names), np.array([classes.index(wnid) for wnid in class_numbers], np.int32)
     labels = labels[np.array(class_number)]
     order = np.lexsort((labels, names))
     columns = (np.array(column)[order] for column in (place, names, labels, offsets, sizes))
     images = Images(source, list(place_numbers), *columns, strays=sorted(strays))
-    twice = np.flatnonzero((images.names[1:] == images.names[:-1]) & (images.labels[1:] == images.labels[:-1]))
+    same_name, same_label = (column[1:] == column[:-1] for column in (images.names, images.labels))
+    twice = np.flatnonzero(same_name & same_label)
     if twice.size:
         raise UserError(f"{source}: {images.describe(twice[0])} is there twice ({twice.size} such images)")
     return images, classes
@@ -120,16 +123,19 @@ def class_of(source, folder, name, val_wnids):
     if val_wnids and published and not WNID.match(folder):
         number = int(published[1])
         if not 1 <= number <= len(val_wnids):
-            raise UserError(f"{source}: {name} has no label; the list has those of images 1 to {len(val_wnids)}")
+            raise UserError(f"{source}: {name} has no label; the list has those of images 1 to "
+                            f"{len(val_wnids)}")
         return val_wnids[number - 1]
     if not folder:
-        remedy = ("give --val-tar, or the labels with --devkit ILSVRC2012_devkit_t12.tar.gz" if source.flag == "--val-dir"
+        remedy = ("give --val-tar, or the labels with --devkit "
+                  "ILSVRC2012_devkit_t12.tar.gz" if source.flag == "--val-dir"
                   else "class folders as n01440764 are expected")
-        raise UserError(f"{source}: {describe('', name)} lies in no class folder and so has no label; {remedy}")
+        raise UserError(f"{source}: {describe('', name)} lies in no class folder and so has no label; "
+                        f"{remedy}")
     return folder[:-4] if folder.endswith(".tar") else folder
 
 
-# --- archives -----------------------------------------------------------------------------------------------------
+# --- archives -----------------------------------------------------------------------------------------------
 
 class Archive:
     """A tar archive whose members are read in place."""
@@ -150,7 +156,7 @@ class Archive:
             os.close(self._fd)
 
     def files(self):
-        """`(class tar or folder, name, offset, size)` of every file in the archive and in the tars inside it."""
+        """Yield `(class tar or folder, name, offset, size)` of every file, also of those in inner tars."""
         with progress(self.bytes, f"listing {self.path.name}", "B") as bar:
             for member in self._members(0, self.bytes):
                 end = member.offset_data + member.size
@@ -168,7 +174,10 @@ class Archive:
         return content
 
     def _members(self, start, end, where=""):
-        """The regular files of the tar in bytes `start` to `end` of the file; an unusual member is refused."""
+        """The regular files of the tar in bytes `start` to `end` of the file.
+
+        An unusual member is refused.
+        """
         try:
             with open(self.path, "rb", buffering=0) as file:
                 file.seek(start)
@@ -197,7 +206,7 @@ class Archive:
             raise tarfile.ReadError(f"it ends inside {member.name}")
 
 
-# --- folders ------------------------------------------------------------------------------------------------------
+# --- folders ------------------------------------------------------------------------------------------------
 
 class Folder:
     """Class folders with images."""
@@ -211,7 +220,10 @@ class Folder:
         return f"{self.flag} {self.path}"
 
     def files(self):
-        """`(class folder, name, 0, size)` of all files in and next to the class folders; links are followed."""
+        """`(class folder, name, 0, size)` of all files in and next to the class folders.
+
+        Links are followed.
+        """
         try:
             for entry in sorted(os.scandir(self.path), key=lambda entry: entry.name):
                 if entry.is_dir() and not entry.name.startswith("."):
@@ -231,10 +243,10 @@ class Folder:
     def _file(entry):
         if entry.is_file():
             return entry.name, 0, entry.stat().st_size
-        return entry.name + "/", 0, 0                    # a folder, a device, a dead link: its name is no image's
+        return entry.name + "/", 0, 0  # a folder, a device, a dead link: its name is no image's
 
 
-# --- labels of the validation images ------------------------------------------------------------------------------
+# --- labels of the validation images ------------------------------------------------------------------------
 
 def published_val_wnids():
     """The class of ILSVRC2012_val_00000001.JPEG and so on, from the kit's own list."""
@@ -258,7 +270,8 @@ def devkit_val_wnids(path):
                 wanted[os.path.basename(member.name)] = tar.extractfile(member).read()
     for name, content in wanted.items():
         if content is None:
-            raise UserError(f"{where}: has no {name}; give ILSVRC2012_devkit_t12.tar.gz, the kit of tasks 1 and 2")
+            raise UserError(f"{where}: has no {name}; give ILSVRC2012_devkit_t12.tar.gz, the kit of tasks 1 "
+                            "and 2")
     meta, ground_truth = wanted.values()
     try:
         synsets = np.atleast_1d(loadmat(io.BytesIO(meta), squeeze_me=True)["synsets"])

@@ -1,7 +1,7 @@
 """MNIST, Fashion-MNIST and KMNIST from their IDX files to RecordIO, lossless, with a manifest.
 
     python data_prep/mnist.py --dataset mnist --source ~/Downloads/mnist --out ~/.mxnet/datasets/mnist/rec
-    python data_prep/mnist.py --dataset kmnist                  # look in ~/.mxnet/datasets/kmnist, else download
+    python data_prep/mnist.py --dataset kmnist          # look in ~/.mxnet/datasets/kmnist, else download
     python data_prep/mnist.py --dataset mnist --source FOLDER --subset
 
 A source is a folder with the publisher's four files, packed (.gz) or not. Writes train.rec, train.idx,
@@ -90,8 +90,8 @@ def main(argv=None):
             manifest = read_manifest(out)
             if (manifest.dataset, manifest.subset) == (args.dataset, subset):
                 return print_prepared(out)
-            raise UserError(f"--out {out}: holds {manifest.dataset} prepared with other options; choose another folder "
-                            f"or give --overwrite")
+            raise UserError(f"--out {out}: holds {manifest.dataset} prepared with other options; choose "
+                            f"another folder or give --overwrite")
         arrays, sources = read_source(args.source, args.dataset, args.subset, not args.no_checksum)
         (out / "manifest.json").unlink(missing_ok=True)
         splits = {}
@@ -119,8 +119,8 @@ def read_source(source, dataset, subset, checksum):
         images, labels = parse_images(*contents[0]), parse_labels(*contents[1])
         counts = class_counts(contents[1][0], images, labels, dataset)
         if counts != known.counts[split] and not subset:
-            raise UserError(f"{contents[1][0]}: {counts} images per class, published {known.counts[split]}; give "
-                            f"--subset if this is intended")
+            raise UserError(f"{contents[1][0]}: {counts} images per class, published {known.counts[split]}; "
+                            f"give --subset if this is intended")
         arrays[split] = images, labels
     return arrays, dict(sorted(sources.items()))
 
@@ -185,8 +185,8 @@ def class_counts(path, images, labels, dataset):
 def parse_args(argv):
     parser = parser_of(__doc__)
     parser.add_argument("--dataset", choices=tuple(DATASETS), required=True, help="which of the three")
-    parser.add_argument("--source", help="folder with the four IDX files; default ~/.mxnet/datasets/DATASET, where missing "
-                                         "files are downloaded")
+    parser.add_argument("--source", help="folder with the four IDX files; default ~/.mxnet/datasets/DATASET, "
+                                         "where missing files are downloaded")
     parser.add_argument("--out", help="output folder; default ~/.mxnet/datasets/DATASET/rec")
     add_check_flags(parser)
     add_overwrite_flag(parser)

@@ -38,10 +38,11 @@ from gluon_tricks.errors import UserError
 from gluon_tricks.files import atomic_path, atomic_write, digest_of
 
 JOURNAL = ".prepare.json"
-NOTHING_YET = {"records": 0, "bytes": 0, "rows_sha256": hashlib.sha256().hexdigest(), "done": 0, "repaired": (),
+NOTHING_YET = {"records": 0, "bytes": 0, "rows_sha256": hashlib.sha256().hexdigest(), "done": 0,
+               "repaired": (),
                "left_out": ()}
-BATCH_BYTES, BATCH_IMAGES = 1 << 20, 16       # source images that a thread takes at a time; this bounds the memory
-SYNC_BYTES = 1 << 26                          # sync at the latest after so many bytes, so that no sync takes long
+BATCH_BYTES, BATCH_IMAGES = 1 << 20, 16  # source images that a thread takes at a time; this bounds the memory
+SYNC_BYTES = 1 << 26  # sync at the latest after so many bytes, so that no sync takes long
 
 
 class Made(NamedTuple):
@@ -131,7 +132,7 @@ def small_batches(numbers, sizes):
         yield batch
 
 
-# --- the journal --------------------------------------------------------------------------------------------------
+# --- the journal --------------------------------------------------------------------------------------------
 
 class Journal:
     """The state of a preparation, saved atomically.
@@ -146,7 +147,8 @@ class Journal:
 
     def save(self):
         atomic_write(self.folder / JOURNAL, json.dumps({
-            "request": self.request, "archives": self.archives, "splits": self.splits, "progress": self.progress}))
+            "request": self.request, "archives": self.archives, "splits": self.splits,
+            "progress": self.progress}))
 
     def remove(self):
         (self.folder / JOURNAL).unlink(missing_ok=True)
@@ -176,7 +178,8 @@ def open_journal(folder, request, names, overwrite):
         If the folder holds something else and `overwrite` is not given.
     """
     prepared, earlier = (folder / "manifest.json").exists(), _read_journal(folder)
-    same = (request, {**request, "on_error": "fail"})    # images that pass with "fail" are stored alike with the others
+    # images that pass with "fail" are stored alike with the others
+    same = (request, {**request, "on_error": "fail"})
     if prepared and not overwrite:
         manifest = read_manifest(folder)
         if manifest.options not in same:
@@ -191,12 +194,13 @@ def open_journal(folder, request, names, overwrite):
     present = [f"{name}.{kind}" for name in names for kind in ("rec", "idx", "records.npy")
                if (folder / f"{name}.{kind}").exists()]
     if not overwrite and (earlier.get("splits") or earlier.get("progress")):
-        raise UserError(f"--out {folder}: holds an interrupted preparation of other sources or options; finish it with "
-                        f"its own command, choose another folder or give --overwrite")
+        raise UserError(f"--out {folder}: holds an interrupted preparation of other sources or options; "
+                        f"finish it with its own command, choose another folder or give --overwrite")
     if not overwrite and present:
         raise UserError(f"--out {folder}: holds {', '.join(present)} of something else; "
                         f"choose another folder or give --overwrite")
-    (folder / "manifest.json").unlink(missing_ok=True)         # first: a folder that is being replaced must not look complete
+    # first: a folder that is being replaced must not look complete
+    (folder / "manifest.json").unlink(missing_ok=True)
     for leftover in [*present, *(_part(folder, name).name for name in names)]:
         (folder / leftover).unlink(missing_ok=True)
     journal.save()
@@ -212,7 +216,7 @@ def _read_journal(folder):
         raise UserError(f"{folder / JOURNAL}: cannot be read ({error}); remove it and start again") from error
 
 
-# --- one split ----------------------------------------------------------------------------------------------------
+# --- one split ----------------------------------------------------------------------------------------------
 
 class SplitWriter:
     """The part file of one split, with the rows, offsets and problems of its images so far."""
@@ -238,15 +242,18 @@ class SplitWriter:
                 self._note(record_row(*key_and_label(payload), payload), offset)
                 bar.update(self._stream.tell() - offset)
         if self._state() == {field: noted[field] for field in self._state()}:
-            self.done, self.repaired, self.left_out = noted["done"], list(noted["repaired"]), list(noted["left_out"])
+            self.done = noted["done"]
+            self.repaired, self.left_out = list(noted["repaired"]), list(noted["left_out"])
         else:
-            print(f"warning: {self.path} differs from the file of the interrupted run; {self.name} starts again",
+            print(f"warning: {self.path} differs from the file of the interrupted run; {self.name} starts "
+                  "again",
                   file=sys.stderr)
             self.rows, self.offsets, self.rows_digest = bytearray(), array("Q"), hashlib.sha256()
             self._stream.seek(0)
         self._stream.truncate()
         small = self._stream.tell() < HASH_WHOLE_FILES_BELOW
-        self._rec_digest = digest_of(self.path) if small else hashlib.sha256()       # grows with the file, see `add`
+        # grows with the file, see `add`
+        self._rec_digest = digest_of(self.path) if small else hashlib.sha256()
 
     def _note(self, row, offset):
         row = np.array(row, RECORD).tobytes()
@@ -255,7 +262,8 @@ class SplitWriter:
         self.offsets.append(offset)
 
     def _state(self):
-        return {"records": len(self.offsets), "bytes": self._stream.tell(), "rows_sha256": self.rows_digest.hexdigest()}
+        return {"records": len(self.offsets), "bytes": self._stream.tell(),
+                "rows_sha256": self.rows_digest.hexdigest()}
 
     def add(self, made):
         if made.problem:
@@ -278,7 +286,8 @@ class SplitWriter:
         """Sync all records so far in the background, after the previous checkpoint has ended."""
         self.settle()
         self._stream.flush()
-        state = {**self._state(), "done": self.done, "repaired": tuple(self.repaired), "left_out": tuple(self.left_out)}
+        state = {**self._state(), "done": self.done, "repaired": tuple(self.repaired),
+                 "left_out": tuple(self.left_out)}
         self._synced_at, self._synced_bytes = time.monotonic(), state["bytes"]
         self._syncing = self._background.submit(self._sync, state)
 
@@ -302,7 +311,8 @@ class SplitWriter:
         with atomic_path(folder / f"{self.name}.idx") as part, open(part, "w") as index:
             index.writelines(f"{key}\t{offset}\n" for key, offset in zip(rows["key"].tolist(), self.offsets))
         os.replace(self.path, folder / f"{self.name}.rec")
-        split = describe_split(folder, self.name, classes, rows, self._rec_digest.hexdigest(), repaired=self.repaired,
+        split = describe_split(folder, self.name, classes, rows, self._rec_digest.hexdigest(),
+                               repaired=self.repaired,
                                left_out=self.left_out, **described)
         self.journal.splits[self.name] = vars(split)
         del self.journal.progress[self.name]

@@ -55,7 +55,9 @@ class Options:
     @property
     def encoding(self):
         """The manifest's description."""
-        return f"shorter edge {self.resize}, JPEG quality {self.quality}" if self.resize else "as in the source"
+        if self.resize:
+            return f"shorter edge {self.resize}, JPEG quality {self.quality}"
+        return "as in the source"
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,8 @@ def prepare(data, options, published):
     cv2.setNumThreads(1)                                   # each thread here works on an image of its own
     out, names = make_folder("--out", options.out), list(data.names)
     with only_writer(out):
-        journal = open_journal(out, request_of(data, options, published), list(data.splits), options.overwrite)
+        journal = open_journal(out, request_of(data, options, published), list(data.splits),
+                               options.overwrite)
         if journal is None:
             return print_prepared(out)
         check_space(out, data.splits, journal, options.resize)
@@ -98,8 +101,10 @@ def prepare(data, options, published):
 
 def request_of(data, options, published):
     """The facts that decide the records; an interrupted preparation continues only with the same ones."""
-    request = {"source": published.source, "images": {name: images.sha256() for name, images in data.splits.items()},
-               "classes": classes_sha256(data.classes), "shuffle_seed": options.seed if options.shuffle else None,
+    request = {"source": published.source,
+               "images": {name: images.sha256() for name, images in data.splits.items()},
+               "classes": classes_sha256(data.classes),
+               "shuffle_seed": options.seed if options.shuffle else None,
                "resize": options.resize, "quality": options.quality, "verify": options.verify,
                "on_error": options.on_error}
     if data.names:
@@ -107,7 +112,7 @@ def request_of(data, options, published):
     return request
 
 
-# --- checks before the work ---------------------------------------------------------------------------------------
+# --- checks before the work ---------------------------------------------------------------------------------
 
 def check_counts(images, classes, split, published):
     """Refuse another number of images or classes than the published one."""
@@ -118,7 +123,10 @@ def check_counts(images, classes, split, published):
 
 
 def check_space(out, splits, journal, resize):
-    """Refuse a disk that is too small. The size of resized images is unknown, so with `resize` nothing is checked."""
+    """Refuse a disk that is too small.
+
+    The size of resized images is unknown, so with `resize` nothing is checked.
+    """
     if resize:
         return
     written = sum(state["bytes"] for state in journal.progress.values())
@@ -126,8 +134,8 @@ def check_space(out, splits, journal, resize):
     needed = sum(int(images.sizes.sum()) + 120 * len(images) for images in splits.values()) - written
     free = shutil.disk_usage(out).free
     if needed > free:
-        raise UserError(f"--out {out}: {needed / 1e9:.1f} GB are needed, {free / 1e9:.1f} GB are free; choose another "
-                        f"disk, or give --resize")
+        raise UserError(f"--out {out}: {needed / 1e9:.1f} GB are needed, {free / 1e9:.1f} GB are free; "
+                        f"choose another disk, or give --resize")
 
 
 def hash_sources(data, journal, no_checksum, published_md5):
@@ -154,7 +162,7 @@ def hash_sources(data, journal, no_checksum, published_md5):
     return hashes
 
 
-# --- the work -----------------------------------------------------------------------------------------------------
+# --- the work -----------------------------------------------------------------------------------------------
 
 def pack(name, images, class_names, journal, options, published_count):
     """The `Split` of one split: as an interrupted run finished it, or written now."""
@@ -169,18 +177,20 @@ def pack(name, images, class_names, journal, options, published_count):
         if images.sizes[number] > MOST_BYTES:
             image, problem = None, f"too large ({images.sizes[number]} bytes)"
         else:
-            image, problem = process(member, images.read(number), options.verify, options.on_error, options.resize,
+            image, problem = process(member, images.read(number), options.verify, options.on_error,
+                                     options.resize,
                                      options.quality)
         return make_record(member, number, int(images.labels[number]), image, problem)
 
     def accept(made):
         where = f"{images.source}: {made.name}: {made.problem}"
         if made.problem and options.on_error == "fail":
-            raise UserError(f"{where}; --on-error skip leaves such images out, --on-error repair corrects CMYK and "
-                            f"PNG; both continue from here")
+            raise UserError(f"{where}; --on-error skip leaves such images out, --on-error repair corrects "
+                            f"CMYK and PNG; both continue from here")
         if not made.record and options.on_error == "repair" and not options.subset:
-            raise UserError(f"{where}: this cannot be repaired, and without it there are fewer than the published "
-                            f"{published_count} images; get the archive again, or give --subset to leave it out")
+            raise UserError(f"{where}: this cannot be repaired, and without it there are fewer than the "
+                            f"published {published_count} images; get the archive again, or give --subset to "
+                            "leave it out")
 
     try:
         writer = pack_split(journal, name, order, images.sizes, make, accept, options.num_thread,
@@ -210,33 +220,37 @@ def report(out, manifest, published):
         for what, members in (("repaired", split.repaired), ("left out", split.left_out)):
             if members:
                 reasons = collections.Counter(member.rsplit(": ", 1)[1].split(" (")[0] for member in members)
-                print(f"  {len(members)} {what}: {', '.join(f'{count} {why}' for why, count in reasons.items())}")
+                print(f"  {len(members)} {what}: "
+                      f"{', '.join(f'{count} {why}' for why, count in reasons.items())}")
                 print("".join(f"    {member}\n" for member in members[:MOST_SHOWN]), end="")
                 if len(members) > MOST_SHOWN:
                     print(f"    ... and {len(members) - MOST_SHOWN} more in manifest.json")
     print(f"{out}: {manifest.dataset}, root hash {manifest.root_hash}")
 
 
-# --- flags --------------------------------------------------------------------------------------------------------
+# --- flags --------------------------------------------------------------------------------------------------
 
 def add_packing_flags(parser, dataset):
     """Add the flags of `Options`, without --resize and --quality."""
     add_check_flags(parser)
-    parser.add_argument("--out", metavar="DIR", default=default_record_dir(dataset), help="default %(default)s")
+    parser.add_argument("--out", metavar="DIR", default=default_record_dir(dataset),
+                        help="default %(default)s")
     add_overwrite_flag(parser)
     parser.add_argument("--verify", choices=("none", "header", "full"), default="full",
                         help="check nothing, the first and last bytes of each image, or decode it; "
                              "default %(default)s")
     parser.add_argument("--on-error", choices=("fail", "skip", "repair"), default="repair",
-                        help="a faulty image ends the run, is left out, or is encoded again as RGB JPEG (repair: CMYK, "
-                             "and PNG under a JPEG's name; ImageNet's archives hold 23 of these). An image beyond "
-                             "repair ends the run, or is left out with --subset; default %(default)s")
+                        help="a faulty image ends the run, is left out, or is encoded again as RGB JPEG "
+                             "(repair: CMYK, and PNG under a JPEG's name; ImageNet's archives hold 23 of "
+                             "these). An image beyond repair ends the run, or is left out with --subset; "
+                             "default %(default)s")
     parser.add_argument("--journal-seconds", type=float, default=5, metavar="S",
                         help="seconds between syncs to disk: the work that a kill costs; default %(default)s")
     parser.add_argument("--num-thread", type=int, default=visible_cpus(), metavar="N",
                         help="threads that read, check and encode; default: one for each CPU, %(default)s")
     parser.add_argument("--shuffle", action=argparse.BooleanOptionalAction, default=True,
-                        help="shuffle the training set; otherwise its order is that of the file names, by class")
+                        help="shuffle the training set; otherwise its order is that of the file names, by "
+                             "class")
     parser.add_argument("--seed", type=int, default=0, help="of the shuffled order; default %(default)s")
 
 

@@ -56,7 +56,10 @@ def main(argv=None):
 
 
 def read_lists(path, splits):
-    """Name -> lines: the lists of these splits and of the classes, from the publisher's archive or its folder."""
+    """Name -> lines.
+
+    The lists of these splits and of the classes, from the publisher's archive or its folder.
+    """
     path, found = Path(path).expanduser(), {}
     lists = {key: LISTS[key] for key in ("classes", *splits)}
     if path.is_dir():
@@ -114,8 +117,8 @@ def find_images(name, tar, labels):
             continue
         rows.append((os.fsencode(file), labels[place], folder, offset, size))
     if strays:
-        raise UserError(f"{source}: {strays[0]} is not in {LISTS[name]} ({len(strays)} such members); is it the "
-                        f"archive of these lists?")
+        raise UserError(f"{source}: {strays[0]} is not in {LISTS[name]} ({len(strays)} such members); is it "
+                        f"the archive of these lists?")
     if not rows:
         raise UserError(f"{source}: holds no images")
     rows.sort(key=lambda row: (row[2], row[0]))
@@ -133,7 +136,8 @@ def parse_args(argv):
     parser.add_argument("--train-tar", metavar="TAR", help="train_256_places365standard.tar")
     parser.add_argument("--val-tar", metavar="TAR", help="val_256.tar")
     parser.add_argument("--test-tar", metavar="TAR", help="test_256.tar, whose labels are not published")
-    parser.add_argument("--file-lists", required=True, metavar="TAR|DIR", help="filelist_places365-standard.tar")
+    parser.add_argument("--file-lists", required=True, metavar="TAR|DIR",
+                        help="filelist_places365-standard.tar")
     add_packing_flags(parser, "places365")
     args = parser.parse_args(argv)
     if not (args.train_tar or args.val_tar or args.test_tar):

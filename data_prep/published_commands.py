@@ -31,7 +31,8 @@ def table_text(folder, logs, rates):
     logs : dict, name -> RunLog
     rates : dict, name -> list of LoggedRate
     """
-    entries = sorted((entry_of(path, folder, logs, rates) for path in folder.glob("**/*.sh")), key=lambda e: e["name"])
+    entries = sorted((entry_of(path, folder, logs, rates) for path in folder.glob("**/*.sh")),
+                     key=lambda e: e["name"])
     return json.dumps({"commands": entries}, indent=1) + "\n"
 
 

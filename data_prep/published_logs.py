@@ -39,9 +39,11 @@ from gluon_tricks.published.reference import dataset_of
 
 SOURCE = "github.com/dmlc/web-data at 0818ee5787b3, gluoncv/logs/classification"
 PATHS = ("rec_train", "rec_train_idx", "rec_val", "rec_val_idx", "data_dir", "save_dir", "logging_file")
-TRICKS = ("lr_mode", "warmup_epochs", "label_smoothing", "mixup", "last_gamma", "no_wd", "dtype", "use_gn", "auto_aug",
+TRICKS = ("lr_mode", "warmup_epochs", "label_smoothing", "mixup", "last_gamma", "no_wd", "dtype", "use_gn",
+          "auto_aug",
           "teacher")
-EXPECTED = {"logs": 73, "lines": 369_325, "epochs": 12_770, "rates": 336_413, "commands": 80, "without formula": 0,
+EXPECTED = {"logs": 73, "lines": 369_325, "epochs": 12_770, "rates": 336_413, "commands": 80,
+            "without formula": 0,
             "unmatched": 0}
 
 
@@ -50,7 +52,8 @@ def main(argv=None):
     with classification_folder(args.logs) as folder:
         paths = sorted(folder.glob("*/*.log"))
         if not paths:
-            raise UserError(f"--logs {args.logs}: no classification/*/*.log in it; give web-data's gluoncv/logs")
+            raise UserError(f"--logs {args.logs}: no classification/*/*.log in it; give web-data's "
+                            "gluoncv/logs")
         logs = {path.stem: read_log(path) for path in tqdm(paths, unit="log", disable=None)}
         rates = {name: found for name, log in logs.items() if (found := rates_of(log.path))}
         entries = catalogue_entries(folder, logs)
@@ -66,9 +69,11 @@ def main(argv=None):
 def report(logs, rates, commands, entries, out):
     """Print the counts next to those of the published logs; the exit code."""
     counts = sum((Counter(log.counts) for log in logs.values()), Counter())
-    found = {"logs": len(logs), "lines": sum(counts.values()), "epochs": sum(len(log.epochs) for log in logs.values()),
+    found = {"logs": len(logs), "lines": sum(counts.values()),
+             "epochs": sum(len(log.epochs) for log in logs.values()),
              "rates": sum(map(len, rates.values())), "commands": len(commands),
-             "without formula": sum(command["name"] in rates and not command["lr_formula"] for command in commands),
+             "without formula": sum(command["name"] in rates and not command["lr_formula"]
+                                    for command in commands),
              "unmatched": counts["unmatched"]}
     for kind, lines in counts.most_common():
         print(f"{lines:9,d}  {kind}")
@@ -80,7 +85,7 @@ def report(logs, rates, commands, entries, out):
     return 0 if found == EXPECTED else 1
 
 
-# --- reading --------------------------------------------------------------------------------------------------------
+# --- reading ------------------------------------------------------------------------------------------------
 
 @contextmanager
 def classification_folder(logs):
@@ -94,8 +99,10 @@ def classification_folder(logs):
             with tarfile.open(logs) as archive:
                 for member in archive:
                     parts = Path(member.name).parts
-                    top = next((i for i, part in enumerate(parts) if part in ("classification", "detection")), len(parts))
-                    if member.isfile() and top < len(parts) and ".." not in parts and member.name.endswith((".log", ".sh")):
+                    top = next((i for i, part in enumerate(parts)
+                                if part in ("classification", "detection")), len(parts))
+                    wanted = member.isfile() and member.name.endswith((".log", ".sh"))
+                    if wanted and top < len(parts) and ".." not in parts:
                         target = Path(temporary, *parts[top:])
                         target.parent.mkdir(parents=True, exist_ok=True)
                         target.write_bytes(archive.extractfile(member).read())
@@ -104,7 +111,7 @@ def classification_folder(logs):
         yield folder
 
 
-# --- curves and rates ---------------------------------------------------------------------------------------------------------
+# --- curves and rates ---------------------------------------------------------------------------------------
 
 def curves_bytes(logs):
     """All epochs of all runs as gzipped CSV; the same logs give the same bytes."""
@@ -114,7 +121,8 @@ def curves_bytes(logs):
 
 def rates_bytes(rates):
     """All logged learning rates as CSV in xz."""
-    return lzma.compress(csv_bytes(LoggedRate, [(name, *logged) for name in sorted(rates) for logged in rates[name]]),
+    return lzma.compress(csv_bytes(LoggedRate,
+                                   [(name, *logged) for name in sorted(rates) for logged in rates[name]]),
                          preset=9)
 
 
@@ -143,7 +151,7 @@ def rates_of(path):
     return found
 
 
-# --- catalogue ------------------------------------------------------------------------------------------------------
+# --- catalogue ----------------------------------------------------------------------------------------------
 
 def catalogue_text(entries):
     return json.dumps({"source": SOURCE, "runs": entries}, indent=1, ensure_ascii=False) + "\n"
@@ -193,22 +201,23 @@ def command_of(log_path):
     return command_text(path if path.exists() else log_path.with_name(f"train_{log_path.stem}.sh"))
 
 
-# --- quality flags --------------------------------------------------------------------------------------------------
+# --- quality flags ------------------------------------------------------------------------------------------
 
 SENTENCES = {
     "copy": "{name}.log has the same bytes as {original}.log; it is that run.",
     "mixup-not-in-name": "The run has mixup, which its name does not say.",
     "other-model": "The header and the command of {name}.log say model {model}.",
-    "synthetic-validation": "The validation errors of {name}.log are a straight line from 1 to 1/{epochs}, top-1 and "
-                            "top-5 alike: no measurement.",
-    "meaningless-train-metric": "The training accuracy of {name}.log starts at {first:.2f}: the metric was fed "
-                                "smoothed labels and counts logits that truncate to 0.",
+    "synthetic-validation": "The validation errors of {name}.log are a straight line from 1 to 1/{epochs}, "
+                            "top-1 and top-5 alike: no measurement.",
+    "meaningless-train-metric": "The training accuracy of {name}.log starts at {first:.2f}: the metric was "
+                                "fed smoothed labels and counts logits that truncate to 0.",
     "several-headers": "{headers} headers, of which the last counts; from first to last changed: {changed}.",
     "sh-differs": "Command and log differ: {differences}.",
     "last-gamma-without-effect": "--last-gamma is on, but this model does not use it.",
-    "last-gamma-inverted": "--last-gamma is on, which this model takes the wrong way round: gamma starts at 1.",
-    "validation-resize-256": "Validation images were resized to 256 for a crop of {input_size}; later versions of the "
-                             "script resize to input size / 0.875.",
+    "last-gamma-inverted": "--last-gamma is on, which this model takes the wrong way round: gamma starts at "
+                           "1.",
+    "validation-resize-256": "Validation images were resized to 256 for a crop of {input_size}; later "
+                             "versions of the script resize to input size / 0.875.",
     "validation-repeated": "The last epoch was validated twice; both lines agree.",
     "slow-epochs": "{slow} epochs ran below 70 % of the median speed.",
 }
@@ -232,10 +241,12 @@ def findings(name, log, command, same_bytes):
         yield "other-model", {"model": model}
     if all(record.val_err_top1 == record.val_err_top5 for record in epochs):
         yield "synthetic-validation", {"epochs": len(epochs)}
-    if epochs[0].train_metric_name == "accuracy" and header.get("label_smoothing") and epochs[0].train_metric > 0.5:
-        yield "meaningless-train-metric", {"first": epochs[0].train_metric}
+    first = epochs[0]
+    if first.train_metric_name == "accuracy" and header.get("label_smoothing") and first.train_metric > 0.5:
+        yield "meaningless-train-metric", {"first": first.train_metric}
     if log.headers > 1:
-        yield "several-headers", {"headers": log.headers, "changed": changes(headers_of(log.path)) or "nothing"}
+        yield "several-headers", {"headers": log.headers,
+                                  "changed": changes(headers_of(log.path)) or "nothing"}
     differing = ", ".join(differences(header_flags(command), header))
     if differing:
         yield "sh-differs", {"differences": differing}
@@ -244,9 +255,11 @@ def findings(name, log, command, same_bytes):
             yield "last-gamma-without-effect", {}
         elif "resnext" in model:
             yield "last-gamma-inverted", {}
-    if log.style.startswith("imagenet") and "crop_ratio" not in header and header.get("input_size", 224) > 256:
+    if log.style.startswith("imagenet") and "crop_ratio" not in header and header.get("input_size",
+                                                                                      224) > 256:
         yield "validation-resize-256", {"input_size": header["input_size"]}
-    if log.style == "horovod" and log.counts["hvd_val"] > sum(record.val_err_top1 is not None for record in epochs):
+    if log.style == "horovod" and log.counts["hvd_val"] > sum(record.val_err_top1 is not None
+                                                              for record in epochs):
         yield "validation-repeated", {}
     slow = slow_epochs(epochs)
     if slow:
@@ -293,12 +306,14 @@ def slow_epochs(epochs):
     return sum(speed < 0.7 * statistics.median(speeds) for speed in speeds)
 
 
-# --- flags ----------------------------------------------------------------------------------------------------------
+# --- flags --------------------------------------------------------------------------------------------------
 
 def parse_args(argv):
     parser = parser_of(__doc__)
-    parser.add_argument("--logs", type=Path, required=True, help="folder gluoncv/logs of dmlc/web-data, or its archive")
-    parser.add_argument("--out", type=Path, default=FOLDER, help="folder to write to (default logs/published)")
+    parser.add_argument("--logs", type=Path, required=True, help="folder gluoncv/logs of dmlc/web-data, or "
+                                                                 "its archive")
+    parser.add_argument("--out", type=Path, default=FOLDER, help="folder to write to (default "
+                                                                 "logs/published)")
     return parser.parse_args(argv)
 
 

@@ -44,14 +44,16 @@ def describe(path):
             "args": log.args, "flags": quality_flags(log, path.with_name(name + ".sh")),
             "last_batch": max(epoch.last_batch for epoch in log.epochs),
             "epochs": [epoch_row(epoch) for epoch in log.epochs],
-            "classes": {name: round(value, 6) for name, value in log.epochs[-1].scores.items() if name != "mAP"}}
+            "classes": {name: round(value, 6) for name,
+                        value in log.epochs[-1].scores.items() if name != "mAP"}}
 
 
 def epoch_row(epoch):
     """The figures of one epoch."""
     losses = {name: epoch.figures[name] for name in LOSSES if name in epoch.figures}
     rates = {"set_lr": epoch.set_lr} if epoch.set_lr else {}
-    return {"epoch": epoch.epoch, "mAP": round(epoch.scores["mAP"], 6), **losses, "cost_s": epoch.cost_s, **rates}
+    return {"epoch": epoch.epoch, "mAP": round(epoch.scores["mAP"], 6), **losses, "cost_s": epoch.cost_s,
+            **rates}
 
 
 def quality_flags(log, sh):
@@ -64,8 +66,8 @@ def quality_flags(log, sh):
     if len(log.epochs) < log.args["epochs"]:
         found["unfinished"] = f"The log ends after {len(log.epochs)} of {log.args['epochs']} epochs."
     if log.args["network"] not in MODELS:
-        found["net-gone"] = (f"{log.args['network']} is neither in this kit nor in today's GluonCV: the run can be planned, "
-                             "not started.")
+        found["net-gone"] = (f"{log.args['network']} is neither in this kit nor in today's GluonCV: the run "
+                             "can be planned, not started.")
     return found
 
 

@@ -1,4 +1,7 @@
-"""The preparation steps that CIFAR and MNIST share: the publisher's files, lossless records, closing lines."""
+"""The preparation steps that CIFAR and MNIST share.
+
+The publisher's files, lossless records, closing lines.
+"""
 
 import hashlib
 import sys
@@ -15,7 +18,7 @@ from gluon_tricks.files import atomic_path, make_folder, only_writer
 PNG = [cv2.IMWRITE_PNG_COMPRESSION, 9, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_FILTERED]
 
 
-# --- the publisher's files ----------------------------------------------------------------------------------------
+# --- the publisher's files ----------------------------------------------------------------------------------
 # `file` has the attributes dataset, archive (file name), url, md5 and mxnet_sha1 (of MXNet's own copy, or "")
 
 def check_archive(path, file, part=None):
@@ -23,7 +26,8 @@ def check_archive(path, file, part=None):
 
     `part` is the path to read while the file has a temporary name.
     """
-    check_digests(str(path), digests_of(part or path, ["md5", "sha1"]), {"md5": file.md5, "sha1": file.mxnet_sha1})
+    check_digests(str(path), digests_of(part or path, ["md5", "sha1"]),
+                  {"md5": file.md5, "sha1": file.mxnet_sha1})
 
 
 def download_archive(file, folder):
@@ -34,11 +38,12 @@ def download_archive(file, folder):
         if not target.is_file():           # otherwise another process has fetched it in the meantime
             print(f"downloading {file.url} to {target}", file=sys.stderr)
             download(file.url, target, f"--dataset {file.dataset}: not found in {folder}, and ",
-                     f"put {file.archive} there or give --source", lambda part: check_archive(target, file, part))
+                     f"put {file.archive} there or give "
+                     "--source", lambda part: check_archive(target, file, part))
     return target
 
 
-# --- records ------------------------------------------------------------------------------------------------------
+# --- records ------------------------------------------------------------------------------------------------
 
 def write_split(out, name, images, total, classes, check=lambda per_class: None):
     """Write the `.rec`, `.idx` and table of records of a split; return its `Split`.
@@ -65,7 +70,10 @@ def write_split(out, name, images, total, classes, check=lambda per_class: None)
 
 
 def encoded(images, digest):
-    """Yield `(key, label, superclass, PNG)`; add each label and its pixels, three values each, to the digest."""
+    """Yield `(key, label, superclass, PNG)`.
+
+    Add each label and its pixels, three values each, to the digest.
+    """
     for key, (label, superclass, image) in enumerate(images):
         three = np.ascontiguousarray(np.broadcast_to(image, (*image.shape[:2], 3)))
         digest.update(bytes([label]) + three.tobytes())

@@ -109,7 +109,8 @@ def check_record(reader, position, expected_row, labels):
         label = None
     else:
         label = int(label)
-        if expected_row is not None and record_row(int(reader.keys[position]), label, payload) != expected_row.item():
+        if expected_row is not None and record_row(int(reader.keys[position]), label,
+                                                   payload) != expected_row.item():
             problems.append(f"the record is not the one in {reader.path.stem}.records.npy")
     return [f"{reader.describe(position)}: {problem}" for problem in problems], label, image
 

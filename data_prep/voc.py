@@ -1,7 +1,8 @@
 """Pascal VOC 2007 and 2012 from the publisher's archives to the folders that train_faster_rcnn.py and
 train_fcn.py read.
 
-    python data_prep/voc.py --archives VOCtrainval_06-Nov-2007.tar VOCtest_06-Nov-2007.tar VOCtrainval_11-May-2012.tar
+    python data_prep/voc.py --archives VOCtrainval_06-Nov-2007.tar VOCtest_06-Nov-2007.tar \\
+        VOCtrainval_11-May-2012.tar
     python data_prep/voc.py --archives ~/downloads --download                # fetches the missing ones
     python data_prep/voc.py --archives cells-voc.tar --subset --out ~/cells  # any archive in VOC's layout
 
@@ -32,11 +33,12 @@ PUBLISHED_SHA1 = {
 }
 URLS = {name: f"http://host.robots.ox.ac.uk/pascal/VOC/voc{year}/{name}" for name, year in
         zip(PUBLISHED_SHA1, (2007, 2007, 2012))}
-PUBLISHED_OBJECTS = {(2007, "trainval"): 12608, (2007, "test"): 12032}     # not difficult; 24,640 on the challenge's page
+# not difficult; 24,640 on the challenge's page
+PUBLISHED_OBJECTS = {(2007, "trainval"): 12608, (2007, "test"): 12032}
 PUBLISHED_COUNTS = {(f"VOC{year}", split): (images, PUBLISHED_OBJECTS.get((year, split)))
                     for (year, split), images in IMAGES.items()}
-LAYOUT = re.compile(r"(?:.*/)?(VOC\d{4}/(?:Annotations/[^/]+\.xml|JPEGImages/[^/]+\.jpe?g|SegmentationClass/[^/]+\.png"
-                    r"|ImageSets/(?:Main|Segmentation)/[^/]+\.txt))", re.IGNORECASE)
+LAYOUT = re.compile(r"(?:.*/)?(VOC\d{4}/(?:Annotations/[^/]+\.xml|JPEGImages/[^/]+\.jpe?g"
+                    r"|SegmentationClass/[^/]+\.png|ImageSets/(?:Main|Segmentation)/[^/]+\.txt))", re.IGNORECASE)
 
 
 def main(argv=None):
@@ -59,7 +61,7 @@ def main(argv=None):
 
 
 def find_archives(archives, fetch):
-    """Paths of the archives: files, or those in a folder that have a published name; with `fetch` downloaded."""
+    """Paths of the archives: files, or the files with published names in a folder, fetched if `fetch`."""
     found = []
     for given in archives:
         path = Path(given).expanduser()
@@ -106,8 +108,8 @@ def check_split(folder, split):
             if image is None:
                 raise UserError(f"{folder / 'JPEGImages' / (name + '.jpg')}: is missing or does not decode")
             if image.shape[:2] != (-(-annotation.height // 8), -(-annotation.width // 8)):
-                raise UserError(f"{path}: says {annotation.width} x {annotation.height} pixels, its image has another "
-                                f"size")
+                raise UserError(f"{path}: says {annotation.width} x {annotation.height} pixels, its image "
+                                f"has another size")
             classes.update(annotation.names)
             difficult += int(annotation.difficult.sum())
             bar.update(1)
@@ -123,8 +125,9 @@ def check_counts(counts):
             raise UserError(f"--archives: no {year} {split}; name all three archives, or give --subset")
         images, objects = found["images"], found["objects"] - found["difficult"]
         if images != published[0] or published[1] not in (None, objects):
-            raise UserError(f"{year} {split}: {images} images with {objects} objects, published {published[0]} with "
-                            f"{published[1]}; is the download complete? Give --subset if this is intended")
+            raise UserError(f"{year} {split}: {images} images with {objects} objects, published "
+                            f"{published[0]} with {published[1]}; is the download complete? Give --subset if "
+                            "this is intended")
     unknown = {name for found in counts.values() for name in found["per_class"]} - set(CLASSES)
     if unknown:
         raise UserError(f"class {min(unknown)!r} is none of VOC's twenty; give --subset if this is intended")
@@ -145,9 +148,12 @@ def report(out, manifest):
 
 def parse_args(argv):
     parser = parser_of(__doc__)
-    parser.add_argument("--archives", nargs="+", default=["~/.mxnet/datasets/voc/downloads"], metavar="TAR|DIR",
-                        help="the publisher's archives, or a folder with them (default: where GluonCV keeps them)")
-    parser.add_argument("--download", action="store_true", help="fetch the archives that a folder of --archives lacks")
+    parser.add_argument("--archives", nargs="+", default=["~/.mxnet/datasets/voc/downloads"],
+                        metavar="TAR|DIR",
+                        help="the publisher's archives, or a folder with them (default: where GluonCV keeps "
+                             "them)")
+    parser.add_argument("--download", action="store_true", help="fetch the archives that a folder of "
+                                                                "--archives lacks")
     parser.add_argument("--out", default="~/.mxnet/datasets/voc", metavar="DIR", help="default %(default)s")
     add_check_flags(parser, "SHA-1")
     return parser.parse_args(argv)
