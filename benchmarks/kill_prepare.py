@@ -45,7 +45,7 @@ from gluon_tricks.data.manifest import read_manifest
 PREPARE = """
 import json, sys
 from data_prep import imagenet
-imagenet.PUBLISHED_MD5.update(json.loads(sys.argv.pop(1)))
+imagenet.PUBLISHED.md5.update(json.loads(sys.argv.pop(1)))
 imagenet.run_main(imagenet.main, "imagenet.py")
 """
 PHASES = ("before the journal", "saving the journal", "checksums", "packing train", "finishing train", "packing val",

@@ -1,9 +1,9 @@
-"""CIFAR-10 and CIFAR-100 as their publisher ships them: two encodings, packed or unpacked.
+"""Read CIFAR-10 and CIFAR-100 from the publisher's files: two encodings, packed or unpacked.
 
-    cifar-10-binary.tar.gz     data_batch_1.bin ... 5, test_batch.bin, batches.meta.txt     <label> <3072 bytes>
-    cifar-10-python.tar.gz     data_batch_1 ... 5, test_batch, batches.meta                 pickled dictionaries
-    cifar-100-binary.tar.gz    train.bin, test.bin, fine_label_names.txt, coarse_...        <coarse> <fine> <3072 bytes>
-    cifar-100-python.tar.gz    train, test, meta                                            pickled dictionaries
+    cifar-10-binary.tar.gz   data_batch_1.bin ... 5, test_batch.bin, batches.meta.txt   label, 3072 bytes
+    cifar-10-python.tar.gz   data_batch_1 ... 5, test_batch, batches.meta               pickled dictionaries
+    cifar-100-binary.tar.gz  train.bin, test.bin, fine_label_names.txt, coarse_...      coarse, fine, 3072 bytes
+    cifar-100-python.tar.gz  train, test, meta                                          pickled dictionaries
 
 The 3072 bytes are the red, green and blue planes of 32 rows of 32 pixels.
 """
@@ -12,13 +12,12 @@ import contextlib
 import hashlib
 import io
 import pickle
-import tarfile
-import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from data_prep.archives import open_tar
 from gluon_tricks.data.classes import CIFAR10_CLASSES, CIFAR100_CLASSES
 from gluon_tricks.errors import UserError
 
@@ -35,7 +34,7 @@ class Layout:
     train_files: tuple
     test_files: tuple
     names_file: str
-    mxnet_sha1: str = ""                          # of MXNet's own copy, which has the same name and no folder inside
+    mxnet_sha1: str = ""                          # of MXNet's own copy: same name, no folder inside
     label_bytes: int = 1                          # binary encoding only; the last of them is the class
     names_key: str = ""                           # python encoding only
     label_key: str = ""
@@ -61,36 +60,38 @@ LAYOUTS = (
            coarse_key="coarse_labels"),
 )
 CLASSES = {"cifar10": CIFAR10_CLASSES, "cifar100": CIFAR100_CLASSES}
-SUPERCLASSES = {"cifar10": 1, "cifar100": 20}     # CIFAR-10 has none: all of its images are in class 0 of 1
+SUPERCLASSES = {"cifar10": 1, "cifar100": 20}     # CIFAR-10 has none: all its images get superclass 0
 PUBLISHED_COUNTS = {"cifar10": {"train": 50000, "test": 10000}, "cifar100": {"train": 50000, "test": 10000}}
 
 
 @dataclass
 class Source:
-    """An archive or folder that holds a data set.
+    """An archive or folder with a data set.
 
-    `splits()` gives labels and pixels; `hashes` then has the SHA-256 of every file read.
+    `splits()` reads labels and pixels; `hashes` has the SHA-256 of every file read so far.
     """
     path: Path
     layout: Layout
     hashes: dict = field(default_factory=dict)
 
     def splits(self):
-        """`{"train": batches, "test": batches}`, each an iterator of `(fine, coarse, pixels)` per source file.
+        """`{"train": batches, "test": batches}`, each an iterator of `(fine, coarse, pixels)` per source
+        file.
 
         `fine` and `coarse` are int arrays of shape (n,), `pixels` uint8 of shape (n, 32, 32, 3) in RGB order.
         """
-        return {"train": self._batches(self.layout.train_files), "test": self._batches(self.layout.test_files)}
+        return {"train": self._batches(self.layout.train_files),
+                "test": self._batches(self.layout.test_files)}
 
     def read_through(self):
-        """Check every label; the SHA-256 of every file."""
+        """Check every label; return the SHA-256 of every file."""
         for batches in self.splits().values():
             for _ in batches:
                 pass
         return self.hashes
 
     def class_names(self):
-        """The names in the source's own list, or None if it has none (GluonCV's users often keep only the batches)."""
+        """The names in the source's own list; None if it has no list (many folders have only the batches)."""
         with contextlib.suppress(FileNotFoundError):
             content = self._read(self.layout.names_file)
             try:
@@ -99,7 +100,8 @@ class Source:
                 names = _unpickle(content, self.layout.names_file)[self.layout.names_key.encode()]
                 return [_text(name) for name in names]
             except (UnicodeDecodeError, KeyError, TypeError) as error:
-                raise UserError(f"{self.path}: {self.layout.names_file}: is no list of class names ({error!r})") from error
+                raise UserError(f"{self.path}: {self.layout.names_file}: is no list of class names "
+                                f"({error!r})") from error
         return None
 
     def _batches(self, files):
@@ -107,7 +109,8 @@ class Source:
             try:
                 content = self._read(name)
             except FileNotFoundError:
-                raise UserError(f"--source {self.path}: has no {name}; it must hold {', '.join(files)}") from None
+                raise UserError(f"--source {self.path}: has no {name}; it must hold "
+                                f"{', '.join(files)}") from None
             decode = _decode_binary if self.layout.encoding == "binary" else _decode_python
             fine, coarse, pixels = decode(content, name, self.layout)
             self._check_labels(name, "label", fine, len(CLASSES[self.layout.dataset]))
@@ -117,16 +120,17 @@ class Source:
     def _check_labels(self, name, what, labels, classes):
         wrong = np.flatnonzero((labels < 0) | (labels >= classes))
         if wrong.size:
-            raise UserError(f"{self.path}: {name}: image {wrong[0]} has {what} {labels[wrong[0]]}, out of range for "
-                            f"{self.layout.dataset} ({wrong.size} such images)")
+            raise UserError(f"{self.path}: {name}: image {wrong[0]} has {what} {labels[wrong[0]]}, out of "
+                            f"range for {self.layout.dataset} ({wrong.size} such images)")
 
     def _read(self, name):
-        """Content of the file of that name, whatever folder it lies in; FileNotFoundError if there is none."""
+        """Content of the file of that name, in any folder; FileNotFoundError if there is none."""
         contents = set(_contents(self.path, name))
         if not contents:
             raise FileNotFoundError(name)
         if len(contents) > 1:
-            raise UserError(f"--source {self.path}: holds different files named {name}; give the folder of one of them")
+            raise UserError(f"--source {self.path}: holds different files named {name}; give the folder of "
+                            "one of them")
         content = contents.pop()
         self.hashes[name] = hashlib.sha256(content).hexdigest()
         return content
@@ -145,29 +149,31 @@ def find_source(path, dataset=None):
     Raises
     ------
     UserError
-        If nothing known is there, or more than one thing.
+        If there is no data set, or more than one.
     """
     path = Path(path)
     if not path.exists():
         raise UserError(f"--source {path}: does not exist")
     names = set(_names(path))
     found = [layout for layout in LAYOUTS
-             if dataset in (None, layout.dataset) and names.issuperset(layout.train_files + layout.test_files)]
+             if dataset in (None, layout.dataset)
+             and names.issuperset(layout.train_files + layout.test_files)]
     if not found:
         wanted = " or ".join(sorted({", ".join(layout.train_files + layout.test_files) for layout in LAYOUTS
                                      if dataset in (None, layout.dataset)}))
         raise UserError(f"--source {path}: holds no complete {dataset or 'CIFAR'} ({wanted})")
     if len({layout.dataset for layout in found}) > 1:
-        raise UserError(f"--source {path}: holds {' and '.join(x.dataset for x in found)}; choose with --dataset")
+        raise UserError(f"--source {path}: holds {' and '.join(x.dataset for x in found)}; choose with "
+                        "--dataset")
     return Source(path, found[0])          # the binary encoding where both are there: no pickles
 
 
 def _names(path):
     if path.is_dir():
         return [p.name for p in _files(path)]
-    with _open_tar(path) as tar:
+    with open_tar(f"--source {path}", path) as tar:
         names = [Path(member.name).name for member in tar if member.isfile()]
-        while tar.fileobj.read(1 << 20):   # on to the very end, where gzip has its checksum
+        while tar.fileobj.read(1 << 20):   # to the very end, where gzip has its checksum
             pass
         return names
 
@@ -179,8 +185,8 @@ def _contents(path, name):
             if file.name == name:
                 yield file.read_bytes()
         return
-    with _open_tar(path) as tar:
-        for member in tar:                 # members are read, never extracted: their folders and links do not matter
+    with open_tar(f"--source {path}", path) as tar:
+        for member in tar:                 # read, never extracted: folders and links do not matter
             if member.isfile() and Path(member.name).name == name:
                 yield tar.extractfile(member).read()
 
@@ -189,19 +195,11 @@ def _files(folder):
     return sorted(p for pattern in ("*", "*/*") for p in folder.glob(pattern) if p.is_file())
 
 
-@contextlib.contextmanager
-def _open_tar(path):
-    try:
-        with tarfile.open(path) as tar:
-            yield tar
-    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-        raise UserError(f"--source {path}: cannot be read as a tar archive ({error}); is the download complete?") from error
-
-
 def _decode_binary(content, name, layout):
     row_bytes = layout.label_bytes + PIXEL_BYTES
     if not content or len(content) % row_bytes:
-        raise UserError(f"{name}: {len(content)} bytes are not a whole number of {row_bytes}-byte images; it is truncated")
+        raise UserError(f"{name}: {len(content)} bytes are not a whole number of {row_bytes}-byte images; it "
+                        "is truncated")
     rows = np.frombuffer(content, np.uint8).reshape(-1, row_bytes)
     fine = rows[:, layout.label_bytes - 1].astype(np.int64)
     coarse = rows[:, 0].astype(np.int64) if layout.label_bytes == 2 else np.zeros_like(fine)
@@ -212,7 +210,8 @@ def _decode_python(content, name, layout):
     batch = _unpickle(content, name)
     try:
         fine = np.array(batch[layout.label_key.encode()], np.int64)
-        coarse = np.array(batch[layout.coarse_key.encode()], np.int64) if layout.coarse_key else np.zeros_like(fine)
+        coarse = np.array(batch[layout.coarse_key.encode()],
+                          np.int64) if layout.coarse_key else np.zeros_like(fine)
         coarse = coarse.reshape(fine.shape)
         planes = np.asarray(batch[b"data"], np.uint8).reshape(len(fine), PIXEL_BYTES)
     except (KeyError, ValueError, TypeError, OverflowError) as error:
@@ -239,7 +238,7 @@ class _ArraysOnly(pickle.Unpickler):
 def _unpickle(content, name):
     try:
         return _ArraysOnly(io.BytesIO(content), encoding="bytes").load()
-    except Exception as error:             # a damaged pickle can raise nearly anything
+    except Exception as error:             # a damaged pickle can raise any error
         raise UserError(f"{name}: is no pickled CIFAR file ({error})") from error
 
 

@@ -1,10 +1,10 @@
-"""What is wrong with an encoded image, and what can be done about it.
+"""Find and repair faults of encoded images.
 
-ILSVRC2012 itself holds 22 CMYK JPEGs and a PNG under a JPEG's name; downloads and disks add truncated and empty files.
-MXNet's iterator decodes the former, other loaders do not; the latter it decodes to grey or dies of.
+ILSVRC2012 has 22 CMYK JPEGs and a PNG under a JPEG's name. MXNet's iterator decodes these; other loaders do
+not. Downloads and disks add truncated and empty files. MXNet's iterator decodes these to grey, or crashes.
 
-Levels of checking: `header` looks at markers, components and the end of the file, which finds all of the above in some
-microseconds; `full` also decodes. Neither sees garbage inside an otherwise whole scan: no decoder refuses that.
+The check `header` reads markers, components and the end of the file; it takes microseconds and finds all of
+the above. `full` also decodes. Neither finds random bytes inside a complete scan: no decoder refuses these.
 """
 
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-MOST_BYTES = 1 << 27                 # far above any image of ILSVRC2012; so that memory stays bounded
+MOST_BYTES = 1 << 27                 # far above any image of ILSVRC2012; bounds the memory
 MOST_PIXELS = 1 << 27
 JPEG, PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 OTHER_FORMATS = {b"GIF8": "GIF", b"BM": "BMP", b"RIFF": "WebP", b"II*\0": "TIFF", b"MM\0*": "TIFF"}
@@ -24,25 +24,25 @@ LONGEST_JPEG_EDGE = 65500            # libjpeg's limit
 
 
 class Problem(NamedTuple):
-    what: str                        # images are counted by it, without what stands in brackets
+    what: str                        # reports count images by it, without the part in brackets
     repairable: bool = False
 
 
 def process(name, content, verify, on_error, resize=0, quality=95):
-    """The image to store for a source's image.
+    """Check an image, and repair it if asked to.
 
     Parameters
     ----------
     name : str
-        A PNG is as good as a JPEG unless its name says that it is one.
+        A PNG is valid unless its name is that of a JPEG.
     content : bytes
     verify : "none", "header" or "full"
     on_error : "fail", "skip" or "repair"
-        Only "repair" returns an image despite a problem, decoded and encoded again as an RGB JPEG.
+        Only "repair" returns an image despite a problem: decoded, and encoded again as an RGB JPEG.
     resize : int
         Length of the shorter edge to store; 0 keeps the image's own bytes.
     quality : int
-        Of the JPEGs encoded here.
+        JPEG quality of images encoded here.
 
     Returns
     -------
@@ -59,14 +59,14 @@ def process(name, content, verify, on_error, resize=0, quality=95):
             return None, f"{what} (does not decode)" if what else "does not decode"
         stored = encode_jpeg(resize_short_edge(image, resize) if resize else image, quality)
         return stored, what if stored else "too long for a JPEG ({1} x {0} pixels)".format(*image.shape)
-    # The smallest size still reads the whole file, and refuses what a full decoding refuses, in half of the time
+    # Decoding at the smallest size reads the whole file and finds the same faults, in half of the time
     if verify == "full" and decode(content, cv2.IMREAD_REDUCED_COLOR_8) is None:
         return None, "does not decode"
     return content, ""
 
 
 def header_problem(name, content):
-    """What can be said against an image without decoding it; None if nothing."""
+    """The `Problem` of an image that is visible without decoding; None if there is none."""
     if not content:
         return Problem("empty")
     if content.startswith(JPEG):
@@ -86,19 +86,20 @@ def _jpeg_problem(content):
     height, width, components = size
     if height * width > MOST_PIXELS:
         return Problem(f"too large ({width} x {height} pixels)")
-    if content.rfind(END_OF_IMAGE, scan) < 0:            # inside a scan 0xff is followed by 0 or a restart marker
+    if content.rfind(END_OF_IMAGE, scan) < 0:  # inside a scan 0xff is followed by 0 or a restart marker
         return Problem("truncated JPEG")
     return Problem("CMYK JPEG", repairable=True) if components == 4 else None
 
 
 def _jpeg_size(content):
-    """`(height, width, components)` and where the first scan begins; None for what the file ends before."""
+    """`(height, width, components)` and the position of the first scan; None for each that is missing."""
     size, position = None, 2
     while True:
         position = content.find(b"\xff", position)
         while content[position:position + 1] == b"\xff":
             position += 1
-        segment = content[position + 1:position + 9]     # length, and in a frame: precision, height, width, components
+        # length, and in a frame: precision, height, width, components
+        segment = content[position + 1:position + 9]
         if position < 0 or len(segment) < 8:
             return size, None
         marker = content[position]
@@ -119,17 +120,17 @@ def _png_problem(name, content):
 
 
 def decode(content, flags=cv2.IMREAD_COLOR):
-    """BGR pixels, turned as EXIF asks, as MXNet's iterator has them; None if the image does not decode."""
+    """BGR pixels, rotated as EXIF says, as in MXNet's iterator; None if the image does not decode."""
     try:
         return cv2.imdecode(np.frombuffer(content, np.uint8), flags)
-    except cv2.error:                # nothing in it, or more pixels than OpenCV accepts
+    except cv2.error:                # it is empty, or has more pixels than OpenCV accepts
         return None
 
 
 def resize_short_edge(image, edge):
-    """The image with its shorter edge of this length, as MXNet's im2rec makes it: bilinear, smaller images enlarged.
+    """The image scaled so that its shorter edge has this length: bilinear, as in MXNet's im2rec.
 
-    None if the longer edge would not fit into a JPEG.
+    Smaller images are enlarged. None if the longer edge would not fit into a JPEG.
     """
     height, width = image.shape[:2]
     size = (edge, height * edge // width) if height > width else (width * edge // height, edge)
@@ -137,7 +138,7 @@ def resize_short_edge(image, edge):
 
 
 def encode_jpeg(image, quality):
-    """JPEG bytes; None for what no JPEG can hold."""
+    """JPEG bytes; None for an image of None or one too large for a JPEG."""
     if image is None or max(image.shape) > LONGEST_JPEG_EDGE:
         return None
     return cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()

@@ -1,11 +1,12 @@
-"""Where the images of ILSVRC2012 lie, in the publisher's archives or in class folders.
+"""The positions of ILSVRC2012's images in the publisher's archives or in class folders.
 
     ILSVRC2012_img_train.tar           n01440764.tar ...     each of n01440764_10026.JPEG ...
     ILSVRC2012_img_val.tar             ILSVRC2012_val_00000001.JPEG ...
     ILSVRC2012_devkit_t12.tar.gz       meta.mat, ILSVRC2012_validation_ground_truth.txt
-    FOLDER                             n01440764/n01440764_10026.JPEG ...         a tar of such folders is read, too
+    FOLDER                             n01440764/n01440764_10026.JPEG ...         or a tar of such folders
 
-An archive is read through once for its members' places, then the images in any order; nothing is extracted.
+An archive is read once for the positions of its members, and then image by image in any order. Nothing is
+extracted.
 """
 
 import hashlib
@@ -19,7 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.packing import progress
+from data_prep.archives import SPECIAL_FILE, check_name, open_tar
+from data_prep.common import progress
 from gluon_tricks.data.classes import imagenet_synsets, imagenet_val_labels
 from gluon_tricks.errors import UserError
 
@@ -30,19 +32,19 @@ VAL_NAME = re.compile(r"ILSVRC2012_val_(\d{8})\.JPEG")
 
 @dataclass
 class Images:
-    """The images of one split in the order of their file names, as columns of one length.
+    """The images of one split in the order of their file names, as columns of equal length.
 
-    An image's number in this order is its key, whatever the order in which records are written, and whether it came from
-    an archive or a folder.
+    An image's number in this order is the key of its record. It depends neither on the order in which records
+    are written nor on the kind of source.
     """
     source: object               # an Archive or a Folder
     places: list                 # class tars or folders in it
-    place: np.ndarray            # ... by their index
+    place: np.ndarray            # each image's index into `places`
     names: np.ndarray            # file names, as bytes
     labels: np.ndarray
     offsets: np.ndarray          # in an archive
     sizes: np.ndarray
-    strays: list                 # files that are no images by their names
+    strays: list                 # files whose names are not those of images
 
     def __len__(self):
         return len(self.names)
@@ -52,12 +54,13 @@ class Images:
         return self.source.read(place, name, int(self.offsets[number]), int(self.sizes[number]))
 
     def describe(self, number):
-        """How messages name an image inside its source."""
+        """The name of an image inside its source, for messages."""
         return describe(self.places[self.place[number]], os.fsdecode(self.names[number]))
 
     def sha256(self):
-        """Over names, labels and sizes: other images hardly share it."""
-        return hashlib.sha256(b"".join(column.tobytes() for column in (self.names, self.labels, self.sizes))).hexdigest()
+        """SHA-256 over names, labels and sizes: enough to recognise the same images."""
+        return hashlib.sha256(b"".join(column.tobytes()
+                                       for column in (self.names, self.labels, self.sizes))).hexdigest()
 
 
 def describe(place, name):
@@ -66,15 +69,15 @@ def describe(place, name):
 
 
 def list_images(source, classes=None, val_wnids=None):
-    """Read a source through for the places of its images.
+    """The positions and labels of a source's images.
 
     Parameters
     ----------
     source : Archive or Folder
     classes : list of str, optional
-        In label order; None: the classes that are found, sorted.
+        In label order; None for the classes found, sorted.
     val_wnids : list of str, optional
-        The class of ILSVRC2012_val_00000001.JPEG and so on: the labels of images that lie in no class folder.
+        The class of ILSVRC2012_val_00000001.JPEG and so on: labels of images outside class folders.
 
     Returns
     -------
@@ -99,38 +102,43 @@ def list_images(source, classes=None, val_wnids=None):
     classes = classes or sorted(class_numbers)
     unknown = sorted(set(class_numbers) - set(classes))
     if unknown:
-        raise UserError(f"{source}: {unknown[0]!r} is none of the {len(classes)} classes ({len(unknown)} such); "
-                        f"give --classes found if the training set's classes are not those of ILSVRC2012")
+        raise UserError(f"{source}: {unknown[0]!r} is none of the {len(classes)} classes ({len(unknown)} "
+                        f"such); give --classes found if the training set's classes are not those of "
+                        "ILSVRC2012")
     names, labels = np.array(names), np.array([classes.index(wnid) for wnid in class_numbers], np.int32)
     labels = labels[np.array(class_number)]
     order = np.lexsort((labels, names))
     columns = (np.array(column)[order] for column in (place, names, labels, offsets, sizes))
     images = Images(source, list(place_numbers), *columns, strays=sorted(strays))
-    twice = np.flatnonzero((images.names[1:] == images.names[:-1]) & (images.labels[1:] == images.labels[:-1]))
+    same_name, same_label = (column[1:] == column[:-1] for column in (images.names, images.labels))
+    twice = np.flatnonzero(same_name & same_label)
     if twice.size:
         raise UserError(f"{source}: {images.describe(twice[0])} is there twice ({twice.size} such images)")
     return images, classes
 
 
 def class_of(source, folder, name, val_wnids):
-    """The class of an image: its class tar or folder, or what the list of validation labels says."""
+    """The class of an image: its class tar or folder, or its entry in the list of validation labels."""
     folder, published = os.path.basename(folder), VAL_NAME.fullmatch(name)
     if val_wnids and published and not WNID.match(folder):
         number = int(published[1])
         if not 1 <= number <= len(val_wnids):
-            raise UserError(f"{source}: {name} has no label; the list has those of images 1 to {len(val_wnids)}")
+            raise UserError(f"{source}: {name} has no label; the list has those of images 1 to "
+                            f"{len(val_wnids)}")
         return val_wnids[number - 1]
     if not folder:
-        remedy = ("give --val-tar, or the labels with --devkit ILSVRC2012_devkit_t12.tar.gz" if source.flag == "--val-dir"
+        remedy = ("give --val-tar, or the labels with --devkit "
+                  "ILSVRC2012_devkit_t12.tar.gz" if source.flag == "--val-dir"
                   else "class folders as n01440764 are expected")
-        raise UserError(f"{source}: {describe('', name)} lies in no class folder and so has no label; {remedy}")
+        raise UserError(f"{source}: {describe('', name)} lies in no class folder and so has no label; "
+                        f"{remedy}")
     return folder[:-4] if folder.endswith(".tar") else folder
 
 
-# --- archives -----------------------------------------------------------------------------------------------------
+# --- archives -----------------------------------------------------------------------------------------------
 
 class Archive:
-    """A tar whose members are read where they lie."""
+    """A tar archive whose members are read in place."""
 
     def __init__(self, flag, path):
         self.flag, self.path = flag, Path(path).expanduser()
@@ -148,7 +156,7 @@ class Archive:
             os.close(self._fd)
 
     def files(self):
-        """`(class tar or folder, name, offset, size)` of every file in the archive and in the tars inside it."""
+        """Yield `(class tar or folder, name, offset, size)` of every file, also of those in inner tars."""
         with progress(self.bytes, f"listing {self.path.name}", "B") as bar:
             for member in self._members(0, self.bytes):
                 end = member.offset_data + member.size
@@ -166,18 +174,21 @@ class Archive:
         return content
 
     def _members(self, start, end, where=""):
-        """The regular files of the tar that fills these bytes of the file, unless something in it is odd."""
+        """The regular files of the tar in bytes `start` to `end` of the file.
+
+        An unusual member is refused.
+        """
         try:
             with open(self.path, "rb", buffering=0) as file:
                 file.seek(start)
                 tar = tarfile.TarFile(fileobj=file)
                 for member in tar:
-                    if member.offset >= end:             # no end mark: what follows belongs to the archive around it
+                    if member.offset >= end:             # no end mark: the rest belongs to the outer archive
                         return
                     self._check(member, end, where)
                     if member.isfile():
                         yield member
-                # A damaged header looks like the end to tarfile
+                # tarfile takes a damaged header for the end
                 if os.pread(self._fd, min(tarfile.BLOCKSIZE, end - tar.offset), tar.offset).strip(b"\0"):
                     raise tarfile.ReadError(f"no header at byte {tar.offset}")
         except UserError:
@@ -188,15 +199,14 @@ class Archive:
 
     def _check(self, member, end, where):
         name = f"{self}: member {describe('', where + member.name)!r}"
-        if member.name.startswith(("/", "\\")) or ".." in re.split(r"[/\\]", member.name):
-            raise UserError(f"{name} points out of the archive; the publisher's has no such names, so this is not it")
+        check_name(name, member.name)
         if not (member.isfile() or member.isdir()) or member.issparse():
-            raise UserError(f"{name} is a link, a device or the like; the publisher's archive has none, so this is not it")
+            raise UserError(f"{name} {SPECIAL_FILE}")
         if not 0 <= member.size <= end - member.offset_data:
             raise tarfile.ReadError(f"it ends inside {member.name}")
 
 
-# --- folders ------------------------------------------------------------------------------------------------------
+# --- folders ------------------------------------------------------------------------------------------------
 
 class Folder:
     """Class folders with images."""
@@ -210,7 +220,10 @@ class Folder:
         return f"{self.flag} {self.path}"
 
     def files(self):
-        """`(class folder, name, 0, size)` of everything in the class folders and beside them; links are followed."""
+        """`(class folder, name, 0, size)` of all files in and next to the class folders.
+
+        Links are followed.
+        """
         try:
             for entry in sorted(os.scandir(self.path), key=lambda entry: entry.name):
                 if entry.is_dir() and not entry.name.startswith("."):
@@ -230,10 +243,10 @@ class Folder:
     def _file(entry):
         if entry.is_file():
             return entry.name, 0, entry.stat().st_size
-        return entry.name + "/", 0, 0                    # a folder, a device, a dead link: no image by its name
+        return entry.name + "/", 0, 0  # a folder, a device, a dead link: its name is no image's
 
 
-# --- labels of the validation images ------------------------------------------------------------------------------
+# --- labels of the validation images ------------------------------------------------------------------------
 
 def published_val_wnids():
     """The class of ILSVRC2012_val_00000001.JPEG and so on, from the kit's own list."""
@@ -244,27 +257,26 @@ def published_val_wnids():
 def devkit_val_wnids(path):
     """The class of ILSVRC2012_val_00000001.JPEG and so on, from the publisher's development kit.
 
-    The kit numbers classes by an id of its own, 1 to 1000, which is not the order of the WordNet ids: `meta.mat` has both.
+    The kit numbers classes by its own ids, 1 to 1000, in another order than the WordNet ids; `meta.mat` has
+    both.
     """
     from scipy.io import loadmat
 
     where = f"--devkit {path}"
     wanted = {"meta.mat": None, "ILSVRC2012_validation_ground_truth.txt": None}
-    try:
-        with tarfile.open(Path(path).expanduser()) as tar:
-            for member in tar:                           # read, never extracted
-                if member.isfile() and os.path.basename(member.name) in wanted:
-                    wanted[os.path.basename(member.name)] = tar.extractfile(member).read()
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise UserError(f"{where}: cannot be read as a tar archive ({error}); is the download complete?") from error
+    with open_tar(where, Path(path).expanduser()) as tar:
+        for member in tar:                               # read, never extracted
+            if member.isfile() and os.path.basename(member.name) in wanted:
+                wanted[os.path.basename(member.name)] = tar.extractfile(member).read()
     for name, content in wanted.items():
         if content is None:
-            raise UserError(f"{where}: has no {name}; ILSVRC2012_devkit_t12.tar.gz is meant, the kit of tasks 1 and 2")
+            raise UserError(f"{where}: has no {name}; give ILSVRC2012_devkit_t12.tar.gz, the kit of tasks 1 "
+                            "and 2")
     meta, ground_truth = wanted.values()
     try:
         synsets = np.atleast_1d(loadmat(io.BytesIO(meta), squeeze_me=True)["synsets"])
         leaves = synsets[synsets["num_children"] == 0]   # the others are groups of classes
         wnid_of = {int(number): str(wnid) for number, wnid in zip(leaves["ILSVRC2012_ID"], leaves["WNID"])}
         return [wnid_of[int(line)] for line in ground_truth.split()]
-    except Exception as error:                           # a damaged .mat file can raise nearly anything
+    except Exception as error:                           # a damaged .mat file can raise any error
         raise UserError(f"{where}: meta.mat and the ground truth do not fit together ({error!r})") from error

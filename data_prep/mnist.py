@@ -1,15 +1,14 @@
 """MNIST, Fashion-MNIST and KMNIST from their IDX files to RecordIO, lossless, with a manifest.
 
     python data_prep/mnist.py --dataset mnist --source ~/Downloads/mnist --out ~/.mxnet/datasets/mnist/rec
-    python data_prep/mnist.py --dataset kmnist                  # look in ~/.mxnet/datasets/kmnist, else download
+    python data_prep/mnist.py --dataset kmnist          # look in ~/.mxnet/datasets/kmnist, else download
     python data_prep/mnist.py --dataset mnist --source FOLDER --subset
 
-A source is a folder with the publisher's four files, packed (.gz) or not. Writes train.rec, train.idx, test.rec, test.idx
-(PNG of one channel), a table of record hashes for each, and manifest.json. Records stand in the source's order.
-`python -m data_prep.verify DIR` recomputes everything.
+A source is a folder with the publisher's four files, packed (.gz) or not. Writes train.rec, train.idx,
+test.rec, test.idx (PNG of one channel), a table of record hashes for each, and manifest.json. Records are in
+the source's order. `python -m data_prep.verify DIR` checks the result.
 """
 
-import argparse
 import gzip
 import hashlib
 import struct
@@ -23,22 +22,22 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 
 import gluon_tricks
-from data_prep.cifar import check_archive, download, encode, number, progress
+from data_prep.common import add_check_flags, add_overwrite_flag, parser_of, print_prepared, subset_note
+from data_prep.small_images import check_archive, download_archive, report, write_split
 from gluon_tricks.data.classes import FASHION_MNIST_CLASSES, KMNIST_CLASSES, MNIST_CLASSES
-from gluon_tricks.data.manifest import Manifest, describe_split, read_manifest, record_row, write_manifest
+from gluon_tricks.data.manifest import Manifest, read_manifest, write_manifest
 from gluon_tricks.data.paths import default_record_dir, mxnet_dataset_dir
-from gluon_tricks.data.recordio import write_image_records
 from gluon_tricks.errors import UserError, run_main
-from gluon_tricks.files import atomic_path, make_folder, only_writer
+from gluon_tricks.files import make_folder, only_writer
 
 SIDE = 28
-IMAGES_MAGIC, LABELS_MAGIC = 2051, 2049          # unsigned bytes in three dimensions, in one
+IMAGES_MAGIC, LABELS_MAGIC = 2051, 2049          # unsigned bytes in three dimensions and in one
 PREFIX = {"train": "train", "test": "t10k"}
 BALANCED = {"train": (6000,) * 10, "test": (1000,) * 10}
 
 
 class IdxFile(NamedTuple):
-    """A publisher's file; named as the layouts of cifar_sources are, so that the same code checks and fetches it."""
+    """A publisher's file, with the attributes that small_images.py needs to check and fetch it."""
     archive: str
     md5: str
     base: str
@@ -53,8 +52,8 @@ class IdxFile(NamedTuple):
 class IdxDataSet(NamedTuple):
     base: str
     classes: tuple
-    counts: dict             # per class, of each split
-    md5: dict                # of the packed files: (images, labels) of each split
+    counts: dict             # split -> images of each class
+    md5: dict                # split -> MD5 of its packed files: (images, labels)
 
     def files(self, dataset, split):
         """The two files of a split, images and labels."""
@@ -62,7 +61,7 @@ class IdxDataSet(NamedTuple):
         return [IdxFile(name, md5, self.base, dataset) for name, md5 in zip(names, self.md5[split])]
 
 
-# Hashes as torchvision has them; those of MNIST's two test files were compared with the files themselves
+# Hashes as in torchvision; those of MNIST's two test files were compared with the files
 DATASETS = {
     "mnist": IdxDataSet(
         "https://ossci-datasets.s3.amazonaws.com/mnist/", MNIST_CLASSES,
@@ -83,68 +82,64 @@ DATASETS = {
 
 def main(argv=None):
     args = parse_args(argv)
-    known = DATASETS[args.dataset]
+    known, subset = DATASETS[args.dataset], subset_note(args.subset)
     out = Path(args.out).expanduser() if args.out else default_record_dir(args.dataset)
     make_folder("--out", out)
     with only_writer(out):
         if (out / "manifest.json").exists() and not args.overwrite:
             manifest = read_manifest(out)
-            if (manifest.dataset, manifest.subset) == (args.dataset, subset_of(args)):
-                print(f"{out}: {args.dataset} is prepared already, root hash {manifest.root_hash}; check it with "
-                      f"python -m data_prep.verify {out}, or give --overwrite")
-                return 0
-            raise UserError(f"--out {out}: holds {manifest.dataset} prepared otherwise; choose another folder or give "
-                            f"--overwrite")
-        arrays, sources = read_source(args, known)
+            if (manifest.dataset, manifest.subset) == (args.dataset, subset):
+                return print_prepared(out)
+            raise UserError(f"--out {out}: holds {manifest.dataset} prepared with other options; choose "
+                            f"another folder or give --overwrite")
+        arrays, sources = read_source(args.source, args.dataset, args.subset, not args.no_checksum)
         (out / "manifest.json").unlink(missing_ok=True)
-        splits = {split: write_split(out, split, *arrays[split], known.classes) for split in PREFIX}
+        splits = {}
+        for name, (images, labels) in arrays.items():
+            rows = ((int(label), 0, image) for label, image in zip(labels, images))
+            splits[name] = write_split(out, name, rows, len(images), known.classes)
         manifest = Manifest(dataset=args.dataset, classes=list(known.classes), sources=sources, splits=splits,
-                            tool_version=gluon_tricks.__version__, subset=subset_of(args))
+                            tool_version=gluon_tricks.__version__, subset=subset)
         write_manifest(out, manifest)
-    for name, split in manifest.splits.items():
-        print(f"{name}.rec: {split.records} records (published {sum(known.counts[name])}), {min(split.per_class)} to "
-              f"{max(split.per_class)} per class, {split.rec_bytes / 1e6:.1f} MB, order: {split.order}")
-    print(f"{out}: {args.dataset}, root hash {manifest.root_hash}")
+    report(out, manifest, {name: sum(counts) for name, counts in known.counts.items()})
     return 0
 
 
-def subset_of(args):
-    return "given as a subset, counts not checked" if args.subset else ""
-
-
-# --- the source ---------------------------------------------------------------------------------------------------
-
-def read_source(args, known):
-    """`({split: (images, labels)}, {file name: SHA-256})`, everything checked before anything is written."""
-    folder = Path(args.source).expanduser() if args.source else mxnet_dataset_dir(args.dataset)
+def read_source(source, dataset, subset, checksum):
+    """`({split: (images, labels)}, {file name: SHA-256})`, all checked; `source` is a folder or None."""
+    known, folder = DATASETS[dataset], Path(source).expanduser() if source else mxnet_dataset_dir(dataset)
     arrays, sources = {}, {}
     for split in PREFIX:
         contents = []
-        for file in known.files(args.dataset, split):
-            path = find(folder, file, args)
+        for file in known.files(dataset, split):
+            path = find(folder, file, fetch=not source, checksum=checksum and not subset)
             content = unpacked(path)
             sources[path.name.removesuffix(".gz")] = hashlib.sha256(content).hexdigest()
             contents.append((path, content))
         images, labels = parse_images(*contents[0]), parse_labels(*contents[1])
-        check(args, split, images, labels, known, contents[1][0])
+        counts = class_counts(contents[1][0], images, labels, dataset)
+        if counts != known.counts[split] and not subset:
+            raise UserError(f"{contents[1][0]}: {counts} images per class, published {known.counts[split]}; "
+                            f"give --subset if this is intended")
         arrays[split] = images, labels
     return arrays, dict(sorted(sources.items()))
 
 
-def find(folder, file, args):
-    """The path of a publisher's file, packed or not; without --source it is downloaded where it is missing."""
+def find(folder, file, fetch, checksum):
+    """The path of a publisher's file, packed or not; with `fetch` a missing file is downloaded."""
     plain = file.archive.removesuffix(".gz")
     for name in (plain, plain.replace("-idx", ".idx"), file.archive):
         if (folder / name).is_file():
-            if name == file.archive and not (args.subset or args.no_checksum):
+            if checksum and name == file.archive:
                 check_archive(folder / name, file)
             return folder / name
-    if args.source:
+    if not fetch:
         raise UserError(f"--source {folder}: has no {file.archive}, nor {plain}")
-    return download(file, folder)
+    return download_archive(file, folder)
 
 
 def unpacked(path):
+    """Bytes of a file, packed or not."""
     try:
         return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (OSError, EOFError, zlib.error) as error:
@@ -166,7 +161,7 @@ def parse_labels(path, content):
 
 
 def header(path, content, magic, dimensions):
-    """The sizes in an IDX header: big-endian words after the magic number, which are followed by that many bytes."""
+    """The sizes in an IDX header: big-endian words after the magic number; so many bytes follow."""
     length = 4 * (1 + dimensions)
     if len(content) < length or struct.unpack(">I", content[:4])[0] != magic:
         raise UserError(f"{path}: is no IDX file of {'images' if dimensions == 3 else 'labels'}")
@@ -177,41 +172,24 @@ def header(path, content, magic, dimensions):
     return sizes
 
 
-def check(args, split, images, labels, known, path):
-    """Labels in range, and as many images of each class as published; --subset accepts other counts."""
+def class_counts(path, images, labels, dataset):
+    """Images of each class, as a tuple; labels out of range are refused."""
+    classes = len(DATASETS[dataset].classes)
     if len(images) != len(labels):
         raise UserError(f"{path}: {len(labels)} labels for {len(images)} images")
-    if labels.size and labels.max() >= len(known.classes):
-        raise UserError(f"{path}: label {labels.max()} is out of range for {args.dataset}")
-    counts = tuple(np.bincount(labels, minlength=len(known.classes)).tolist())
-    if counts != known.counts[split] and not args.subset:
-        raise UserError(f"{path}: {counts} images per class, published {known.counts[split]}; give --subset if that is "
-                        f"meant")
-
-
-# --- the output ---------------------------------------------------------------------------------------------------
-
-def write_split(out, name, images, labels, classes):
-    """Write one split's records; returns its `Split`."""
-    rows, pixels = [], hashlib.sha256()
-    with atomic_path(out / f"{name}.rec") as rec, atomic_path(out / f"{name}.idx") as idx, \
-            progress(len(images), f"{name}.rec", "images") as bar:
-        numbered = number((int(label), 0, image) for label, image in zip(labels, images))
-        for key, label, payload in write_image_records(rec, idx, encode(numbered, pixels)):
-            rows.append(record_row(key, label, payload))
-            bar.update()
-    return describe_split(out, name, classes, rows, pixels_sha256=pixels.hexdigest())
+    if labels.size and labels.max() >= classes:
+        raise UserError(f"{path}: label {labels.max()} is out of range for {dataset}")
+    return tuple(np.bincount(labels, minlength=classes).tolist())
 
 
 def parse_args(argv):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("--dataset", choices=tuple(DATASETS), required=True, help="which of the three")
-    parser.add_argument("--source", help="folder with the four IDX files; default ~/.mxnet/datasets/DATASET, and what is "
-                                         "missing there is downloaded")
+    parser.add_argument("--source", help="folder with the four IDX files; default ~/.mxnet/datasets/DATASET, "
+                                         "where missing files are downloaded")
     parser.add_argument("--out", help="output folder; default ~/.mxnet/datasets/DATASET/rec")
-    parser.add_argument("--subset", action="store_true", help="accept other counts than the published ones")
-    parser.add_argument("--no-checksum", action="store_true", help="do not check the packed files' published MD5")
-    parser.add_argument("--overwrite", action="store_true", help="replace what the output folder holds")
+    add_check_flags(parser)
+    add_overwrite_flag(parser)
     return parser.parse_args(argv)
 
 

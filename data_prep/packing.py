@@ -1,10 +1,12 @@
-"""Packs images in a fixed order with any number of threads, so that a kill costs seconds.
+"""Pack images into records in a fixed order, with any number of threads; a kill costs seconds of work.
 
-Threads make the records, one appends them in order to a part file, `.NAME.rec.part`. Every few seconds it is synced, and
-the number of records, their bytes and the hash of their rows go into the journal, `.prepare.json`; meanwhile the work goes
-on. After a kill the next run of the same request reads the part file through to that point, which also gives back the index
-and the table of records, compares the hash, cuts off what lies behind, and goes on. So the bytes depend neither on threads
-nor on kills.
+Several threads make the records. One thread appends them in order to a part file, `.NAME.rec.part`. Every few
+seconds, in the background, the part file is synced, and the number of records, their bytes and the hash of
+their rows are written to the journal, `.prepare.json`.
+
+After a kill, the next run of the same request reads the part file up to that point, which also restores the
+index and the table of records. It compares the hash, cuts off the rest of the file, and continues. So the
+bytes depend neither on the number of threads nor on kills.
 """
 
 import collections
@@ -21,8 +23,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
+from data_prep.common import progress
 from gluon_tricks.data.manifest import (
     HASH_WHOLE_FILES_BELOW,
     RECORD,
@@ -36,22 +38,23 @@ from gluon_tricks.errors import UserError
 from gluon_tricks.files import atomic_path, atomic_write, digest_of
 
 JOURNAL = ".prepare.json"
-NOTHING_YET = {"records": 0, "bytes": 0, "rows_sha256": hashlib.sha256().hexdigest(), "done": 0, "repaired": (),
+NOTHING_YET = {"records": 0, "bytes": 0, "rows_sha256": hashlib.sha256().hexdigest(), "done": 0,
+               "repaired": (),
                "left_out": ()}
-BATCH_BYTES, BATCH_IMAGES = 1 << 20, 16       # of source images: what a thread takes at a time, and so the memory in use
-SYNC_BYTES = 1 << 26                          # written since the last sync: time for the next, so that none takes long
+BATCH_BYTES, BATCH_IMAGES = 1 << 20, 16  # source images that a thread takes at a time; this bounds the memory
+SYNC_BYTES = 1 << 26  # sync at the latest after so many bytes, so that no sync takes long
 
 
 class Made(NamedTuple):
-    """What became of one image."""
+    """The record made from one image."""
     name: str
     record: bytes            # framed; b"" if it is left out
     row: tuple               # for the table of records
-    problem: str             # "" if nothing was wrong
+    problem: str             # "" if there was none
 
 
 def make_record(name, key, label, image, problem=""):
-    """The record of an encoded image; of None, which leaves it out."""
+    """The record of an encoded image; an empty one if `image` is None, which leaves it out."""
     if image is None:
         return Made(name, b"", (), problem)
     payload = image_payload(key, label, image)
@@ -59,7 +62,7 @@ def make_record(name, key, label, image, problem=""):
 
 
 def pack_split(journal, name, order, sizes, make, accept, num_threads, journal_seconds):
-    """Write the records of one split, going on where the journal stands.
+    """Write the records of one split, from the position in the journal on.
 
     Parameters
     ----------
@@ -67,23 +70,24 @@ def pack_split(journal, name, order, sizes, make, accept, num_threads, journal_s
     order : int array
         Numbers of the images in the order of their records.
     sizes : int array
-        Bytes of the image with a number, so that a few large images do not fill the memory.
+        Bytes of each image, by its number; batches are cut by them, so that large images do not fill the
+        memory.
     make : callable, number -> Made
         Runs in threads.
     accept : callable, Made -> None
-        Sees every image in order before it counts as done, and may raise to stop there.
+        Called for every image, in order, before it counts as done; may raise to stop there.
 
     Returns
     -------
     SplitWriter
-        With every record on disk; its `finish` gives the files their names.
+        Every record is on disk; `finish` gives the files their final names.
     """
     with contextlib.closing(SplitWriter(journal, name)) as writer, \
             contextlib.closing(in_order(lambda numbers: [make(number) for number in numbers],
                                         small_batches(order[writer.done:], sizes), num_threads)) as batches, \
             progress(len(order), f"{name}.rec", "images", writer.done) as bar:
         if writer.done:
-            print(f"{name}.rec: going on at image {writer.done} of {len(order)}", file=sys.stderr)
+            print(f"{name}.rec: continues at image {writer.done} of {len(order)}", file=sys.stderr)
         for batch in batches:
             for made in batch:
                 try:
@@ -102,7 +106,7 @@ def pack_split(journal, name, order, sizes, make, accept, num_threads, journal_s
 
 
 def in_order(work, items, num_threads):
-    """`work(item)` of every item, computed by threads a little ahead, in the items' order."""
+    """Yield `work(item)` of every item, in the items' order; threads compute a few items ahead."""
     pool, ahead = ThreadPoolExecutor(num_threads), collections.deque()
     try:
         for item in items:
@@ -116,7 +120,7 @@ def in_order(work, items, num_threads):
 
 
 def small_batches(numbers, sizes):
-    """Lists of consecutive numbers, each of a few images and about a megabyte."""
+    """Lists of consecutive numbers: at most BATCH_IMAGES images and about BATCH_BYTES each."""
     batch, filled = [], 0
     for number in numbers.tolist():
         batch.append(number)
@@ -128,18 +132,13 @@ def small_batches(numbers, sizes):
         yield batch
 
 
-def progress(total, what, unit, initial=0):
-    """A progress bar with rate and ETA, on a terminal only."""
-    return tqdm(total=total, initial=initial, desc=what, unit=unit, unit_scale=unit == "B", disable=None)
-
-
-# --- what a kill leaves -------------------------------------------------------------------------------------------
+# --- the journal --------------------------------------------------------------------------------------------
 
 class Journal:
-    """How far a preparation is; saved as a whole, so that it is never half written.
+    """The state of a preparation, saved atomically.
 
-    `request` decides the output's bytes. `archives` are those already hashed, `splits` the finished ones, and `progress`
-    is the last synced state of the unfinished.
+    `request` decides the output's bytes. `archives` has the hashes of checked archives, `splits` the finished
+    splits, and `progress` the last synced state of the unfinished ones.
     """
 
     def __init__(self, folder, request):
@@ -148,25 +147,26 @@ class Journal:
 
     def save(self):
         atomic_write(self.folder / JOURNAL, json.dumps({
-            "request": self.request, "archives": self.archives, "splits": self.splits, "progress": self.progress}))
+            "request": self.request, "archives": self.archives, "splits": self.splits,
+            "progress": self.progress}))
 
     def remove(self):
         (self.folder / JOURNAL).unlink(missing_ok=True)
 
 
 def open_journal(folder, request, names, overwrite):
-    """The journal of a request: of an interrupted run, or a new one.
+    """The journal of a request: that of an interrupted run, or a new one.
 
     Parameters
     ----------
     folder : Path
-        Exists, and nobody else writes to it.
+        Exists, and no other process writes to it.
     request : dict
-        JSON's types only; it becomes the manifest's `options`.
+        Of JSON's types; it becomes the manifest's `options`.
     names : list of str
         The splits that will be written.
     overwrite : bool
-        Replace what another request left, or this one if it is finished.
+        Replace the files of another request, or finished ones of this request.
 
     Returns
     -------
@@ -178,7 +178,8 @@ def open_journal(folder, request, names, overwrite):
         If the folder holds something else and `overwrite` is not given.
     """
     prepared, earlier = (folder / "manifest.json").exists(), _read_journal(folder)
-    same = (request, {**request, "on_error": "fail"})          # what "fail" let pass, the others let pass as it is
+    # images that pass with "fail" are stored alike with the others
+    same = (request, {**request, "on_error": "fail"})
     if prepared and not overwrite:
         manifest = read_manifest(folder)
         if manifest.options not in same:
@@ -193,12 +194,13 @@ def open_journal(folder, request, names, overwrite):
     present = [f"{name}.{kind}" for name in names for kind in ("rec", "idx", "records.npy")
                if (folder / f"{name}.{kind}").exists()]
     if not overwrite and (earlier.get("splits") or earlier.get("progress")):
-        raise UserError(f"--out {folder}: holds an interrupted preparation of other sources or options; finish it with its "
-                        f"own command, choose another folder or give --overwrite")
+        raise UserError(f"--out {folder}: holds an interrupted preparation of other sources or options; "
+                        f"finish it with its own command, choose another folder or give --overwrite")
     if not overwrite and present:
         raise UserError(f"--out {folder}: holds {', '.join(present)} of something else; "
                         f"choose another folder or give --overwrite")
-    (folder / "manifest.json").unlink(missing_ok=True)         # first: what is half replaced must not look prepared
+    # first: a folder that is being replaced must not look complete
+    (folder / "manifest.json").unlink(missing_ok=True)
     for leftover in [*present, *(_part(folder, name).name for name in names)]:
         (folder / leftover).unlink(missing_ok=True)
     journal.save()
@@ -214,10 +216,10 @@ def _read_journal(folder):
         raise UserError(f"{folder / JOURNAL}: cannot be read ({error}); remove it and start again") from error
 
 
-# --- one split, growing -------------------------------------------------------------------------------------------
+# --- one split ----------------------------------------------------------------------------------------------
 
 class SplitWriter:
-    """The part file of one split, and what is known of the images so far."""
+    """The part file of one split, with the rows, offsets and problems of its images so far."""
 
     def __init__(self, journal, name):
         self.journal, self.name, self.path = journal, name, _part(journal.folder, name)
@@ -225,7 +227,7 @@ class SplitWriter:
         self.done, self.repaired, self.left_out = 0, [], []
         final = journal.folder / f"{name}.rec"
         if name in journal.progress and final.exists() and not self.path.exists():
-            os.replace(final, self.path)       # killed between the last two steps of `finish`
+            os.replace(final, self.path)       # the run was killed between the last two steps of `finish`
         self.path.touch()
         self._stream = open(self.path, "r+b", buffering=1 << 16)  # noqa: SIM115  closed by `close`
         self._take_up(journal.progress.get(name, NOTHING_YET))
@@ -233,21 +235,25 @@ class SplitWriter:
         self._synced_at, self._synced_bytes = time.monotonic(), self._stream.tell()
 
     def _take_up(self, noted):
-        """Go on where the journal stands, if the part file holds the records that it notes."""
+        """Continue after the records in the journal's `noted`, if the part file has them."""
         with contextlib.suppress(struct.error, ValueError, OverflowError), \
                 progress(noted["bytes"], f"reading {self.path.name}", "B") as bar:
             for payload, offset in itertools.islice(read_frames(self._stream), noted["records"]):
                 self._note(record_row(*key_and_label(payload), payload), offset)
                 bar.update(self._stream.tell() - offset)
         if self._state() == {field: noted[field] for field in self._state()}:
-            self.done, self.repaired, self.left_out = noted["done"], list(noted["repaired"]), list(noted["left_out"])
+            self.done = noted["done"]
+            self.repaired, self.left_out = list(noted["repaired"]), list(noted["left_out"])
         else:
-            print(f"warning: {self.path} is not what the interrupted run wrote; {self.name} starts again", file=sys.stderr)
+            print(f"warning: {self.path} differs from the file of the interrupted run; {self.name} starts "
+                  "again",
+                  file=sys.stderr)
             self.rows, self.offsets, self.rows_digest = bytearray(), array("Q"), hashlib.sha256()
             self._stream.seek(0)
         self._stream.truncate()
         small = self._stream.tell() < HASH_WHOLE_FILES_BELOW
-        self._rec_digest = digest_of(self.path) if small else hashlib.sha256()       # grows with the file, see `add`
+        # grows with the file, see `add`
+        self._rec_digest = digest_of(self.path) if small else hashlib.sha256()
 
     def _note(self, row, offset):
         row = np.array(row, RECORD).tobytes()
@@ -256,7 +262,8 @@ class SplitWriter:
         self.offsets.append(offset)
 
     def _state(self):
-        return {"records": len(self.offsets), "bytes": self._stream.tell(), "rows_sha256": self.rows_digest.hexdigest()}
+        return {"records": len(self.offsets), "bytes": self._stream.tell(),
+                "rows_sha256": self.rows_digest.hexdigest()}
 
     def add(self, made):
         if made.problem:
@@ -265,31 +272,32 @@ class SplitWriter:
             self._note(made.row, self._stream.tell())
             self._stream.write(made.record)
             if self._stream.tell() < HASH_WHOLE_FILES_BELOW:
-                self._rec_digest.update(made.record)       # while the threads work, not in the end
+                self._rec_digest.update(made.record)       # now, while other threads work, not at the end
         self.done += 1
 
     def is_due(self, journal_seconds):
-        """Whether it is time for a checkpoint, for the seconds or for the bytes; with 0 seconds it always is."""
+        """Whether a checkpoint is due, by time or by bytes; always with `journal_seconds` 0."""
         if journal_seconds and self._syncing and not self._syncing.done():
             return False
         return time.monotonic() - self._synced_at >= journal_seconds or \
             self._stream.tell() - self._synced_bytes >= SYNC_BYTES
 
     def checkpoint(self):
-        """Make everything so far outlive a kill, or a power cut: in the background, once the last checkpoint is through."""
+        """Sync all records so far in the background, after the previous checkpoint has ended."""
         self.settle()
         self._stream.flush()
-        state = {**self._state(), "done": self.done, "repaired": tuple(self.repaired), "left_out": tuple(self.left_out)}
+        state = {**self._state(), "done": self.done, "repaired": tuple(self.repaired),
+                 "left_out": tuple(self.left_out)}
         self._synced_at, self._synced_bytes = time.monotonic(), state["bytes"]
         self._syncing = self._background.submit(self._sync, state)
 
     def _sync(self, state):
-        os.fsync(self._stream.fileno())                  # of more than `state` says, perhaps; of no less
+        os.fsync(self._stream.fileno())                  # at least the bytes in `state`, perhaps more
         self.journal.progress[self.name] = state
         self.journal.save()
 
     def settle(self):
-        """Wait for the last checkpoint; raises what went wrong with it."""
+        """Wait for the last checkpoint; raise its error if it failed."""
         if self._syncing:
             self._syncing.result()
 
@@ -298,12 +306,13 @@ class SplitWriter:
         self._stream.close()
 
     def finish(self, classes, **described):
-        """Give the files their names, note the split as finished, and return it."""
+        """Give the files their final names, enter the split in the journal, and return it."""
         folder, rows = self.journal.folder, np.frombuffer(self.rows, RECORD)
         with atomic_path(folder / f"{self.name}.idx") as part, open(part, "w") as index:
             index.writelines(f"{key}\t{offset}\n" for key, offset in zip(rows["key"].tolist(), self.offsets))
         os.replace(self.path, folder / f"{self.name}.rec")
-        split = describe_split(folder, self.name, classes, rows, self._rec_digest.hexdigest(), repaired=self.repaired,
+        split = describe_split(folder, self.name, classes, rows, self._rec_digest.hexdigest(),
+                               repaired=self.repaired,
                                left_out=self.left_out, **described)
         self.journal.splits[self.name] = vars(split)
         del self.journal.progress[self.name]
@@ -312,7 +321,7 @@ class SplitWriter:
 
 
 def finished_split(journal, name):
-    """The split that an interrupted run finished, or None if it did not or the file is gone."""
+    """The `Split` that an interrupted run finished; None if it did not, or if the file is gone."""
     if name not in journal.splits:
         return None
     split, rec = Split(**journal.splits[name]), journal.folder / f"{name}.rec"

@@ -1,4 +1,4 @@
-"""The commands that GluonCV published beside its logs, as a table of flags: logs/published/commands.json."""
+"""The commands that GluonCV published with its logs, as a table of flags: logs/published/commands.json."""
 
 import json
 import re
@@ -16,7 +16,7 @@ def command_text(path):
 
 
 def workers_of(command):
-    """Processes that horovodrun starts; 1 without it."""
+    """Number of processes that horovodrun starts; 1 without it."""
     match = re.search(r"horovodrun -np (\d+)", command)
     return int(match.group(1)) if match else 1
 
@@ -31,11 +31,13 @@ def table_text(folder, logs, rates):
     logs : dict, name -> RunLog
     rates : dict, name -> list of LoggedRate
     """
-    entries = sorted((entry_of(path, folder, logs, rates) for path in folder.glob("**/*.sh")), key=lambda e: e["name"])
+    entries = sorted((entry_of(path, folder, logs, rates) for path in folder.glob("**/*.sh")),
+                     key=lambda e: e["name"])
     return json.dumps({"commands": entries}, indent=1) + "\n"
 
 
 def entry_of(path, folder, logs, rates):
+    """The entry of one .sh file."""
     name = path.stem.removeprefix("train_")                # train_xception.sh is not named after its log
     command = command_text(path)
     before, flags = split_command(command)
@@ -45,8 +47,14 @@ def entry_of(path, folder, logs, rates):
             "log": name if log or name in published_transfer() else None, "lr_formula": formula}
 
 
+def header_flags(command):
+    """A command's flags under the names in a log's header: name -> text, or True for a switch."""
+    return {"num_workers" if flag == "-j" else flag.lstrip("-").replace("-", "_"): value
+            for flag, value in split_command(command)[1].items()}
+
+
 def split_command(command):
-    """What stands before the flags, as words that end with the script; and flag -> text, or True for a switch."""
+    """The words up to the script, as a list; and flag -> text, or True for a switch, as a dict."""
     words = shlex.split(command)
     start = next(i for i, word in enumerate(words) if word.endswith(".py")) + 1
     flags = {}

@@ -3,10 +3,9 @@
     python data_prep/published_transfer.py logs/detection/faster_rcnn_resnet50_v1b_voc_train.log \\
         logs/detection/faster_rcnn_resnet50_v2a_voc_train.log
 
-The .sh files lie beside the logs; where they say otherwise than a log's header, its entry's `flags` say so.
+The .sh files are expected next to the logs. An entry's `flags` name the differences between command and log.
 """
 
-import argparse
 import hashlib
 import json
 import sys
@@ -14,7 +13,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from data_prep.published_commands import command_text, split_command
+from data_prep.common import parser_of
+from data_prep.published_commands import command_text, header_flags
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import atomic_write
 from gluon_tricks.log_lines.transfer import LOSSES, read_transfer_log
@@ -23,7 +23,7 @@ from gluon_tricks.published.catalogue import FOLDER
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("logs", nargs="+", type=Path, help="the original files")
     parser.add_argument("--out", type=Path, default=FOLDER / "transfer.json", help="default %(default)s")
     args = parser.parse_args(argv)
@@ -31,28 +31,35 @@ def main(argv=None):
     atomic_write(args.out, json.dumps(runs, indent=1) + "\n")
     for run in runs:
         print(f"{run['name']}: {len(run['epochs'])} epochs, last mAP {run['epochs'][-1]['mAP']:.4f}")
+    return 0
 
 
 def describe(path):
-    """A log as one entry."""
+    """The entry of one log."""
     log = read_transfer_log(path)
     if log is None or log.task != "detection" or not log.epochs:
         raise UserError(f"{path}: is no log of a detector with validated epochs")
-    return {"name": path.stem.removesuffix("_train"), "log": path.name, "sha1": hashlib.sha1(path.read_bytes()).hexdigest(),
-            "args": log.args, "flags": oddities(log, path.with_name(path.stem.removesuffix("_train") + ".sh")),
+    name = path.stem.removesuffix("_train")
+    return {"name": name, "log": path.name, "sha1": hashlib.sha1(path.read_bytes()).hexdigest(),
+            "args": log.args, "flags": quality_flags(log, path.with_name(name + ".sh")),
             "last_batch": max(epoch.last_batch for epoch in log.epochs),
-            "epochs": [{"epoch": epoch.epoch, "mAP": round(epoch.scores["mAP"], 6),
-                        **{name: epoch.figures[name] for name in LOSSES if name in epoch.figures}, "cost_s": epoch.cost_s,
-                        **({"set_lr": epoch.set_lr} if epoch.set_lr else {})}
-                       for epoch in log.epochs],
-            "classes": {name: round(value, 6) for name, value in log.epochs[-1].scores.items() if name != "mAP"}}
+            "epochs": [epoch_row(epoch) for epoch in log.epochs],
+            "classes": {name: round(value, 6) for name,
+                        value in log.epochs[-1].scores.items() if name != "mAP"}}
 
 
-def oddities(log, sh):
-    """What a reader of the log should know, as sentences by name."""
-    _, flags = split_command(command_text(sh))
-    said = {{"-j": "num_workers"}.get(flag, flag.strip("-").replace("-", "_")): value for flag, value in flags.items()}
-    differing = sorted(name for name, value in said.items() if str(log.args[name]) != value)
+def epoch_row(epoch):
+    """The figures of one epoch."""
+    losses = {name: epoch.figures[name] for name in LOSSES if name in epoch.figures}
+    rates = {"set_lr": epoch.set_lr} if epoch.set_lr else {}
+    return {"epoch": epoch.epoch, "mAP": round(epoch.scores["mAP"], 6), **losses, "cost_s": epoch.cost_s,
+            **rates}
+
+
+def quality_flags(log, sh):
+    """flag -> sentence for each limitation of a log."""
+    stated = header_flags(command_text(sh))
+    differing = sorted(name for name, value in stated.items() if str(log.args[name]) != value)
     found = {}
     if differing:
         found["sh-differs"] = f"Command and log differ: {', '.join(differing)}."

@@ -47,4 +47,5 @@ def run_main(main, prog=None):
 
 def is_worker(environ):
     """Whether a launcher started this process as one of several."""
-    return environ.get("DMLC_ROLE") == "worker" or not {"HOROVOD_RANK", "OMPI_COMM_WORLD_RANK"}.isdisjoint(environ)
+    horovod = "HOROVOD_RANK" in environ or "OMPI_COMM_WORLD_RANK" in environ
+    return horovod or environ.get("DMLC_ROLE") == "worker"

@@ -1,7 +1,7 @@
 """A classifier of this kit as the base of a detector or a segmentation net (§6).
 
-Heads come from GluonCV, the base is any ResNet of `models/resnet.py`. Children, and so the names in `.params` files, are
-those of GluonCV's own detectors and FCNs: its files load here, ours load there.
+The heads are GluonCV's; the base is any ResNet of `models/resnet.py`. Children have the names of GluonCV's
+own detectors and FCNs, and so have parameters in `.params` files: files of either load in the other.
 """
 
 from functools import partial
@@ -16,7 +16,7 @@ from gluon_tricks.models.names import RESNETS
 from gluon_tricks.models.pretrained import load_pretrained
 from gluon_tricks.models.registry import get_model
 
-# Words of GluonCV's segmentation scripts for its bases
+# Names of bases in GluonCV's segmentation scripts
 SHORT_NAMES = {"resnet18": "resnet18_v1b", "resnet34": "resnet34_v1b", "resnet50": "resnet50_v1s",
                "resnet101": "resnet101_v1s", "resnet152": "resnet152_v1s"}
 
@@ -27,28 +27,28 @@ def base_network(flag, name, dilated=False, frozen_norm=False, norm_layer=nn.Bat
     Parameters
     ----------
     flag : str
-        The flag that named it, for messages.
+        The flag with the name, for messages.
     name : str
         As `resnet50_v1d`, or GluonCV's short `resnet50`, which is v1s.
     dilated : bool
-        Stages 3 and 4 keep height and width and dilate their convolutions: stride 8 in all.
+        Stages 3 and 4 keep height and width and dilate their convolutions: the total stride is 8.
     frozen_norm : bool
-        BatchNorm uses its running statistics in training, too.
+        BatchNorm uses its running statistics also in training.
     norm_layer : callable
 
     Raises
     ------
     UserError
-        If there is no such ResNet, or it has no such form.
+        If there is no such ResNet, or it has no dilated or frozen form.
     """
     name = SHORT_NAMES.get(name, name).lower()
     if name not in RESNETS:
         raise UserError(f"{flag} {name}: is no ResNet of this kit; there are {', '.join(RESNETS)}")
     if name.endswith("_gn") and (frozen_norm or norm_layer is not nn.BatchNorm):
-        raise UserError(f"{flag} {name}: has no BatchNorm to freeze or to synchronise; take {name[:-3]}")
+        raise UserError(f"{flag} {name}: has no BatchNorm to freeze or to synchronise; use {name[:-3]}")
     counts_layers = name.endswith("_v1")
     if counts_layers and dilated:
-        raise UserError(f"{flag} {name}: has no dilated form, in GluonCV neither; take {name}b")
+        raise UserError(f"{flag} {name}: has no dilated form, as in GluonCV; use {name}b")
     kwargs = {}
     if not name.endswith("_gn"):
         layer = norm_layer
@@ -63,14 +63,14 @@ def base_network(flag, name, dilated=False, frozen_norm=False, norm_layer=nn.Bat
 
 
 def start_base(base, name, init="gluoncv", params_file="", pretrained=False, flag="--backbone-params"):
-    """Give a base network its first weights: from a classifier's `.params`, from GluonCV's zoo, or drawn.
+    """Set a base network's initial weights: from a classifier's `.params`, from GluonCV's zoo, or drawn.
 
-    The file's classifier may have any number of classes; it is left out.
+    The classifier's last layer is not loaded, so it may have any number of classes.
 
     Returns
     -------
     str
-        A sentence on where they come from.
+        The source of the weights, for the log.
 
     Raises
     ------
@@ -84,7 +84,8 @@ def start_base(base, name, init="gluoncv", params_file="", pretrained=False, fla
             try:
                 load_pretrained(base, name)
             except UserError as error:
-                raise UserError(f"{error}; {flag} FILE takes weights of yours, --no-pretrained-base draws them") from error
+                raise UserError(f"{error}; {flag} FILE loads your own weights, --no-pretrained-base draws "
+                                "them") from error
             return f"base: GluonCV's weights of {name}"
         return f"base: drawn ({init})"
     path = Path(params_file).expanduser()
@@ -98,15 +99,16 @@ def start_base(base, name, init="gluoncv", params_file="", pretrained=False, fla
         if key.startswith(("fc.", "output.")):
             continue
         if key not in loaded:
-            raise UserError(f"{flag} {path}: has no {key}; it is a file of another network than {name}")
+            raise UserError(f"{flag} {path}: has no {key}; it belongs to another network than {name}")
         if loaded[key].shape != param.shape:
-            raise UserError(f"{flag} {path}: {key} has shape {loaded[key].shape}, that of {name} {param.shape}")
+            raise UserError(f"{flag} {path}: {key} has shape {loaded[key].shape}, that of {name} "
+                            f"{param.shape}")
         param.set_data(loaded[key].astype("float32"))
     return f"base: {path}"
 
 
 def parts_of(base):
-    """`(stem, stages)`: the four layers of the input stem, and the four stages, of a ResNet of this kit."""
+    """`(stem, stages)` of a ResNet of this kit: the four layers of the input stem, and the four stages."""
     if hasattr(base, "layer1"):
         return ([base.conv1, base.bn1, base.relu, base.maxpool],
                 [base.layer1, base.layer2, base.layer3, base.layer4])
@@ -115,7 +117,7 @@ def parts_of(base):
 
 
 def width_of(stage):
-    """Channels that leave a stage."""
+    """Number of output channels of a stage."""
     return [part for part in _descendants(stage) if hasattr(part, "gamma")][-1].gamma.shape[0]
 
 
@@ -126,7 +128,10 @@ def _descendants(block):
 
 
 def freeze(blocks, only_norms=False):
-    """Take the parameters of blocks out of training; with `only_norms` those of normalization layers."""
+    """Exclude the parameters of blocks from training.
+
+    With `only_norms` only those of normalization layers.
+    """
     for block in blocks:
         for part in ([block, *_descendants(block)] if only_norms else [block]):
             if only_norms and not hasattr(part, "gamma"):

@@ -1,4 +1,4 @@
-"""Images with boxes for training and validation, and what a detector finds in them."""
+"""Detection: training batches, detections on the validation set, and their average precision."""
 
 import mxnet as mx
 import numpy as np
@@ -10,17 +10,17 @@ from gluon_tricks.transfer.loader import EpochLoader, Seeded, parts
 
 
 def training_loader(dataset, net, batch_size, engine, seed, num_workers, mixed_epochs=0):
-    """GluonCV's training transform and target generator, in batches.
+    """An `EpochLoader` with GluonCV's training transform and target generator.
 
     Parameters
     ----------
     dataset : VocDetection
     net : FasterRCNN
-        Initialised; tells the anchors.
+        Initialised; gives the anchors.
     batch_size : int
         Images per update on this process.
     mixed_epochs : int
-        So many first epochs have images mixed half and half with another.
+        Number of first epochs in which images are mixed half and half.
     """
     from gluoncv.data.mixup.detection import MixupDetection
     from gluoncv.data.transforms.presets.rcnn import FasterRCNNDefaultTrainTransform
@@ -28,12 +28,16 @@ def training_loader(dataset, net, batch_size, engine, seed, num_workers, mixed_e
     transform = FasterRCNNDefaultTrainTransform(net.short, net.max_size, net, ashape=net.ashape,
                                                 multi_stage=net.num_stages > 1)
     mixed = MixupDetection(dataset, np.random.uniform, 0.5, 0.5) if mixed_epochs else None
-    return EpochLoader(Seeded(dataset, transform, seed, mixed, mixed_epochs), Collate(net, len(engine.ctx)), batch_size,
+    return EpochLoader(Seeded(dataset, transform, seed, mixed, mixed_epochs), Collate(net, len(engine.ctx)),
+                       batch_size,
                        engine.ctx, num_workers, engine.rank, engine.world_size)
 
 
 class Collate:
-    """Samples as one tuple of padded arrays for each device; loader processes get it pickled."""
+    """Callable: list of samples -> one tuple of padded arrays for each device.
+
+    Loader processes unpickle it.
+    """
 
     def __init__(self, net, devices):
         from gluoncv.data.batchify import FasterRCNNTrainBatchify
@@ -46,15 +50,14 @@ class Collate:
 
 
 def detections(net, dataset, engine, keep_going=lambda: True):
-    """What the net finds in every image, in pixels of the original image.
+    """Yield `(position, found)` for each image of this process.
 
-    Yields, on every process, `(position, found)` for the images of this process; `found` is float32, shape (D, 6): class,
-    score, corners.
+    `found` is float32, shape (D, 6): class, score, and corners in pixels of the original image.
 
     Raises
     ------
     Stop
-        If a process is to stop.
+        If a process was asked to stop.
     """
     from gluoncv.data.transforms.presets.rcnn import FasterRCNNDefaultValTransform
 
@@ -77,7 +80,7 @@ def detections(net, dataset, engine, keep_going=lambda: True):
 
 
 def shared(found, images, engine):
-    """The detections of all processes: a list with an array of shape (D, 6) for each image."""
+    """The detections of all processes: a list with one array of shape (D, 6) for each image."""
     found = dict(found)
     if engine.world_size > 1:
         counts = np.zeros(images)
@@ -93,7 +96,7 @@ def shared(found, images, engine):
 
 
 def mean_average_precision(found, dataset, iou=0.5):
-    """Average precision per class by both of VOC's rules; difficult objects neither count nor harm.
+    """Average precision per class by both of VOC's rules; difficult objects are ignored.
 
     Parameters
     ----------
@@ -103,8 +106,8 @@ def mean_average_precision(found, dataset, iou=0.5):
     Returns
     -------
     (names, values) twice : list of str, list of float
-        By eleven points (VOC 2007, as in the paper and the published logs) and by area; the last name is mAP. A class
-        without objects is nan and left out of the mean.
+        By eleven points (VOC 2007, as in the paper and the published logs) and by area. The last name is mAP.
+        The value of a class without objects is nan, and the mean omits it.
     """
     from gluoncv.utils.metrics.voc_detection import VOC07MApMetric, VOCMApMetric
 
@@ -114,7 +117,8 @@ def mean_average_precision(found, dataset, iou=0.5):
         for position, rows in enumerate(found):
             label = dataset.label(position)
             if len(rows) or len(label):
-                metric.update(*(array[None] for array in (rows[:, 2:6], rows[:, 0:1], rows[:, 1:2], label[:, :4],
+                metric.update(*(array[None]
+                                for array in (rows[:, 2:6], rows[:, 0:1], rows[:, 1:2], label[:, :4],
                                                           label[:, 4:5], label[:, 5:6])))
         results.append(metric.get())
     return results

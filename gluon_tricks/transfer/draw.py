@@ -1,4 +1,4 @@
-"""Pictures of predictions beside the truth, as PNG."""
+"""Pictures of predictions next to the labels, as PNG."""
 
 import cv2
 import numpy as np
@@ -10,7 +10,7 @@ SHOWN = 6                    # images on a picture
 
 
 def draw_boxes(path, dataset, found, classes, threshold=0.5, shown=SHOWN, scale=None):
-    """Each image twice: objects on the left, what was found with at least that score on the right.
+    """Draw each image twice: labelled objects on the left, detections of at least `threshold` on the right.
 
     Parameters
     ----------
@@ -35,17 +35,18 @@ def _with_boxes(image, boxes, factor):
     for corners, color, word in boxes:
         left, top, right, bottom = (int(round(value * factor)) for value in corners)
         cv2.rectangle(image, (left, top), (right, bottom), color, 2)
-        cv2.putText(image, word, (left, max(12, top - 4)), cv2.FONT_HERSHEY_SIMPLEX, 0.45, color, 1, cv2.LINE_AA)
+        cv2.putText(image, word, (left, max(12, top - 4)), cv2.FONT_HERSHEY_SIMPLEX, 0.45, color, 1,
+                    cv2.LINE_AA)
     return cv2.copyMakeBorder(image, 2, 2, 2, 2, cv2.BORDER_CONSTANT, value=(255, 255, 255))
 
 
 def draw_masks(path, rows, colors):
-    """Image, truth and answer side by side, a row for each image.
+    """Draw image, labels and prediction in a row for each image.
 
     Parameters
     ----------
     rows : list of (image, truth, answer)
-        uint8 RGB, shape (H, W, 3); class indices, shape (H, W), -1 where there is none.
+        Image: uint8 RGB, shape (H, W, 3). The others: class indices, shape (H, W), -1 for no class.
     colors : uint8 array, shape (classes, 3)
         RGB.
     """
@@ -59,7 +60,7 @@ def _painted(mask, colors):
 
 
 def palette(classes):
-    """Colours that are far apart, as VOC's own: the bits of the index dealt out over red, green and blue."""
+    """VOC's distinct colors, uint8, shape (classes, 3): bits of the index spread over red, green and blue."""
     found = np.zeros((classes, 3), np.uint8)
     for index in range(classes):
         rest = index + 1
@@ -71,14 +72,15 @@ def palette(classes):
 
 
 def spread(images, shown):
-    """Positions of so many images, evenly over a data set, the same at every validation."""
+    """Positions of `shown` images, evenly spread over a data set; the same at every validation."""
     return sorted({int(i) for i in np.linspace(0, images - 1, min(shown, images))})
 
 
 def stacked(tiles, columns=2):
-    """Tiles of any size on one picture, row by row."""
+    """One picture with tiles of any size, row by row."""
     height, width = (max(tile.shape[axis] for tile in tiles) for axis in (0, 1))
-    padded = [cv2.copyMakeBorder(tile, 0, height - tile.shape[0], 0, width - tile.shape[1], cv2.BORDER_CONSTANT,
+    padded = [cv2.copyMakeBorder(tile, 0, height - tile.shape[0], 0, width - tile.shape[1],
+                                 cv2.BORDER_CONSTANT,
                                  value=(255, 255, 255)) for tile in tiles]
     padded += [np.full_like(padded[0], 255)] * (-len(padded) % columns)
     return np.vstack([np.hstack(padded[i:i + columns]) for i in range(0, len(padded), columns)])

@@ -1,10 +1,10 @@
-"""GluonCV's Faster R-CNN over a base of this kit, and what it learns from in one update.
+"""GluonCV's Faster R-CNN on a base of this kit, and its losses.
 
-    base        stem and stages 1 to 3, stride 16; stage 4 looks at each region of interest (C4)
+    base        stem and stages 1 to 3, stride 16; stage 4 processes each region of interest (C4)
     with FPN    all four stages, strides 4 to 64, two dense layers for each region
 
-Stem and stage 1 stay as they are, and so does every BatchNorm, unless it is told to learn (`--norm-layer syncbn`): a
-batch of one image has no statistics to speak of.
+Stem, stage 1 and all BatchNorms are frozen, because the statistics of a batch of one image are of no use.
+`--norm-layer syncbn` trains them.
 """
 
 import functools
@@ -22,28 +22,31 @@ from gluon_tricks.transfer.backbone import freeze, parts_of
 
 @functools.cache
 def _net_class():
-    """GluonCV's net, but for one thing; made when asked for, since importing GluonCV takes seconds."""
+    """GluonCV's class with one correction. Made on first use, because the import of GluonCV takes seconds."""
     from gluoncv.model_zoo import FasterRCNN
 
     class Net(FasterRCNN):
-        """On CPUs, too, a region gets the features of its own level of the pyramid.
+        """Each region gets the features of its own level of the pyramid, also on CPUs.
 
-        GluonCV gives the regions of other levels a negative image number and counts on zeros for them; on CPUs MXNet 1.9.1
-        leaves what was in memory.
+        GluonCV gives the regions of other levels a negative image number and expects zeros for them. On CPUs
+        MXNet 1.9.1 leaves these values uninitialised.
         """
 
-        def _pyramid_roi_feats(self, F, features, rpn_rois, roi_size, strides, roi_mode="align", roi_canonical_scale=224.0,
+        def _pyramid_roi_feats(self, F, features, rpn_rois, roi_size, strides, roi_mode="align",
+                               roi_canonical_scale=224.0,
                                sampling_ratio=2, eps=1e-6):
             last = min(self._max_stage, 5)                                   # P6 is for proposals only
             _, left, top, right, bottom = F.split(rpn_rois, axis=-1, num_outputs=5)
             side = F.sqrt((right - left + 1) * (bottom - top + 1))
-            level = F.squeeze(F.clip(F.floor(4 + F.log2(side / roi_canonical_scale + eps)), self._min_stage, last))
+            level = F.squeeze(F.clip(F.floor(4 + F.log2(side / roi_canonical_scale + eps)), self._min_stage,
+                                     last))
             total = 0
             for feature, stride, stage in zip(features, strides, range(self._min_stage, last + 1)):
                 if roi_mode == "pool":
                     pooled = F.ROIPooling(feature, rpn_rois, roi_size, 1 / stride)
                 else:
-                    pooled = F.contrib.ROIAlign(feature, rpn_rois, roi_size, 1 / stride, sample_ratio=sampling_ratio)
+                    pooled = F.contrib.ROIAlign(feature, rpn_rois, roi_size, 1 / stride,
+                                                sample_ratio=sampling_ratio)
                 total = total + F.where(level == stage, pooled, F.zeros_like(pooled))
             return total                                                     # (R, C, *roi_size)
 
@@ -52,7 +55,7 @@ def _net_class():
 
 
 def faster_rcnn(base, classes, shape, batch_size=1, frozen_norm=True, use_fpn=False):
-    """A Faster R-CNN whose base has its first weights; its heads have not.
+    """A Faster R-CNN on an initialised base; its heads are not initialised.
 
     Parameters
     ----------
@@ -62,15 +65,15 @@ def faster_rcnn(base, classes, shape, batch_size=1, frozen_norm=True, use_fpn=Fa
     batch_size : int
         Images per device and update.
     frozen_norm : bool
-        BatchNorm does not learn, and stem and stage 1 do not either.
+        Freeze all BatchNorms, the stem and stage 1.
     use_fpn : bool
 
     Returns
     -------
     gluoncv.model_zoo.FasterRCNN
-        `net(images)` gives ids, scores and boxes in prediction; see `Losses` for training.
+        `net(images)` returns ids, scores and boxes for prediction; `Losses` is for training.
     """
-    # GluonCV's target generator has constants that only training asks for
+    # GluonCV's target generator has constants that only training uses
     warnings.filterwarnings("ignore", message=r"Parameter normalizedperclass\S+_(means|stds), \S+ is not used")
     stem, stages = parts_of(base)
     parts = pyramid(base, shape, frozen_norm) if use_fpn else one_map(stem, stages, shape)
@@ -91,7 +94,10 @@ def faster_rcnn(base, classes, shape, batch_size=1, frozen_norm=True, use_fpn=Fa
 
 
 def one_map(stem, stages, shape):
-    """The parts of a detector that looks at the stage of that stride, and with the stages after it at each region."""
+    """Parts of a C4 detector: features up to the stage of `shape.strides[0]`.
+
+    Later stages for each region.
+    """
     seen = {4: 1, 8: 2, 16: 3}[shape.strides[0]]
     features, top = nn.HybridSequential(), nn.HybridSequential()
     features.add(*stem, *stages[:seen])
@@ -100,7 +106,7 @@ def one_map(stem, stages, shape):
 
 
 def pyramid(base, shape, frozen_norm):
-    """The parts of a detector that looks at all stages through a feature pyramid."""
+    """Parts of a detector with a feature pyramid over all stages."""
     from gluoncv.nn.feature import FPNFeatureExpander
 
     x, outputs = mx.sym.var("data"), []
@@ -113,16 +119,20 @@ def pyramid(base, shape, frozen_norm):
     head = nn.HybridSequential()
     head.add(nn.AvgPool2D(pool_size=(3, 3), strides=2, padding=1))
     if frozen_norm:
-        head.add(nn.Dense(shape.num_box_head_dense_filters, weight_initializer=mx.init.Normal(0.01)), nn.Activation("relu"))
+        head.add(nn.Dense(shape.num_box_head_dense_filters, weight_initializer=mx.init.Normal(0.01)),
+                 nn.Activation("relu"))
     else:
         for _ in range(shape.num_box_head_conv):
             head.add(nn.Conv2D(shape.num_box_head_conv_filters, 3, padding=1, use_bias=False), nn.BatchNorm(),
                      nn.Activation("relu"))
-    head.add(nn.Dense(shape.num_box_head_dense_filters, weight_initializer=mx.init.Normal(0.01)), nn.Activation("relu"))
+    head.add(nn.Dense(shape.num_box_head_dense_filters, weight_initializer=mx.init.Normal(0.01)),
+             nn.Activation("relu"))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Cannot decide type")    # of the images; it is float32
-        features = FPNFeatureExpander(network=base, outputs=[output.name[len(base.prefix):] for output in outputs],
-                                      num_filters=[shape.num_fpn_filters] * 4, use_p6=True, no_bias=not frozen_norm)
+        features = FPNFeatureExpander(network=base,
+                                      outputs=[output.name[len(base.prefix):] for output in outputs],
+                                      num_filters=[shape.num_fpn_filters] * 4, use_p6=True,
+                                      no_bias=not frozen_norm)
     return {"features": features, "top_features": None, "box_features": head, "strides": shape.strides,
             "min_stage": 2, "max_stage": 6}
 
@@ -130,13 +140,13 @@ def pyramid(base, shape, frozen_norm):
 class Losses:
     """The four losses of an update on one device, and GluonCV's eight training figures.
 
-    Each loss is divided by the number of its *sampled* anchors or regions, not by that of all.
+    Each loss is divided by the number of its *sampled* anchors or regions, not by the number of all.
 
     Parameters
     ----------
     net : FasterRCNN
     rpn_rho, rcnn_rho : float
-        Where the box losses turn from squared to absolute.
+        Error at which the box losses change from squared to absolute.
     """
 
     def __init__(self, net, rpn_rho=1 / 9, rcnn_rho=1.0):
@@ -147,17 +157,17 @@ class Losses:
         self.rcnn_box = gluon.loss.HuberLoss(rho=rcnn_rho)
 
     def __call__(self, images, label, rpn_cls_target, rpn_box_target, rpn_box_mask, weight=1.0):
-        """To be called while recording.
+        """Compute the loss; call this inside `autograd.record`.
 
         Parameters
         ----------
         images : NDArray, shape (N, 3, H, W)
         label : NDArray, shape (N, M, 6)
-            Corners in pixels, class, whether difficult; rows of -1 fill up.
+            Corners in pixels, class, whether difficult; padded with rows of -1.
         rpn_cls_target, rpn_box_target, rpn_box_mask : NDArray, shapes (N, A), (N, A, 4), (N, A, 4)
-            Of the A anchors: 1 object, 0 background, -1 not sampled; encoded boxes; 1 where they count.
+            For the A anchors: 1 object, 0 background, -1 not sampled; encoded boxes; 1 where boxes count.
         weight : float
-            Share of the loss: 0.5 for images mixed half and half.
+            Factor of the loss: 0.5 for images mixed half and half.
 
         Returns
         -------
@@ -182,22 +192,24 @@ class Losses:
             answers = cls_pred.argmax(axis=-1) == cls_target
             figures = [(part.mean() * weight, one) for part in parts]
             figures += [((right * rpn_sampled).sum(), rpn_count),
-                        ((rpn_box_mask * nd.smooth_l1(rpn_box - rpn_box_target, scalar=3)).sum(), rpn_box_mask.sum() / 4),
+                        ((rpn_box_mask * nd.smooth_l1(rpn_box - rpn_box_target, scalar=3)).sum(),
+                         rpn_box_mask.sum() / 4),
                         (answers.sum(), one * cls_target.size),
-                        ((box_mask * nd.smooth_l1(box_pred - box_target, scalar=1)).sum(), box_mask.sum() / 4)]
+                        ((box_mask * nd.smooth_l1(box_pred - box_target, scalar=1)).sum(),
+                         box_mask.sum() / 4)]
         return loss, dict(zip(METRICS, figures))
 
 
 def prepare(net, engine):
-    """Initialise the heads, put everything on the devices, and run once so that all shapes are known.
+    """Initialise the heads, move all parameters to the devices, and run the net once to infer all shapes.
 
     Raises
     ------
     UserError
-        If the images have fewer anchors than proposals are asked for.
+        If the images have fewer anchors than the requested number of proposals.
     """
     side = net.short
-    net.target_generator.collect_params()                  # made on first use, and from then on part of the net's files
+    net.target_generator.collect_params()  # made on first use; must be part of the net's files
     for param in net.collect_params().values():
         if param._data is None:
             param.initialize()
@@ -206,7 +218,8 @@ def prepare(net, engine):
         for ctx in engine.ctx:
             net(nd.zeros((1, 3, side, side), ctx=ctx))[0].wait_to_read()
     except mx.MXNetError as error:
-        raise UserError(f"--image-short {side}: such an image has fewer anchors than proposals are asked for; lower "
-                        f"--rpn-train-post-nms and --rpn-test-post-nms ({str(error).splitlines()[-1].strip()})") from error
+        raise UserError(f"--image-short {side}: such an image has fewer anchors than proposals are asked "
+                        f"for; lower --rpn-train-post-nms and --rpn-test-post-nms "
+                        f"({str(error).splitlines()[-1].strip()})") from error
     engine.broadcast_parameters(net)
     settle_weights(net)

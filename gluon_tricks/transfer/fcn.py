@@ -1,9 +1,10 @@
-"""GluonCV's FCN (stride 8) over a dilated base of this kit, its loss, and its scores.
+"""GluonCV's FCN (stride 8) on a dilated base of this kit, its loss, and its scores.
 
     base, stages 3 and 4 dilated -> head (3x3, BatchNorm, ReLU, dropout, 1x1) -> bilinear to the crop's size
                         stage 3  -> the same, for the auxiliary loss
 
-GluonCV's own FCN fixes its heads to 2048 and 1024 channels, so it has none of ResNet-18 and ResNet-34; here the base tells.
+GluonCV's own FCN has heads for 2048 and 1024 channels only, so ResNet-18 and ResNet-34 do not fit. Here the
+heads take the base's channels.
 """
 
 import functools
@@ -18,12 +19,13 @@ from gluon_tricks.transfer.backbone import width_of
 
 @functools.cache
 def _fcn_class():
-    """The net's class; made when asked for, since importing GluonCV takes seconds."""
+    """The net's class. Made on first use, because the import of GluonCV takes seconds."""
     from gluoncv.model_zoo.fcn import _FCNHead
     from mxnet.gluon import HybridBlock
 
     class FCN(HybridBlock):
-        """`(N, 3, H, W) -> ((N, classes, H, W), the same of stage 3)`; the second only with `aux`.
+        """`(N, 3, H, W) -> ((N, classes, H, W), auxiliary output of the same shape)`; the second only with
+        `aux`.
 
         Children are named as in `gluoncv.model_zoo.FCN`. Heads learn at ten times the rate.
         """
@@ -39,8 +41,9 @@ def _fcn_class():
                 head.collect_params().setattr("lr_mult", 10)
 
         def hybrid_forward(self, F, x):
-            c2 = self.layer2(self.layer1(self.maxpool(self.relu(self.bn1(self.conv1(x))))))     # (N, D2, H/8, W/8)
-            c3 = self.layer3(c2)                                                                # (N, D3, H/8, W/8)
+            # (N, D2, H/8, W/8)
+            c2 = self.layer2(self.layer1(self.maxpool(self.relu(self.bn1(self.conv1(x))))))
+            c3 = self.layer3(c2)  # (N, D3, H/8, W/8)
             answers = [self.head(self.layer4(c3))]
             if self.auxlayer is not None:
                 answers.append(self.auxlayer(c3))
@@ -50,7 +53,7 @@ def _fcn_class():
 
 
 def fcn(base, classes, aux=False):
-    """An FCN whose base has its first weights; its heads have not.
+    """An FCN on an initialised base; its heads are not initialised.
 
     Parameters
     ----------
@@ -58,13 +61,13 @@ def fcn(base, classes, aux=False):
         Dilated.
     classes : int
     aux : bool
-        A second head on stage 3.
+        Add an auxiliary head on stage 3.
     """
     return _fcn_class()(base, classes, aux)
 
 
 def prepare(net, engine, size):
-    """Initialise the heads, put everything on the devices, and run once so that all shapes are known."""
+    """Initialise the heads, move all parameters to the devices, and run the net once to infer all shapes."""
     for param in net.collect_params().values():
         if param._data is None:
             param.initialize()
@@ -76,9 +79,9 @@ def prepare(net, engine, size):
 
 
 class Losses:
-    """Cross entropy over the pixels that have a class, plus that of the second head times its weight.
+    """Cross entropy over the pixels that have a class, plus that of the auxiliary head times its weight.
 
-    As in GluonCV, the mean is over all pixels of an image, those of no class counting as 0.
+    As in GluonCV, the mean is over all pixels of an image; pixels without a class count as 0.
     """
 
     def __init__(self, net, aux_weight=0.5):
@@ -88,13 +91,18 @@ class Losses:
         self.criterion = MixSoftmaxCrossEntropyLoss(net.auxlayer is not None, aux_weight=aux_weight)
 
     def __call__(self, images, masks):
-        """To be called while recording.
+        """Compute the loss; call this inside `autograd.record`.
 
         Parameters
         ----------
         images : NDArray, shape (N, 3, H, W)
         masks : NDArray, shape (N, H, W)
-            Class indices, -1 where there is none.
+            Class indices, -1 for no class.
+
+        Returns
+        -------
+        loss : NDArray, shape (N,)
+        figures : dict, name -> (sum, count), scalar NDArrays
         """
         loss = self.criterion(*self.net(images), masks)                                         # (N,)
         with autograd.pause():
@@ -103,13 +111,13 @@ class Losses:
 
 
 class Confusion:
-    """Pixels counted by true class and answer; those without a class are left out."""
+    """Counts of pixels by true and predicted class; pixels without a class are not counted."""
 
     def __init__(self, classes):
         self.counts = np.zeros((classes, classes), np.int64)
 
     def add(self, answer, truth):
-        """Count int arrays of one shape; `truth` is -1 where there is no class."""
+        """Count the pixels of two int arrays of the same shape; `truth` is -1 for no class."""
         known = truth >= 0
         n = len(self.counts)
         self.counts += np.bincount(n * truth[known].astype(np.int64) + answer[known].astype(np.int64),
@@ -118,7 +126,7 @@ class Confusion:
     def scores(self):
         """Pixel accuracy and mean IoU.
 
-        As in GluonCV, a class that occurs nowhere counts with an IoU of 0; `miou_present` leaves it out.
+        As in GluonCV, a class that does not occur counts with an IoU of 0; `miou_present` omits it.
         """
         right, truth, answers = np.diag(self.counts), self.counts.sum(axis=1), self.counts.sum(axis=0)
         union = truth + answers - right

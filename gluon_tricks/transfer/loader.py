@@ -1,7 +1,7 @@
-"""Batches of images with boxes or masks, whose augmentation follows from (seed, epoch, image) alone.
+"""Batches of images with boxes or masks; the augmentation follows from (seed, epoch, image) alone.
 
-GluonCV's transforms draw from `random` and `numpy.random`; both are set anew before each image, so neither the number of
-workers nor a resumption changes what is drawn.
+GluonCV's transforms draw from `random` and `numpy.random`. Both are seeded before each image, so the draws
+depend neither on the number of workers nor on resumptions.
 """
 
 import random
@@ -14,7 +14,7 @@ from gluon_tricks.randomness import AUGMENT, epoch_order, generator
 
 
 class Seeded:
-    """A data set asked by `(epoch, position)`.
+    """A data set with the index `(epoch, position)`; returns the transformed sample.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ class Seeded:
     transform : callable
     seed : int
     mixed : sequence, optional
-        Stands in for `dataset` in the first `mixed_epochs` epochs.
+        Replaces `dataset` in the first `mixed_epochs` epochs.
     """
 
     def __init__(self, dataset, transform, seed, mixed=None, mixed_epochs=0):
@@ -32,8 +32,8 @@ class Seeded:
     def __len__(self):
         return len(self.dataset)
 
-    def __getitem__(self, asked):
-        epoch, position = asked
+    def __getitem__(self, index):
+        epoch, position = index
         words = generator(self.seed, AUGMENT, epoch, position).integers(1 << 31, size=2)
         random.seed(int(words[0]))
         np.random.seed(int(words[1]))
@@ -42,20 +42,20 @@ class Seeded:
 
 
 class EpochLoader(EqualEpochs):
-    """Training batches: whole ones only, equally many on every process.
+    """Training batches: complete ones only, the same number on every process.
 
     Parameters
     ----------
     dataset : Seeded
     collate : callable
-        `list of samples -> list of tuples of arrays`, a tuple for each device.
+        `list of samples -> list of tuples of arrays`, one tuple for each device.
     batch_size : int
         Images per update on this process.
     ctx : list of Context
     num_workers : int
-        MXNet's DataLoader forks so many processes; with 0 images are prepared when they are asked for.
+        Number of processes that MXNet's DataLoader forks; with 0 this process prepares the images.
     rank, world_size : int
-        This process takes batches rank, rank + world_size, ... of the epoch's one order.
+        This process takes batches rank, rank + world_size, ... of the order that all share.
     """
 
     resumes_anywhere = True
@@ -64,30 +64,31 @@ class EpochLoader(EqualEpochs):
         self.records, self.batch_size, self.ctx = len(dataset), batch_size, ctx
         self.rank, self.world_size, self.seed = rank, world_size, dataset.seed
         self.batches_per_epoch = self.records // (batch_size * world_size)
-        self._asked = []
-        self._loader = gluon.data.DataLoader(dataset, batch_sampler=self, batchify_fn=collate, num_workers=num_workers,
+        self._indices = []
+        self._loader = gluon.data.DataLoader(dataset, batch_sampler=self, batchify_fn=collate,
+                                             num_workers=num_workers,
                                              timeout=600)
 
     def positions(self, epoch, batch):
-        """Images of this process's batch number `batch` in an epoch, shape (batch_size,)."""
+        """Positions of the images in batch number `batch` of this process, shape (batch_size,)."""
         start = (batch * self.world_size + self.rank) * self.batch_size
         return epoch_order(self.seed, epoch, self.records)[start:start + self.batch_size]
 
-    def __iter__(self):              # the DataLoader's sampler: what `epoch` has noted
-        return iter(self._asked)
+    def __iter__(self):  # this object is the DataLoader's sampler, with the batches set by `epoch`
+        return iter(self._indices)
 
     def __len__(self):
-        return len(self._asked)
+        return len(self._indices)
 
     def epoch(self, epoch, start=0):
-        """Batches `start`, `start` + 1, ... of an epoch: for each device a tuple of arrays."""
-        self._asked = [[(epoch, int(position)) for position in self.positions(epoch, batch)]
-                       for batch in range(start, self.batches_per_epoch)]
+        """Yield batches `start`, `start` + 1, ... of an epoch: a list with one tuple of arrays per device."""
+        self._indices = [[(epoch, int(position)) for position in self.positions(epoch, batch)]
+                         for batch in range(start, self.batches_per_epoch)]
         for shares in self._loader:
             yield [tuple(array.as_in_context(ctx) for array in share) for share, ctx in zip(shares, self.ctx)]
 
 
 def parts(batch_size, devices):
-    """Slices that give each device an equal part of a batch."""
+    """A list of slices: each device's equal part of a batch."""
     share = batch_size // devices
     return [slice(i * share, (i + 1) * share) for i in range(devices)]

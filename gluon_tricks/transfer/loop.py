@@ -1,4 +1,7 @@
-"""The training loop of detection and segmentation: as `gluon_tricks.training.loop`, with several figures beside the loss."""
+"""The training loop of detection and segmentation.
+
+`gluon_tricks.training.loop` with several training figures.
+"""
 
 import math
 
@@ -10,10 +13,10 @@ from gluon_tricks.training.progress import Diverged, Meter
 
 
 class FiguresMeter(Meter):
-    """Adds each update's loss and named figures to `progress.loss_sum` and `progress.figures`, one update late."""
+    """Add each update's loss and figures to `progress.loss_sum` and `progress.figures`, one update late."""
 
     def add(self, epoch, num_update, results):
-        """Take note of `[(loss, {name: (sum, count)})]`, one per device."""
+        """Keep `[(loss, {name: (sum, count)})]`, one entry per device, until the next call."""
         self.drain()
         self._pending = epoch, num_update, results
 
@@ -23,7 +26,8 @@ class FiguresMeter(Meter):
         epoch, num_update, results = self._pending
         self._pending = None
         names = list(results[0][1])
-        pairs = [mx.nd.concat(*[x.reshape((1,)).astype("float32") for name in names for x in figures[name]], dim=0)
+        pairs = [mx.nd.concat(*[x.reshape((1,)).astype("float32") for name in names for x in figures[name]],
+                              dim=0)
                  for _, figures in results]
         row = [sum(float(loss.sum().asscalar()) for loss, _ in results)]
         row += list(sum(pair.asnumpy().astype("float64") for pair in pairs)) + [not self.keep_going()]
@@ -45,12 +49,12 @@ def train_epoch(losses, train_data, trainer, schedule, engine, progress, after_u
     Parameters
     ----------
     losses : callable
-        `(*arrays of one device's share) -> (loss, {name: (sum, count)})`, called while recording; the loss is one value
-        per image.
+        `(*arrays of one device) -> (loss, {name: (sum, count)})`, called inside `autograd.record`; the loss
+        has shape (N,).
     train_data : EpochLoader
     schedule : callable, num_update -> learning rate
     seed : int
-        MXNet's generator is set from it before each update: regions are sampled at random.
+        Seeds MXNet's generator before each update, because regions are sampled at random.
 
     Raises
     ------

@@ -1,22 +1,26 @@
-"""A run of detection or segmentation: `gluon_tricks.training.run` with several training figures and another plot."""
+"""A run of detection or segmentation.
+
+`gluon_tricks.training.run` with more training figures and another plot.
+"""
 
 from gluon_tricks.training.plots import plot_transfer_history
 from gluon_tricks.training.run import Run
 
 
 class TransferRun(Run):
-    """Training figures come from `progress.figures`; the score that decides is `facts["score"]`."""
+    """A `Run` with training figures in `progress.figures`; `facts["score"]` names the score to maximise."""
 
     def running(self):
-        return {name: total / count if count else float("nan") for name, (total, count) in self.progress.figures.items()}
+        return {name: total / count if count else float("nan") for name,
+                (total, count) in self.progress.figures.items()}
 
     def end_epoch(self, scores):
-        """Save and write everything that an epoch's end calls for.
+        """Save parameters, log and plot at the end of an epoch.
 
         Parameters
         ----------
         scores : dict
-            The validation's figures; empty where there was none. `facts["score"]` names the one that is best high.
+            The validation's scores; empty without validation.
         """
         name = self.facts["score"]
         row = {name: value for name, value in scores.items() if isinstance(value, float)}

@@ -1,4 +1,4 @@
-"""Learning rates of GluonCV's detection and segmentation scripts, as functions of the updates done so far."""
+"""Learning rates of GluonCV's detection and segmentation scripts, as functions of the update number."""
 
 from gluon_tricks.optim.lr_schedule import lr_schedule
 
@@ -6,7 +6,7 @@ from gluon_tricks.optim.lr_schedule import lr_schedule
 def detection_schedule(lr, factor, decay_epochs, updates_per_epoch, warmup_updates=-1, warmup_factor=1 / 3):
     """Steps at epochs; in the first epoch a linear warm-up from `warmup_factor` of the rate.
 
-    A warm-up longer than the first epoch is cut off there, as in GluonCV.
+    As in GluonCV, a warm-up ends with the first epoch at the latest.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Crops of images and masks for training, whole images or crops for validation."""
+"""Segmentation: training and validation crops, batches, and scores."""
 
 import functools
 import random
@@ -18,9 +18,10 @@ MEAN, STD = np.array([0.485, 0.456, 0.406], np.float32), np.array([0.229, 0.224,
 
 
 def training_crop(base_size, crop_size):
-    """GluonCV's augmentation: mirror, scale the longer side to 0.5 to 2 times `base_size`, pad, crop, blur.
+    """A transform `(image, mask) -> (float32 array (3, H, W), float32 array (H, W))`: GluonCV's augmentation.
 
-    Padding has no class, as its loss intends; GluonCV's own code gives it the class stored as 0.
+    Mirror, scale the longer side to 0.5 to 2 times `base_size`, pad, crop, blur. Padding has no class, as
+    GluonCV's loss intends; GluonCV's code gives it the class stored as 0.
     """
     def transform(image, mask):
         if random.random() < 0.5:
@@ -42,11 +43,12 @@ def training_crop(base_size, crop_size):
 
 
 def validation_crop(crop_size):
-    """GluonCV's validation: the shorter side to `crop_size`, then the centre."""
+    """GluonCV's validation transform: the shorter side scaled to `crop_size`, then the centre crop."""
     def transform(image, mask):
         width, height = image.size
         wide = width > height
-        size = (int(width * crop_size / height), crop_size) if wide else (crop_size, int(height * crop_size / width))
+        size = (int(width * crop_size / height), crop_size) if wide else (crop_size,
+                                                                          int(height * crop_size / width))
         image, mask = image.resize(size, Image.BILINEAR), mask.resize(size, Image.NEAREST)
         left, top = (int(round((side - crop_size) / 2)) for side in size)
         box = (left, top, left + crop_size, top + crop_size)
@@ -60,29 +62,31 @@ def normalised(image):
 
 
 def shown(array):
-    """`normalised` undone: uint8, shape (H, W, 3)."""
+    """The inverse of `normalised`: uint8, shape (H, W, 3)."""
     return ((array.transpose(1, 2, 0) * STD + MEAN) * 255).round().clip(0, 255).astype(np.uint8)
 
 
 def training_loader(dataset, base_size, crop_size, batch_size, engine, seed, num_workers):
-    """Training crops in batches; `batch_size` counts the images of all devices of this process."""
+    """An `EpochLoader` of training crops; `batch_size` counts the images of all devices of this process."""
     collate = functools.partial(collated, devices=len(engine.ctx))
-    return EpochLoader(Seeded(dataset, training_crop(base_size, crop_size), seed), collate, batch_size, engine.ctx,
+    return EpochLoader(Seeded(dataset, training_crop(base_size, crop_size), seed), collate, batch_size,
+                       engine.ctx,
                        num_workers, engine.rank, engine.world_size)
 
 
 def collated(samples, devices):
-    """Samples as one tuple of arrays for each device."""
-    return [tuple(nd.array(np.stack(arrays)) for arrays in zip(*samples[part])) for part in parts(len(samples), devices)]
+    """A list with one tuple of stacked arrays for each device."""
+    return [tuple(nd.array(np.stack(arrays)) for arrays in zip(*samples[part]))
+            for part in parts(len(samples), devices)]
 
 
 def validate(net, dataset, crop_size, engine, keep_going=lambda: True, keep=()):
-    """Scores over every image once.
+    """Scores over the whole data set, each image once.
 
     Parameters
     ----------
     keep : sequence of int
-        Images whose answers are returned as well; known to the process that has them.
+        Positions of images whose predictions are returned, too, on the process that computes them.
 
     Returns
     -------
@@ -91,7 +95,7 @@ def validate(net, dataset, crop_size, engine, keep_going=lambda: True, keep=()):
     Raises
     ------
     Stop
-        If a process is to stop.
+        If a process was asked to stop.
     """
     transform, confusion, kept = validation_crop(crop_size), Confusion(dataset.num_class), {}
     for first in range(0, len(dataset), engine.world_size):
@@ -107,7 +111,7 @@ def validate(net, dataset, crop_size, engine, keep_going=lambda: True, keep=()):
         if engine.sum([not keep_going()])[0]:
             raise Stop
     settle_weights(net)
-    # gathered, not summed: a store that adds in float32 adds zeros exactly, but not the pixels of two processes
+    # Gathered, not summed: a kvstore sums in float32, which is exact with zeros, but not with large counts
     confusion.counts = engine.gather(confusion.counts.ravel()).sum(axis=0).astype(np.int64).reshape(confusion.counts.shape)
     return confusion.scores(), kept
 

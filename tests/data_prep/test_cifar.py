@@ -148,7 +148,7 @@ def test_another_number_of_images_is_refused_unless_it_is_meant(tmp_path):
     data = altered(make_data("cifar10"), "test", keep=18)
     source = write_folder(tmp_path / "source", "cifar10", "binary", data)
     flags = ["--source", source, "--out", tmp_path / "out"]
-    assert refusal(*flags) == "test: 18 images, published 20; give --subset if that is meant"
+    assert refusal(*flags) == "test: 18 images, published 20; give --subset if this is intended"
     manifest = prepare(source, tmp_path / "out", "--subset")                       # goes on where that stopped
     assert manifest.splits["test"].records == 18
     assert manifest.subset == "given as a subset, counts not checked"
@@ -161,7 +161,7 @@ def test_unbalanced_classes_are_refused_unless_they_are_meant(tmp_path):
     data = altered(data, "train", labels={int(np.flatnonzero(fine == 3)[0]): 4})
     source = write_folder(tmp_path / "source", "cifar10", "binary", data)
     assert refusal("--source", source, "--out", tmp_path / "out") == \
-        "train: class cat has 9 images, published 10; give --subset if that is meant"
+        "train: class cat has 9 images, published 10; give --subset if this is intended"
     assert prepare(source, tmp_path / "out", "--subset").splits["train"].per_class[3:5] == [9, 11]
 
 
@@ -169,12 +169,12 @@ def test_an_interrupted_subset_is_not_taken_for_the_whole(tmp_path):
     source = write_folder(tmp_path / "source", "cifar10", "binary", altered(make_data("cifar10"), "train", keep=90))
     killed("atomic_write", 2, source, tmp_path / "out", "--subset")               # train.rec is finished
     assert refusal("--source", source, "--out", tmp_path / "out") == \
-        "train: 90 images, published 100; give --subset if that is meant"
+        "train: 90 images, published 100; give --subset if this is intended"
 
 
 def test_fewer_images_than_per_class_asks_for_are_refused(tmp_path, cifar10):
     assert refusal("--source", cifar10, "--out", tmp_path / "out", "--per-class", "5,3") == \
-        "test: 20 images, --per-class 5,3 asks for 30; give --subset if that is meant"
+        "test: 20 images, --per-class 5,3 asks for 30; give --subset if this is intended"
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
@@ -501,16 +501,17 @@ def killed(function, call, source, out, *flags):
     """Run the preparation in a process that is killed (-9) right after its `call`-th call of a function."""
     script = f"""
 import os, signal
-from data_prep import cifar
+from data_prep import cifar, small_images
 cifar.PUBLISHED_COUNTS.update({COUNTS!r})
-original, calls = cifar.{function}, []
+module = cifar if hasattr(cifar, {function!r}) else small_images
+original, calls = module.{function}, []
 def kill_after(*args, **options):
     result = original(*args, **options)
     calls.append(1)
     if len(calls) == {call}:
         os.kill(os.getpid(), signal.SIGKILL)
     return result
-cifar.{function} = kill_after
+module.{function} = kill_after
 cifar.main(["--source", {str(source)!r}, "--out", {str(out)!r}, *{flags!r}])
 """
     result = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, timeout=120, check=False)

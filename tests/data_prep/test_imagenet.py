@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tarfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from benchmarks.synthetic_imagenet import (
     write_train_tar,
 )
 from data_prep import imagenet, verify
+from data_prep import photographs as preparation
 from data_prep.image_check import decode
 from gluon_tricks.data import manifest as manifests
 from gluon_tricks.data.classes import imagenet_val_labels
@@ -208,7 +210,7 @@ def test_fail_names_the_first_faulty_image_and_repair_goes_on_behind_it(faulty_t
     assert any(said.startswith(f"--train-tar {faulty_tar}: {fault}; --on-error skip") for fault in FAULT_NAMES)
     assert not (tmp_path / "rec" / "manifest.json").exists()
     going_on = prepare(tmp_path / "rec", *flags, "--on-error", "repair")
-    assert "train.rec: going on at image " in capsys.readouterr().err
+    assert "train.rec: continues at image " in capsys.readouterr().err
     assert going_on.root_hash == prepare(tmp_path / "afresh", *flags, "--on-error", "repair").root_hash
     said = refused(tmp_path / "other", *flags, "--on-error", "fail"), refused(tmp_path / "one", *flags, "--on-error", "fail",
                                                                              "--num-thread", "1")
@@ -241,8 +243,7 @@ def test_repair_mends_what_it_can_and_names_the_rest(faulty_tar, tmp_path, resiz
 
 
 def test_without_subset_what_cannot_be_repaired_ends_the_run(faulty_tar, tmp_path, monkeypatch):
-    monkeypatch.setattr(imagenet, "PUBLISHED_COUNTS", {"train": 52})
-    monkeypatch.setattr(imagenet, "PUBLISHED_CLASSES", 6)
+    monkeypatch.setattr(imagenet, "PUBLISHED", replace(imagenet.PUBLISHED, counts={"train": 52}, classes=6))
     said = refused(tmp_path / "rec", "--train-tar", faulty_tar, "--no-checksum", "--num-thread", "1")
     assert "this cannot be repaired, and without it there are fewer than the published 52 images" in said
     assert prepare(tmp_path / "rec", "--train-tar", faulty_tar, "--no-checksum", "--subset").splits["train"].records == 50
@@ -267,7 +268,7 @@ def test_members_that_are_no_images_are_named(tmp_path):
 
 
 def test_an_image_too_large_to_be_one_is_not_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(imagenet, "MOST_BYTES", max(len(image) for members in GOOD.values() for image in members.values()))
+    monkeypatch.setattr(preparation, "MOST_BYTES", max(len(image) for members in GOOD.values() for image in members.values()))
     tar = write_train_tar(tmp_path / "t.tar", {**GOOD, "n01514668": {"huge.JPEG": bytes(100_000)}})
     split = prepare(tmp_path / "rec", "--train-tar", tar, "--subset", "--no-checksum", "--verify", "none").splits["train"]
     assert split.left_out == ["n01514668.tar: huge.JPEG: too large (100000 bytes)"]
@@ -313,18 +314,18 @@ def test_a_damaged_part_file_is_noticed_and_the_split_starts_again(faulty_tar, t
         part.write_bytes(damage(part.read_bytes()))
         refused(tmp_path / "rec", *flags, "--on-error", "fail")
         printed = capsys.readouterr().err
-        assert f"warning: {part} is not what the interrupted run wrote; train starts again" in printed
+        assert f"warning: {part} differs from the file of the interrupted run; train starts again" in printed
     assert prepare(tmp_path / "rec", *flags, "--on-error", "skip").splits["train"].records == 48
 
 
 def test_a_finished_split_is_not_written_again(archives, tmp_path, monkeypatch):
     def interrupted(*args):
         raise KeyboardInterrupt
-    monkeypatch.setattr(imagenet, "write_manifest", interrupted)
+    monkeypatch.setattr(preparation, "write_manifest", interrupted)
     with pytest.raises(KeyboardInterrupt):
         imagenet.main([*archives[1], "--out", str(tmp_path / "rec")])
     monkeypatch.undo()
-    monkeypatch.setattr(imagenet, "pack_split", None)
+    monkeypatch.setattr(preparation, "pack_split", None)
     prepare(tmp_path / "rec", *archives[1])
     assert not (tmp_path / "rec" / ".prepare.json").exists()
 
@@ -333,7 +334,7 @@ def test_a_full_disk_is_reported_and_the_run_goes_on_when_there_is_room(archives
     limited = f"ulimit -f 40; exec {' '.join(map(str, command(tmp_path / 'rec', *archives[1])))}"
     done = subprocess.run(["bash", "-c", limited], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 2
-    assert f"--out {tmp_path}/rec: File too large; once that is mended the same command goes on" in done.stderr
+    assert f"--out {tmp_path}/rec: File too large; correct this, and the same command continues" in done.stderr
     assert prepare(tmp_path / "rec", *archives[1]).root_hash == read_manifest(undisturbed).root_hash
 
 
@@ -380,7 +381,7 @@ def test_what_a_user_typed_is_checked_first(tmp_path, flags, said):
 def test_an_error_is_one_sentence_and_exit_code_2(tmp_path):
     (tmp_path / "file").touch()
     for flags, said in ((["--val-tar", "no.tar", "--out", str(tmp_path / "rec")], "--val-tar no.tar: cannot be read"),
-                        (["--val-tar", "no.tar", "--out", str(tmp_path / "file" / "rec")], "cannot be written to"),
+                        (["--val-tar", "no.tar", "--out", str(tmp_path / "file" / "rec")], "cannot be made (Not a directory)"),
                         (["--val-tar", "a", "--val-dir", "b"], "not allowed with")):
         done = subprocess.run([sys.executable, "data_prep/imagenet.py", *flags], cwd=ROOT, capture_output=True, text=True,
                               timeout=300, check=False)
@@ -393,10 +394,10 @@ def test_published_counts_are_asserted(archives, tmp_path, monkeypatch):
     assert "train.tar: 48 images in 6 classes, published 1281167 in 1000; is the download complete?" in \
         refused(tmp_path / "rec", *flags)
     assert "val.tar: 12 images in 12 classes, published 50000 in 1000" in refused(tmp_path / "rec", *flags[2:])
-    monkeypatch.setattr(imagenet, "PUBLISHED_COUNTS", {"train": 48, "val": 12})
-    monkeypatch.setattr(imagenet, "PUBLISHED_CLASSES", 6)
+    small = replace(imagenet.PUBLISHED, counts={"train": 48, "val": 12}, classes=6)
+    monkeypatch.setattr(imagenet, "PUBLISHED", small)
     prepare(tmp_path / "train", *flags[:2], "--no-checksum")
-    monkeypatch.setattr(imagenet, "PUBLISHED_CLASSES", 12)
+    monkeypatch.setattr(imagenet, "PUBLISHED", replace(small, classes=12))
     assert "has 1 images, published 50 of each" in refused(tmp_path / "rec", *flags[2:])
     monkeypatch.setattr(imagenet, "PUBLISHED_PER_CLASS", {"val": 1})
     prepare(tmp_path / "val", *flags[2:])
@@ -407,17 +408,17 @@ def test_published_checksums_are_compared_once(archives, tmp_path, monkeypatch):
     said = refused(tmp_path / "rec", *flags)
     md5 = {name: hashlib.md5((archives[0] / f"{name}.tar").read_bytes()).hexdigest() for name in ("train", "val")}
     assert f"train.tar: MD5 {md5['train']}, published 1d675b47d978889d74fa0da5fadfb00e" in said
-    monkeypatch.setitem(imagenet.PUBLISHED_MD5, "--train-tar", md5["train"])
+    monkeypatch.setitem(imagenet.PUBLISHED.md5, "--train-tar", md5["train"])
     assert f"val.tar: MD5 {md5['val']}, published 29b22e2961454d5413ddabcf34fc5622" in refused(tmp_path / "rec", *flags)
-    monkeypatch.setitem(imagenet.PUBLISHED_MD5, "--val-tar", md5["val"])
-    monkeypatch.setattr(imagenet, "hash_archive", None)            # both are known by now
+    monkeypatch.setitem(imagenet.PUBLISHED.md5, "--val-tar", md5["val"])
+    monkeypatch.setattr(preparation, "digests_of", None)            # both are known by now
     manifest = prepare(tmp_path / "rec", *flags)
     assert manifest.sources == {f"{name}.tar": hashlib.sha256((archives[0] / f"{name}.tar").read_bytes()).hexdigest()
                                 for name in ("train", "val")}
 
 
 def test_a_disk_without_room_is_refused_at_once(archives, tmp_path, monkeypatch):
-    monkeypatch.setattr(imagenet.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1000}))
+    monkeypatch.setattr(preparation.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1000}))
     assert "GB are needed, 0.0 GB are free" in refused(tmp_path / "rec", *archives[1])
     monkeypatch.undo()
     prepare(tmp_path / "rec", *archives[1])

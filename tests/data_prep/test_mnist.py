@@ -77,7 +77,7 @@ def test_a_prepared_folder_is_left_alone(tmp_path, source, capsys):
     capsys.readouterr()
     assert mnist.main(words) == 0 and "is prepared already" in capsys.readouterr().out
     assert (tmp_path / "rec" / "manifest.json").read_bytes() == before
-    with pytest.raises(UserError, match="holds mnist prepared otherwise"):
+    with pytest.raises(UserError, match="holds mnist prepared with other options"):
         mnist.main(["--dataset", "kmnist", *words[2:]])
 
 

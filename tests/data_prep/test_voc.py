@@ -102,7 +102,7 @@ def changed(**files):
     ({"Annotations/000001.xml": xml(thing("x", 5, 9, 20))}, "no number at bndbox/xmin"),
     ({"Annotations/000001.xml": xml(thing("nan", 5, 9, 20))}, "is not inside the image"),
     ({"Annotations/000001.xml": b"<annotation></annotation>"}, "no number at size/width"),
-    ({"Annotations/000002.xml": xml(width=600, height=400)}, "says 600 x 400 pixels, its image has others"),
+    ({"Annotations/000002.xml": xml(width=600, height=400)}, "says 600 x 400 pixels, its image has another size"),
     ({"JPEGImages/000002.jpg": b"no image"}, "000002.jpg: is missing or does not decode"),
     ({"ImageSets/Main/trainval.txt": b"000001\n000009\n"}, "000009.xml: is missing, though trainval.txt lists"),
     ({"ImageSets/Main/trainval.txt": b"\n"}, "trainval.txt: lists no image"),
@@ -163,27 +163,12 @@ def test_an_image_without_objects_has_an_empty_label():
     assert annotation.boxes.shape == (0, 4)
 
 
-class Answer:
-    """What `requests.get` gives."""
+class Answer(io.BytesIO):
+    """What `urlopen` returns; `cut` ends it after 100 bytes."""
 
     def __init__(self, content, cut=False):
-        self.headers, self._content, self._cut = {"Content-Length": str(len(content))}, content, cut
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        return False
-
-    def raise_for_status(self):
-        pass
-
-    def iter_content(self, size):
-        import requests
-        yield self._content[:100]
-        if self._cut:
-            raise requests.ConnectionError("gone")
-        yield self._content[100:]
+        super().__init__(content[:100] if cut else content)
+        self.headers = {"Content-Length": str(len(content))}
 
 
 def test_archives_are_fetched_whole_or_not_at_all(tmp_path, monkeypatch):
@@ -191,11 +176,11 @@ def test_archives_are_fetched_whole_or_not_at_all(tmp_path, monkeypatch):
     folder = tmp_path / "downloads"
     folder.mkdir()
     words = ["--archives", str(folder), "--download", "--out", str(tmp_path / "voc"), "--subset", "--no-checksum"]
-    monkeypatch.setattr("requests.get", lambda url, **_: Answer(content, cut=True))
+    monkeypatch.setattr("urllib.request.urlopen", lambda url, **_: Answer(content, cut=True))
     with pytest.raises(UserError, match="--download: http://host.robots.ox.ac.uk/.*VOCtrainval_06-Nov-2007.tar cannot be"):
         voc.main(words)
     assert not list(folder.iterdir())
     asked = []
-    monkeypatch.setattr("requests.get", lambda url, **_: asked.append(url) or Answer(content))
+    monkeypatch.setattr("urllib.request.urlopen", lambda url, **_: asked.append(url) or Answer(content))
     assert voc.main(words) == 0
     assert len(asked) == 3 and {path.name for path in folder.iterdir()} == set(voc.PUBLISHED_SHA1)
