@@ -108,8 +108,8 @@ def options_in_source(path):
 def options_of_subcommand(name, mode=""):
     """The options of `python -m gluon_tricks NAME [MODE]`."""
     if name == "bench":
-        return options(importlib.import_module(bench.module_of(mode)).main)
-    return options(importlib.import_module(command.module_of(name)).main)
+        return options(bench.load(mode).main)
+    return options(command.load(name).main)
 
 
 def data_prep_file(name):
@@ -159,7 +159,7 @@ def every_option():
     """The options of all parsers of the project."""
     files = [*SCRIPTS, *(path.relative_to(ROOT).as_posix() for path in (ROOT / "benchmarks").glob("*.py")), "tests/mutate.py",
              *(data_prep_file(name) for name in ("imagenet", "cifar", "mnist", "places365", "voc", "ade20k", "verify"))]
-    names = [name for name in command.available() if name not in ("bench", "prepare", "train")]
+    names = [name for name in command.SUBCOMMANDS if name not in ("bench", "prepare", "train")]
     return set(THEIR_FLAGS).union(*map(options_of_file, files), *map(options_of_subcommand, names),
                                   *(options_of_subcommand("bench", mode) for mode in bench.MODES))
 

@@ -123,7 +123,7 @@ def copy_records(source, rec, count):
 
 
 def parse_args(argv):
-    parser = argparse.ArgumentParser(prog="python -m gluon_tricks bench input", description=__doc__,
+    parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rec-train", type=lambda path: Path(path).expanduser(), metavar="FILE",
                         default="~/.mxnet/datasets/imagenet/rec/train.rec",

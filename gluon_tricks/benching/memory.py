@@ -67,7 +67,7 @@ def run(model, dtype, epochs):
 
 
 def parse_args(argv):
-    parser = argparse.ArgumentParser(prog="python -m gluon_tricks bench memory", description=__doc__,
+    parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="cifar_resnet20_v1", help="(default cifar_resnet20_v1)")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32",

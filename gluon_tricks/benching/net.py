@@ -139,7 +139,7 @@ def add_torch_python(parser):
 
 
 def parse_args(argv):
-    parser = argparse.ArgumentParser(prog="python -m gluon_tricks bench net", description=__doc__,
+    parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="+", default=["cifar_resnet20_v1"], metavar="MODEL",
                         help="(default cifar_resnet20_v1)")

@@ -128,7 +128,7 @@ def exchange_line(workers, engine):
 
 
 def parse_args(argv):
-    parser = argparse.ArgumentParser(prog="python -m gluon_tricks bench scaling", description=__doc__,
+    parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     engines = ("horovod", "dist_sync") if importlib.util.find_spec("horovod") else ("dist_sync",)
     parser.add_argument("--workers", type=int, default=visible_cpus(), help="(default: the processor cores)")

@@ -106,7 +106,7 @@ def published_line(model):
 
 
 def parse_args(argv):
-    parser = argparse.ArgumentParser(prog="python -m gluon_tricks bench script", description=__doc__,
+    parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="cifar_resnet20_v1", help="(default cifar_resnet20_v1)")
     parser.add_argument("--sides", nargs="+", default=["ours", "gluoncv", "ours-io", "ours-net"],

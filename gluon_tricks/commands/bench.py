@@ -11,10 +11,10 @@ by turn. Each mode prints a Markdown table; with --out it also writes the table 
 """
 
 import importlib
-import importlib.util
 import sys
 
-from gluon_tricks.errors import UserError, run_main
+from gluon_tricks.errors import run_main
+from gluon_tricks.program import run_subcommand
 
 MODES = {
     "net": "training steps on synthetic images: ours, GluonCV's net, PyTorch's",
@@ -27,29 +27,14 @@ MODES = {
 
 def main(argv=None):
     argv = sys.argv[1:] if argv is None else argv
-    if not argv or argv[0] in ("-h", "--help"):
-        print(usage())
-        return 0 if argv else 2
-    mode = argv[0].removeprefix("--")                  # `bench --scaling` means `bench scaling`
-    if mode not in available():
-        raise UserError(f"bench {argv[0]}: there are {', '.join(available())}")
-    return importlib.import_module(module_of(mode)).main(argv[1:])
+    if argv and argv[0].removeprefix("--") in MODES:   # `bench --scaling` means `bench scaling`
+        argv = [argv[0].removeprefix("--"), *argv[1:]]
+    return run_subcommand(argv, MODES, load, __doc__.rstrip())
 
 
-def available():
-    """The modes whose module exists in this copy of the kit."""
-    return [mode for mode in MODES if importlib.util.find_spec(module_of(mode))]
-
-
-def module_of(mode):
-    """Full name of a mode's module, which has `main(argv) -> exit code`."""
-    return f"gluon_tricks.benching.{mode}"
-
-
-def usage():
-    """The text of --help."""
-    modes = (f"  {mode:<9}{MODES[mode]}" for mode in available())
-    return "\n".join(["usage: python -m gluon_tricks bench MODE ...", "", *modes, "", __doc__.rstrip()])
+def load(mode):
+    """Import a mode's module, which has `main(argv) -> exit code`."""
+    return importlib.import_module(f"gluon_tricks.benching.{mode}")
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def main(argv=None):
 
 
 def parse_args(argv):
-    parser = argparse.ArgumentParser(prog="python -m gluon_tricks certify", description=__doc__,
+    parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, metavar="RUN_DIR", help="folder with the run's run.json and metrics.jsonl")
     parser.add_argument("--log", type=Path, help="the log, if it lies elsewhere")

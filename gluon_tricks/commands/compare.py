@@ -92,7 +92,7 @@ def plot(verdict, path):
 
 
 def parse_args(argv):
-    parser = argparse.ArgumentParser(prog="python -m gluon_tricks compare", description=__doc__,
+    parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("log", type=Path, help="log of a run of this kit or of GluonCV's scripts")
     parser.add_argument("--ref", metavar="NAME",

@@ -158,7 +158,7 @@ def setting(one, value):
 
 
 def parse_args(argv):
-    parser = argparse.ArgumentParser(prog="python -m gluon_tricks differences", description=__doc__,
+    parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--no-measure", action="store_true", help="print the table without measurements")
     parser.add_argument("--markdown", action="store_true", help="print a Markdown table")

@@ -208,7 +208,7 @@ def result(args, argv, data, tally, speed):
 # --- Flags --------------------------------------------------------------------------------------------------
 
 def parse_args(argv):
-    parser = argparse.ArgumentParser(prog="python -m gluon_tricks evaluate", description=__doc__,
+    parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     model = add_model_flags(parser)
     model.add_argument("--dtype", choices=tuple(ROUNDING),

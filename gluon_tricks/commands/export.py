@@ -158,7 +158,7 @@ def check_images(args):
 # --- Flags --------------------------------------------------------------------------------------------------
 
 def parse_args(argv):
-    parser = argparse.ArgumentParser(prog="python -m gluon_tricks export", description=__doc__,
+    parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     add_model_flags(parser)
     output = parser.add_argument_group("Output")

@@ -213,7 +213,7 @@ def save(figure, axes, path):
 # --- Flags --------------------------------------------------------------------------------------------------
 
 def parse_args(argv):
-    parser = argparse.ArgumentParser(prog="python -m gluon_tricks figures", description=__doc__,
+    parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, metavar="DIR", default=Path("figures"),
                         help="folder (default figures)")

@@ -56,7 +56,7 @@ def worker_command(words):
 
 
 def parse_args(argv):
-    parser = argparse.ArgumentParser(prog="python -m gluon_tricks launch", description=__doc__,
+    parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     has_horovod = importlib.util.find_spec("horovod") is not None
     parser.add_argument("-n", "--num-workers", type=int, required=True, help="processes that train")

@@ -133,7 +133,7 @@ def code_of(process, signals):
 def parse_args(argv):
     """The arguments, and the words after `--`."""
     own, added = split_at_dashes(argv)
-    parser = argparse.ArgumentParser(prog="python -m gluon_tricks replay", description=__doc__,
+    parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", nargs="?", metavar="NAME", help="a published command, as resnet50_v1d-mixup")
     parser.add_argument("--list", action="store_true", help="the names, a line each")

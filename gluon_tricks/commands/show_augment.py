@@ -111,7 +111,7 @@ def draw(rows, classes, path, title):
 
 
 def parse_args(argv):
-    parser = argparse.ArgumentParser(prog="python -m gluon_tricks show-augment", description=__doc__,
+    parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", choices=tuple(DATASETS), default="cifar10-excerpt",
                         help="(default cifar10-excerpt)")

@@ -56,7 +56,7 @@ def train(out, cells, runs, command, words):
 # --- Flags --------------------------------------------------------------------------------------------------
 
 def parse_args(argv):
-    parser = argparse.ArgumentParser(prog="python -m gluon_tricks sweep", description=__doc__,
+    parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--grid", nargs="+", default=[], metavar="FLAG=V,V",
                         help="values for flags of train_cifar.py")

@@ -124,7 +124,7 @@ def rows_to_run(table, numbers, why_not):
 # --- Flags --------------------------------------------------------------------------------------------------
 
 def parse_args(argv):
-    parser = argparse.ArgumentParser(prog="python -m gluon_tricks tables", description=__doc__,
+    parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("table", nargs="?",
                         choices=[*map(str, [*TABLES, *transfer_tables()]), "published", *STUDIES],
