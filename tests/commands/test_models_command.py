@@ -5,9 +5,6 @@ import subprocess
 import sys
 import zlib
 
-import contextlib
-import io
-
 import pytest
 
 from gluon_tricks.commands import models
@@ -27,16 +24,8 @@ def columns(line):
     return line.replace(",", "").replace(" G", "").split()
 
 
-@pytest.fixture(scope="module")
-def all_nets():
-    """The lines printed without arguments."""
-    with contextlib.redirect_stdout(io.StringIO()) as out:
-        assert main([]) == 0
-    return out.getvalue().splitlines()
-
-
-def test_every_net_has_a_line_with_its_figures(all_nets):
-    lines = {line.split()[0]: columns(line) for line in all_nets if "3x" in line}
+def test_every_net_has_a_line_with_its_figures(capsys):
+    lines = {line.split()[0]: columns(line) for line in printed(capsys) if "3x" in line}
     assert list(lines) == list_models()
     assert lines["resnet18_v1b"] == ["resnet18_v1b", "3x224x224", "11689512", "11699112", "1.814"]
     assert lines["cifar_resnet20_v1"] == ["cifar_resnet20_v1", "3x32x32", "272474", "274042", "0.04081"]
@@ -63,8 +52,8 @@ def test_the_list_needs_no_mxnet():
     assert subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL, timeout=60).returncode == 0
 
 
-def test_table_5_stands_next_to_its_nets(all_nets):
-    lines = [line.split("G", 1)[1].split() for line in all_nets if "ResNet-50" in line]
+def test_table_5_stands_next_to_its_nets(capsys):
+    lines = [line.split("G", 1)[1].split() for line in printed(capsys) if "ResNet-50" in line]
     assert lines == [["ResNet-50", "25", "M", "3.8", "G", "76.21"],
                      ["ResNet-50-B", "25", "M", "4.1", "G", "76.66"],
                      ["ResNet-50-C", "25", "M", "4.3", "G", "76.87"],
