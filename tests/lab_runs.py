@@ -55,7 +55,7 @@ def write_part_of_excerpt(folder, train, test):
     for name, count in (("train", train), ("test", test)):
         reader = RecordReader(EXCERPT_DIR / f"{name}.rec")
         images = [reader.read_image(position) for position in range(count)]
-        records = [(key, int(label), 0, image) for key, (label, _, _, image) in enumerate(images)]
+        records = [(key, int(label), 0, image) for key, (label, image, _, _) in enumerate(images)]
         rows = [record_row(*row) for row in write_image_records(folder / f"{name}.rec", folder / f"{name}.idx", records)]
         splits[name] = describe_split(folder, name, manifest.classes, rows)
     write_manifest(folder, Manifest(manifest.dataset, manifest.classes, {}, splits, "test"))

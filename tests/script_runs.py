@@ -14,7 +14,8 @@ from gluon_tricks.errors import run_main
 def run_here(main, words, check=0):
     """Run `main(words)`; a `CompletedProcess`. Fails unless the exit code is `check`."""
     out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), mock.patch("sys.argv", [main.__module__ + ".py", *words]):
+    argv = mock.patch("sys.argv", [f"{main.__module__}.py", *words])
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), argv:
         try:
             run_main(lambda: main(words))
         except SystemExit as ended:

@@ -14,6 +14,7 @@ from gluon_tricks.optim.optimizers import NAMES
 from gluon_tricks.script.cifar_flags import without_effect
 from gluon_tricks.script.targets import training_targets
 from gluon_tricks.tricks.mixing import KINDS
+from tests.lab_runs import write_part_of_excerpt
 
 
 def train(folder, *flags, model="cifar_preact20", updates=2):
@@ -98,7 +99,8 @@ def test_passes_of_half_the_batch_give_its_gradient_but_for_batchnorm(tmp_path):
 
 
 def test_a_student_learns_from_a_parameter_file_and_top_5_is_counted(tmp_path, plain):
-    train(tmp_path, "--mix", "horizontal", "--num-epochs", "1", "--batch-size", "1000", updates=0)      # a whole epoch
+    data = write_part_of_excerpt(tmp_path / "data", train=80, test=100)
+    train(tmp_path, "--mix", "horizontal", "--num-epochs", "1", "--batch-size", "40", "--data-dir", str(data), updates=0)
     assert (tmp_path / "train_cifar10_cifar_preact20_horizontal.log").exists()
     records = map(json.loads, next(tmp_path.rglob("metrics.jsonl")).read_text().splitlines())
     epoch = next(record for record in records if record["kind"] == "epoch")

@@ -32,6 +32,7 @@ from gluon_tricks.script.targets import training_targets
 from gluon_tricks.training.loop import accuracy, train_epoch
 from gluon_tricks.training.progress import Progress
 from gluon_tricks.tricks import mixing
+from tests.script_runs import run_here
 
 ENGINE = SingleProcess([mx.cpu()])
 ROOT = Path(__file__).resolve().parents[1]
@@ -284,13 +285,23 @@ def test_the_exact_protocol_counts_every_image_once(records):
 
 # --- real runs ----------------------------------------------------------------------------------------------------
 
+def words(folder, *flags):
+    return ["--model", "cifar_resnet20_v1", "--mode", "hybrid", "--classes", "4", "--input-size", "32",
+            "--batch-size", "8", "-j", "2", "--save-dir", f"{folder}/params", "--logging-file",
+            f"{folder}/run.log", *flags]
+
+
 def run(folder, *flags, check=0):
-    command = [sys.executable, "train_imagenet.py", "--model", "cifar_resnet20_v1", "--mode", "hybrid", "--classes", "4",
-               "--input-size", "32", "--batch-size", "8", "-j", "2", "--save-dir", f"{folder}/params",
-               "--logging-file", f"{folder}/run.log", *flags]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    """In a process of its own."""
+    done = subprocess.run([sys.executable, "train_imagenet.py", *words(folder, *flags)], cwd=ROOT,
+                          capture_output=True, text=True, timeout=300)
     assert done.returncode == check, done.stderr
     return done
+
+
+def here(folder, *flags, check=0):
+    """In this process."""
+    return run_here(train_imagenet.main, words(folder, *flags), check)
 
 
 def rec_flags(records):
@@ -315,9 +326,9 @@ def test_a_run_on_records_speaks_gluoncvs_language_and_learns(records, tmp_path)
 def test_stopped_and_resumed_equals_uninterrupted(records, tmp_path):
     flags = [*rec_flags(records), "--data-backend", "ours", "--num-epochs", "2", "--lr", "0.02", "--mixup", "--ema", "0.9",
              "--loss-scale", "dynamic", "--accumulate", "2", "--batch-size", "4"]
-    run(tmp_path / "straight", *flags)
-    run(tmp_path / "stopped", *flags, "--max-updates", "4")
-    done = run(tmp_path / "stopped", *flags, "--resume", "auto")
+    here(tmp_path / "stopped", *flags, "--max-updates", "4")
+    here(tmp_path / "straight", *flags)           # in between: the resumed run finds other random states
+    done = here(tmp_path / "stopped", *flags, "--resume", "auto")
     for name in ("imagenet-cifar_resnet20_v1-1.params", "imagenet-cifar_resnet20_v1-1-ema.params"):
         assert (tmp_path / "straight/params" / name).read_bytes() == (tmp_path / "stopped/params" / name).read_bytes()
     assert "global batch 8 = 4 per device x 1 device x 2 accumulated x 1 process" in done.stderr
@@ -331,9 +342,9 @@ def test_stopped_and_resumed_equals_uninterrupted(records, tmp_path):
 def test_goes_on_from_what_gluoncvs_script_saves(records, tmp_path):
     """Parameters and .states of epoch 0: the rest is the uninterrupted run's, to the bit."""
     flags = [*rec_flags(records), "--data-backend", "ours", "--num-epochs", "2", "--lr", "0.02", "--save-frequency", "1"]
-    run(tmp_path / "straight", *flags)
+    here(tmp_path / "straight", *flags)
     saved = tmp_path / "straight" / "params" / "imagenet-cifar_resnet20_v1-0"
-    run(tmp_path / "on", *flags, "--resume-epoch", "1", "--resume-params", f"{saved}.params",
+    here(tmp_path / "on", *flags, "--resume-epoch", "1", "--resume-params", f"{saved}.params",
         "--resume-states", f"{saved}.states")
     name = "params/imagenet-cifar_resnet20_v1-1.params"
     assert (tmp_path / "straight" / name).read_bytes() == (tmp_path / "on" / name).read_bytes()
@@ -345,7 +356,7 @@ def test_both_validation_protocols_are_said_at_the_end(records, tmp_path):
     """10 images in batches of 8: pass 3 of MXNet's window ends at ceil(30 / 8) 8 = 32 and begins at ceil(20 / 8) 8 = 24."""
     lines = {}
     for backend in ("mxnet", "ours"):
-        done = run(tmp_path / backend, *rec_flags(records), "--data-backend", backend, "--num-epochs", "3", "--lr", "0.01")
+        done = here(tmp_path / backend, *rec_flags(records), "--data-backend", backend, "--num-epochs", "3", "--lr", "0.01")
         found = re.search(r"at the end: exact err-top1=(\S+) err-top5=\S+ \(10 images\); "
                           r"gluoncv err-top1=(\S+) err-top5=\S+ \(8 samples\)", done.stderr)
         lines[backend] = float(found[1]), float(found[2])
@@ -356,7 +367,8 @@ def test_both_validation_protocols_are_said_at_the_end(records, tmp_path):
 @pytest.mark.parametrize("flags", [["--synthetic", "--num-training-samples", "32", "--emulate-gpus", "2"],
                                    ["--synthetic", "--num-training-samples", "32", "--dtype", "bfloat16"]])
 def test_other_settings_train(tmp_path, flags):
-    assert "stopped by --max-updates 2" in run(tmp_path, *flags, "--max-updates", "2").stderr
+    start = run if "bfloat16" in flags else here
+    assert "stopped by --max-updates 2" in start(tmp_path, *flags, "--max-updates", "2").stderr
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
@@ -364,7 +376,8 @@ def test_the_published_resnet50_v1d_mixup_command_made_small(records, tmp_path, 
     """Eight emulated devices of two images, 32 px; the published float16 needs a GPU."""
     words = shlex.split(PUBLISHED["resnet50_v1d-mixup"].command)
     published = words[next(i for i, word in enumerate(words) if word.endswith("train_imagenet.py")) + 1:]
-    done = run(tmp_path, *published, "--num-gpus", "0", "--emulate-gpus", "8", "--batch-size", "2", "--dtype", dtype,
+    start = run if dtype == "bfloat16" else here
+    done = start(tmp_path, *published, "--num-gpus", "0", "--emulate-gpus", "8", "--batch-size", "2", "--dtype", dtype,
                *rec_flags(records), "--input-size", "32", "-j", "1", "--auto-lr", "--max-updates", "2",
                "--logging-file", f"{tmp_path}/run.log", "--save-dir", f"{tmp_path}/params", "--data-backend", "ours")
     assert "stopped by --max-updates 2" in done.stderr
@@ -373,14 +386,14 @@ def test_the_published_resnet50_v1d_mixup_command_made_small(records, tmp_path, 
 
 
 def test_the_papers_preset_trains(records, tmp_path):
-    done = run(tmp_path, *rec_flags(records), "--as", "paper", "--mixup", "--label-smoothing", "--lr-mode", "cosine", "--lr",
-               "0.01", "--num-epochs", "2", "--lr-formula", "logs")
+    done = here(tmp_path, *rec_flags(records), "--as", "paper", "--mixup", "--label-smoothing", "--lr-mode", "cosine",
+                "--lr", "0.01", "--num-epochs", "2", "--lr-formula", "logs")
     assert "preset paper; overrides: --lr-formula logs" in done.stderr
     assert len(read_log(tmp_path / "run.log").epochs) == 2
 
 
 def test_mxnets_iterator_trains(records, tmp_path):
-    run(tmp_path, *rec_flags(records), "--num-epochs", "1", "--lr", "0.01")
+    here(tmp_path, *rec_flags(records), "--num-epochs", "1", "--lr", "0.01")
     assert len(read_log(tmp_path / "run.log").epochs) == 1
 
 
@@ -392,7 +405,7 @@ def test_missing_records_are_one_sentence(tmp_path):
 def test_a_sample_count_that_is_not_the_datas_is_refused(records, tmp_path):
     flags = rec_flags(records)
     flags[flags.index("24")] = "1000"
-    assert "--num-training-samples 1000: the training set has 24" in run(tmp_path, *flags, check=2).stderr
+    assert "--num-training-samples 1000: the training set has 24" in here(tmp_path, *flags, check=2).stderr
 
 
 def test_the_manifest_says_how_many_classes_and_vouches_for_the_data(records, tmp_path):
@@ -409,9 +422,9 @@ def test_the_manifest_says_how_many_classes_and_vouches_for_the_data(records, tm
     flags = rec_flags(data)
     args = parse(*flags, "--data-backend", "ours", "--batch-size", "8")
     assert build.open_data(args, ENGINE).classes == 4
-    done = run(tmp_path, *flags, "--data-backend", "ours", "--max-updates", "1")
+    done = here(tmp_path, *flags, "--data-backend", "ours", "--max-updates", "1")
     assert "24 training images of 4 classes, root hash" in done.stderr
-    assert "--classes 5: the data have 4" in run(tmp_path / "b", *flags, "--classes", "5", check=2).stderr
+    assert "--classes 5: the data have 4" in here(tmp_path / "b", *flags, "--classes", "5", check=2).stderr
     other = tmp_path / "other"
     shutil.copytree(data, other)
     manifest = read_manifest(other)
@@ -421,7 +434,7 @@ def test_the_manifest_says_how_many_classes_and_vouches_for_the_data(records, tm
                               "--rec-val-idx", f"{other}/val.idx"), ENGINE)
     with open(data / "val.rec", "r+b") as stream:
         stream.truncate(100)
-    assert "val.rec" in run(tmp_path / "c", *flags, check=2).stderr
+    assert "val.rec" in here(tmp_path / "c", *flags, check=2).stderr
 
 
 # --- models -------------------------------------------------------------------------------------------------------

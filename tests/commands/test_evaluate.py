@@ -27,6 +27,7 @@ from gluon_tricks.log_lines.lines import ImagenetValidation
 from gluon_tricks.models.registry import get_model
 from gluon_tricks.saved.predictions import best_classes
 from gluon_tricks.saved.tally import Tally, margins_of, ranks_of
+from tests.lab_runs import write_part_of_excerpt
 
 ROOT = Path(__file__).resolve().parents[2]
 PHOTOGRAPHS = ROOT.parent / "shared" / "data" / "imagenet-sample.tar"
@@ -135,17 +136,23 @@ def counts(result):
 
 
 @pytest.fixture(scope="module")
-def cifar_counts(cifar_params):
-    """`(images, top-1, top-5)` found without the kit's loop: all images at once, sorted by numpy."""
+def cifar_hits(cifar_params):
+    """bool, shape (images, 2): top-1 and top-5 found without the kit's loop: all at once, sorted by numpy."""
     data = open_cifar_test(find_cifar("cifar10-excerpt"), 500, 0).val
     [batch] = data.epoch(0)
     net = get_model("cifar_resnet20_v1")
     net.load_parameters(str(cifar_params))
     order, label = np.argsort(-net(batch.data).asnumpy(), axis=1), batch.label.asnumpy()[:, None]
-    return len(label), int((order[:, :1] == label).sum()), int((order[:, :5] == label).sum())
+    return np.stack([(order[:, :k] == label).any(axis=1) for k in (1, 5)], axis=1)
 
 
-@pytest.mark.parametrize("batch_size, workers", [(1, 2), (7, 0), (64, 1), (64, 3), (500, 2), (999, 1)])
+@pytest.fixture(scope="module")
+def cifar_counts(cifar_hits):
+    """`(images, top-1, top-5)`."""
+    return len(cifar_hits), *cifar_hits.sum(axis=0).tolist()
+
+
+@pytest.mark.parametrize("batch_size, workers", [(7, 0), (64, 1), (64, 3), (500, 2), (999, 1)])
 def test_the_count_is_numpys_whatever_batch_and_workers(batch_size, workers, cifar_params, cifar_counts,
                                                         tmp_path):
     result = evaluate(tmp_path, *cifar_flags(cifar_params), "--batch-size", str(batch_size), "-j",
@@ -153,6 +160,14 @@ def test_the_count_is_numpys_whatever_batch_and_workers(batch_size, workers, cif
     assert 50 < cifar_counts[1] < 450                     # neither nothing learned nor all
     assert result["top1"]["within_rounding"] == result["top5"]["within_rounding"] == 0
     assert counts(result) == cifar_counts
+
+
+def test_the_count_is_numpys_one_by_one(cifar_params, cifar_hits, tmp_path):
+    """On 100 of the images, to save time."""
+    data = write_part_of_excerpt(tmp_path / "data", train=1, test=100)
+    result = evaluate(tmp_path, *cifar_flags(cifar_params), "--data-dir", str(data), "--batch-size", "1", "-j", "2")
+    assert counts(result) == (100, *cifar_hits[:100].sum(axis=0).tolist())
+    assert 10 < counts(result)[1] < 90
 
 
 def test_bfloat16_is_evaluated(cifar_params, cifar_counts):

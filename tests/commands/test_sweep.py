@@ -12,6 +12,7 @@ from gluon_tricks.commands import sweep
 from gluon_tricks.errors import UserError
 from gluon_tricks.studies import sweep_report
 from gluon_tricks.studies.sweep_grid import run_of
+from tests.lab_runs import write_part_of_excerpt
 
 ROOT = Path(__file__).resolve().parents[2]
 WORDS = ["--dataset", "cifar10-excerpt", "--model", "cifar_resnet20_v1", "--mode", "hybrid", "--batch-size",
@@ -94,10 +95,12 @@ def test_cells_are_compared_seed_by_seed():
 
 
 def test_a_grid_is_trained_and_extended(tmp_path):
+    data = write_part_of_excerpt(tmp_path / "data", train=80, test=50)
+    words = [*WORDS, "--data-dir", str(data), "--batch-size", "40"]
+
     def run(*argv):
         return subprocess.run([sys.executable, "-m", "gluon_tricks", "sweep", *argv, "--out", str(tmp_path),
-                               "--", *WORDS],
-                              cwd=ROOT, capture_output=True, text=True,
+                               "--", *words], cwd=ROOT, capture_output=True, text=True,
                               env={**os.environ, "MPLBACKEND": "Agg"}, timeout=600)
 
     first = run("--grid", "lr=0.1", "--seeds", "0")

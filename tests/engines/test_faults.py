@@ -24,8 +24,8 @@ FAULTY = ["tests/engines/faulty.py"]
 
 def flags(folder, *more):
     return ["--dataset", "cifar10-excerpt", "--model", "cifar_resnet20_v1", "--mode", "hybrid",
-            "--batch-size", "10",
-            "-j", "1", "--num-epochs", "2", "--lr-decay-epoch", "1", "--checkpoint-period", "10",
+            "--batch-size", "4",
+            "-j", "1", "--num-epochs", "2", "--lr-decay-epoch", "1", "--checkpoint-period", "6",
             "--log-interval", "1",
             "--save-dir", folder, "--logging-dir", folder, "--save-plot-dir", folder, *more]
 
@@ -40,7 +40,7 @@ def log(folder):
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_killed_worker_is_named_and_a_restart_ends_with_the_same_parameters(engine, tmp_path):
-    updates = ["--max-updates", "40", "--deterministic"]            # of three, the order of a sum matters
+    updates = ["--max-updates", "30", "--deterministic"]            # of three, the order of a sum matters
     finish(start(engine, 3, SCRIPT + flags(tmp_path / "whole", *updates)))
     job = start(engine, 3, SCRIPT + flags(tmp_path / "killed", *updates), "--restarts", "1")
     wait_until(resume_file(tmp_path / "killed").exists, job)
@@ -56,7 +56,7 @@ def test_a_killed_worker_is_named_and_a_restart_ends_with_the_same_parameters(en
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_frozen_worker_is_named(engine, tmp_path):
-    job = start(engine, 2, SCRIPT + flags(tmp_path), "--timeout", "15")
+    job = start(engine, 2, SCRIPT + flags(tmp_path), "--timeout", "10")
     wait_until(resume_file(tmp_path).exists, job)
     worker(job, 0).suspend()
     assert "launch: rank 0 is frozen" in finish(job, check=None)

@@ -168,7 +168,7 @@ def test_table_6s_distilled_row_has_its_teacher_first_and_goes_on(tmp_path):
     [row] = [row.number for row in tables.TABLES[6].rows if row.title == "+ distill w/o mixup, MobileNet"]
     words = ["6", "--run", "--rows", row, "--rec-train", tmp_path / "train.rec", "--rec-val",
              tmp_path / "val.rec", "--classes", "2", "--out", tmp_path / "out", "-j", "1", "--",
-             "--input-size", "32"]
+             "--input-size", "16"]
     student = tmp_path / "out" / f"{row}-distill-without-mixup-mobilenet"
     first = start(*words)
     wait_for(lambda: updates_done(student / "metrics.jsonl") >= 1, first)
