@@ -14,9 +14,9 @@ import numpy as np
 ORDER, AUGMENT, MIXUP, NET, PACKING, CUTOUT, ERASE, COLOR = range(1, 9)
 
 
-def purpose_of(name):
-    """The purpose of an augmentation that has none of the above: another one for each name."""
-    return 1 << 32 | zlib.crc32(name.encode())
+def purpose_of(word):
+    """The number of a purpose: one of the above as it is, or another one for each name."""
+    return word if isinstance(word, int) else 1 << 32 | zlib.crc32(word.encode())
 
 
 def generator(seed, *words):

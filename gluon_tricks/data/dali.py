@@ -36,6 +36,7 @@ class DaliLoader(EqualEpochs):
 
     resumes_anywhere = False
 
+    # So many parameters because each is a flag
     def __init__(self, rec, idx, batch_size, train, decode_on, num_gpus, size, crop_ratio, mean, std,
                  num_threads, prefetch_queue, nvjpeg_padding, fuse_decoder):
         fn, types, pipeline_def, iterator = import_dali()

@@ -41,9 +41,10 @@ class SyntheticLoader(EqualEpochs):
             yield self._batch
 
 
+# So many parameters because each is a flag
 def record_loaders(train_rec, val_rec, batch_size, seed, size, crop_ratio, mean, std, num_workers,
                    on_bad_record="fail", law="rec", colors="gluoncv", auto_aug=False, rank=0, world_size=1):
-    """Loaders of two record files: (training, validation). One parameter for each flag of the script."""
+    """Loaders of two record files: (training, validation)."""
     train, val = RecordImages(train_rec, on_bad_record), RecordImages(val_rec, on_bad_record)
     augment = ImagenetTrainTransform(seed, size, mean, std, law, colors, auto_aug)
     central = ImagenetTestTransform(size, crop_ratio, mean, std, law)
@@ -52,11 +53,10 @@ def record_loaders(train_rec, val_rec, batch_size, seed, size, crop_ratio, mean,
             PhotographLoader(val, central, batch_size, None, "keep", **share))
 
 
+# So many parameters because each is a flag
 def folder_loaders(data_dir, batch_size, seed, size, crop_ratio, num_workers, law="folder", colors="gluoncv",
                    auto_aug=False, rank=0, world_size=1):
     """Loaders of `train/` and `val/` class folders, and the number of classes; normalised as in GluonCV.
-
-    One parameter for each flag of train_imagenet.py.
 
     Raises
     ------

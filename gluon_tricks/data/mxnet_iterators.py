@@ -166,6 +166,7 @@ class ImageNetRecordIter(RecordIter):
         If MXNet cannot read the file, or GluonCV's window over so few images would be empty in some passes.
     """
 
+    # So many parameters because each is a flag
     def __init__(self, rec, idx, batch_size, train, size=224, crop_ratio=0.875, mean=None, std=None,
                  num_workers=4, protocol="gluoncv", rank=0, world_size=1):
         super().__init__(rec, idx, batch_size, train, rank, world_size)

@@ -51,7 +51,7 @@ class PreactBlock(HybridBlock):
         Factor by which squeeze and excitation of the residual reduces the channels; 0: none.
     """
 
-    # The options of CIFARPreact that concern a block
+    # So many parameters because CIFARPreact has an option for each
     def __init__(self, kind, out_channels, in_channels, stride, activated_shortcut=False, first_relu=True,
                  last_bn=False, se_reduction=0, prefix=None, params=None):
         super().__init__(prefix=prefix, params=params)

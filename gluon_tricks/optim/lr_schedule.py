@@ -37,9 +37,10 @@ def epoch_steps(base_lr, factor, decay_epochs, updates_per_epoch):
     return rate
 
 
+# So many parameters because each is a flag
 def lr_schedule(mode, peak_lr, num_epochs, updates_per_epoch, warmup_epochs=0, factor=0.1, decay_epochs=(),
                 power=2, formula="head"):
-    """Linear warm-up from 0, then `mode` from `peak_lr` to 0 (step: by factors). One parameter for each flag.
+    """Linear warm-up from 0, then `mode` from `peak_lr` to 0 (step: by factors).
 
     Parameters
     ----------

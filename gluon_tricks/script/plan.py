@@ -158,6 +158,7 @@ def corner_rows(schedule, updates_per_epoch, num_epochs, step_epochs=(), warmup=
 
 # --- what the net sees and is told --------------------------------------------------------------------------------
 
+# So many parameters because each is a flag
 def imagenet_image_rows(backend, use_rec, law, colors, size, crop_ratio, rec_mean, rec_std, auto_aug=False):
     """The steps of `ImagenetTrainTransform`, which are those of MXNet's iterator, or of DALI; and of validation.
 

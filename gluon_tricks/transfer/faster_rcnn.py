@@ -32,6 +32,7 @@ def _net_class():
         MXNet 1.9.1 leaves these values uninitialised.
         """
 
+        # So many parameters because GluonCV's method has them
         def _pyramid_roi_feats(self, F, features, rpn_rois, roi_size, strides, roi_mode="align",
                                roi_canonical_scale=224.0,
                                sampling_ratio=2, eps=1e-6):

@@ -43,6 +43,7 @@ class FiguresMeter(Meter):
             self.progress.figures[name] = [earlier[0] + row[1 + 2 * i], earlier[1] + row[2 + 2 * i]]
 
 
+# So many parameters because each is another part of Algorithm 1
 def train_epoch(losses, train_data, trainer, schedule, engine, progress, after_update, seed, keep_going):
     """Train from `progress.batch` to the end of `progress.epoch`.
 
