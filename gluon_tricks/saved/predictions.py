@@ -2,15 +2,15 @@
 
     Places365_test_00000001.jpg 104 237 333 302 364
 
-A line for each image in the order of the data, the most confident class first; of equal outputs the lower index comes
-first, as in `tally`. That is the format of Places365's development kit (places_devkit, "Submission format"); its order is
-that of the names, in which data_prep/places365.py packs.
+A line for each image in the order of the data, the most confident class first; of equal outputs the lower
+index comes first (training/evaluation.py). That is the format of Places365's development kit (places_devkit,
+"Submission format"); its order is that of the names, in which data_prep/places365.py packs.
 """
-
 
 import numpy as np
 
 from gluon_tricks.errors import UserError
+from gluon_tricks.training.evaluation import highest_classes
 
 PER_IMAGE = 5
 
@@ -26,7 +26,7 @@ def best_classes(output):
     if not np.isfinite(output).all():
         raise UserError("the net's outputs are not finite: the parameters are those of a training that diverged, or do not "
                         "suit the images")
-    return np.argsort(-output, axis=1, kind="stable")[:, :PER_IMAGE]
+    return highest_classes(output, PER_IMAGE)
 
 
 def lines_of(names, classes):
