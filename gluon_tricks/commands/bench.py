@@ -1,9 +1,9 @@
 """Images per second on this machine, reported with its processor and versions.
 
-    python -m gluon_tricks bench net                            # training steps of ResNet-20: ours, GluonCV's, PyTorch's
+    python -m gluon_tricks bench net           # training steps of ResNet-20: ours, GluonCV's, PyTorch's
     python -m gluon_tricks bench net --models resnet50_v1d --batch-size 16 --sides ours gluoncv
     python -m gluon_tricks bench input --rec-train ~/.mxnet/datasets/imagenet/rec/train.rec
-    python -m gluon_tricks bench script --data-dir ~/.mxnet/datasets/cifar10/rec --images 10000 --val-images 2000
+    python -m gluon_tricks bench script --data-dir ~/.mxnet/datasets/cifar10/rec --images 10000
     python -m gluon_tricks bench net --help
 
 Sides of a comparison take turns, so that a machine that slows down slows all of them; ratios are taken turn
