@@ -7,18 +7,19 @@ import importlib
 import importlib.util
 import re
 import shlex
+import sys
 from pathlib import Path
 from unittest.mock import patch
 
 import pytest
 
 from gluon_tricks import __main__ as command
-from gluon_tricks.commands import bench, differences
+from gluon_tricks.commands import bench, differences, prepare, train
 from gluon_tricks.script.load import load_script
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-LINKED = [*PAGES, *(ROOT / name for name in ("CONTRIBUTING.md", "CHANGELOG.md", "logs/ours/README.md", "logs/published/README.md"))]
+LINKED = [*PAGES, *ROOT.glob("C*.md"), ROOT / "logs/ours/README.md", ROOT / "logs/published/README.md"]
 SCRIPTS = ("train_imagenet.py", "train_cifar.py", "train_faster_rcnn.py", "train_fcn.py")
 
 CODE_BLOCK = re.compile(r"^```.*?\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -31,6 +32,9 @@ PATH = re.compile(r"(?:gluon_tricks|data_prep|tests|benchmarks|docs|logs/ours|lo
 # Flags and files of other programs
 THEIR_FLAGS = {"--gloo"}                                                           # horovodrun
 THEIR_FILES = {"train_horovod.py", "train_cifar10.py", "train_mixup_cifar10.py"}   # GluonCV
+
+# Subcommands that have subcommands
+CHOICES = {"bench": bench.MODES, "prepare": prepare.SCRIPTS, "train": train.SCRIPTS}
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
@@ -79,8 +83,9 @@ def options(function, *argv):
     def note(parser, file=None):
         found.update(parser._option_string_actions)
 
-    with patch.object(argparse.ArgumentParser, "print_help", note), pytest.raises(SystemExit):
-        function([*argv, "--help"])
+    with patch.object(argparse.ArgumentParser, "print_help", note), patch.object(sys, "argv", ["gluon-tricks"]):
+        with pytest.raises(SystemExit):
+            function([*argv, "--help"])
     assert found
     return found
 
@@ -105,19 +110,9 @@ def options_in_source(path):
 
 
 @functools.cache
-def options_of_subcommand(name, mode=""):
-    """The options of `python -m gluon_tricks NAME [MODE]`."""
-    if name == "bench":
-        return options(bench.load(mode).main)
-    return options(command.load(name).main)
-
-
-def data_prep_file(name):
-    return f"data_prep/{name.replace('-', '_')}.py"
-
-
-def training_script(name):
-    return f"train_{name.replace('-', '_')}.py"
+def options_of_subcommand(*names):
+    """The options of `gluon-tricks NAME` or `gluon-tricks NAME CHOICE`."""
+    return options(command.main, *names)
 
 
 def known_options(words):
@@ -138,16 +133,11 @@ def known_options(words):
         return {"--help"}
     name, rest = words[1], words[2:]
     assert name in command.SUBCOMMANDS, f"no subcommand {name}"
-    if name in ("prepare", "train"):
-        files = [(data_prep_file if name == "prepare" else training_script)(choice) for choice in rest[0].split("|")
-                 if choice != "..."]
-        assert all((ROOT / file).is_file() for file in files), f"{name} {rest[0]}: {files}"
-        return set.union(*map(options_of_file, files))
-    if name == "bench":
-        mode = rest[0].removeprefix("--") if rest else "net"
-        assert mode in bench.MODES, f"bench {mode}"
-        return options_of_subcommand("bench", mode) | {f"--{mode}"}
-    return options_of_subcommand(name)
+    if name not in CHOICES:
+        return options_of_subcommand(name)
+    choices = [choice for choice in rest[0].split("|") if choice != "..."]
+    assert {*choices} <= {*CHOICES[name]}, f"{name} {rest[0]}"
+    return set().union(*(options_of_subcommand(name, choice) for choice in choices))
 
 
 def flags_in(words):
@@ -157,11 +147,10 @@ def flags_in(words):
 @functools.cache
 def every_option():
     """The options of all parsers of the project."""
-    files = [*SCRIPTS, *(path.relative_to(ROOT).as_posix() for path in (ROOT / "benchmarks").glob("*.py")), "tests/mutate.py",
-             *(data_prep_file(name) for name in ("imagenet", "cifar", "mnist", "places365", "voc", "ade20k", "verify"))]
-    names = [name for name in command.SUBCOMMANDS if name not in ("bench", "prepare", "train")]
-    return set(THEIR_FLAGS).union(*map(options_of_file, files), *map(options_of_subcommand, names),
-                                  *(options_of_subcommand("bench", mode) for mode in bench.MODES))
+    files = [*SCRIPTS, *(path.relative_to(ROOT).as_posix() for path in (ROOT / "benchmarks").glob("*.py")), "tests/mutate.py"]
+    names = [(name, choice) for name in CHOICES for choice in CHOICES[name]]
+    names += [(name,) for name in command.SUBCOMMANDS if name not in CHOICES]
+    return set(THEIR_FLAGS).union(*map(options_of_file, files), *(options_of_subcommand(*each) for each in names))
 
 
 # --- Tests ----------------------------------------------------------------------------------------------------------
