@@ -18,6 +18,7 @@ from jobs import (
     worker,
 )
 
+pytestmark = pytest.mark.slow
 SCRIPT = ["train_cifar.py"]
 FAULTY = ["tests/engines/faulty.py"]
 
