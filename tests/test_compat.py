@@ -38,6 +38,7 @@ def test_preparing_again_changes_nothing():
     assert python(code) == "True"
 
 
+@pytest.mark.slow
 def test_mxnet_imports_after_it_in_this_environment():
     code = "import gluon_tricks, mxnet; print(mxnet.nd.ones(3).sum().asscalar())"
     assert python(code) == "3.0"
@@ -216,6 +217,7 @@ def test_a_program_that_inherits_the_variable_does_not_crash():
 
 
 @pytest.mark.parametrize("module", ["train_cifar", "train_imagenet", "benchmarks.throughput"])
+@pytest.mark.slow
 def test_scripts_prepare_the_process_before_mxnet_is_loaded(module):
     """Too late, and MXNet computes with half of the CPUs; the import raises here if it warns."""
     environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
@@ -225,6 +227,7 @@ def test_scripts_prepare_the_process_before_mxnet_is_loaded(module):
     assert done.stdout.strip() == str(len(os.sched_getaffinity(0))), done.stderr
 
 
+@pytest.mark.slow
 def test_mxnet_first_is_warned_of():
     environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
     done = subprocess.run([sys.executable, "-c", "import mxnet, gluon_tricks"], cwd=ROOT, env=environment,

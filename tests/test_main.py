@@ -63,6 +63,7 @@ def test_the_subcommands_are_the_modules_of_commands():
     assert {name.replace("-", "_") for name in command_line.SUBCOMMANDS} == modules
 
 
+@pytest.mark.slow
 def test_a_subcommand_with_the_name_of_a_package_runs_all_the_same():
     result = run("models", "--help")
     assert result.returncode == 0

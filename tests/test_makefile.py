@@ -200,6 +200,7 @@ def test_an_environment_whose_interpreter_is_gone_is_made_again(checkout):
     assert "--clear" in make(checkout, "-n", "demo").stdout
 
 
+@pytest.mark.slow
 def test_an_installation_that_fails_leaves_no_stamp(checkout):
     (checkout / "requirements.txt").write_text("a-package-that-is-nowhere==1.0\n")
     stamp = checkout / ".venv" / ".installed"

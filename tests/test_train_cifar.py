@@ -68,6 +68,7 @@ def params_of(folder, epoch=1):
 
 # --- what a run leaves --------------------------------------------------------------------------------------------
 
+@pytest.mark.slow
 def test_the_log_speaks_gluoncvs_language(finished):
     folder, _ = finished
     log = read_log(folder / "train_cifar10_cifar_resnet20_v1.log")
@@ -78,6 +79,7 @@ def test_the_log_speaks_gluoncvs_language(finished):
     assert (log.args["dataset"], log.args["num_training_samples"]) == ("cifar10-excerpt", 320)
 
 
+@pytest.mark.slow
 def test_parameter_files_have_gluoncvs_names(finished):
     folder, _ = finished
     names = {path.name for path in (folder / "params").iterdir()}
@@ -86,6 +88,7 @@ def test_parameter_files_have_gluoncvs_names(finished):
     assert best and not [name for name in names if "part" in name]
 
 
+@pytest.mark.slow
 def test_metrics_and_run_json_hold_the_logs_numbers(finished):
     folder, _ = finished
     records = [json.loads(line) for line in
@@ -101,6 +104,7 @@ def test_metrics_and_run_json_hold_the_logs_numbers(finished):
     assert "train_cifar.py --dataset cifar10-excerpt" in facts["command"]
 
 
+@pytest.mark.slow
 def test_a_plot_and_tensorboard_scalars_are_written(finished):
     folder, _ = finished
     assert (folder / "cifar_resnet20_v1_history.png").read_bytes().startswith(b"\x89PNG")
@@ -108,6 +112,7 @@ def test_a_plot_and_tensorboard_scalars_are_written(finished):
     assert events and b"epoch/err_top1" in events[0].read_bytes()
 
 
+@pytest.mark.slow
 def test_it_ends_with_plot_accuracy_and_verdict(finished):
     _, done = finished
     lines = done.stdout.splitlines()
@@ -115,12 +120,14 @@ def test_it_ends_with_plot_accuracy_and_verdict(finished):
     assert lines[-1].startswith("verdict: none: cifar10-excerpt is a 2,500-image excerpt")
 
 
+@pytest.mark.slow
 def test_no_progress_bar_where_there_is_no_terminal(finished):
     assert "update/s" not in finished[1].stderr and "\r" not in finished[1].stderr
 
 
 # --- stopping and going on ----------------------------------------------------------------------------------------
 
+@pytest.mark.slow
 def test_killed_in_the_middle_of_an_epoch_and_resumed_gives_the_same_bits(finished, tmp_path):
     process = subprocess.Popen(command(tmp_path, "--checkpoint-period", "3"), cwd=ROOT, stderr=subprocess.DEVNULL,
                                stdout=subprocess.DEVNULL)
@@ -139,6 +146,7 @@ def test_killed_in_the_middle_of_an_epoch_and_resumed_gives_the_same_bits(finish
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.slow
 def test_a_signal_saves_says_how_to_go_on_and_exits_0(finished, tmp_path, number):
     process = subprocess.Popen(command(tmp_path, "--num-epochs", "500"), cwd=ROOT, stderr=subprocess.PIPE, text=True)
     for line in process.stderr:
@@ -152,6 +160,7 @@ def test_a_signal_saves_says_how_to_go_on_and_exits_0(finished, tmp_path, number
     assert "Traceback" not in rest
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_not_trained_again(finished):
     folder, _ = finished
     before = params_of(folder)
@@ -159,6 +168,7 @@ def test_a_finished_run_is_not_trained_again(finished):
     assert "resumed at epoch 2" in again.stderr and params_of(folder) == before
 
 
+@pytest.mark.slow
 def test_two_workers_and_none_give_the_same_bits(finished, tmp_path):
     here(tmp_path, "-j", "0", "--num-epochs", "2")
     assert params_of(tmp_path) == params_of(finished[0])
@@ -166,6 +176,7 @@ def test_two_workers_and_none_give_the_same_bits(finished, tmp_path):
 
 # --- other ways to train ------------------------------------------------------------------------------------------
 
+@pytest.mark.slow
 def test_mixup_logs_rmse_under_the_mixup_scripts_names(tmp_path):
     here(tmp_path, "--mixup", "--mixup-off-epoch", "1")
     log = read_log(tmp_path / "train_cifar10_cifar_resnet20_v1_mixup.log")
@@ -180,12 +191,14 @@ def test_mixup_logs_rmse_under_the_mixup_scripts_names(tmp_path):
     ["--dtype", "bfloat16", "--label-smoothing"],
     ["--model", "cifar_wideresnet16_10", "--drop-rate", "0.3", "--batch-size", "8", "--mode", "imperative"],
 ])
+@pytest.mark.slow
 def test_other_settings_train(tmp_path, flags):
     start = run if "bfloat16" in flags else here
     done = start(tmp_path, *flags, "--max-updates", "2")
     assert re.search(r"stopped by --max-updates 2 at epoch 0, update 2.*; go on with: python ", done.stderr)
 
 
+@pytest.mark.slow
 def test_dropout_is_resumed_bit_for_bit(tmp_path):
     flags = ["--model", "cifar_wideresnet16_10", "--drop-rate", "0.5", "--batch-size", "4", "--num-epochs", "1"]
     kept = {}
@@ -196,6 +209,7 @@ def test_dropout_is_resumed_bit_for_bit(tmp_path):
     assert kept["straight"] == kept["stopped"]
 
 
+@pytest.mark.slow
 def test_parameters_of_another_run_can_be_the_start(finished, tmp_path):
     start = finished[0] / "params" / "cifar10-cifar_resnet20_v1-1.params"
     done = here(tmp_path, "--resume-from", str(start), "--num-epochs", "1", "--lr", "1e-9", "--lr-decay-epoch", "9")
@@ -231,6 +245,7 @@ def sentence(folder, *more):
     return lines[0]
 
 
+@pytest.mark.slow
 def test_another_runs_files_are_not_overwritten(finished):
     folder, _ = finished
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
@@ -241,10 +256,12 @@ def test_another_runs_files_are_not_overwritten(finished):
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.slow
 def test_an_earlier_runs_record_is_not_overwritten_from_another_save_dir(finished, tmp_path):
     assert "--logging-dir" in sentence(finished[0], "--save-dir", str(tmp_path))
 
 
+@pytest.mark.slow
 def test_mxnets_iterator_resumes_at_an_epochs_start_and_says_so(tmp_path):
     flags = ["--data-backend", "mxnet", "--num-epochs", "2"]
     stopped = here(tmp_path, *flags, "--max-updates", "10")           # 8 updates an epoch
@@ -253,11 +270,13 @@ def test_mxnets_iterator_resumes_at_an_epochs_start_and_says_so(tmp_path):
     assert "resumed at epoch 1, batch 0, update 8" in again.stderr and "warning: MXNet's iterator" in again.stderr
 
 
+@pytest.mark.slow
 def test_a_resume_file_of_another_model_is_refused(finished, tmp_path):
     resume = finished[0] / "params" / "cifar10-cifar_resnet20_v1.resume.npz"
     assert "--model" in sentence(tmp_path, "--resume", str(resume), "--model", "cifar_resnet20_v2")
 
 
+@pytest.mark.slow
 def test_a_truncated_resume_file_is_refused(finished, tmp_path):
     resume = (finished[0] / "params" / "cifar10-cifar_resnet20_v1.resume.npz").read_bytes()
     (tmp_path / "params").mkdir()
@@ -308,6 +327,7 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
     assert "cannot be made" in sentence(tmp_path, "--logging-dir", str(tmp_path / "file" / "logs"))
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_state(tmp_path):
     done = here(tmp_path, "--lr", "1e30", "--checkpoint-period", "1", check=2)
     assert re.search(r"error: .* at update \d+ \(epoch 0\); training stops", done.stderr)
@@ -318,6 +338,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_state(t
             assert all(np.isfinite(archive[key]).all() for key in archive.files if key != "meta")
 
 
+@pytest.mark.slow
 def test_help_has_examples_and_both_groups():
     done = subprocess.run([sys.executable, "train_cifar.py", "--help"], cwd=ROOT, capture_output=True, text=True,
                           env={**os.environ, "COLUMNS": "120"})

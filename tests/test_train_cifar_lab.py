@@ -44,6 +44,7 @@ def differs(one, other):
                                    "cifar_pyramidnet110_a48", "cifar_shake_shake26_2x32d", "cifar_wideresnet16_10",
                                    "cifar_resnext29_32x4d", "cifar_densenet_bc100_k12", "cifar_preact20_w4",
                                    "cifar_resnet164_bottleneck", "cifar_preact164_bottleneck"])
+@pytest.mark.slow
 def test_every_family_of_nets_trains(tmp_path, model):
     train(tmp_path, model=model)
 
@@ -59,6 +60,7 @@ def test_every_family_of_nets_trains(tmp_path, model):
     ["--lr-mode", "cosine"], ["--lr-mode", "poly", "--warmup-epochs", "1"], ["--lr-mode", "step", "--lr-decay-epoch", "0,1"],
     ["--lr-mode", "sgdr", "--warmup-epochs", "1"], ["--warmup", "exponential", "--warmup-epochs", "1"],
     ["--model-kwargs", "last_bn=True", "preact_stages=[0,1,1]"]], ids=" ".join)
+@pytest.mark.slow
 def test_every_flag_trains_and_makes_a_difference(tmp_path, plain, flags):
     if flags == ["--mix", "cutmix", "--cutmix-label", "drawn"]:
         plain, _ = train(tmp_path / "area", "--mix", "cutmix")
@@ -73,6 +75,7 @@ def test_every_flag_trains_and_makes_a_difference(tmp_path, plain, flags):
 @pytest.mark.parametrize("flags", [*(["--optimizer", name] for name in NAMES if name != "nag"),
                                    ["--mix", "ricap", "--dual-cutout", "--random-erasing", "--augment", "follow-up"]],
                          ids=" ".join)
+@pytest.mark.slow
 def test_stopped_and_resumed_is_the_same_to_the_bit(tmp_path, flags):
     straight, _ = train(tmp_path / "straight", *flags, updates=3)
     train(tmp_path / "stopped", *flags, updates=1)
@@ -80,6 +83,7 @@ def test_stopped_and_resumed_is_the_same_to_the_bit(tmp_path, flags):
     assert {key: array.tobytes() for key, array in resumed.items()} == {key: a.tobytes() for key, a in straight.items()}
 
 
+@pytest.mark.slow
 def test_shake_shake_is_resumed_bit_for_bit(tmp_path):
     net = "cifar_shake_shake26_2x32d"
     straight, _ = train(tmp_path / "straight", model=net, updates=2)
@@ -98,6 +102,7 @@ def test_passes_of_half_the_batch_give_its_gradient_but_for_batchnorm(tmp_path):
     assert (ghosts[key] != whole[key]).any()
 
 
+@pytest.mark.slow
 def test_a_student_learns_from_a_parameter_file_and_top_5_is_counted(tmp_path, plain):
     data = write_part_of_excerpt(tmp_path / "data", train=80, test=100)
     train(tmp_path, "--mix", "horizontal", "--num-epochs", "1", "--batch-size", "40", "--data-dir", str(data), updates=0)

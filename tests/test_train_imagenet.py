@@ -309,6 +309,7 @@ def rec_flags(records):
         f"--rec-{part}", f"{records}/{part}.rec", f"--rec-{part}-idx", f"{records}/{part}.idx"))]
 
 
+@pytest.mark.slow
 def test_a_run_on_records_speaks_gluoncvs_language_and_learns(records, tmp_path):
     done = run(tmp_path, *rec_flags(records), "--data-backend", "ours", "--num-epochs", "20", "--lr", "0.05",
                "--log-interval", "2", "--lr-mode", "cosine", "--warmup-epochs", "1", "--no-wd", "--label-smoothing")
@@ -323,6 +324,7 @@ def test_a_run_on_records_speaks_gluoncvs_language_and_learns(records, tmp_path)
     assert {"err_top1", "err_top5", "train_s", "time_s"} <= set(records[-1])
 
 
+@pytest.mark.slow
 def test_stopped_and_resumed_equals_uninterrupted(records, tmp_path):
     flags = [*rec_flags(records), "--data-backend", "ours", "--num-epochs", "2", "--lr", "0.02", "--mixup", "--ema", "0.9",
              "--loss-scale", "dynamic", "--accumulate", "2", "--batch-size", "4"]
@@ -339,6 +341,7 @@ def test_stopped_and_resumed_equals_uninterrupted(records, tmp_path):
     assert len(read_log(tmp_path / "straight" / "run.log").epochs) == 2       # lines of our own are not taken for GluonCV's
 
 
+@pytest.mark.slow
 def test_goes_on_from_what_gluoncvs_script_saves(records, tmp_path):
     """Parameters and .states of epoch 0: the rest is the uninterrupted run's, to the bit."""
     flags = [*rec_flags(records), "--data-backend", "ours", "--num-epochs", "2", "--lr", "0.02", "--save-frequency", "1"]
@@ -352,6 +355,7 @@ def test_goes_on_from_what_gluoncvs_script_saves(records, tmp_path):
     assert [record.epoch for record in log.epochs] == [1]
 
 
+@pytest.mark.slow
 def test_both_validation_protocols_are_said_at_the_end(records, tmp_path):
     """10 images in batches of 8: pass 3 of MXNet's window ends at ceil(30 / 8) 8 = 32 and begins at ceil(20 / 8) 8 = 24."""
     lines = {}
@@ -366,12 +370,14 @@ def test_both_validation_protocols_are_said_at_the_end(records, tmp_path):
 
 @pytest.mark.parametrize("flags", [["--synthetic", "--num-training-samples", "32", "--emulate-gpus", "2"],
                                    ["--synthetic", "--num-training-samples", "32", "--dtype", "bfloat16"]])
+@pytest.mark.slow
 def test_other_settings_train(tmp_path, flags):
     start = run if "bfloat16" in flags else here
     assert "stopped by --max-updates 2" in start(tmp_path, *flags, "--max-updates", "2").stderr
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.slow
 def test_the_published_resnet50_v1d_mixup_command_made_small(records, tmp_path, dtype):
     """Eight emulated devices of two images, 32 px; the published float16 needs a GPU."""
     words = shlex.split(PUBLISHED["resnet50_v1d-mixup"].command)
@@ -385,6 +391,7 @@ def test_the_published_resnet50_v1d_mixup_command_made_small(records, tmp_path, 
     assert "global batch 16 = 2 per device x 8 devices, as 8 devices would compute them," in done.stderr
 
 
+@pytest.mark.slow
 def test_the_papers_preset_trains(records, tmp_path):
     done = here(tmp_path, *rec_flags(records), "--as", "paper", "--mixup", "--label-smoothing", "--lr-mode", "cosine",
                 "--lr", "0.01", "--num-epochs", "2", "--lr-formula", "logs")
@@ -392,6 +399,7 @@ def test_the_papers_preset_trains(records, tmp_path):
     assert len(read_log(tmp_path / "run.log").epochs) == 2
 
 
+@pytest.mark.slow
 def test_mxnets_iterator_trains(records, tmp_path):
     here(tmp_path, *rec_flags(records), "--num-epochs", "1", "--lr", "0.01")
     assert len(read_log(tmp_path / "run.log").epochs) == 1
@@ -408,6 +416,7 @@ def test_a_sample_count_that_is_not_the_datas_is_refused(records, tmp_path):
     assert "--num-training-samples 1000: the training set has 24" in here(tmp_path, *flags, check=2).stderr
 
 
+@pytest.mark.slow
 def test_the_manifest_says_how_many_classes_and_vouches_for_the_data(records, tmp_path):
     data = tmp_path / "data"
     data.mkdir()

@@ -42,6 +42,7 @@ def test_a_row_compares_with_ours_and_counts_decoders():
                                                   "alone does"]
 
 
+@pytest.mark.slow
 def test_sides_run_and_the_report_says_what_was_measured(rec, tmp_path, capsys):
     words = ["--rec-train", str(rec), "--sides", "ours", "decode-1", "--images", "8", "--batch-size", "4",
              "--input-size", "32", "--out", str(tmp_path)]

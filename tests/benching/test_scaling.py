@@ -59,6 +59,7 @@ def test_the_document_has_these_tables():
     assert bytes_table() in text and efficiency_table() in text and efficiency_table(hidden=0) in text
 
 
+@pytest.mark.slow
 def test_two_processes_exchange_and_more_bytes_take_longer():
     latency, bandwidth, measured = scaling.exchange_line(2, "dist_sync")
     assert [size for size, _ in measured] == scaling.SIZES and all(seconds > 0 for _, seconds in measured)

@@ -8,6 +8,7 @@ from gluon_tricks.benching.paired import Measured
 from gluon_tricks.errors import UserError
 
 
+@pytest.mark.slow
 def test_net_side_by_side(tmp_path, capsys):
     """Our net and GluonCV's, both trained; PyTorch and AMX, where they are missing, are not run and say
     why."""
@@ -42,6 +43,7 @@ def test_sides_with_other_parameters_are_no_comparison():
         bench_net.check_same_net("resnet50_v1", {"ours": Side(1), "gluoncv": Side(2)})
 
 
+@pytest.mark.slow
 def test_script_side_by_side(capsys):
     """Both ways train on the same images; a turn is an epoch, and the bottleneck is named."""
     code = bench_script.main(["--images", "40", "--val-images", "20", "--batch-size", "20", "-j", "1"])
@@ -68,6 +70,7 @@ def test_fewer_images_than_a_batch_are_refused():
         bench_script.parse_args(["--images", "100"])
 
 
+@pytest.mark.slow
 def test_more_images_than_there_are():
     with pytest.raises(UserError, match="--images 2001: there are 2000"):
         bench_script.main(["--images", "2001", "--val-images", "20", "--sides", "gluoncv"])

@@ -113,12 +113,14 @@ def test_the_runs_of_this_kit_that_have_a_published_log_are_inside_for_all_their
     assert {name for name, _ in calibration.runs_here()} == {*runs}
 
 
+@pytest.mark.slow
 def test_a_hundred_simulated_repeats_of_every_usable_log_are_inside():
     # NVIDIA's eight seeds of ResNet-50 (77.15 %, deviation 0.07 to 0.10 points) differ by 0.1 sqrt(2) points, which is
     # 0.75 counting errors of 50,000 images.
     assert calibration.false_alarms(offset=0.75, repeats=100) == {"train": 0.0, "val": 0.0}
 
 
+@pytest.mark.slow
 def test_simulated_repeats_leave_bands_that_are_too_narrow(monkeypatch):
     """The test above can fail: half of each limit is not enough."""
     monkeypatch.setattr(bands, "SCATTERS", {window: factor / 2 for window, factor in bands.SCATTERS.items()})
@@ -201,6 +203,7 @@ def test_resnet_b_is_told_from_resnet_d_by_validation_alone_also_at_the_end(refe
 
 
 @pytest.mark.parametrize(("dataset", "share"), [("cifar10", 0.97), ("imagenet", 0.98)])
+@pytest.mark.slow
 def test_nearly_all_pairs_of_different_networks_are_told_apart(dataset, share):
     first = list(calibration.first_epochs_outside(dataset))
     assert len(first) == {"cifar10": 178, "imagenet": 1438}[dataset]

@@ -20,6 +20,7 @@ def test_every_setting_of_the_presets_has_a_row_with_their_values():
             assert each.settings == (PRESETS["gluoncv"][each.flag], PRESETS["paper"][each.flag])
 
 
+@pytest.mark.slow
 def test_the_papers_distillation_doubles_loss_and_gradient(tmp_path):
     """Weights 1 and 1 instead of 0.5 and 0.5; only the tiny weight decay keeps the update from doubling
     too."""
@@ -29,12 +30,14 @@ def test_the_papers_distillation_doubles_loss_and_gradient(tmp_path):
     assert float(found[3]) == pytest.approx(100, abs=0.5)
 
 
+@pytest.mark.slow
 def test_the_first_rate_of_warm_up(tmp_path):
     """5 epochs of 125 updates to 0.1 x 16 / 256: 1 / 624 of it, or 1 / 625."""
     peak = 0.1 * 16 / 256
     assert f"rate {peak / 624:.6g} -> {peak / 625:.6g};" in effect(difference("lr_formula"), tmp_path)
 
 
+@pytest.mark.slow
 def test_a_scaled_loss_changes_nothing_in_float32(tmp_path):
     assert effect(difference("loss_scale"), tmp_path).endswith("change of the weights the same")
 

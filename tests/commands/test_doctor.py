@@ -195,6 +195,7 @@ def test_a_missing_cuda_library_gives_exit_code_1_and_the_package_that_has_it(tm
     assert "training" not in checks                      # not tried
 
 
+@pytest.mark.slow
 def test_this_environment_can_train():
     """The real thing, on the real packages."""
     result = subprocess.run([sys.executable, "-m", "gluon_tricks", "doctor"], cwd=ROOT, capture_output=True,

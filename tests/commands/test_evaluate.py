@@ -154,6 +154,7 @@ def cifar_counts(cifar_hits):
 
 
 @pytest.mark.parametrize("batch_size, workers", [(7, 0), (64, 1), (64, 3), (500, 2), (999, 1)])
+@pytest.mark.slow
 def test_the_count_is_numpys_whatever_batch_and_workers(batch_size, workers, cifar_params, cifar_counts,
                                                         tmp_path):
     result = evaluate(tmp_path, *cifar_flags(cifar_params), "--batch-size", str(batch_size), "-j",
@@ -171,6 +172,7 @@ def test_the_count_is_numpys_one_by_one(cifar_params, cifar_hits, tmp_path):
     assert 10 < counts(result)[1] < 90
 
 
+@pytest.mark.slow
 def test_bfloat16_is_evaluated(cifar_params, cifar_counts):
     # in a process of its own: amp patches operators
     done = run(*cifar_flags(cifar_params), "--dtype", "bfloat16")
@@ -185,6 +187,7 @@ def run(*flags, check=0):
     return done
 
 
+@pytest.mark.slow
 def test_a_run_says_and_writes_what_was_found(cifar_params, cifar_counts, tmp_path):
     path = tmp_path / "new folder" / "result.json"
     flags = [*cifar_flags(cifar_params), "--json", str(path)]
@@ -508,6 +511,7 @@ def test_flags_that_contradict_each_other_or_are_out_of_range(params, more, says
         command.main(flags(params, *more))
 
 
+@pytest.mark.slow
 def test_a_mistake_is_one_sentence_and_exit_code_2(params):
     done = run(*flags(params, "--rec-dir", "nowhere"), check=2)
     assert done.stderr == ("python -m gluon_tricks: error: --rec-val nowhere/val.rec: does not exist; make "

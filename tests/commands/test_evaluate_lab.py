@@ -53,6 +53,7 @@ def evaluated(tmp_path, *flags):
 
 @pytest.mark.parametrize("dataset, model, flags, told", RUNS,
                          ids=[" ".join([*run[:2], *run[2]]) for run in RUNS])
+@pytest.mark.slow
 def test_the_figure_is_that_of_the_trainings_validation(tmp_path, capsys, dataset, model, flags, told):
     data = write_data(tmp_path / "data", dataset)
     params, epoch = train(tmp_path, *flags, "--data-dir", str(data), model=model, dataset=dataset)
@@ -75,6 +76,7 @@ def test_the_figure_is_that_of_the_trainings_validation(tmp_path, capsys, datase
     assert evaluated(tmp_path, "--params-file", alone)[0] == pytest.approx(validation, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_on_the_excerpt_too(tmp_path):
     params, epoch = train(tmp_path, "--batch-size", "200", model="cifar_resnet20_v1",
                           dataset="cifar10-excerpt")
@@ -83,6 +85,7 @@ def test_on_the_excerpt_too(tmp_path):
     assert result["images"] == 500 and result["args"]["batch_size"] == 200        # the run's
 
 
+@pytest.mark.slow
 def test_in_bfloat16_too(tmp_path):
     """In processes of their own: amp patches operators."""
     data = write_data(tmp_path / "data", "cifar10")

@@ -55,6 +55,7 @@ def assert_agrees(model, net, images, tolerance=1e-4):
 
 # --- Nets ---------------------------------------------------------------------------------------------------
 
+@pytest.mark.slow
 def test_resnet50_v1d_agrees_with_onnx_runtime_on_8_photographs(tmp_path, capsys):
     net = spread_net("resnet50_v1d", 224)
     out = tmp_path / "resnet50_v1d.onnx"
@@ -76,6 +77,7 @@ ZOO = [("resnet18_v2", 64), ("resnext50_32x4d", 64), ("se_resnet18_v1", 64), ("s
 
 
 @pytest.mark.parametrize("name, size", NETS)        # 97: averages over windows that the image does not fill
+@pytest.mark.slow
 def test_every_variant_agrees(name, size):
     net = spread_net(name, size, classes=7)
     model = onnx_model.to_onnx(net, size)
@@ -85,6 +87,7 @@ def test_every_variant_agrees(name, size):
 
 
 @pytest.mark.parametrize("name, size", ZOO)
+@pytest.mark.slow
 def test_nets_of_gluoncvs_zoo_agree(name, size):
     pytest.importorskip("gluoncv", reason="GluonCV is not installed; its nets are unknown")
     net = spread_net(name, size, classes=7)
@@ -177,6 +180,7 @@ def test_equal_parameters_give_equal_files(cifar, tmp_path):
     assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_net_with_group_norm_by_flag(tmp_path):
     net = spread_net("resnet18_v1b", 32, classes=3, norm_layer=GroupNorm)
     export.main(["--model", "resnet18_v1b", "--use-gn", "--params-file", saved(net, tmp_path), "--input-size",
@@ -240,6 +244,7 @@ def test_a_package_that_is_missing_is_named_with_the_remedy(cifar, tmp_path, mon
 
 @pytest.mark.filterwarnings("ignore:Cannot decide type")
 @pytest.mark.parametrize("softmax", [False, True])
+@pytest.mark.slow
 def test_symbol_files_are_equal_and_can_be_evaluated(cifar, tmp_path, capsys, softmax):
     net, params = cifar
     flags = cifar_flags(params, tmp_path / "net", "--format", "symbol", *["--softmax"] * softmax)
@@ -263,6 +268,7 @@ def test_symbol_files_are_equal_and_can_be_evaluated(cifar, tmp_path, capsys, so
 
 # --- The command --------------------------------------------------------------------------------------------
 
+@pytest.mark.slow
 def test_the_first_example_of_the_help_runs(cifar, tmp_path):
     example = re.search(r"python -m gluon_tricks export (--params-file demo.*?)\n    python", export.__doc__,
                         re.DOTALL)[1]

@@ -60,6 +60,7 @@ def assert_agrees(content, net, images):
 
 @pytest.mark.parametrize("channels, side", [(3, 32), (1, 28)], ids=["colour", "grey"])
 @pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.slow
 def test_every_family_agrees(family, channels, side):
     net = spread(FAMILIES[family](classes=7, in_channels=channels))
     images = np.random.default_rng(1).normal(size=(3, channels, side, side)).astype(np.float32)
@@ -166,6 +167,7 @@ def test_the_follow_ups_normalisation_goes_into_the_metadata(tmp_path, capsys):
         export.main(["--params-file", str(params), "--augment", "gluoncv", "--out", str(tmp_path / "x.onnx")])
 
 
+@pytest.mark.slow
 def test_without_a_record_flags_say_the_same(tmp_path, capsys):
     data = write_data(tmp_path / "data", "fashion-mnist")
     params, _ = train(tmp_path, "--model-kwargs", "width=2", "--data-dir", str(data), dataset="fashion-mnist")

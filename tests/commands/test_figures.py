@@ -90,6 +90,7 @@ def test_curves_of_ones_own_logs(tmp_path):
         figures.main(["--out", str(tmp_path), "--step-log", cosine])
 
 
+@pytest.mark.slow
 def test_gaps_of_two_parameter_files(tmp_path):
     """Doubling the last layer doubles every gap."""
     mx.random.seed(1)

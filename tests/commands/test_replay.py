@@ -133,6 +133,7 @@ def test_todays_command_has_the_arguments_of_the_log(name):
     assert args["mixup"] == bool(run.tricks["mixup"])
 
 
+@pytest.mark.slow
 def test_todays_commands_give_every_rate_that_was_logged():
     """The whole way: published flags, this kit's parser, the function that training asks."""
     compared, wrong = 0, []
@@ -155,6 +156,7 @@ def test_the_validation_resize_of_old_logs_is_kept():
 
 # --- the subcommand -----------------------------------------------------------------------------------------
 
+@pytest.mark.slow
 def test_all_commands_are_shown_and_planned(capsys):
     assert replay.main(["--all", "--dry-run"]) == 0
     out = capsys.readouterr().out
@@ -218,6 +220,7 @@ def test_a_command_of_several_processes_goes_through_the_launcher(capsys):
     assert "peak 0.8; the linear rule 0.1 x 2048/256" in out
 
 
+@pytest.mark.slow
 def test_run_starts_what_it_prints():
     replayed = [sys.executable, "-m", "gluon_tricks", "replay", "cifar_resnet20_v1", "--run", "--",
                 "--num-gpus", "0"]

@@ -94,6 +94,7 @@ def test_cells_are_compared_seed_by_seed():
     assert "0 of 6 runs are finished" in nothing[4] and "sweep.png" not in "".join(nothing)
 
 
+@pytest.mark.slow
 def test_a_grid_is_trained_and_extended(tmp_path):
     data = write_part_of_excerpt(tmp_path / "data", train=80, test=50)
     words = [*WORDS, "--data-dir", str(data), "--batch-size", "40"]

@@ -107,6 +107,7 @@ def run(records, out, *argv, more=(), **options):
                             env={**os.environ, "MPLBACKEND": "Agg"}, **options)
 
 
+@pytest.mark.slow
 def test_a_table_is_run_stopped_gone_on_with_and_reported(records, tmp_path):
     first, row = run(records, tmp_path, "6", "--rows", "3"), tmp_path / "03-efficient-mobilenet"
     deadline = time.time() + 300
@@ -142,6 +143,7 @@ def test_a_table_is_run_stopped_gone_on_with_and_reported(records, tmp_path):
     assert other_flags.returncode == 2 and "row 03-efficient-mobilenet was run there as" in err
 
 
+@pytest.mark.slow
 def test_a_row_that_fails_is_reported_and_the_exit_code_says_so(records, tmp_path):
     process = run(records, tmp_path, "6", "--rows", "3", more=["--lr-mode", "nonsense"])
     out, err = process.communicate(timeout=600)

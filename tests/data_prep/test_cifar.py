@@ -165,6 +165,7 @@ def test_unbalanced_classes_are_refused_unless_they_are_meant(tmp_path):
     assert prepare(source, tmp_path / "out", "--subset").splits["train"].per_class[3:5] == [9, 11]
 
 
+@pytest.mark.slow
 def test_an_interrupted_subset_is_not_taken_for_the_whole(tmp_path):
     source = write_folder(tmp_path / "source", "cifar10", "binary", altered(make_data("cifar10"), "train", keep=90))
     killed("atomic_write", 2, source, tmp_path / "out", "--subset")               # train.rec is finished
@@ -524,6 +525,7 @@ cifar.main(["--source", {str(source)!r}, "--out", {str(out)!r}, *{flags!r}])
     ("record_row", 110, {".prepare.json", "train.rec", "train.idx", "train.records.npy"}),       # within test.rec
     ("write_manifest", 1, {".prepare.json", *OUTPUT}),                           # only the journal is still there
 ])
+@pytest.mark.slow
 def test_a_killed_preparation_started_again_ends_as_an_uninterrupted_one(tmp_path, cifar10, function, call, left):
     killed(function, call, cifar10, tmp_path / "out")
     whole = {name for name in names(tmp_path / "out") if ".part" not in name}
@@ -556,6 +558,7 @@ def test_a_preparation_that_finished_nothing_stands_in_nobodys_way(tmp_path, cif
     assert names(tmp_path / "out") == OUTPUT
 
 
+@pytest.mark.slow
 def test_an_interrupted_preparation_of_something_else_is_not_taken_up(tmp_path, cifar10):
     killed("atomic_write", 2, cifar10, tmp_path / "out")
     other = write_folder(tmp_path / "other", "cifar10", "binary", make_data("cifar10", seed=1))
@@ -566,6 +569,7 @@ def test_an_interrupted_preparation_of_something_else_is_not_taken_up(tmp_path, 
     assert names(tmp_path / "out") == OUTPUT
 
 
+@pytest.mark.slow
 def test_processes_that_start_together_prepare_once(tmp_path):
     folder = write_folder(tmp_path / "datasets" / "cifar10", "cifar10", "binary", make_data("cifar10"))
     command = [sys.executable, ROOT / "data_prep" / "cifar.py", "--dataset", "cifar10", "--subset"]

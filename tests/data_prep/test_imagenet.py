@@ -175,6 +175,7 @@ def test_mxnets_iterator_reads_the_records(undisturbed):
 
 @pytest.mark.parametrize("flags, theirs", [((), ["--pass-through"]), (["--resize", "40", "--quality", "90"],
                                                                       ["--resize", "40", "--quality", "90"])])
+@pytest.mark.slow
 def test_the_files_are_those_of_mxnets_im2rec(tmp_path, flags, theirs):
     import mxnet
 
@@ -280,6 +281,7 @@ def command(out, *flags):
     return [sys.executable, "data_prep/imagenet.py", *map(str, flags), "--out", str(out), "--journal-seconds", "0"]
 
 
+@pytest.mark.slow
 def test_killed_at_every_step_it_ends_with_the_same_files(faulty_tar, archives, tmp_path):
     done = subprocess.run([sys.executable, "tests/data_prep/kill_at_every_step.py", str(tmp_path), "--train-tar", faulty_tar,
                            "--val-tar", archives[0] / "val.tar", "--subset", "--no-checksum", "--num-thread", "1"],
@@ -288,6 +290,7 @@ def test_killed_at_every_step_it_ends_with_the_same_files(faulty_tar, archives, 
     assert int(done.stdout) > 30
 
 
+@pytest.mark.slow
 def test_killed_with_sigkill_at_random_moments_it_ends_with_the_same_files(tmp_path):
     tar = write_train_tar(tmp_path / "train.tar", generated(classes=8, per_class=12, size=(320, 240)))
     flags = ["--train-tar", tar, "--subset", "--no-checksum", "--resize", "300"]

@@ -8,6 +8,7 @@ from benchmarks import kill_prepare
 from benchmarks.synthetic_imagenet import generated, photographs, write_folders, write_tar
 
 
+@pytest.mark.slow
 def test_killed_in_every_phase_it_ends_with_the_root_hash_of_the_undisturbed_run(monkeypatch, capsys):
     monkeypatch.setattr(kill_prepare, "generated", lambda **_: generated(classes=8, per_class=2, size=(120, 90)))
     assert kill_prepare.main(["--trials", "2", "--copies", "6"]) == 0

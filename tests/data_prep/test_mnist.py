@@ -58,6 +58,7 @@ def test_grey_images_are_normalised_by_published_figures():
 
 
 @pytest.mark.parametrize("dataset", ["mnist", "fashion-mnist", "kmnist"])
+@pytest.mark.slow
 def test_grey_images_train(tmp_path, source, dataset):
     out = tmp_path / "rec"
     mnist.main(["--dataset", dataset, "--source", str(source[0]), "--out", str(out), "--subset"])

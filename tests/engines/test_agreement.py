@@ -14,6 +14,7 @@ from jobs import ENGINES, ROOT, arrays_of, assert_close, finish, start
 
 from gluon_tricks.data.recordio import write_image_records
 
+pytestmark = pytest.mark.slow
 TRICKS = ["--no-wd", "--label-smoothing", "--warmup-epochs", "1", "--num-epochs", "3", "--lr-mode", "cosine",
           "--lr", "0.05", "--wd", "0.01"]
 # another number of threads adds up in another order, and within a few updates ReLUs make much of it

@@ -18,6 +18,7 @@ from jobs import (
     worker,
 )
 
+pytestmark = pytest.mark.slow
 SCRIPT = ["train_cifar.py"]
 FAULTY = ["tests/engines/faulty.py"]
 
@@ -70,7 +71,7 @@ def test_a_frozen_worker_is_named(engine, tmp_path):
 ])
 def test_what_goes_wrong_on_one_rank_ends_the_job(fault, engine, check, says, tmp_path):
     output = finish(start(engine, 2, FAULTY + flags(tmp_path, "--check-sync", "2"), "--timeout",
-                        "15" if fault == "hang" else "60", FAULT=fault, FAULT_RANK="1", FAULT_AT="3"), check)
+                        "10" if fault == "hang" else "60", FAULT=fault, FAULT_RANK="1", FAULT_AT="3"), check)
     assert says in output and "rank 1" in output, output
 
 

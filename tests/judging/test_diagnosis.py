@@ -65,6 +65,7 @@ def imagenet_log(path, name, train=None, err=None, speed=None, epochs=3, metric=
 # --- no false alarm -------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("epochs", [1, 2, 3, 6, 15, 40, None])
+@pytest.mark.slow
 def test_published_logs_are_silent_but_for_the_seven_with_the_old_metric(epochs):
     found = {name: names(verdict_of(name, epochs)) for name in catalogue()}
     assert {name for name in found if found[name]} == SOFT_LABEL_LOGS

@@ -39,6 +39,7 @@ def test_every_published_log_has_weights_in_the_zoo_and_every_log_named_there_ex
     assert {weights.log for weights in zoo.zoo()} - {""} == set(catalogue())
 
 
+@pytest.mark.slow
 def test_hashtags_are_those_of_gluoncvs_model_store():
     store = pytest.importorskip("gluoncv.model_zoo.model_store")
     known = {checksum[:8] for checksum in store._model_sha1.values()}

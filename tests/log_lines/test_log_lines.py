@@ -109,6 +109,7 @@ def test_a_line_cut_anywhere_is_no_line(line, data):
 
 @settings(deadline=None)
 @given(namespaces, st.sampled_from(PREFIXES))
+@pytest.mark.slow
 def test_a_namespace_reads_back_as_written(args, prefix):
     assert parse_line(prefix + namespace_line(args)) == Namespace(args)
 

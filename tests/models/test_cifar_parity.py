@@ -8,6 +8,7 @@ from parity import assert_close, assert_training_steps_agree, pair
 
 @pytest.mark.parametrize("written_by", ["ours", "gluoncv"])
 @pytest.mark.parametrize("name", SMALL_CIFAR_NETS)
+@pytest.mark.slow
 def test_params_files_are_exchangeable_and_give_gluoncvs_logits(name, written_by, gluoncv_zoo, tmp_path):
     ours, theirs = pair(name, gluoncv_zoo, tmp_path, written_by, size=32)
     data = nd.random.normal(shape=(2, 3, 32, 32))
@@ -15,6 +16,7 @@ def test_params_files_are_exchangeable_and_give_gluoncvs_logits(name, written_by
 
 
 @pytest.mark.parametrize("name", SMALL_CIFAR_NETS)
+@pytest.mark.slow
 def test_a_training_step_has_gluoncvs_logits_gradients_and_statistics(name, gluoncv_zoo, tmp_path):
     ours, theirs = pair(name, gluoncv_zoo, tmp_path, written_by="gluoncv", size=32)
     data, labels = nd.random.normal(shape=(2, 3, 32, 32)), nd.array([3, 8])

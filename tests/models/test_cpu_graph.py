@@ -47,6 +47,7 @@ def results(net, data, label):
 
 
 @pytest.mark.parametrize("source, name, size", NETS, ids=lambda value: str(value))
+@pytest.mark.slow
 def test_values_gradients_and_statistics_stay(source, name, size):
     rng = np.random.default_rng(1)
     data, label = nd.array(rng.normal(size=(4, 3, size, size))), nd.array([1, 3, 5, 7])
@@ -195,6 +196,7 @@ print(json.dumps({"ops": operators(graph), "types": sorted({str(array.dtype) for
 """
 
 
+@pytest.mark.slow
 def test_bfloat16_is_rewritten_and_no_further_from_float32_than_before():
     done = subprocess.run([sys.executable, "-c", BFLOAT16], capture_output=True, text=True,
                           cwd=Path(__file__).parents[2])

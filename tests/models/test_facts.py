@@ -55,6 +55,7 @@ def test_parameter_counts_are_the_published_ones(name):
 
 @pytest.mark.parametrize("name", NETS)
 # unlike the shapes, they depend on where the strides are
+@pytest.mark.slow
 def test_multiply_adds_are_the_published_ones(name):
     size = 32 if name in CIFAR_NETS else 224
     assert count_multiply_adds(get_model(name), (3, size, size)) == SIZES[name].multiply_adds

@@ -107,6 +107,7 @@ def test_path_b_of_resnet_d_sees_every_input_and_that_of_resnet_c_a_quarter():
 # --- Zero gamma (§3.1) --------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("name", RESNETS)
+@pytest.mark.slow
 def test_zero_gamma_starts_every_residual_block_as_its_shortcut(name):
     blocks = residual_blocks(initialized(name, last_gamma=True, classes=10))
     assert len(blocks) == BLOCKS[name[6:].split("_")[0]]
@@ -119,6 +120,7 @@ def test_zero_gamma_starts_every_residual_block_as_its_shortcut(name):
 
 
 @pytest.mark.parametrize("name", ["resnet18_v1", "resnet18_v1b", "resnet50_v1d", "resnet50_v1b_gn"])
+@pytest.mark.slow
 def test_zero_gamma_is_the_last_of_each_block_only(name):
     for zero in (False, True):
         net = initialized(name, last_gamma=zero)
@@ -138,6 +140,7 @@ def test_without_zero_gamma_residual_blocks_are_not_their_shortcuts():
 # --- The other options --------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("name", ["resnet18_v1b", "resnet50_v1b", "resnet50_v1d"])
+@pytest.mark.slow
 def test_dilated_nets_keep_an_eighth_of_height_and_width(name):
     def features(net):
         x = net.maxpool(net.relu(net.bn1(net.conv1(nd.zeros((1, 3, 64, 64))))))
@@ -216,6 +219,7 @@ def test_a_keyword_a_resnet_does_not_take_is_named(name, keyword):
 @pytest.mark.parametrize("name", ["resnet18_v1", "resnet34_v1b", "resnet50_v1", "resnet50_v1d",
                                   "resnet50_v1b_gn"])
 @pytest.mark.parametrize("train_mode", [False, True])
+@pytest.mark.slow
 def test_hybridized_equals_imperative(name, train_mode):
     net, data = initialized(name, classes=10), images()
     with autograd.record(train_mode=train_mode):
@@ -228,6 +232,7 @@ def test_hybridized_equals_imperative(name, train_mode):
 
 
 @pytest.mark.parametrize("name", RESNETS)
+@pytest.mark.slow
 def test_no_global_pooling_operator_slows_the_backward(name):  # see GlobalMean
     net = get_model(name)
     assert "mean" in operators(net)

@@ -17,12 +17,14 @@ def images(seed=0, size=64):
 
 
 @pytest.mark.parametrize("name", BATCH_NORMALIZED)
+@pytest.mark.slow
 def test_a_training_step_has_gluoncvs_logits_gradients_and_statistics(name, gluoncv_zoo, tmp_path):
     ours, theirs = pair(name, gluoncv_zoo, tmp_path, written_by="gluoncv", size=64)
     assert_training_steps_agree(ours, theirs, images(), LABELS, gradient_tolerance=1e-5)
 
 
 @pytest.mark.parametrize("name", GROUP_NORMALIZED)
+@pytest.mark.slow
 def test_a_training_step_has_gluoncvs_logits_and_gradients_under_group_norm(name, gluoncv_zoo, tmp_path):
     ours, theirs = pair(name, gluoncv_zoo, tmp_path, written_by="gluoncv", size=32)
     ours.hybridize(static_alloc=True, static_shape=True)  # theirs cannot be
@@ -44,12 +46,14 @@ def test_a_training_step_has_gluoncvs_logits_and_gradients_under_group_norm(name
 
 @pytest.mark.parametrize("name", ["resnet18_v1", "resnet50_v1", "resnet34_v1b", "resnet50_v1d",
                                   "resnet50_v1b_gn"])
+@pytest.mark.slow
 def test_gluoncv_reads_our_params_files(name, gluoncv_zoo, tmp_path):
     ours, theirs = pair(name, gluoncv_zoo, tmp_path, written_by="ours", size=64)
     assert_close(ours(images()).asnumpy(), theirs(images()).asnumpy(), 1e-5, "logits")
 
 
 @pytest.mark.parametrize("name", ["resnet18_v1b", "resnet50_v1b", "resnet50_v1d"])
+@pytest.mark.slow
 def test_dilated_nets_train_as_gluoncvs(name, gluoncv_zoo, tmp_path):
     ours, theirs = pair(name, gluoncv_zoo, tmp_path, written_by="gluoncv", size=64, dilated=True)
     assert_training_steps_agree(ours, theirs, images(), LABELS, gradient_tolerance=1e-5)

@@ -151,6 +151,7 @@ def assert_same_law(ours, theirs):
             assert stats.ks_2samp(ours[what], theirs[what]).pvalue > LEAST_P, what
 
 
+@pytest.mark.slow
 def test_crops_and_flips_of_records_have_mxnets_law(tmp_path, monkeypatch):
     without_colour(monkeypatch)
     count = 2000

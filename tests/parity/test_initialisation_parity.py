@@ -61,6 +61,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("model", CASES)
+@pytest.mark.slow
 def test_weights_have_gluoncvs_law_and_the_rest_its_values(model):
     zoo = pytest.importorskip("gluoncv.model_zoo", exc_type=ImportError)
     build, initializer, law, flags = CASES[model]
@@ -97,6 +98,7 @@ def test_zero_gamma_is_the_last_of_each_block_and_no_other():
                      for block in range(blocks)}
 
 
+@pytest.mark.slow
 def test_two_layers_do_not_share_their_numbers_and_seeds_differ():
     net, _ = imagenet_net("resnet18_v1", "--seed", "1")
     weights = [param.data().asnumpy().ravel()[:64] for name,

@@ -112,6 +112,7 @@ def assert_same_training(got, expected):
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.slow
 def test_twenty_updates_equal_gluoncvs(recipe, tmp_path, monkeypatch):
     got, expected = both(RECIPES[recipe], tmp_path, monkeypatch)
     assert_same_training(got, expected)
@@ -119,6 +120,7 @@ def test_twenty_updates_equal_gluoncvs(recipe, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("recipe", ["baseline", "mixup"])
 @pytest.mark.parametrize("emulated", [False, True], ids=["real", "emulated"])
+@pytest.mark.slow
 def test_they_do_on_two_devices(recipe, emulated, tmp_path, monkeypatch):
     got, expected = both(RECIPES[recipe], tmp_path, monkeypatch, devices=2, emulated=emulated)
     for side in (got, expected):
@@ -135,11 +137,13 @@ LEFT_OUT = {
 
 
 @pytest.mark.parametrize("recipe", LEFT_OUT)
+@pytest.mark.slow
 def test_the_comparison_sees_small_departures(recipe, tmp_path, monkeypatch):
     got, expected = both(RECIPES[recipe], tmp_path, monkeypatch, change=LEFT_OUT[recipe])
     assert largest_difference(got.arrays, expected.arrays) > 10 * ARRAY
 
 
+@pytest.mark.slow
 def test_twenty_updates_in_bfloat16_equal_gluoncvs_net_under_mxnets_amp():
     here = Path(__file__).parent
     done = subprocess.run([sys.executable, str(here / "bfloat16_loops.py")], capture_output=True, text=True,

@@ -232,6 +232,7 @@ def original_logs():
 
 @pytest.mark.shared
 @needs_archive
+@pytest.mark.slow
 def test_the_committed_files_are_what_the_builder_makes_of_the_original_logs(original_logs, tmp_path):
     assert published_logs.main(["--logs", str(original_logs), "--out", str(tmp_path)]) == 0
     for name, unpacked in (("catalogue.json", bytes), ("commands.json", bytes), ("curves.csv.gz", gzip.decompress),
@@ -242,6 +243,7 @@ def test_the_committed_files_are_what_the_builder_makes_of_the_original_logs(ori
 @pytest.mark.shared
 @needs_archive
 @needs_reference
+@pytest.mark.slow
 def test_every_line_of_the_original_logs_is_known(original_logs):
     with open(REFERENCE / "published-log-line-counts.csv") as stream:
         rows = {Path(row.pop("log_path")).name: row for row in csv.DictReader(stream)}

@@ -25,6 +25,7 @@ def of(name):
     return logged_rates()[name], run.script, run.args, workers_of(run.command)
 
 
+@pytest.mark.slow
 def test_every_logged_rate_is_the_schedules_to_the_last_digit():
     assert set(logged_rates()) == {name for name, run in catalogue().items() if run.dataset == "imagenet"}
     compared, wrong = Counter(), []

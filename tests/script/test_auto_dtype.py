@@ -27,6 +27,7 @@ def test_the_fastest_is_chosen_but_float32_unless_another_is_clearly_faster(rate
     assert fastest(rates) == chosen
 
 
+@pytest.mark.slow
 def test_a_trial_measures_what_this_machine_has(monkeypatch):
     monkeypatch.setattr(auto_dtype, "permit_amx", lambda: False)
     monkeypatch.setattr(auto_dtype, "TRIAL_S", 0.0)
@@ -34,6 +35,7 @@ def test_a_trial_measures_what_this_machine_has(monkeypatch):
     assert list(rates) == ["float32", "bfloat16"] and min(rates.values()) > 0
 
 
+@pytest.mark.slow
 def test_a_trial_is_of_the_net_as_it_will_be_made(monkeypatch):
     """Each process tells the number of its net's parameters, which the switch makes greater."""
     sizes = []
@@ -93,6 +95,7 @@ def flags(folder, *more):
             "--save-plot-dir", str(folder), *more]
 
 
+@pytest.mark.slow
 def test_a_resumed_run_keeps_the_type_and_tries_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(auto_dtype, "try_all", lambda *_: {"float32": 10.0, "bfloat16": 9.0})
     train_cifar.main(flags(tmp_path, "--max-updates", "1"))
@@ -105,6 +108,7 @@ def test_a_resumed_run_keeps_the_type_and_tries_nothing(tmp_path, monkeypatch):
     assert (told["dtype"], told["dtype_trial"]) == ("float32", {"float32": 10.0, "bfloat16": 9.0})
 
 
+@pytest.mark.slow
 def test_memory_is_in_log_and_metrics(tmp_path):
     data = write_part_of_excerpt(tmp_path / "data", train=80, test=40)
     code = train_cifar.main([*flags(tmp_path), "--dtype", "float32", "--data-dir", str(data)])

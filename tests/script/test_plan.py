@@ -46,6 +46,7 @@ def numbers(text):
 
 @pytest.mark.parametrize("name", sorted(set(SIZES) & set(list_models())))
 @pytest.mark.parametrize("no_wd", [False, True])
+@pytest.mark.slow
 def test_sizes_and_decay_are_those_of_gluoncvs_parameters(name, no_wd):
     """Names, shapes and what is trained were read off GluonCV's nets; --no-wd is the pattern of its script."""
     size, classes = (32, 10) if name.startswith("cifar") else (224, 1000)
@@ -92,6 +93,7 @@ def test_without_weight_decay_nothing_decays():
     ("resnext50_32x4d", {}, 16, 53),
     ("mobilenetv3_small", {"last_gamma": True}, 0, 34),
 ])
+@pytest.mark.slow
 def test_gammas_that_start_at_zero_do(name, kwargs, zeros, all_gammas):
     if name.startswith(("resnext", "mobilenet")):
         pytest.importorskip("gluoncv")

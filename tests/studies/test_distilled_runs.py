@@ -82,6 +82,7 @@ def study(tmp_path_factory):
     return folder, data, stopped, went_on, stopped_at, teacher
 
 
+@pytest.mark.slow
 def test_the_teacher_is_trained_first(study):
     folder, _, (out, err), _, _, _ = study
     assert re.match(r"2 runs; results go to .*\n1 of 2: teacher: validation top-1 [\d.]+ %\n", out)
@@ -91,6 +92,7 @@ def test_the_teacher_is_trained_first(study):
                                                                                               "cosine", None)
 
 
+@pytest.mark.slow
 def test_the_second_time_it_is_taken_and_the_student_goes_on(study):
     folder, _, _, (out, _), stopped_at, teacher = study
     assert {path: path.read_bytes() for path in teacher} == teacher                # not trained again
@@ -107,6 +109,7 @@ def words_of_the_student(folder, data, out):
     return [*noted, "--save-dir", f"{out}/params", "--logging-dir", str(out), "--save-plot-dir", str(out)]
 
 
+@pytest.mark.slow
 def test_what_went_on_is_what_had_never_stopped_and_the_teacher_counts(study, tmp_path):
     folder, data, *_ = study
     words = words_of_the_student(folder, data, tmp_path / "straight")
@@ -128,6 +131,7 @@ def test_what_went_on_is_what_had_never_stopped_and_the_teacher_counts(study, tm
     assert (arrays(tmp_path / "other")["param/output.weight"] != straight["param/output.weight"]).any()
 
 
+@pytest.mark.slow
 def test_the_loss_is_made_of_the_teachers_outputs(study):
     """h CE(labels) + (1 - h) T^2 CE(softened teacher), the teacher loaded here once more; both see the mixed
     images."""
@@ -160,6 +164,7 @@ def test_the_loss_is_made_of_the_teachers_outputs(study):
 
 # --- The paper's Table 6 ------------------------------------------------------------------------------------
 
+@pytest.mark.slow
 def test_table_6s_distilled_row_has_its_teacher_first_and_goes_on(tmp_path):
     for name, count in (("train", 128), ("val", 8)):
         list(write_image_records(tmp_path / f"{name}.rec", tmp_path / f"{name}.idx",
@@ -197,6 +202,7 @@ def test_a_missing_teacher_is_said_before_anything_is_trained(tmp_path, monkeypa
     assert any("first row of follow-up-teachers" in note for note in STUDIES["follow-up-V"].notes)
 
 
+@pytest.mark.slow
 def test_a_teacher_is_made_as_its_run_made_it(tmp_path):
     data = write_data(tmp_path / "data", "cifar10")
     params, _ = train(tmp_path / "teacher", "--model-kwargs", "last_bn=True", "width=2", "--data-dir",

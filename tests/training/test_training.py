@@ -157,6 +157,7 @@ def test_evaluation_counts_every_image_once_whatever_the_batch():
         assert evaluate(net, loader, CPU, top=(1, 2)) == pytest.approx([expected, in_top2])
 
 
+@pytest.mark.slow
 def test_training_after_an_evaluation_is_the_same_every_time():
     """Fails within a few tries without `settle_weights`: MXNet's reordering of weights races with the optimizer."""
     rng = np.random.default_rng(0)
@@ -234,6 +235,7 @@ print("equal")
 """
 
 
+@pytest.mark.slow
 def test_gradients_of_several_passes_add_up_in_bfloat16_too():
     """In a process of its own, for AMP cannot be undone."""
     done = subprocess.run([sys.executable, "-c", AMP_PROGRAM], cwd=ROOT, capture_output=True, text=True)

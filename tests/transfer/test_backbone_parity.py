@@ -44,6 +44,7 @@ def close(ours, theirs):
 
 
 @pytest.mark.parametrize("ours, theirs", [("resnet50_v1s", "resnet50")])
+@pytest.mark.slow
 def test_fcn_equals_gluoncvs_on_the_same_weights(ours, theirs, tmp_path):
     published = gluoncv.model_zoo.FCN(5, backbone=theirs, aux=True, pretrained_base=False, crop_size=64)
     for param in published.collect_params().values():
@@ -63,6 +64,7 @@ def test_fcn_equals_gluoncvs_on_the_same_weights(ours, theirs, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["resnet18_v1b", "resnet50_v1d"])
+@pytest.mark.slow
 def test_dilated_stages_equal_gluoncvs(name, tmp_path):
     published = gluoncv.model_zoo.get_model(name, pretrained=False, dilated=True)
     published.initialize(mx.init.MSRAPrelu())
@@ -80,6 +82,7 @@ def test_dilated_stages_equal_gluoncvs(name, tmp_path):
     close(maps[:1], maps[1:])
 
 
+@pytest.mark.slow
 def test_faster_rcnn_equals_gluoncvs_on_the_same_weights(tmp_path):
     """The published model, but for fewer proposals: boxes, scores, and which parameters learn."""
     official, name = "faster_rcnn_resnet50_v1b_voc", "resnet50_v1b"
@@ -110,6 +113,7 @@ def test_faster_rcnn_equals_gluoncvs_on_the_same_weights(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["resnet18_v1", "resnet18_v1b"])
+@pytest.mark.slow
 def test_losses_equal_gluoncvs_training_task(name):
     from gluoncv.model_zoo.rcnn.faster_rcnn.data_parallel import ForwardBackwardTask
     from mxnet import autograd

@@ -38,6 +38,7 @@ def batches(epoch, start=0, rank=0, world_size=1, batch_size=4):
     return [shares[0][0].asnumpy() for shares in loader.epoch(epoch, start)]
 
 
+@pytest.mark.slow
 def test_draws_belong_to_epoch_and_image():
     whole = batches(0)
     assert len(whole) == 2                                            # 11 images, whole batches of 4

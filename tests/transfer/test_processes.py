@@ -18,6 +18,7 @@ from gluon_tricks.transfer.detection import detections, shared
 
 TRAIN, VAL = 5, 3            # two updates of two images, one left out; of the validation one process has one image more
 LR, WD = 0.01, 0.001
+pytestmark = pytest.mark.slow
 SMALL = ["--network", "resnet18_v1b", "--gpus", "", "--no-pretrained-base", "--image-short", "64", "--rpn-channel", "16",
          "--rpn-train-post-nms", "20", "--rpn-test-post-nms", "10", "--rcnn-num-samples", "8", "--roi-size", "4,4"]
 

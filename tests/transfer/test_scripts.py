@@ -46,6 +46,7 @@ def same(one, other, atol=0.0):
         np.testing.assert_allclose(one[name], other[name], rtol=0, atol=atol, err_msg=name)
 
 
+@pytest.mark.slow
 def test_detection_resumed_equals_uninterrupted(tmp_path, capsys):
     assert train_faster_rcnn.main([*DETECT, "--save-prefix", f"{tmp_path}/whole/"]) == 0
     assert "map_voc07: last" in capsys.readouterr().out
@@ -66,6 +67,7 @@ def test_detection_resumed_equals_uninterrupted(tmp_path, capsys):
         train_faster_rcnn.main([*DETECT, "--save-prefix", f"{tmp_path}/whole/"])
 
 
+@pytest.mark.slow
 def test_segmentation_resumed_equals_uninterrupted(tmp_path, capsys):
     assert train_fcn.main([*SEGMENT, "--save-dir", f"{tmp_path}/whole"]) == 0
     assert "miou: last" in capsys.readouterr().out
@@ -82,6 +84,7 @@ def test_segmentation_resumed_equals_uninterrupted(tmp_path, capsys):
     assert (tmp_path / "whole" / "train" / "predictions-0000.png").is_file()
 
 
+@pytest.mark.slow
 def test_several_devices_take_the_same_update(tmp_path):
     """Two CPU devices with half the batch each: BatchNorm is frozen, so only the choice of regions differs."""
     args = [*DETECT, "--num-cpus", "2", "--max-updates", "1", "--save-prefix", f"{tmp_path}/two/"]

@@ -13,6 +13,7 @@ def test_a_cifar_net_starts_without_zero_gammas():
     assert count_zero_gammas(net) == (0, 21)
 
 
+@pytest.mark.slow
 def test_gluoncvs_resnext_has_its_flag_inverted():
     resnext = pytest.importorskip("gluoncv.model_zoo").resnext50_32x4d
     for last_gamma, zero in ((False, 16), (True, 0)):      # 16 blocks
