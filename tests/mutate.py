@@ -96,9 +96,9 @@ MUTANTS = [
            "math.sqrt(3 /", "tests/models/test_initializers.py::test_the_papers_bound_knows_no_kernel"),
     mutant("Xavier on ImageNet", "gluon_tricks/models/initializers.py", "else mx.init.MSRAPrelu()", "else mx.init.Xavier()",
            f"{START}::test_weights_have_gluoncvs_law_and_the_rest_its_values[resnet18_v1]"),
-    mutant("MSRAPrelu on CIFAR", "train_cifar.py", "mx.init.Xavier()", "mx.init.MSRAPrelu()",
+    mutant("MSRAPrelu on CIFAR", "gluon_tricks/script/cifar.py", "mx.init.Xavier()", "mx.init.MSRAPrelu()",
            f"{START}::test_weights_have_gluoncvs_law_and_the_rest_its_values[cifar_resnet20_v2]"),
-    mutant("momentum's sign", "train_imagenet.py", "momentum=args.momentum", "momentum=-args.momentum",
+    mutant("momentum's sign", "gluon_tricks/script/imagenet.py", "momentum=args.momentum", "momentum=-args.momentum",
            f"{NAG}::test_float32_steps", f"{LOOPS}[baseline]"),
     mutant("gradient divided by a device's share", "gluon_tricks/training/loop.py",
            "engine.step_size(train_data.batch_size)", "engine.step_size(train_data.batch_size) // len(engine.ctx)",
@@ -127,7 +127,7 @@ MUTANTS = [
            f"{LOOPS}[no bias decay]", f"{NAG}::test_float32_steps"),
     mutant("a tenth of the decay on biases", f"{TRICKS}/no_bias_decay.py", "param.wd_mult = 0.0", "param.wd_mult = 0.1",
            f"{LOOPS}[no bias decay]"),
-    mutant("no float32 masters", "train_imagenet.py", 'multi_precision=args.dtype == "float16"', "multi_precision=False",
+    mutant("no float32 masters", "gluon_tricks/script/imagenet.py", 'multi_precision=dtype == "float16"', "multi_precision=False",
            f"{NAG}::test_float16_weights_follow_their_float32_masters"),
     mutant("loss scale not divided out", "gluon_tricks/training/loop.py", "trainer.update(samples * scale)",
            "trainer.update(samples)", f"{PRECISION}::test_a_power_of_two_as_scale_changes_no_bit"),
@@ -153,7 +153,7 @@ MUTANTS = [
     mutant("hard weight on the soft term", f"{TRICKS}/distillation.py", "1 - hard_weight if", "hard_weight if", LOSSES),
     mutant("teacher not softened", f"{TRICKS}/distillation.py", "F.softmax(teacher_logits / t)", "F.softmax(teacher_logits)",
            LOSSES),
-    mutant("teacher sees other images", "train_imagenet.py", "(target, teacher(data)", "(target, teacher(data[::-1])",
+    mutant("teacher sees other images", "gluon_tricks/script/targets.py", "target, teacher(data)", "target, teacher(data[::-1])",
            f"{LOOPS}[distillation]"),
 
     # §5.4
@@ -161,10 +161,8 @@ MUTANTS = [
            TARGETS),
     mutant("labels of other partners", f"{TRICKS}/mixup.py", "= data[::-1], targets[::-1]", "= data[::-1], targets",
            TARGETS),
-    mutant("mixup one epoch too long", "train_imagenet.py", "epoch < args.num_epochs - args.mixup_off_epoch",
-           "epoch <= args.num_epochs - args.mixup_off_epoch", f"{LOOPS}[mixup off at the end]"),
-    mutant("mixup on CIFAR one epoch too long", "train_cifar.py", "epoch < args.num_epochs - args.mixup_off_epoch",
-           "epoch <= args.num_epochs - args.mixup_off_epoch", TARGETS),
+    mutant("mixup one epoch too long", "gluon_tricks/script/targets.py", "epoch < flags.num_epochs - flags.mixup_off_epoch",
+           "epoch <= flags.num_epochs - flags.mixup_off_epoch", f"{LOOPS}[mixup off at the end]", TARGETS),
     mutant("lam leans to the image itself", f"{TRICKS}/mixup.py", "rng.beta(alpha, alpha)", "rng.beta(alpha, 0.5 * alpha)",
            LAM),
 
@@ -172,7 +170,7 @@ MUTANTS = [
     mutant("RMSE not averaged over devices", "gluon_tricks/training/loop.py", "return len(parts)", "return 1", METRICS),
     mutant("mean square without its root", "gluon_tricks/training/loop.py", ".square().mean().sqrt()", ".square().mean()",
            METRICS),
-    mutant("top 4 for top 5", "gluon_tricks/training/evaluation.py", "topk(k=min(k, ", "topk(k=min(k - 1, ", METRICS),
+    mutant("top 4 for top 5", "gluon_tricks/training/evaluation.py", "< np.array(top)", "< np.array(top) - (np.array(top) > 1)", METRICS),
 ]
 
 
