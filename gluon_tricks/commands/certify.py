@@ -1,12 +1,13 @@
-"""A certificate of a run: what was run, on what, with which data and rates, and how it stands beside the official figures.
+"""A certificate of a run: command, machine, data and rates, and its figures next to the official ones.
 
     python -m gluon_tricks certify logs/ours/cifar_resnet20_v1
     python -m gluon_tricks certify train_imagenet/ --log train_imagenet.log --out certificates/
 
-Reads the run's folder (run.json, metrics.jsonl, its log) and writes certificate.md and certificate.json there, or to
---out. Everything in it is read from those files or computed from them; what they do not tell is refused (a run without
-a data root hash, for example) or listed under "Not known". `official` are up to three figures of exactly this recipe: the
-paper's, the zoo's, and the last epoch of the published log.
+Reads the run's folder (run.json, metrics.jsonl, its log) and writes certificate.md and certificate.json
+there, or to --out. The certificate holds only what these files contain or what can be computed from them. A
+run without a data root hash, for example, is refused; smaller gaps are listed under "Not known". `official`
+holds up to three figures of exactly this recipe: the paper's, the zoo's, and the last epoch of the published
+log.
 
 Exit code: 0 written, 2 refused.
 """
@@ -31,14 +32,11 @@ def main(argv=None):
     return 0
 
 
-# --- Words ----------------------------------------------------------------------------------------------------------
-
-
 def parse_args(argv):
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, metavar="RUN_DIR", help="folder with the run's run.json and metrics.jsonl")
-    parser.add_argument("--log", type=Path, help="the log, if it lies elsewhere")
+    parser.add_argument("--log", type=Path, help="the log, if it is elsewhere")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: RUN_DIR)")
     return parser.parse_args(argv)
 

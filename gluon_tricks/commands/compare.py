@@ -4,13 +4,14 @@
     python -m gluon_tricks compare train_imagenet.log --plot compare.png
     python -m gluon_tricks compare my.log --ref cifar_resnet20_v1
 
-Reads the logs of this kit and of GluonCV's own scripts, also of a run that is not finished. The run's own arguments
-(model, mixup, data set) select the published log; differences between the two recipes are listed. Each epoch is
-compared with a band around the published curve (see gluon_tricks/judging/bands.py), and the last line is the verdict.
-Known mistakes that show in the log (gluon_tricks/judging/diagnosis.py) are printed before it.
+Reads the logs of this kit and of GluonCV's own scripts, also of a run that is not finished. The run's own
+arguments (model, mixup, data set) select the published log; differences between the two recipes are listed.
+Each epoch is compared with a band around the published curve (see gluon_tricks/judging/bands.py), and the
+last line is the verdict. Known mistakes that show in the log (gluon_tricks/judging/diagnosis.py) are printed
+before it.
 
-A log of train_faster_rcnn.py is printed next to one of the two that GluonCV published on VOC, epoch by epoch, without a
-verdict. A log of train_fcn.py is only listed.
+A log of train_faster_rcnn.py is printed next to one of the two that GluonCV published on VOC, epoch by epoch,
+without a verdict. A log of train_fcn.py is only listed.
 
 Exit code: 0 inside the band, 1 outside, 2 no verdict (the file is unusable, or no such run was published).
 """

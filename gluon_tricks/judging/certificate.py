@@ -7,13 +7,7 @@ from pathlib import Path
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import sha256_of
 from gluon_tricks.judging.diagnosis import diagnose
-from gluon_tricks.judging.numbers import (
-    find_log,
-    log_figures,
-    paper_rows,
-    published_log,
-    read_run_json,
-)
+from gluon_tricks.judging.numbers import find_log, log_figures, paper_rows, published_log, read_run_json
 from gluon_tricks.judging.verdict import judge
 from gluon_tricks.published.catalogue import CLASSES, TRAIN_IMAGES
 from gluon_tricks.published.reference import dataset_of
@@ -23,19 +17,19 @@ REQUIRED = ("command", "versions", "processor", "seed", "args", "global_batch_si
 
 
 def certify(folder, log=None):
-    """What can be vouched for of a run.
+    """The certificate of a run.
 
     Parameters
     ----------
     folder : path
-        Where run.json and metrics.jsonl lie.
+        Has run.json and metrics.jsonl.
     log : path, optional
-        The log, if it lies elsewhere.
+        The log, if it is elsewhere.
 
     Returns
     -------
     dict
-        JSON-able.
+        For JSON; `markdown` makes text of it.
 
     Raises
     ------
@@ -47,11 +41,11 @@ def certify(folder, log=None):
     log = Path(log) if log else find_log(folder) or _log_of(facts, folder)
     for key in REQUIRED:
         if key not in facts:
-            raise UserError(f"{folder / 'run.json'}: has no {key!r}, so nothing can be certified; it is no run.json of this "
-                            "kit")
+            raise UserError(f"{folder / 'run.json'}: has no {key!r}, so nothing can be certified; it is no run.json "
+                            "of this kit")
     if facts.get("data_root_hash") in ("", "synthetic", None):
-        raise UserError(f"{folder / 'run.json'}: the data have no root hash ({facts.get('data_root_hash') or 'none'}): "
-                        "nothing tells what the run saw; prepare them with data_prep/, which writes manifest.json")
+        raise UserError(f"{folder / 'run.json'}: the data have no root hash ({facts.get('data_root_hash') or 'none'}), "
+                        "so they are not known; prepare them with data_prep/, which writes manifest.json")
     verdict = judge(log)
     trace = rate_trace(folder / "metrics.jsonl")
     _agree(folder, facts, verdict.run, trace)
@@ -73,7 +67,7 @@ def certify(folder, log=None):
 
 
 def data(facts, run):
-    """Words on the data: the set's name where the numbers of images and classes are its own."""
+    """The data set's name, or a sentence where the numbers of images or classes are not the published ones."""
     dataset, images = dataset_of(run), facts["args"].get("num_training_samples")
     if dataset in CLASSES and images in (None, TRAIN_IMAGES[dataset]) and facts.get("classes") == CLASSES[dataset]:
         return dataset
@@ -81,36 +75,40 @@ def data(facts, run):
 
 
 def device(facts):
-    """What the run computed on, as far as run.json tells."""
+    """The run's processors, from run.json."""
     if facts["args"].get("num_gpus"):
         kinds = ", ".join(dict.fromkeys(facts.get("gpus") or ["unknown kind"]))
         return f"{facts['args']['num_gpus']} GPUs ({kinds}), {facts['processor']}"
     return f"{facts['processor']}, {facts.get('cpus')} processors"
 
 
-def official(args, dataset):
-    """The paper's rows, the zoo's figures and the published log of exactly this recipe; empty where there is none."""
-    papers, log = paper_rows(args, dataset), published_log(args, dataset)
+def official(flags, dataset):
+    """Figures of exactly this recipe: `paper`, `zoo` and `log`, each a dict or None."""
+    papers, log = paper_rows(flags, dataset), published_log(flags, dataset)
     zoo = [*(zoo_of_row(*pair) for pair in papers), *([zoo_of_log(log.name)] if log else [])]
     zoo = [weights for weights in zoo if weights]
-    return {
-        "paper": {"figures": str(papers[0][1].paper), "row": f"Table {papers[0][0].number}, {papers[0][1].title}"}
-        if papers else None,
-        "zoo": {"figures": str(zoo[0].figures), "weights": f"{zoo[0].model} {zoo[0].hashtag}".strip()} if zoo else None,
-        "log": {"figures": str(log_figures(log.final)), "name": log.name, "best": str(log_figures(log.best)),
-                "epochs": log.epochs} if log else None,
-    }
+    found = {"paper": None, "zoo": None, "log": None}
+    if papers:
+        table, row = papers[0]
+        found["paper"] = {"figures": str(row.paper), "row": f"Table {table.number}, {row.title}"}
+    if zoo:
+        found["zoo"] = {"figures": str(zoo[0].figures), "weights": f"{zoo[0].model} {zoo[0].hashtag}".strip()}
+    if log:
+        found["log"] = {"figures": str(log_figures(log.final)), "name": log.name,
+                        "best": str(log_figures(log.best)), "epochs": log.epochs}
+    return found
 
 
 def rate_trace(path):
-    """The logged `(epoch, batch, rate)` of every interval, the last one of a batch where a run was resumed."""
+    """The logged `(epoch, batch, rate)` of every interval; a resumed run's last record of a batch counts."""
     try:
         records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); without it no rate can be certified") from None
     except ValueError:
-        raise UserError(f"{path}: has a line that is no JSON; a run that goes on with --resume auto mends it") from None
-    found = {(record["epoch"], record["batch"]): record["lr"] for record in records if record.get("kind") == "interval"}
+        raise UserError(f"{path}: has a line that is no JSON; a run continued with --resume auto repairs it") from None
+    found = {(record["epoch"], record["batch"]): record["lr"] for record in records
+             if record.get("kind") == "interval"}
     if not found:
         raise UserError(f"{path}: has no interval, so no rate can be certified; the run needs --log-interval above 0")
     return [(epoch, batch, rate) for (epoch, batch), rate in sorted(found.items())]
@@ -118,11 +116,12 @@ def rate_trace(path):
 
 def rate_trace_hash(trace):
     """SHA-256 over the lines `epoch,batch,rate`: equal for two runs whose logged rates agree to nine digits."""
-    return hashlib.sha256("".join(f"{epoch},{batch},{rate:.9g}\n" for epoch, batch, rate in trace).encode()).hexdigest()
+    lines = "".join(f"{epoch},{batch},{rate:.9g}\n" for epoch, batch, rate in trace)
+    return hashlib.sha256(lines.encode()).hexdigest()
 
 
 def not_known(facts, run, finished):
-    """What a reader could want to know and the files do not tell."""
+    """Sentences on what the files do not tell."""
     if not finished:
         yield f"the end: {run.epochs[-1].epoch + 1} of {facts['args'].get('num_epochs')} epochs have been run"
     if facts.get("commit") is None:
@@ -138,7 +137,7 @@ def not_known(facts, run, finished):
 
 
 def _log_of(facts, folder):
-    """The log that run.json's arguments name, looked for as named and beside run.json."""
+    """The log named in run.json, searched for under that path, in the folder and in its parent."""
     name = facts.get("args", {}).get("logging_file")
     for path in (Path(name), folder / Path(name).name, folder.parent / Path(name).name) if name else ():
         if path.is_file():
@@ -151,8 +150,8 @@ def _agree(folder, facts, run, trace):
     for key in ("model", "seed", "lr", "batch_size"):
         ours, logged = facts["args"].get(key), run.args.get(key)
         if logged is not None and ours != logged:
-            raise UserError(f"{run.path}: its header says {key} {logged}, run.json {ours}: they are not of one run; name "
-                            "the log with --log")
+            raise UserError(f"{run.path}: its header says {key} {logged}, run.json {ours}: they are not of one run; "
+                            "name the log with --log")
     if trace[-1][0] < run.epochs[-1].epoch:
         raise UserError(f"{folder / 'metrics.jsonl'}: ends in epoch {trace[-1][0]}, the log in epoch "
                         f"{run.epochs[-1].epoch}: they are not of one run; name the log with --log")
@@ -165,7 +164,7 @@ def _here(last):
 
 
 def markdown(certificate):
-    """The certificate for people."""
+    """The lines of a certificate as Markdown."""
     epochs, versions, rates = certificate["epochs"], certificate["versions"], certificate["rate_trace"]
     yield f"# Certificate: {certificate['model']} on {certificate['data']}"
     yield ""
@@ -173,12 +172,14 @@ def markdown(certificate):
     yield ""
     yield "| | |"
     yield "| --- | --- |"
-    yield f"| epochs | {epochs['first']}-{epochs['last']} of {epochs['of']}{', not finished' * (not epochs['finished'])} |"
+    unfinished = "" if epochs["finished"] else ", not finished"
+    yield f"| epochs | {epochs['first']}-{epochs['last']} of {epochs['of']}{unfinished} |"
     yield (f"| here | {certificate['here']['figures']} in epoch {certificate['here']['epoch']}; training "
            f"{certificate['here']['train_metric']} {certificate['here']['train']:.4f} |")
     for name, key in (("paper", "row"), ("zoo", "weights"), ("log", "name")):
         there = certificate["official"][name]
-        yield f"| {name} | {there['figures'] + ' (' + there[key] + ')' if there else 'none of exactly this recipe'} |"
+        text = f"{there['figures']} ({there[key]})" if there else "none of exactly this recipe"
+        yield f"| {name} | {text} |"
     yield f"| verdict | {certificate['verdict'].removeprefix('verdict: ')} |"
     yield f"| diagnosis | {'; '.join(certificate['diagnosis']) or 'nothing found'} |"
     yield f"| data | root hash `{certificate['data_root_hash']}` |"

@@ -1,4 +1,4 @@
-"""The figures that belong to a recipe besides the paper's: GluonCV's log, its zoo, and the runs of this kit."""
+"""The figures of a recipe in GluonCV's logs and in the runs of this kit."""
 
 import json
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class OurRun:
     folder : Path
     run : RunLog
     figures : Figures
-        Of the last epoch run.
+        Of the last epoch.
     verdict : Verdict
         Of the comparison with the published log.
     """
@@ -49,15 +49,15 @@ class OurRun:
 
 # --- GluonCV's logs -----------------------------------------------------------------------------------------
 
-def published_log(args, dataset="imagenet"):
+def published_log(flags, dataset="imagenet"):
     """The published log of exactly this recipe whose validation is a measurement, or None.
 
     Parameters
     ----------
-    args : dict
-        Arguments of a run, or flags of a row.
+    flags : dict
+        Of a run's header, or of a row.
     """
-    ours = recipe(args, dataset)
+    ours = recipe(flags, dataset)
     found = [run for run in catalogue().values()
              if run.dataset == dataset and run.model == ours["model"] and run.val_is_usable
              and not departures(ours, recipe(run.args, dataset))]
@@ -65,31 +65,32 @@ def published_log(args, dataset="imagenet"):
 
 
 def log_figures(end):
-    """Figures of a published run's `final` or `best`; errors of CIFAR runs have no top-5."""
-    return Figures(*(f"{100 * (1 - end[key]):.2f}" for key in ("val_err_top1", "val_err_top5") if end.get(key) is not None))
+    """Accuracies of a published run's `final` or `best`; CIFAR runs have no top-5 error."""
+    errors = [end.get(key) for key in ("val_err_top1", "val_err_top5")]
+    return Figures(*(f"{100 * (1 - error):.2f}" for error in errors if error is not None))
 
 
-def paper_rows(args, dataset="imagenet"):
-    """The rows of the paper that a run of these arguments is: a list of (Table, Row).
+def paper_rows(flags, dataset="imagenet"):
+    """The rows of the paper with these flags: a list of (Table, Row).
 
-    Choices between paper and GluonCV (`--as`) make no difference here, nor does the file of a teacher's weights.
+    Choices between paper and GluonCV (`--as`) and the file of a teacher's weights are not compared.
     """
     if dataset != "imagenet":
         return []
-    ours = _by_the_paper(args)
+    ours = _by_the_paper(flags)
     return [(table, row) for table in TABLES.values() for row in table.rows
             if row.flags and _by_the_paper(row.flags) == ours]
 
 
-def _by_the_paper(args):
-    values = {key: value for key, value in recipe(args, "imagenet").items() if key not in PRESETS["paper"]}
+def _by_the_paper(flags):
+    values = {key: value for key, value in recipe(flags, "imagenet").items() if key not in PRESETS["paper"]}
     return {**values, "teacher": values["teacher"] and values["teacher"].partition(":")[0]}
 
 
-# --- Runs of this kit -----------------------------------------------------------------------------------------------
+# --- Runs of this kit ---------------------------------------------------------------------------------------
 
 def our_runs(folder=OURS):
-    """The classifiers of this kit with evidence: those with run.json and a log, as `OurRun`."""
+    """The classification runs in a folder that have run.json and one log: list of `OurRun`."""
     runs = []
     for run_json in sorted(Path(folder).glob("*/run.json")):
         log = find_log(run_json.parent)
@@ -99,22 +100,22 @@ def our_runs(folder=OURS):
 
 
 def find_log(folder):
-    """The one log of a run's folder, or None."""
+    """The log in a run's folder; None if there is none or more than one."""
     logs = sorted(Path(folder).glob("*.log"))
     return logs[0] if len(logs) == 1 else None
 
 
 def read_run(folder, log):
-    """A run's last figures and its verdict."""
+    """The `OurRun` of a folder and its log."""
     run = read_log(log)
     last = run.epochs[-1]
     errors = {"val_err_top1": last.val_err_top1, "val_err_top5": last.val_err_top5}
     return OurRun(Path(folder), run, log_figures(errors), judge(log))
 
 
-def our_run(args, dataset, runs):
-    """Of `our_runs()`, the one with exactly this recipe that went furthest, or None."""
-    wanted = recipe(args, dataset)
+def our_run(flags, dataset, runs):
+    """Of `our_runs()`, the one with exactly this recipe and the most epochs, or None."""
+    wanted = recipe(flags, dataset)
     found = [ours for ours in runs if dataset_of(ours.run) == dataset and recipe(ours.run.args, dataset) == wanted]
     return max(found, key=lambda ours: ours.run.epochs[-1].epoch, default=None)
 

@@ -1,16 +1,18 @@
-"""The learning rates that the published ImageNet logs print, every one of them, and the rule each log was made with.
+"""The learning rates that the published ImageNet logs print, and the formula of each log.
 
-With N = 1,281,167 images, B in a batch and u = floor(N / B) updates per epoch in the schedule, the rate printed for batch i
-of epoch e is that of the update before which so many have been done:
+With N = 1,281,167 images, B images in a batch and u = floor(N / B) updates per epoch in the schedule, the
+rate printed for batch i of epoch e is schedule(num_update), where num_update is
 
     logs   e u + i                GluonCV before 2019-03-12: a function of (epoch, batch)
-    head   ceil(e N / B) + i      since: the optimizer's counter; MXNet's iterator wraps round (data/val_window.py)
-    paper  e d + i - 1            train_horovod.py, whose batches count from 1: MXNet's CosineScheduler, which is the
+    head   ceil(e N / B) + i      since: the optimizer's counter; MXNet's iterator wraps round
+    (data/val_window.py) paper  e d + i - 1            train_horovod.py, whose batches count from 1: MXNet's
+    CosineScheduler, which is the
                                   paper's rule; every worker drops its short last batch, so of
-                                  u = ceil(floor(N / workers) / B) scheduled updates only d = floor(...) are done, and
-                                  `--lr` is that of one worker
+                                  u = ceil(floor(N / workers) / B) scheduled updates only d = floor(...) are
+                                  done, and `--lr` is that of one worker
 
-`logs/published/rates.csv.xz` holds the rates as printed, six decimals; `python data_prep/published_logs.py` wrote it.
+`logs/published/rates.csv.xz` holds the rates as printed, six decimals; `python data_prep/published_logs.py`
+wrote it.
 """
 
 import csv
@@ -32,12 +34,12 @@ class LoggedRate(NamedTuple):
 
     epoch: int
     batch: int
-    lr: str        # as printed
+    lr: str        # the printed text
 
 
 @cache
 def logged_rates():
-    """Name of a published ImageNet run -> list of LoggedRate, in the order of its log, attempts that failed included."""
+    """Name of a published ImageNet run -> list of LoggedRate in the order of its log, failed attempts included."""
     path, rates = FOLDER / "rates.csv.xz", {}
     try:
         with lzma.open(path, "rt", encoding="utf-8") as stream:
@@ -51,64 +53,65 @@ def logged_rates():
     return rates
 
 
-def schedule_of(script, args, workers=1, formula="head"):
-    """num_update -> rate, by this kit's `lr_schedule`, for the arguments in a published log's header.
+def schedule_of(script, flags, workers=1, formula="head"):
+    """This kit's schedule, num_update -> rate, for the arguments in a published log's header.
 
     Parameters
     ----------
     script : "train_imagenet.py" or "train_horovod.py"
-    args : dict
+    flags : dict
         `batch_size` is per device, or per worker.
     workers : int
         Processes, of train_horovod.py.
     formula : one of FORMULAS
     """
     if script == "train_horovod.py":
-        updates = -(-(IMAGES // workers) // args["batch_size"])
-        return lr_schedule("cosine", args["lr"] * workers, args["num_epochs"], updates, args["warmup_epochs"],
+        updates = -(-(IMAGES // workers) // flags["batch_size"])
+        return lr_schedule("cosine", flags["lr"] * workers, flags["num_epochs"], updates, flags["warmup_epochs"],
                            formula=formula)
-    updates = IMAGES // (args["batch_size"] * args["num_gpus"])
-    steps = [int(epoch) for epoch in str(args["lr_decay_epoch"]).split(",")]
-    return lr_schedule(args["lr_mode"], args["lr"], args["num_epochs"], updates, args["warmup_epochs"], args["lr_decay"],
+    updates = IMAGES // (flags["batch_size"] * flags["num_gpus"])
+    steps = [int(epoch) for epoch in str(flags["lr_decay_epoch"]).split(",")]
+    return lr_schedule(flags["lr_mode"], flags["lr"], flags["num_epochs"], updates, flags["warmup_epochs"], flags["lr_decay"],
                        steps, formula=formula)
 
 
-def updates_before(script, args, workers, formula, epoch, batch):
-    """How many updates had been done before the one that a batch line is about, by the rule of the table above."""
+def updates_before(script, flags, workers, formula, epoch, batch):
+    """The num_update of a batch line, by the table above."""
     if script == "train_horovod.py":
-        return epoch * (IMAGES // workers // args["batch_size"]) + batch - 1
-    global_batch_size = args["batch_size"] * args["num_gpus"]
-    begin = batches_before(epoch, IMAGES, global_batch_size) if formula == "head" else epoch * (IMAGES // global_batch_size)
-    return begin + batch
+        return epoch * (IMAGES // workers // flags["batch_size"]) + batch - 1
+    global_batch_size = flags["batch_size"] * flags["num_gpus"]
+    if formula == "head":
+        return batches_before(epoch, IMAGES, global_batch_size) + batch
+    return epoch * (IMAGES // global_batch_size) + batch
 
 
-def mismatches(rates, script, args, workers=1, formula="head", schedule=None):
-    """The logged rates that differ, in any printed digit, from those of a schedule.
+def mismatches(rates, script, flags, workers=1, formula="head", schedule=None):
+    """The logged rates that differ from those of a schedule in a printed digit.
 
     Parameters
     ----------
     rates : list of LoggedRate
-    script, args, workers, formula
+    script, flags, workers, formula
         As in `schedule_of`.
     schedule : callable, optional
-        num_update -> rate; `schedule_of` the others by default.
+        num_update -> rate; default `schedule_of(script, flags, workers, formula)`.
 
     Returns
     -------
     list of (LoggedRate, float)
         With the rate that the schedule gives.
     """
-    schedule = schedule or schedule_of(script, args, workers, formula)
+    schedule = schedule or schedule_of(script, flags, workers, formula)
     found = []
     for logged in rates:
-        rate = schedule(updates_before(script, args, workers, formula, logged.epoch, logged.batch))
+        rate = schedule(updates_before(script, flags, workers, formula, logged.epoch, logged.batch))
         if f"{rate:.6f}" != logged.lr:
             found.append((logged, rate))
     return found
 
 
-def formula_of(rates, script, args, workers=1):
-    """The formula under which every logged rate of a run is as printed; None if there is none."""
+def formula_of(rates, script, flags, workers=1):
+    """The formula that gives every logged rate of a run as printed; None if there is none."""
     order = ("paper",) if script == "train_horovod.py" else [formula for formula in FORMULAS if formula != "paper"]
-    fits = (formula for formula in order if not mismatches(rates, script, args, workers, formula))
+    fits = (formula for formula in order if not mismatches(rates, script, flags, workers, formula))
     return next(fits, None)

@@ -1,4 +1,4 @@
-"""Find the published run that a run should be compared with."""
+"""Find the published run to compare a run with."""
 
 from dataclasses import dataclass
 from typing import Optional
@@ -16,7 +16,7 @@ WITHOUT_REFERENCE = {
 
 @dataclass(frozen=True)
 class Match:
-    """The reference of a run and how the run departs from it, or the reason why there is none."""
+    """The reference of a run and the run's departures from it, or the reason why there is none."""
 
     reference: Optional[PublishedRun]
     departures: tuple = ()
@@ -24,22 +24,23 @@ class Match:
 
 
 def dataset_of(run):
-    """The data set of a `RunLog`: as its header says, else by its script."""
+    """The data set of a `RunLog`, from its header, else from its script."""
     if "dataset" in run.args:
         return str(run.args["dataset"])
     return "cifar10" if run.style == "cifar" else "imagenet"
 
 
 def find_reference(run, name=None):
-    """The published run that a `RunLog` should be held against.
+    """The published run to compare a `RunLog` with.
 
-    Of the usable logs with the same data set, model and mixup setting, the one that the run departs from least.
+    Of the usable logs with the same data set, model and mixup setting it is the one with the fewest
+    departures.
 
     Parameters
     ----------
     run : RunLog
     name : str, optional
-        Take this one whatever the run's own arguments say.
+        Take this one without regard to the run's arguments.
 
     Returns
     -------
@@ -48,9 +49,9 @@ def find_reference(run, name=None):
     return reference_of(run.args, dataset_of(run), name)
 
 
-def reference_of(args, dataset, name=None):
-    """`find_reference` for the arguments of a run that has no log yet."""
-    ours = recipe(args, dataset)
+def reference_of(flags, dataset, name=None):
+    """`find_reference` for the flags of a run that has no log yet."""
+    ours = recipe(flags, dataset)
     if name is not None:
         chosen = published_run(name)
         if not chosen.is_usable:
@@ -78,7 +79,7 @@ def _match(ours, reference):
 
 
 def _why_none(ours):
-    """Why no log of this model, with its mixup setting, can be a reference."""
+    """The reason why no log of this model with its mixup setting can be a reference."""
     setting = f"{ours['model']} {'with' if ours['mixup'] else 'without'} mixup"
     runs = catalogue()
     names = [str(ours["model"]) + suffix for suffix in (("-mixup", "_mixup") if ours["mixup"] else ("",))]

@@ -3,13 +3,14 @@
     Places365_test_00000001.jpg 104 237 333 302 364
 
 A line for each image in the order of the data, the most confident class first; of equal outputs the lower
-index comes first, as in `tally`. This is the format of Places365's development kit (places_devkit,
+index comes first (training/evaluation.py). This is the format of Places365's development kit (places_devkit,
 "Submission format"); its order is that of the names, as data_prep/places365.py packs them.
 """
 
 import numpy as np
 
 from gluon_tricks.errors import UserError
+from gluon_tricks.training.evaluation import highest_classes
 
 PER_IMAGE = 5
 
@@ -26,7 +27,7 @@ def best_classes(output):
     if not np.isfinite(output).all():
         raise UserError("the net's outputs are not finite: the training of these parameters diverged, or "
                         "they do not suit the images")
-    return np.argsort(-output, axis=1, kind="stable")[:, :PER_IMAGE]
+    return highest_classes(output, PER_IMAGE)
 
 
 def lines_of(names, classes):

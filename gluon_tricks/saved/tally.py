@@ -1,12 +1,12 @@
-"""Top-1 and top-5 answers, counted by a rule that does not depend on a library's order of equal outputs.
+"""Top-1 and top-5 answers, and how many of them depend on rounding.
 
-An answer is among the top k if fewer than k classes come before the label's: those with a higher output, and
-those with an equal one and a lower index, which is what argmax does for k = 1.
+The top-k rule is that of training/evaluation.py.
 """
 
 import numpy as np
 
 from gluon_tricks.errors import UserError
+from gluon_tricks.training.evaluation import ranks_of
 
 TOP = (1, 5)
 
@@ -55,13 +55,6 @@ class Tally:
     def errors(self):
         """Error rates, one per entry of `TOP`."""
         return [1 - int(correct) / self.images for correct in self.correct]
-
-
-def ranks_of(output, label):
-    """The number of classes before the label's, shape (n,); of equal outputs the lower index comes first."""
-    own = np.take_along_axis(output, label[:, None], axis=1)
-    earlier = np.arange(output.shape[1]) < label[:, None]
-    return ((output > own) | (output == own) & earlier).sum(axis=1)
 
 
 def margins_of(output, label):

@@ -1,16 +1,20 @@
-"""Count right answers over a validation set, with one top-k rule."""
+"""Count right answers over a validation set.
+
+An answer is among the top k if fewer than k classes come before the label's. A class comes before another if
+its output is higher, or if the outputs are equal and its index is lower (as in argmax, for k = 1).
+"""
 
 import numpy as np
-from mxnet import nd
 
 from gluon_tricks.parameters import settle_weights
 from gluon_tricks.training.progress import Stop
 
 
 def evaluate(net, val_data, engine, dtype="float32", keep_going=lambda: True, top=(1,)):
-    """Accuracies over what the processes' passes of `val_data` yield: every image once, but for MXNet's sliding window.
+    """Accuracies over one pass of `val_data`, shared by all processes.
 
-    Parameters and errors are those of `hits`.
+    Each image counts once, except with MXNet's iterator, whose passes wrap round. Parameters and errors are
+    those of `hits`.
 
     Returns
     -------
@@ -22,18 +26,25 @@ def evaluate(net, val_data, engine, dtype="float32", keep_going=lambda: True, to
 
 
 def hits(net, val_data, engine, dtype="float32", keep_going=lambda: True, top=(1,)):
-    """Which images of a pass of `val_data` the net gets right.
+    """Whether the net's answer for each image is right.
 
     Parameters
     ----------
+    val_data : loader
+        `epoch(0)` yields batches.
     top : sequence of int
-        An answer counts if the label is among so many of the highest outputs.
+        The k of each top-k rule.
     keep_going : callable
-        Asked after each batch; evaluation is left with `Stop` when it returns False on any process.
+        Called after each batch.
 
     Returns
     -------
     bool array, shape (images, len(top)), in the order of the data, on every process
+
+    Raises
+    ------
+    Stop
+        On all processes, as soon as `keep_going` returns False on one.
     """
     right, positions = _local_hits(net, val_data, engine, dtype, keep_going, top)
     if engine.world_size == 1:
@@ -44,7 +55,7 @@ def hits(net, val_data, engine, dtype="float32", keep_going=lambda: True, top=(1
 
 
 def _local_hits(net, val_data, engine, dtype, keep_going, top):
-    """What this process's share of the images gives: `hits`' array, and the images' positions in the data."""
+    """`hits` for this process's share of the images, and the images' positions in the data."""
     right, positions, pending, batches = [], [], [], val_data.epoch(0)
     busy = True
     while busy:                                      # until no process has a batch left
@@ -53,18 +64,23 @@ def _local_hits(net, val_data, engine, dtype, keep_going, top):
         if batch is not None:
             positions.append(batch.positions)
             for output, label in answers(net, batch, engine, dtype):
-                pending.append(nd.stack(*[_among_top(output, label, k) for k in top], axis=1))
+                pending.append((output.astype("float32"), label))
         while len(pending) > len(engine.ctx):          # one batch behind, as in training
-            right.append(pending.pop(0).asnumpy())
+            right.append(_among_top(*pending.pop(0), top))
         engine.beat("waiting")
         busy, stop = engine.sum([batch is not None, not keep_going()])
         if stop:
             raise Stop
-    right += [value.asnumpy() for value in pending]
+    right += [_among_top(output, label, top) for output, label in pending]
     settle_weights(net)
     known = positions and all(part is not None for part in positions)
-    return (np.concatenate(right) > 0 if right else np.zeros((0, len(top)), bool),
+    return (np.concatenate(right) if right else np.zeros((0, len(top)), bool),
             np.concatenate(positions) if known else np.arange(0))
+
+
+def _among_top(output, label, top):
+    """The top-k rule for NDArrays of one batch: bool array, shape (n, len(top))."""
+    return ranks_of(output.asnumpy(), label.asnumpy().astype("int64"))[:, None] < np.array(top)
 
 
 def answers(net, batch, engine, dtype="float32"):
@@ -79,10 +95,26 @@ def answers(net, batch, engine, dtype="float32"):
     return [(net(data.astype("float16") if dtype == "float16" else data), label) for data, label in parts]
 
 
-def _among_top(output, label, k):
-    """Whether each label is among the k highest outputs: float32, shape (N,)."""
-    label = label.astype("float32")
-    if k == 1:
-        return output.argmax(axis=1).astype("float32") == label
-    highest = output.astype("float32").topk(k=min(k, output.shape[1]), axis=1)
-    return nd.broadcast_equal(highest, label.reshape((-1, 1))).max(axis=1)
+def ranks_of(output, label):
+    """How many classes come before the label's.
+
+    Parameters
+    ----------
+    output : float array, shape (n, classes)
+    label : int array, shape (n,)
+
+    Returns
+    -------
+    int array, shape (n,)
+        `classes` where the label is none of them or its output is nan.
+    """
+    classes = output.shape[1]
+    known = (label >= 0) & (label < classes)
+    own = np.take_along_axis(output, np.where(known, label, 0)[:, None], axis=1)
+    not_before = (output < own) | (output == own) & (np.arange(classes) >= label[:, None])
+    return np.where(known, classes - not_before.sum(axis=1), classes)
+
+
+def highest_classes(output, k):
+    """The first k classes of each row: int array, shape (n, min(k, classes))."""
+    return np.argsort(-output, axis=1, kind="stable")[:, :k]

@@ -26,7 +26,8 @@ from gluon_tricks.errors import UserError
 from gluon_tricks.log_lines.lines import ImagenetValidation
 from gluon_tricks.models.registry import get_model
 from gluon_tricks.saved.predictions import best_classes
-from gluon_tricks.saved.tally import Tally, margins_of, ranks_of
+from gluon_tricks.saved.tally import Tally, margins_of
+from gluon_tricks.training.evaluation import ranks_of
 from tests.lab_runs import write_part_of_excerpt
 
 ROOT = Path(__file__).resolve().parents[2]

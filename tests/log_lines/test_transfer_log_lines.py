@@ -131,7 +131,7 @@ def test_compare_puts_a_run_beside_the_published_one(tmp_path, capsys):
     assert compare.main([str(tmp_path / "run.log")]) == 2
     said = capsys.readouterr().out
     assert "departs    lr 0.002 (published 0.001)" in said
-    assert "verdict: none: -1.00 points mAP at epoch 1 beside faster_rcnn_resnet50_v1b_voc" in said
+    assert "verdict: none: -1.00 points mAP at epoch 1 compared with faster_rcnn_resnet50_v1b_voc" in said
 
 
 @pytest.mark.parametrize("text, says", [
