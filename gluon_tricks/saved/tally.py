@@ -1,4 +1,7 @@
-"""Top-1 and top-5 answers, and how many of them depend on rounding. The top-k rule is that of training/evaluation.py."""
+"""Top-1 and top-5 answers, and how many of them depend on rounding.
+
+The top-k rule is that of training/evaluation.py.
+"""
 
 import numpy as np
 
