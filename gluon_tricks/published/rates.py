@@ -71,8 +71,8 @@ def schedule_of(script, flags, workers=1, formula="head"):
                            formula=formula)
     updates = IMAGES // (flags["batch_size"] * flags["num_gpus"])
     steps = [int(epoch) for epoch in str(flags["lr_decay_epoch"]).split(",")]
-    return lr_schedule(flags["lr_mode"], flags["lr"], flags["num_epochs"], updates, flags["warmup_epochs"], flags["lr_decay"],
-                       steps, formula=formula)
+    return lr_schedule(flags["lr_mode"], flags["lr"], flags["num_epochs"], updates, flags["warmup_epochs"],
+                       flags["lr_decay"], steps, formula=formula)
 
 
 def updates_before(script, flags, workers, formula, epoch, batch):
