@@ -1,14 +1,16 @@
-"""Start a training in several processes, watch over them, and leave none behind.
+"""Start a training in several processes, supervise them, and end all of them.
 
-    python -m gluon_tricks launch -n 2 -- train_cifar.py --dataset cifar10-excerpt --model cifar_resnet20_v1 \\
-        --batch-size 32 --mode hybrid --num-epochs 3
+    python -m gluon_tricks launch -n 2 -- train_cifar.py --dataset cifar10-excerpt \\
+        --model cifar_resnet20_v1 --batch-size 32 --mode hybrid --num-epochs 3
     python -m gluon_tricks launch -n 8 --engine horovod -- train_imagenet.py --num-gpus 1 --batch-size 128 ...
-    python -m gluon_tricks launch -n 16 --engine dist_sync --servers 2 -H node1:8,node2:8 -- train_imagenet.py ...
+    python -m gluon_tricks launch -n 16 --engine dist_sync --servers 2 -H node1:8,node2:8 \\
+        -- train_imagenet.py ...
 
-`--batch-size` is per device: the first command trains with a global batch of 64. SIGTERM and Ctrl-C are passed on: the
-training saves its state and ends with 0. When a process dies, hangs or freezes, the others are ended, the guilty one is
-named, and the exit code is not 0; with --restarts the training goes on from its last resume file. Over several machines
-(-H) processes are started by ssh, in the same folder, which all must see; that has not been tried.
+`--batch-size` is per device: the first command trains with a global batch of 64. SIGTERM and Ctrl-C are
+passed on: the training saves its state and ends with 0. When a process dies, hangs or freezes, the others are
+ended, the guilty one is named, and the exit code is not 0; with --restarts the training goes on from its last
+resume file. Over several machines (-H) processes are started by ssh, in the same folder, which all must see;
+that has not been tried.
 """
 
 import argparse
@@ -35,16 +37,16 @@ def main(argv):
                           args.interface) as made:
                 job = Job(made, args.timeout, heartbeats, signals)
                 code = job.run()
-            if code in (0, 2) or signals or attempt == args.restarts:     # 2: what a flag or the data are at fault for
+            if code in (0, 2) or signals or attempt == args.restarts:     # 2: a flag or the data are wrong
                 return code
-            if job.has_trained:        # else nothing of this run is saved yet, and an older one must not be gone on with
+            if job.has_trained:        # else only an older run may be saved, which must not be continued
                 command = resuming(command)
             say(f"restart {attempt + 1} of {args.restarts}" + (", with --resume auto" if job.has_trained else ""))
     return code
 
 
 def worker_command(words):
-    """What each worker runs: a script runs with this Python."""
+    """The command of each worker; a script runs with this Python."""
     words = words[1:] if words[:1] == ["--"] else words
     if not words:
         raise UserError("no script: python -m gluon_tricks launch -n 2 -- train_cifar.py ...")

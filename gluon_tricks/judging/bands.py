@@ -1,12 +1,13 @@
-"""How far a repeat of a published run may stray from its curve.
+"""Limits on the distance of a repeat from its published curve.
 
-Two runs of one recipe differ by noise from epoch to epoch and by a slow offset from run to run. Both shrink with the
-learning rate, so the limits come from the published curve itself, epoch by epoch, in *points* (hundredths: percent of
-accuracy or error; RMSE times 100). Between drops of the rate,
+Two runs of one recipe differ by noise from epoch to epoch and by a slow offset from run to run. Both shrink
+with the learning rate, so the limits come from the published curve itself, epoch by epoch, in *points*
+(hundredths: percent of accuracy or error; RMSE times 100). Between drops of the rate,
 
-    scatter   is how far an epoch lies off the mean of its two neighbours: the median over the 10 epochs before
-              and after, scaled to the standard deviation of one epoch's noise,
-    counting  is the standard error that a figure has for being measured on N images: sqrt(p (1 - p) / N) for a share p,
+    scatter   is how far an epoch lies off the mean of its two neighbours: the median over the 10 epochs
+              before and after, scaled to the standard deviation of one epoch's noise,
+    counting  is the standard error that a figure has for being measured on N images: sqrt(p (1 - p) / N)
+              for a share p,
     slope     is the change per epoch, the median over the 4 nearest steps.
 
 The running median of the difference over the last m epochs must stay within
@@ -15,12 +16,13 @@ The running median of the difference over the last m epochs must stay within
     m = 9      3 scatter  +  3 counting  +  slope / 2
     m = 36     1 scatter  +  3 counting  +  slope / 2
 
-and of CIFAR's training metric 5 counting for 3: of so few images, what a run starts from shows for long. The first line is
-the band that tables and plots show. Half a slope is a run half an epoch ahead or behind. A run is OUTSIDE if an epoch's
-training metric leaves the band, if more than one validation and one in 50 leave theirs (published curves have such single
-wild epochs themselves), or if a running median leaves its limit.
+and of CIFAR's training metric 5 counting for 3: of so few images, what a run starts from shows for long. The
+first line is the band that tables and plots show. Half a slope is a run half an epoch ahead or behind. A run
+is OUTSIDE if an epoch's training metric leaves the band, if more than one validation and one in 50 leave
+theirs (published curves have such single wild epochs themselves), or if a running median leaves its limit.
 
-`docs/verdict.md` tells where the numbers come from; `python -m gluon_tricks.judging.calibration` measures them again.
+`docs/verdict.md` tells where the numbers come from; `python -m gluon_tricks.judging.calibration` measures
+them again.
 """
 
 from dataclasses import dataclass
@@ -39,7 +41,7 @@ FINEST_ACCURACY = 0.02           # points; the scatter of an accuracy is taken n
 WILD_VALIDATIONS = 1, 50         # this many, and one in so many, may leave the band
 
 
-# --- Bands ----------------------------------------------------------------------------------------------------------
+# --- Bands --------------------------------------------------------------------------------------------------
 
 @dataclass(frozen=True)
 class Band:
@@ -56,7 +58,7 @@ class Band:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A run's curve beside a band, all arrays over the epochs that both have."""
+    """A run's curve and a band, all arrays over the epochs that both have."""
 
     witness: str
     metric: str
@@ -72,7 +74,7 @@ class Comparison:
 
     @property
     def inside(self):
-        """Per epoch: whether the difference keeps to the band."""
+        """Per epoch: whether the difference is inside the band."""
         return np.abs(self.difference) <= self.limits[1]
 
     def used(self, window):
@@ -117,7 +119,7 @@ def _side(difference):
     return f"{abs(difference):.2f} points {'above' if difference > 0 else 'below'} the published"
 
 
-# --- From records to bands and comparisons --------------------------------------------------------------------------
+# --- From records to bands and comparisons ------------------------------------------------------------------
 
 def metric_of(record, witness, dataset):
     """Name of the figure that a witness is judged by."""
@@ -175,8 +177,8 @@ def band_of(name, witness):
 def counting_error(values, metric, images, classes):
     """Standard error, in points, that a figure has because it is measured on so many images.
 
-    For a share p it is sqrt(p (1 - p) / N). An RMSE r over K classes is that of a share q = K r^2 / 2 of images that
-    are all wrong (two entries of K off by one), and an error dq of it is dq / (K r) of r.
+    For a share p it is sqrt(p (1 - p) / N). An RMSE r over K classes is that of a share q = K r^2 / 2 of
+    images that are all wrong (two entries of K off by one), and an error dq of it is dq / (K r) of r.
     """
     figure = values / 100
     share = classes * figure ** 2 / 2 if metric == "rmse" else figure
@@ -216,7 +218,7 @@ def slope(epochs, values, phase):
 
 
 def compare_with(band, epochs, values):
-    """Hold a run's curve against a band.
+    """Compare a run's curve with a band.
 
     Parameters
     ----------

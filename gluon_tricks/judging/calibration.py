@@ -26,7 +26,7 @@ def compare_published(reference, other):
 
 
 def main():
-    """Print how much of their limits repeats use, and how soon other networks leave them."""
+    """Print the share of the limits that repeats use, and how soon other networks exceed them."""
     print("largest share of each limit used by a repeat (1 is the limit), epochs 1, 9, 36")
     for pair in REPEATS:
         for reference, other in (pair, pair[::-1]):
@@ -59,8 +59,8 @@ def runs_here():
 def false_alarms(offset, repeats=60, seed=0):
     """witness -> share of simulated repeats that are found outside.
 
-    A repeat differs from its published curve by normal noise of two scatters' variance and by a constant number of
-    counting errors, drawn for each run from a normal distribution of deviation `offset`.
+    A repeat differs from its published curve by normal noise of two scatters' variance and by a constant
+    number of counting errors, drawn for each run from a normal distribution of deviation `offset`.
     """
     draw = np.random.default_rng(seed).normal
     found = {witness: [] for witness in WITNESSES}

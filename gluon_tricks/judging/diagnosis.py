@@ -1,13 +1,15 @@
-"""Known mistakes by the signs they leave in a log, each with its evidence and remedy.
+"""Find known mistakes from a log, each with its evidence and remedy.
 
-    chance validation     validation as good as guessing while training improves: labels of another list of classes, or a
-                          flat validation folder
-    unscaled rate         a rate three or more times off what the global batch calls for, and a curve that shows it
+    chance validation     validation as good as guessing while training improves: labels of another list of
+                          classes, or a flat validation folder
+    unscaled rate         a rate that differs by a factor of three or more from that of the global batch, and a
+                          curve that shows it
     lost momentum         the training metric drops where the run was resumed, and nowhere before
-    metric on soft labels a training "accuracy" above 0.6 in the first epoch on ImageNet, as 7 published logs have
+    metric on soft labels a training "accuracy" above 0.6 in the first epoch on ImageNet, as in 7 published logs
     input bound           images per second and GPU below half of the published run's
 
-A rule speaks only on evidence in the log itself; `tests/judging/test_diagnosis.py` holds all of them against every published log.
+A rule needs evidence in the log itself; `tests/judging/test_diagnosis.py` holds all of them against every
+published log.
 """
 
 import math
@@ -38,7 +40,7 @@ class Finding:
 
 
 def diagnose(verdict):
-    """What is likely wrong with the run of a `compare.Verdict`.
+    """The likely mistakes of the run in a `Verdict`.
 
     Returns
     -------

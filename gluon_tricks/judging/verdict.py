@@ -11,13 +11,13 @@ EXIT_CODES = {"INSIDE": 0, "OUTSIDE": 1, "none": 2}
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a comparison came to.
+    """The result of a comparison.
 
     Attributes
     ----------
     outcome : 'INSIDE', 'OUTSIDE' or 'none'
     line : str
-        One line that says it all, starting with `verdict:`.
+        The result in one line, starting with `verdict:`.
     exit_code : int
         0 inside, 1 outside, 2 none.
     comparisons : list of Comparison
@@ -43,7 +43,7 @@ def judge(path, ref=None):
     path : path
         Log of a run, finished or not.
     ref : str, optional
-        Name of the published log to compare with, whatever the run's own arguments say.
+        Name of the published log to compare with, without regard to the run's arguments.
 
     Returns
     -------
@@ -72,13 +72,13 @@ def judge(path, ref=None):
 
 
 def compare_curves(run, reference):
-    """Hold a run's curves against the bands of a published run.
+    """Compare a run's curves with the bands of a published run.
 
     Returns
     -------
     comparisons : list of Comparison
     counts : list of str
-        Per witness: how many epochs keep to the band, or why it was not compared.
+        Per witness: the number of epochs inside the band, or why it was not compared.
     because : list of str
         Why the run is outside; empty if it is inside.
     """

@@ -1,4 +1,4 @@
-"""A distributed job: its processes, their supervision, and how it ends."""
+"""A distributed job: start, supervise and end its processes."""
 
 import contextlib
 import json
@@ -12,8 +12,8 @@ from gluon_tricks.launching.process import Process
 from gluon_tricks.launching.signals import handled_by, not_ignored
 
 TICK_S = 0.1
-GRACE_S = 3.0            # for the others to say what they noticed, when one has failed
-CULPRIT_S = 20.0         # for the one that failed to say so, when those that failed only noticed it
+GRACE_S = 3.0            # for the others to report, when one has failed
+CULPRIT_S = 20.0         # for the first failure to show, when the others only noticed it
 SERVERS_S = 10.0         # for servers and scheduler to end after the last worker
 SIGNS_OF_ANOTHER = ("Horovod has been shut down", "Connection reset by peer", "Connection closed by peer")
 START_S = 120.0          # until the first heartbeat, while others have theirs: the time MXNet's import may take
@@ -38,7 +38,7 @@ class Job:
         self._clock = time.monotonic()
 
     def run(self):
-        """Start, watch, end; the job's exit code."""
+        """Start, watch and end the processes; returns the job's exit code."""
         try:
             for role in self.made:
                 self.processes.append(Process(role))
@@ -59,7 +59,7 @@ class Job:
                 say("second signal: all processes are killed")
                 return 128 + self.signals[-1]
             failed = self._failed()
-        # who was killed before the others noticed: they may abort over it
+        # killed before the others noticed, which may then abort themselves
         died = [p for p in failed if p.exit_code is not None and p.exit_code < 0 and p.exit_code != -signal.SIGABRT]
         self._wait_for(GRACE_S, lambda: all(process.exit_code is not None for process in workers))
         ended = [process for process in self.processes if process.exit_code]
@@ -110,7 +110,7 @@ class Job:
             seconds -= TICK_S
 
     def _explain(self, failed, died):
-        """Name the process that is at fault, in one sentence; returns the exit code."""
+        """Print which process is at fault; returns the exit code."""
         stopped = [p for p in self.processes if p.exit_code is None and (p.is_stopped or self._is_frozen(p, 0.5))]
         beats = {p.role.rank: self._seen.get(p.role.rank, {}) for p in self.processes if p.role.is_worker}
         timed_out = any(beat.get("quiet_s", 0) > self.timeout_s for beat in beats.values())
@@ -138,14 +138,14 @@ class Job:
 
 @contextlib.contextmanager
 def passed_on_signals():
-    """Within the block SIGTERM, Ctrl-C and a lost terminal are noted in the list that it gives."""
+    """Within the block SIGTERM, Ctrl-C and a lost terminal are appended to the list that it yields."""
     noted = []
     with handled_by(lambda number, frame: noted.append(number), signal.SIGTERM, signal.SIGINT, *not_ignored(signal.SIGHUP)):
         yield noted
 
 
 def only_noticed(process):
-    """Whether a process that ended says no more than that another has gone."""
+    """Whether a process ended only because another had ended."""
     return any(sign in process.last_words for sign in SIGNS_OF_ANOTHER)
 
 

@@ -1,4 +1,4 @@
-"""A process of a distributed job: started, listened to, and never left behind."""
+"""A process of a distributed job, whose output is read and which never outlives the launcher."""
 
 import contextlib
 import ctypes
@@ -21,7 +21,7 @@ class Process:
 
     Parameters
     ----------
-    role : launch_roles.Role
+    role : Role
     """
 
     def __init__(self, role):
@@ -56,7 +56,7 @@ class Process:
 
     @property
     def is_stopped(self):
-        """Whether it has got SIGSTOP or the like and does not run."""
+        """Whether a signal such as SIGSTOP has stopped it."""
         try:
             with open(f"/proc/{self.pid}/stat") as stream:
                 return stream.read().rpartition(")")[2].split()[0] in ("T", "t")
@@ -85,7 +85,7 @@ class Process:
     @property
     def last_words(self):
         """Its last line, of any stream."""
-        if self.exit_code is not None:             # what it said at its end may not be read yet
+        if self.exit_code is not None:             # its last output may not be read yet
             for reader in self._readers:
                 reader.join(timeout=0.5)
         return self.last_lines[-1].strip() if self.last_lines else ""

@@ -1,4 +1,4 @@
-"""Which processes a distributed training consists of, and what each finds in its environment."""
+"""The processes of a distributed training, with the environment variables of each."""
 
 import os
 import shlex
@@ -22,7 +22,7 @@ class Role:
     """One process of the job."""
     name: str
     command: list
-    environment: dict = field(default_factory=dict)      # beside the launcher's own, cleaned
+    environment: dict = field(default_factory=dict)      # added to the launcher's own, cleaned
     rank: int = None                                     # None: a server or the scheduler
     host: str = "localhost"
 
@@ -137,8 +137,8 @@ def ps_roles(command, where, servers, hosts, timeout_s, interface):
 def horovod_roles(command, where, servers, hosts, timeout_s, interface):
     """Workers that meet at a rendezvous server in this process, as horovodrun's do.
 
-    horovodrun itself kills a worker five seconds after SIGTERM, which may be before its checkpoint, and does not say which
-    one failed first.
+    horovodrun itself kills a worker five seconds after SIGTERM, which may be before its checkpoint, and does
+    not say which one failed first.
     """
     try:
         from horovod.runner.common.util.hosts import get_host_assignments

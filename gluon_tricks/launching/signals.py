@@ -1,4 +1,4 @@
-"""Signals while other processes work for this one."""
+"""Temporary signal handlers."""
 
 import signal
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""A process that answers with numbers: started here, driven through its standard input and output."""
+"""A measuring process, controlled through its standard input and output."""
 
 import json
 import os
@@ -12,14 +12,14 @@ from gluon_tricks.files import ROOT
 
 
 class Worker:
-    """A side in a process of its own, which computes only when it is its turn.
+    """A measurement in a process of its own, which computes only when called.
 
     Parameters
     ----------
     name : str
         For messages.
     words : list
-        What the interpreter gets; the program calls `serve`.
+        The interpreter's arguments; the program calls `serve`.
     python : path
         Interpreter.
     env : dict, optional
@@ -28,7 +28,7 @@ class Worker:
     Raises
     ------
     UserError
-        If the process cannot start or work: its last line says why.
+        If the process cannot start or ends early; the message has its last line.
     """
 
     def __init__(self, name, words, python=sys.executable, env=None):
@@ -37,8 +37,7 @@ class Worker:
         self._process = subprocess.Popen([str(python), *map(str, words)], cwd=ROOT, text=True, stdin=subprocess.PIPE,
                                          stdout=subprocess.PIPE, stderr=self._errors,
                                          env={key: value for key, value in environ.items() if value is not None})
-        self.facts = self._answer()        # what the program told about itself before its first turn
-
+        self.facts = self._answer()        # the program's description of itself, before its first turn
         self.told = []                     # of each turn: rate, cpu_ms (of all threads, per image), and more
 
     def __call__(self):
@@ -46,7 +45,7 @@ class Worker:
             self._process.stdin.write("go\n")
             self._process.stdin.flush()
         except BrokenPipeError:
-            pass                           # _answer says why
+            pass                           # _answer raises with the reason
         self.told.append(self._answer())
         return self.told[-1]["rate"]
 
@@ -72,14 +71,14 @@ class Worker:
 
 
 def serve(work, more=dict, **facts):
-    """The program's end of a `Worker`: tell `facts`, then work whenever a line comes, until there are no more.
+    """The program's side of a `Worker`: print `facts`, then work once for each input line.
 
     Parameters
     ----------
     work : callable () -> number of images
         Returns when they are done.
     more : callable () -> dict
-        What to tell with the rate.
+        Numbers to print with the rate.
     """
     print(json.dumps(facts), flush=True)
     for _ in sys.stdin:

@@ -1,9 +1,9 @@
 """Log lines of GluonCV's detection and segmentation scripts, written and read by the same templates.
 
     [Epoch 19][Batch 4099], Speed: 12.513 samples/sec, RPN_Conf=0.045,RPN_SmoothL1=0.030,...,RCNNL1Loss=0.921
-    [Epoch 19] Training cost: 1326.142,
-    RPN_Conf=0.045,RPN_SmoothL1=0.030,RCNN_CrossEntropy=0.101,RCNN_SmoothL1=0.122 [Epoch 14] Set learning rate
-    to 0.0001 [Epoch 19] Validation:
+    [Epoch 19] Training cost: 1326.142, RPN_Conf=0.045,...,RCNN_SmoothL1=0.122
+    [Epoch 14] Set learning rate to 0.0001
+    [Epoch 19] Validation:
     aeroplane=0.7941293299700947
     mAP=0.7765967923775811
 

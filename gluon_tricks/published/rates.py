@@ -5,9 +5,9 @@ rate printed for batch i of epoch e is schedule(num_update), where num_update is
 
     logs   e u + i                GluonCV before 2019-03-12: a function of (epoch, batch)
     head   ceil(e N / B) + i      since: the optimizer's counter; MXNet's iterator wraps round
-    (data/val_window.py) paper  e d + i - 1            train_horovod.py, whose batches count from 1: MXNet's
-    CosineScheduler, which is the
-                                  paper's rule; every worker drops its short last batch, so of
+                                  (data/val_window.py)
+    paper  e d + i - 1            train_horovod.py, whose batches count from 1: MXNet's CosineScheduler, which
+                                  is the paper's rule; every worker drops its short last batch, so of
                                   u = ceil(floor(N / workers) / B) scheduled updates only d = floor(...) are
                                   done, and `--lr` is that of one worker
 
@@ -71,8 +71,8 @@ def schedule_of(script, flags, workers=1, formula="head"):
                            formula=formula)
     updates = IMAGES // (flags["batch_size"] * flags["num_gpus"])
     steps = [int(epoch) for epoch in str(flags["lr_decay_epoch"]).split(",")]
-    return lr_schedule(flags["lr_mode"], flags["lr"], flags["num_epochs"], updates, flags["warmup_epochs"], flags["lr_decay"],
-                       steps, formula=formula)
+    return lr_schedule(flags["lr_mode"], flags["lr"], flags["num_epochs"], updates, flags["warmup_epochs"],
+                       flags["lr_decay"], steps, formula=formula)
 
 
 def updates_before(script, flags, workers, formula, epoch, batch):

@@ -1,5 +1,4 @@
-"""The loop: one epoch of training, one pass of evaluation, and what is counted on the way."""
-
+"""One epoch of training, and its metrics."""
 
 import mxnet as mx
 from mxnet import autograd, nd
@@ -21,15 +20,15 @@ def train_epoch(net, train_data, targets, loss, metric, trainer, schedule, engin
     train_data : loader
         `epoch(e, start)` yields batches; `batch_size` images on each process.
     targets : callable
-        `(data, label, epoch, batch) -> (data, target, counted)` on one device: mixup, smoothing and teacher, or nothing.
-        `loss` gets `target`, `metric` gets `counted`.
+        `(data, label, epoch, batch) -> (data, target, counted)` on one device: mixup, smoothing and teacher,
+        or nothing. `loss` gets `target`, `metric` gets `counted`.
     loss : callable, `(output, target) -> NDArray, shape (n,)`
     metric : `accuracy` or `rmse`
     schedule : callable, num_update -> learning rate
     progress : Progress, updated in place
     after_update : callable, `(meter)`, after each update; may raise `Stop`
     reseed_from : int, optional
-        Seed for MXNet's generator, set anew before each update; only nets with dropout need it.
+        Seed for MXNet's generator, set again before each update; only nets with dropout need it.
     loss_scale : StaticLossScale or DynamicLossScale, optional
         Multiplies the loss before the gradients are computed; an update whose gradients overflow is left out.
     keep_going : callable
@@ -86,8 +85,8 @@ def train_epoch(net, train_data, targets, loss, metric, trainer, schedule, engin
 class GradientSum:
     """The sum of the gradients of several passes, on each device.
 
-    (MXNet's `grad_req="add"` would do, but loses what comes through AMP's casts: with bfloat16 the weights of convolutions
-    and classifier got no gradient at all.)
+    (MXNet's `grad_req="add"` would do, but loses what comes through AMP's casts: with bfloat16 the weights of
+    convolutions and classifier got no gradient at all.)
     """
 
     def __init__(self, params):
@@ -105,7 +104,7 @@ class GradientSum:
             gradient[:] = 0
 
     def put_back(self):
-        """Make the sums the parameters' gradients, and begin anew."""
+        """Make the sums the parameters' gradients, and start again."""
         for total, gradient in zip(self.totals, self.gradients):
             gradient[:] = total
         self.totals = None

@@ -1,4 +1,4 @@
-"""Plot the figures of each epoch: GluonCV's MODEL_history.png, and its like for detection and segmentation."""
+"""Plot the figures of each epoch: GluonCV's MODEL_history.png, and a similar picture for detection and segmentation."""
 
 from gluon_tricks import pictures
 

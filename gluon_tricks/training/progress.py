@@ -1,4 +1,4 @@
-"""The state of a run in numbers, and what is counted during an epoch."""
+"""The state of a run in numbers, and the sums of an epoch."""
 
 import math
 import time
@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Progress:
-    """Where a run stands. All of it goes into the resume file.
+    """The position and the sums of a run; the resume file holds all of it.
 
-    `batch` counts the batches of `epoch` that are done, so `batch == batches_per_epoch` means: trained, not yet evaluated.
+    `batch` counts the batches of `epoch` that are done, so `batch == batches_per_epoch` means: trained, not
+    yet evaluated.
     """
     epoch: int = 0
     batch: int = 0
@@ -36,7 +37,7 @@ class Progress:
 
 
 class Diverged(Exception):
-    """The loss of an update, or what it made of the parameters, is not finite."""
+    """The loss of an update, or a parameter after it, is not finite."""
 
     def __init__(self, epoch, num_update, what):
         super().__init__(f"{what} at update {num_update} (epoch {epoch})")
@@ -50,15 +51,16 @@ class Stop(Exception):
 class Meter:
     """Adds each update's loss and metric, summed over processes, to a `Progress`, one update late.
 
-    Reading a value waits for the computation behind it. Reading the *previous* update's values leaves the current one
-    running while the next batch is prepared.
+    Reading a value waits for the computation behind it. Reading the *previous* update's values leaves the
+    current one running while the next batch is prepared.
 
     Parameters
     ----------
     engine : optional
         Sums over its processes; without one there is one process.
     keep_going : callable
-        Asked at each reading. `stop` is true once it was false on any process: all processes learn of it at one update.
+        Asked at each reading. `stop` is true once it was false on any process: all processes learn of it at
+        one update.
     """
 
     def __init__(self, progress, engine=None, keep_going=lambda: True):
@@ -66,7 +68,7 @@ class Meter:
         self.stop, self._pending = False, None
 
     def add(self, epoch, num_update, values, count):
-        """Take note of an update's `[(loss sum, metric sum)]`, one pair of scalar NDArrays per device."""
+        """Keep an update's `[(loss sum, metric sum)]`, one pair of scalar NDArrays per device."""
         self.drain()
         self._pending = epoch, num_update, values, count
 

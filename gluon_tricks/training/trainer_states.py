@@ -1,8 +1,8 @@
 """Read the `.states` files of GluonCV's scripts: a Trainer's momentum, and with float16 its float32 master copies.
 
-Such a file is a pickle of arrays and of the whole optimizer, learning-rate schedule included; MXNet would run whatever code
-is in it, and let its schedule and rate override those of the command. Here arrays and numbers are all that is made of it:
-any other class becomes an empty shell, nothing is called.
+Such a file is a pickle of arrays and of the whole optimizer, learning-rate schedule included; MXNet would run
+whatever code is in it, and let its schedule and rate override those of the command. Here arrays and numbers
+are all that is made of it: any other class becomes an empty shell, nothing is called.
 """
 
 import pickle
