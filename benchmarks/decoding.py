@@ -3,8 +3,9 @@
     python benchmarks/decoding.py --rec-train ~/.mxnet/datasets/imagenet/rec/train.rec
     python benchmarks/decoding.py --rec-train train.rec --images 500 --rounds 5
 
-Crops are drawn by the law of the published runs, one a photograph and round, and resized. Ways of decoding take turns crop
-by crop, in one thread; times are this thread's processor time, so other programs disturb them little:
+Crops are drawn by the law of the published runs, one a photograph and round, and resized. Ways of decoding
+take turns crop by crop, in one thread; times are this thread's processor time, so other programs disturb them
+little:
 
     opencv    all rows, by OpenCV
     full      all rows, by simplejpeg
@@ -53,7 +54,10 @@ def main():
 
 
 def one_crop(encoded, rng, size, spent, changes):
-    """Take a crop in every way: add the time to `spent`, and what scaling changed in grey levels to `changes`."""
+    """Take a crop in every way.
+
+    Add the time to `spent`, and what scaling changed in grey levels to `changes`.
+    """
     frame = baseline_frame(encoded)
     box = frame and sample_crop(frame.height, frame.width, rng)
     if box is None:
@@ -74,21 +78,23 @@ def report(times, changes, args):
     """Print medians over the rounds."""
     for way, values in times.items():
         ratios = [value / full for value, full in zip(values, times["full"])]
-        print(f"{way:8} {statistics.median(values):6.3f} ms per crop   {statistics.median(ratios):5.2f} of full "
-              f"({min(ratios):.2f} to {max(ratios):.2f})")
+        print(f"{way:8} {statistics.median(values):6.3f} ms per crop   {statistics.median(ratios):5.2f} of "
+              f"full ({min(ratios):.2f} to {max(ratios):.2f})")
     changed = [change for change in changes if change is not None]
     print(f"rows: every pixel of {len(changes)} crops is the full decoder's")
-    print(f"scaled: {len(changed)} of {len(changes)} crops are large enough to be scaled at {args.input_size} pixels")
+    print(f"scaled: {len(changed)} of {len(changes)} crops are large enough to be scaled at "
+          f"{args.input_size} pixels")
     if changed:
-        print(f"        in these, grey levels differ by {np.mean([change.mean() for change in changed]):.2f} on average, "
-              f"by {max(change.max() for change in changed)} at most")
+        print(f"        in these, grey levels differ by {np.mean([change.mean() for change in changed]):.2f} "
+              f"on average, by {max(change.max() for change in changed)} at most")
 
 
-# --- Ways: (encoded, frame, box, size) -> uint8 crop, shape (size, size, 3) --------------------------------------------
+# --- Ways: (encoded, frame, box, size) -> uint8 crop, shape (size, size, 3) ---------------------------------
 
 def cut(image, box, size):
     top, left, height, width = box
-    return cv2.resize(image[top:top + height, left:left + width], (size, size), interpolation=cv2.INTER_LINEAR)
+    return cv2.resize(image[top:top + height, left:left + width], (size, size),
+                      interpolation=cv2.INTER_LINEAR)
 
 
 def scaled(encoded, frame, box, size):
@@ -123,9 +129,12 @@ WAYS = {
 
 
 def parse_args():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rec-train", type=Path, required=True, metavar="FILE", help="photographs in a record file")
-    parser.add_argument("--images", type=int, default=1000, help="photographs per round, at most (default 1000)")
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rec-train", type=Path, required=True, metavar="FILE",
+                        help="photographs in a record file")
+    parser.add_argument("--images", type=int, default=1000, help="photographs per round, at most (default "
+                                                                 "1000)")
     parser.add_argument("--input-size", type=int, default=224, help="pixels of the net's input (default 224)")
     parser.add_argument("--rounds", type=int, default=7, help="crops of each photograph (default 7)")
     return parser.parse_args()

@@ -1,17 +1,19 @@
-"""Is it the same training at any number of devices and processes? Ten updates each, parameters and momentum compared.
+"""Is it the same training at any number of devices and processes? Ten updates each, parameters and momentum
+compared.
 
     python benchmarks/equivalence.py                            # both engines and devices of one process, 1, 2 and 4 parts
     python benchmarks/equivalence.py --dtypes float32 --workers 2
 
-First with BatchNorm on its stored (global) statistics, so that the net treats every image by itself: one process with a
-batch of 64 against 2 of 32 and 4 of 16. Then with BatchNorm's own, local statistics and mixup, which both see a device's
-part of the batch: against one process with --emulate-gpus 2 or 4. NAG, 5 epochs of warm-up, no decay of biases, label
-smoothing; the embedded excerpt.
+First with BatchNorm on its stored (global) statistics, so that the net treats every image by itself: one
+process with a batch of 64 against 2 of 32 and 4 of 16. Then with BatchNorm's own, local statistics and mixup,
+which both see a device's part of the batch: against one process with --emulate-gpus 2 or 4. NAG, 5 epochs of
+warm-up, no decay of biases, label smoothing; the embedded excerpt.
 
-Prints the relative difference of all parameters as one vector, and of the momentum (a gradient whose ReLUs flip shows there
-first); `moved` is how far the parameters have come from where they started, in the same measure. `control` is the
-yardstick: the same process with two threads, which only add up in another order. Exit code 0 if the parameters of every
-comparison are within 1e-5, in bfloat16, which rounds 65,536 times as coarsely, 1e-4.
+Prints the relative difference of all parameters as one vector, and of the momentum (a gradient whose ReLUs
+flip shows there first); `moved` is how far the parameters have come from where they started, in the same
+measure. `control` is the yardstick: the same process with two threads, which only add up in another order.
+Exit code 0 if the parameters of every comparison are within 1e-5, in bfloat16, which rounds 65,536 times as
+coarsely, 1e-4.
 """
 
 import argparse
@@ -32,25 +34,31 @@ DEVICES, CONTROL = "devices", "control"
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--engines", nargs="+", default=[CONTROL, DEVICES, "dist_sync", "horovod"],
                         choices=(CONTROL, DEVICES, "dist_sync", "horovod"))
     parser.add_argument("--workers", nargs="+", type=int, default=[2, 4], help="divisors of 64 (default 2 4)")
-    parser.add_argument("--dtypes", nargs="+", default=["float32", "bfloat16"], choices=("float32", "bfloat16"))
+    parser.add_argument("--dtypes", nargs="+", default=["float32", "bfloat16"],
+                        choices=("float32", "bfloat16"))
     parser.add_argument("--updates", type=int, default=10)
     parser.add_argument("--lr", type=float, default=0.002,
-                        help="peak rate (default 0.002; at higher ones rounding alone soon exceeds 1e-5: see control)")
+                        help="peak rate (default 0.002; at higher ones rounding alone soon exceeds 1e-5: see "
+                             "control)")
     parser.add_argument("--model", default="cifar_resnet20_v1")
     args = parser.parse_args()
-    cases = [(dtype, statistics, n) for dtype in args.dtypes for statistics in ("global", "local") for n in args.workers]
+    cases = [(dtype, statistics, n) for dtype in args.dtypes for statistics in ("global", "local")
+             for n in args.workers]
     worst, outside, known = 0.0, 0, {}
-    with tempfile.TemporaryDirectory() as scratch, tqdm(total=len(cases) * (1 + len(args.engines)), disable=None) as bar:
+    with tempfile.TemporaryDirectory() as scratch, tqdm(total=len(cases) * (1 + len(args.engines)),
+                                                        disable=None) as bar:
         for dtype, statistics, n in cases:
             # images meet others in BatchNorm and mixup only
             parts = ["--emulate-gpus", n, "--batch-size", GLOBAL_BATCH // n] if statistics == "local" else []
             case = f"{dtype}-{statistics}" + (f"-{n}" if parts else "")
             if case not in known:
-                known[case] = [train(argparse.Namespace(**{**vars(args), "lr": lr}), Path(scratch), f"{case}-{lr}", dtype,
+                known[case] = [train(argparse.Namespace(**{**vars(args), "lr": lr}), Path(scratch),
+                                     f"{case}-{lr}", dtype,
                                      statistics, 1, None, parts) for lr in (args.lr, 1e-12)]
             bar.update()
             expected, start = known[case]
@@ -63,9 +71,11 @@ def main():
                     worst = max(worst, differences["param/"])
                     outside += bool(differences["param/"] > TOLERANCE[dtype])
                 bar.update()
-                bar.write(f"{dtype:9} {statistics:6} statistics, {n} x {GLOBAL_BATCH // n:<3} {engine:10} parameters "
-                          f"{differences['param/']:.1e} (moved {moved:.1e})  momentum {differences['state/']:.1e}")
-    print(f"{len(cases) * len(set(args.engines) - {CONTROL})} comparisons, parameters differ by {worst:.1e} at most")
+                bar.write(f"{dtype:9} {statistics:6} statistics, {n} x {GLOBAL_BATCH // n:<3} {engine:10} "
+                          f"parameters {differences['param/']:.1e} (moved {moved:.1e})  momentum "
+                          f"{differences['state/']:.1e}")
+    print(f"{len(cases) * len(set(args.engines) - {CONTROL})} comparisons, parameters differ by {worst:.1e} "
+          "at most")
     return outside > 0
 
 
@@ -73,17 +83,22 @@ def train(args, scratch, name, dtype, statistics, n, engine, parts):
     """Arrays of the resume file at the end."""
     folder = scratch / name
     files = [word for part, stem in (("train", "train"), ("val", "test"))
-             for word in (f"--rec-{part}", EXCERPT / f"{stem}.rec", f"--rec-{part}-idx", EXCERPT / f"{stem}.idx")]
-    words = ["--job", statistics, "--model", args.model, "--dtype", dtype, "--mode", "hybrid", "--use-rec", *files,
-             "--data-backend", "ours", "--classes", 10, "--num-training-samples", IMAGES, "--input-size", 32, "-j", 1,
+             for word in (f"--rec-{part}", EXCERPT / f"{stem}.rec", f"--rec-{part}-idx",
+                          EXCERPT / f"{stem}.idx")]
+    words = ["--job", statistics, "--model", args.model, "--dtype", dtype, "--mode", "hybrid", "--use-rec",
+             *files,
+             "--data-backend", "ours", "--classes", 10, "--num-training-samples", IMAGES, "--input-size", 32,
+             "-j", 1,
              "--no-wd", "--label-smoothing", "--warmup-epochs", 5, "--num-epochs", 10, "--lr-mode", "cosine",
-             "--lr", args.lr, "--batch-size", GLOBAL_BATCH // n, "--max-updates", args.updates, "--save-dir", folder,
+             "--lr", args.lr, "--batch-size", GLOBAL_BATCH // n, "--max-updates", args.updates, "--save-dir",
+             folder,
              "--logging-file", folder / "train.log", *(["--mixup"] if statistics == "local" else []), *parts]
     if engine == DEVICES:
         words += ["--num-cpus", n]
     launcher = ["-m", "gluon_tricks", "launch", "-n", n, "--engine", engine, "--"]
     launcher = [] if engine in (None, CONTROL, DEVICES) else launcher
-    done = subprocess.run([sys.executable, *map(str, [*launcher, Path(__file__), *words])], cwd=ROOT, capture_output=True,
+    done = subprocess.run([sys.executable, *map(str, [*launcher, Path(__file__), *words])], cwd=ROOT,
+                          capture_output=True,
                           text=True, env={**os.environ, "OMP_NUM_THREADS": "2" if engine == CONTROL else "1",
                                           "PYTHONPATH": str(ROOT)})
     assert done.returncode == 0, done.stderr

@@ -1,12 +1,14 @@
-"""Kill random processes of distributed trainings at random moments, and see whether each job ends and its restart agrees.
+"""Kill random processes of distributed trainings at random moments, and see whether each job ends and its
+restart agrees.
 
     python benchmarks/kill_distributed.py                       # 20 kills, both engines, 2 and 4 workers
     python benchmarks/kill_distributed.py --kills 4 --engines dist_sync --workers 2
 
-Each trial starts a job on the embedded excerpt through `python -m gluon_tricks launch --restarts 1`, kills one of its
-processes (a worker, or with dist_sync a server or the scheduler) with SIGKILL at a random moment of its training, and must
-end with 0, leave no process, and with the parameters, bit for bit, of the job that nobody disturbed. Prints a line per trial
-and `N of N`; the exit code is 0 only then. A job that does not end within --limit seconds counts as hung.
+Each trial starts a job on the embedded excerpt through `python -m gluon_tricks launch --restarts 1`, kills
+one of its processes (a worker, or with dist_sync a server or the scheduler) with SIGKILL at a random moment
+of its training, and must end with 0, leave no process, and with the parameters, bit for bit, of the job that
+nobody disturbed. Prints a line per trial and `N of N`; the exit code is 0 only then. A job that does not end
+within --limit seconds counts as hung.
 """
 
 import argparse
@@ -27,28 +29,34 @@ GLOBAL_BATCH = 40
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=20, help="over all engines and sizes (default 20)")
-    parser.add_argument("--engines", nargs="+", default=["dist_sync", "horovod"], choices=("dist_sync", "horovod"))
+    parser.add_argument("--engines", nargs="+", default=["dist_sync", "horovod"],
+                        choices=("dist_sync", "horovod"))
     parser.add_argument("--workers", nargs="+", type=int, default=[2, 4])
     parser.add_argument("--timeout", type=float, default=30, help="the jobs' own (default 30 s)")
-    parser.add_argument("--limit", type=float, default=300, help="seconds for a trial, restart included (default 300)")
+    parser.add_argument("--limit", type=float, default=300, help="seconds for a trial, restart included "
+                                                                 "(default 300)")
     parser.add_argument("--seed", type=int, default=None, help="of the kills; default: new ones each time")
     args = parser.parse_args()
     rng, good, lines = random.Random(args.seed), 0, []
     jobs = [(engine, workers) for engine in args.engines for workers in args.workers]
-    with tempfile.TemporaryDirectory() as scratch, tqdm(total=args.kills + len(jobs), unit="job", disable=None) as bar:
+    with tempfile.TemporaryDirectory() as scratch, tqdm(total=args.kills + len(jobs), unit="job",
+                                                        disable=None) as bar:
         expected = {}
         for engine, workers in jobs:
             folder = Path(scratch) / f"{engine}-{workers}"
             start = time.time()
-            assert launch(args, engine, workers, folder).wait() == 0, f"{engine} x {workers} does not even train undisturbed"
+            assert launch(args, engine, workers,
+                          folder).wait() == 0, f"{engine} x {workers} does not even train undisturbed"
             expected[engine, workers] = parameters(folder)
             bar.update()
             bar.write(f"undisturbed: {engine} x {workers} workers in {time.time() - start:.1f} s")
         for trial in range(args.kills):
             engine, workers = jobs[trial % len(jobs)]
-            verdict, line = kill_one(args, rng, engine, workers, Path(scratch) / f"trial{trial}", expected[engine, workers])
+            verdict, line = kill_one(args, rng, engine, workers, Path(scratch) / f"trial{trial}",
+                                     expected[engine, workers])
             good += verdict
             lines.append(line)
             bar.update()
@@ -80,16 +88,19 @@ def kill_one(args, rng, engine, workers, folder, expected):
     equal = set(got) == set(expected) and all((got[name] == expected[name]).all() for name in expected)
     what = "equal parameters" if equal else f"exit code {code}" if code else "DIFFERENT PARAMETERS"
     return (code == 0 and equal and not orphans,
-            f"{engine} x {workers}, {name} killed after update {wanted}: ended {seconds:.1f} s later, {what}, "
-            f"{len(orphans)} processes left")
+            f"{engine} x {workers}, {name} killed after update {wanted}: ended {seconds:.1f} s later, "
+            f"{what}, {len(orphans)} processes left")
 
 
 def launch(args, engine, workers, folder, *flags):
     """A job that makes a resume file every third update."""
     folder.mkdir(parents=True)
-    command = [sys.executable, "-m", "gluon_tricks", "launch", "-n", workers, "--engine", engine, "--timeout", args.timeout,
-               *flags, "--", "train_cifar.py", "--dataset", "cifar10-excerpt", "--model", "cifar_resnet20_v1", "--mode",
-               "hybrid", "--batch-size", GLOBAL_BATCH // workers, "-j", "1", "--num-epochs", "2", "--lr-decay-epoch", "1",
+    command = [sys.executable, "-m", "gluon_tricks", "launch", "-n", workers, "--engine", engine,
+               "--timeout", args.timeout,
+               *flags, "--", "train_cifar.py", "--dataset", "cifar10-excerpt", "--model",
+               "cifar_resnet20_v1", "--mode",
+               "hybrid", "--batch-size", GLOBAL_BATCH // workers, "-j", "1", "--num-epochs", "2",
+               "--lr-decay-epoch", "1",
                "--max-updates", UPDATES, "--deterministic", "--checkpoint-period", "3", "--log-interval", "1",
                "--save-dir", folder, "--logging-dir", folder, "--save-plot-dir", folder]
     with open(folder / "said.txt", "w") as said:

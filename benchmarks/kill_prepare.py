@@ -1,14 +1,16 @@
-"""Kill the preparation of ImageNet at random moments, start it again each time, and compare with an undisturbed run.
+"""Kill the preparation of ImageNet at random moments, start it again each time, and compare with an
+undisturbed run.
 
     python benchmarks/kill_prepare.py                                                       # generated images, 10 trials
     python benchmarks/kill_prepare.py --photographs imagenet-sample.tar --copies 10         # photographs: a tar or a folder
     python benchmarks/kill_prepare.py --trials 3 --flags "--resize 480"
 
-Builds a synthetic ILSVRC2012 in the publisher's layout, a tar of class tars and a tar of validation images, with a CMYK
-JPEG, a PNG named .JPEG, a truncated and an empty member. Says what each --on-error does with these. Then, in each trial,
-data_prep/imagenet.py is killed with SIGKILL one to three times, at moments drawn uniformly from the undisturbed run's
-duration, and in the end left to finish. A trial is equal if it ends with the root hash of the undisturbed run and every
-file of its folder has that run's bytes. Phases too short for chance to have hit them are then aimed at, one trial each.
+Builds a synthetic ILSVRC2012 in the publisher's layout, a tar of class tars and a tar of validation images,
+with a CMYK JPEG, a PNG named .JPEG, a truncated and an empty member. Says what each --on-error does with
+these. Then, in each trial, data_prep/imagenet.py is killed with SIGKILL one to three times, at moments drawn
+uniformly from the undisturbed run's duration, and in the end left to finish. A trial is equal if it ends with
+the root hash of the undisturbed run and every file of its folder has that run's bytes. Phases too short for
+chance to have hit them are then aimed at, one trial each.
 
 Prints a line per trial and `N of N equal`; exit code 0 only then, and if every --on-error did what it should.
 """
@@ -41,24 +43,27 @@ from benchmarks.synthetic_imagenet import (
 )
 from gluon_tricks.data.manifest import read_manifest
 
-# The script as it is, but for the published MD5s: those of the synthetic archives, so that it reads them through.
+# The script as it is, but for the published MD5s: those of the synthetic archives, so that it reads them
+# through.
 PREPARE = """
 import json, sys
 from data_prep import imagenet
 imagenet.PUBLISHED.md5.update(json.loads(sys.argv.pop(1)))
 imagenet.run_main(imagenet.main, "imagenet.py")
 """
-PHASES = ("before the journal", "saving the journal", "checksums", "packing train", "finishing train", "packing val",
+PHASES = ("before the journal", "saving the journal", "checksums", "packing train", "finishing train",
+          "packing val",
           "finishing val", "writing the manifest", "tidying up")
 AIMED_SHOTS = 40                   # at one phase, before it is called missed
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photographs", metavar="TAR_OR_DIR", help="class folders, as n01440764/*.JPEG; default: 160 "
-                                                                    "generated images")
-    parser.add_argument("--copies", type=int, default=10, help="of each image, so that the kills land in the middle of the "
-                                                               "work; default %(default)s")
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--photographs", metavar="TAR_OR_DIR", help="class folders, as n01440764/*.JPEG; "
+                                                                    "default: 160 generated images")
+    parser.add_argument("--copies", type=int, default=10, help="of each image, so that the kills land in the "
+                                                               "middle of the work; default %(default)s")
     parser.add_argument("--trials", type=int, default=10, help="default %(default)s")
     parser.add_argument("--flags", default="", help="more flags for data_prep/imagenet.py")
     parser.add_argument("--journal-seconds", default="0.1", help="default %(default)s")
@@ -71,11 +76,12 @@ def main(argv=None):
         equal, hit = random_kills(preparation, args, expected, duration)
         missed = [phase for phase in PHASES if phase not in hit]
         aimed = sum(aimed_kill(preparation, phase, expected) for phase in missed)
-    print(f"{equal} of {args.trials} equal" + (f", and {aimed} of {len(missed)} aimed ones" if missed else ""))
+    print(f"{equal} of {args.trials} "
+          "equal" + (f", and {aimed} of {len(missed)} aimed ones" if missed else ""))
     return 0 if as_asked and (equal, aimed) == (args.trials, len(missed)) else 1
 
 
-# --- kills --------------------------------------------------------------------------------------------------------
+# --- kills --------------------------------------------------------------------------------------------------
 
 def random_kills(preparation, args, expected, duration):
     """How many of the trials ended equal, and the phases that were hit."""
@@ -91,7 +97,8 @@ def random_kills(preparation, args, expected, duration):
                     break
                 preparation.clear(out)
                 continue
-            # Until it has noted something, a run started again may be listing the archives or reading the part file.
+            # Until it has noted something, a run started again may be listing the archives or reading the
+            # part file.
             phase = "going on" if before and noted(out) == before else phase_of(out)
             kills.append(f"after {moment:.2f} s, {phase}{records_noted(out)}")
             hit.add(phase)
@@ -110,7 +117,8 @@ def aimed_kill(preparation, phase, expected):
             pass
         if killed(process) and phase_of(out) == phase:
             same = preparation.finish(out) == expected
-            print(f"aimed at {phase}, shot {shot}{records_noted(out)}: {'equal' if same else 'DIFFERENT'}", flush=True)
+            print(f"aimed at {phase}, shot {shot}{records_noted(out)}: "
+                  f"{'equal' if same else 'DIFFERENT'}", flush=True)
             return same
     print(f"aimed at {phase}: not hit in {AIMED_SHOTS} shots", flush=True)
     return False
@@ -153,19 +161,21 @@ def records_noted(out):
     return "".join(f", {state['records']} records noted" for state in progress.values())
 
 
-# --- the preparation ----------------------------------------------------------------------------------------------
+# --- the preparation ----------------------------------------------------------------------------------------
 
 class Preparation:
     """A synthetic ILSVRC2012 in a folder of its own, and data_prep/imagenet.py run on it."""
 
     def __init__(self, scratch, args):
         self.scratch = scratch
-        train = photographs(args.photographs) if args.photographs else generated(classes=160, per_class=1, size=(500, 375))
+        train = photographs(args.photographs) if args.photographs else generated(classes=160, per_class=1,
+                                                                                 size=(500, 375))
         train = copies(train, args.copies)
         val = as_validation(dict(list(train.items())[:len(train) // 2]))
         self.good = sum(map(len, train.values()))
         self.faulty_class = min(train)
-        train[self.faulty_class].update(faulty(self.faulty_class, next(iter(train[self.faulty_class].values()))))
+        train[self.faulty_class].update(faulty(self.faulty_class,
+                                               next(iter(train[self.faulty_class].values()))))
         archives = {"--train-tar": write_train_tar(scratch / "ILSVRC2012_img_train.tar", train),
                     "--val-tar": write_tar(scratch / "ILSVRC2012_img_val.tar", val)}
         self.md5 = {flag: hashlib.md5(path.read_bytes()).hexdigest() for flag, path in archives.items()}
@@ -173,13 +183,15 @@ class Preparation:
         for flag, path in archives.items():
             self.flags += [flag, str(path)]
         megabytes = sum(path.stat().st_size for path in archives.values()) / 1e6
-        print(f"{self.good} training images and {len(FAULTS)} faulty ones, {len(val)} validation images, {megabytes:.0f} MB")
+        print(f"{self.good} training images and {len(FAULTS)} faulty ones, {len(val)} validation images, "
+              f"{megabytes:.0f} MB")
 
     def folder(self, name):
         return self.scratch / name.replace(" ", "-")
 
     def start(self, out, *flags, **options):
-        command = [sys.executable, "-c", PREPARE, json.dumps(self.md5), *self.flags, *flags, "--out", str(out)]
+        command = [sys.executable, "-c", PREPARE, json.dumps(self.md5), *self.flags, *flags, "--out",
+                   str(out)]
         options = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True, **options}
         return subprocess.Popen(command, cwd=ROOT, **options)
 

@@ -1,11 +1,13 @@
-"""Kill a training at random moments, resume it each time, and compare its parameters with an uninterrupted run's.
+"""Kill a training at random moments, resume it each time, and compare its parameters with an uninterrupted
+run's.
 
     python benchmarks/kill_resume.py                    # 10 kills on the embedded excerpt, cifar_resnet20_v1
     python benchmarks/kill_resume.py --kills 3 --model cifar_wideresnet16_10 --flags "--drop-rate 0.3"
 
-Each trial starts afresh, is killed with SIGKILL once at a moment drawn uniformly from the uninterrupted run's duration
-(drawn again if the run was not yet training or had ended), is resumed with --resume auto, and must end with the same
-bytes in its last .params file. Prints a line per trial and `N of N equal`; exit code 0 only then.
+Each trial starts afresh, is killed with SIGKILL once at a moment drawn uniformly from the uninterrupted run's
+duration (drawn again if the run was not yet training or had ended), is resumed with --resume auto, and must
+end with the same bytes in its last .params file. Prints a line per trial and `N of N equal`; exit code 0 only
+then.
 """
 
 import argparse
@@ -24,7 +26,8 @@ EPOCHS = 3
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--model", default="cifar_resnet20_v1")
     parser.add_argument("--batch-size", default="64")
@@ -53,14 +56,17 @@ def main():
             same = parameters(args, folder) == expected
             where = re.search(r"resumed at (epoch \d+, batch \d+, update \d+)", said).group(1)
             trial, equal = trial + 1, equal + same
-            print(f"kill {trial}: after {moment:.1f} s, resumed at {where}: {'equal' if same else 'DIFFERENT'}", flush=True)
+            print(f"kill {trial}: after {moment:.1f} s, resumed at {where}: "
+                  f"{'equal' if same else 'DIFFERENT'}", flush=True)
     print(f"{equal} of {args.kills} equal")
     return equal != args.kills
 
 
 def train(args, folder, *more, stderr=subprocess.DEVNULL):
-    command = [sys.executable, "train_cifar.py", "--dataset", "cifar10-excerpt", "--model", args.model, "--mode", "hybrid",
-               "-j", "2", "--batch-size", args.batch_size, "--num-epochs", str(EPOCHS), "--lr-decay-epoch", "2",
+    command = [sys.executable, "train_cifar.py", "--dataset", "cifar10-excerpt", "--model", args.model,
+               "--mode", "hybrid",
+               "-j", "2", "--batch-size", args.batch_size, "--num-epochs", str(EPOCHS), "--lr-decay-epoch",
+               "2",
                "--save-dir", f"{folder}/params", "--logging-dir", str(folder), "--save-plot-dir", str(folder),
                *shlex.split(args.flags), *more]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=stderr, text=True)

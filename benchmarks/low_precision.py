@@ -3,10 +3,10 @@
     python benchmarks/low_precision.py                              # ResNet-20 on the embedded images
     python benchmarks/low_precision.py --model cifar_resnet56_v1 --updates 0 100 --noise 0.004
 
-The gradients of the same weights and batches are computed in float32, in bfloat16, and in float32 with images that are
-multiplied, pixel by pixel, by 1 + noise x N(0, 1): bfloat16 rounds to 1 part in 256. Printed are, over all weights of a
-batch, the cosine of the angle to float32's gradient and the share of it that is left in its direction; the least of the
-batches. Each side is a process of its own, for AMP patches MXNet for good.
+The gradients of the same weights and batches are computed in float32, in bfloat16, and in float32 with images
+that are multiplied, pixel by pixel, by 1 + noise x N(0, 1): bfloat16 rounds to 1 part in 256. Printed are,
+over all weights of a batch, the cosine of the angle to float32's gradient and the share of it that is left in
+its direction; the least of the batches. Each side is a process of its own, for AMP patches MXNet for good.
 """
 
 import argparse
@@ -23,14 +23,17 @@ sys.path.insert(0, str(ROOT))
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="cifar_resnet20_v1")
-    parser.add_argument("--updates", type=int, nargs="+", default=[0, 25], help="in float32 before (default 0 25)")
-    parser.add_argument("--noise", type=float, nargs="+", default=[0.002, 0.008], help="(default 0.002 0.008)")
+    parser.add_argument("--updates", type=int, nargs="+", default=[0, 25], help="in float32 before (default "
+                                                                                "0 25)")
+    parser.add_argument("--noise", type=float, nargs="+", default=[0.002, 0.008],
+                        help="(default 0.002 0.008)")
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--batches", type=int, default=4, help="(default 4)")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--side", nargs=3, help=argparse.SUPPRESS)                     # type, noise, file of gradients
+    parser.add_argument("--side", nargs=3, help=argparse.SUPPRESS)  # type, noise, file of gradients
     args = parser.parse_args()
     if args.side:
         compute(args)
@@ -42,19 +45,22 @@ def compare(args):
     """Let every side compute, and print what their gradients have in common."""
     sides = [("float32", 0.0), ("bfloat16", 0.0), *(("float32", noise) for noise in args.noise)]
     rows = []
-    with tempfile.TemporaryDirectory() as folder, tqdm(total=len(args.updates) * len(sides), disable=None) as bar:
+    with tempfile.TemporaryDirectory() as folder, tqdm(total=len(args.updates) * len(sides),
+                                                       disable=None) as bar:
         for updates in args.updates:
             found = []
             for dtype, noise in sides:
                 path = Path(folder, f"{updates}-{dtype}-{noise}.npz")
                 words = [word for name in ("model", "batch_size", "batches", "seed")
                          for word in (f"--{name.replace('_', '-')}", str(getattr(args, name)))]
-                subprocess.run([sys.executable, __file__, *words, "--updates", str(updates), "--side", dtype, str(noise),
+                subprocess.run([sys.executable, __file__, *words, "--updates", str(updates), "--side", dtype,
+                                str(noise),
                                 str(path)], check=True)
                 found.append(list(np.load(path).values()))
                 bar.update()
             for (dtype, noise), gradients in list(zip(sides, found))[1:]:
-                pairs = [(ours @ exact, ours @ ours, exact @ exact) for ours, exact in zip(gradients, found[0])]
+                pairs = [(ours @ exact, ours @ ours, exact @ exact) for ours,
+                         exact in zip(gradients, found[0])]
                 rows.append((updates, f"{dtype}, noise {noise:g}" if noise else dtype,
                              f"{min(dot / np.sqrt(a * b) for dot, a, b in pairs):.4f}",
                              f"{min(dot / b for dot, _, b in pairs):.4f}"))
@@ -75,11 +81,13 @@ def compute(args):
     from gluon_tricks.script.auto_dtype import as_asked
 
     dtype, noise, path = args.side
-    flags = train_cifar.parse_args(["--model", args.model, "--mode", "hybrid", "--dataset", "cifar10-excerpt", "--seed",
+    flags = train_cifar.parse_args(["--model", args.model, "--mode", "hybrid", "--dataset",
+                                    "cifar10-excerpt", "--seed",
                                     str(args.seed), "--dtype", dtype])
     engine = SingleProcess([mx.cpu()])
     images = open_cifar(find_cifar(flags.dataset), "ours", args.batch_size, args.seed, 1)
-    weights = Path(path).with_name(f"{args.updates[0]}.params")        # the first side, float32 without noise, leaves it
+    # the first side, float32 without noise, leaves it
+    weights = Path(path).with_name(f"{args.updates[0]}.params")
     net = build.build_net(flags, images.classes, as_asked(flags), engine)
     if weights.exists():
         net.load_parameters(str(weights))
@@ -96,7 +104,8 @@ def compute(args):
     for _, batch in zip(range(args.batches), images.train.epoch(0)):
         backward(net, batch, float(noise))
         gradients.append(np.concatenate([param.grad().asnumpy().astype(np.float64).ravel()
-                                         for name, param in net.collect_params().items() if name.endswith("weight")]))
+                                         for name,
+                                         param in net.collect_params().items() if name.endswith("weight")]))
     np.savez(path, *gradients)
 
 
@@ -105,7 +114,8 @@ def backward(net, batch, noise):
 
     factor = 1 + noise * nd.random.normal(shape=batch.data.shape)
     with autograd.record():
-        loss = gluon.loss.SoftmaxCrossEntropyLoss()(net(batch.data * factor).astype("float32", copy=False), batch.label)
+        loss = gluon.loss.SoftmaxCrossEntropyLoss()(net(batch.data * factor).astype("float32", copy=False),
+                                                    batch.label)
     loss.backward()
 
 

@@ -3,8 +3,9 @@
     make matrix                          every Python 3.9 to 3.12 of this machine
     make matrix ARGS="--only 3.12"
 
-For each one: an environment under .matrix/ from the pins (made once), the doctor, and four updates of ResNet-20 on the
-excerpt of CIFAR-10. Ends with a table; the exit code is 1 if anything failed. Needs the standard library only.
+For each one: an environment under .matrix/ from the pins (made once), the doctor, and four updates of
+ResNet-20 on the excerpt of CIFAR-10. Ends with a table; the exit code is 1 if anything failed. Needs the
+standard library only.
 """
 
 import argparse
@@ -18,12 +19,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 VERSIONS = ("3.9", "3.10", "3.11", "3.12")
-SMOKE_TRAINING = ["train_cifar.py", "--dataset", "cifar10-excerpt", "--model", "cifar_resnet20_v1", "--mode", "hybrid",
-                  "--num-gpus", "0", "-j", "0", "--batch-size", "32", "--num-epochs", "1", "--max-updates", "4"]
+SMOKE_TRAINING = ["train_cifar.py", "--dataset", "cifar10-excerpt", "--model", "cifar_resnet20_v1", "--mode",
+                  "hybrid",
+                  "--num-gpus", "0", "-j", "0", "--batch-size", "32", "--num-epochs", "1", "--max-updates",
+                  "4"]
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", default=VERSIONS, choices=VERSIONS, help="these versions alone")
     args = parser.parse_args(argv)
 
@@ -46,7 +50,8 @@ def find_interpreter(version):
     patches = sorted(pyenv.glob(f"{version}.*/bin/python{version}"), reverse=True,
                      key=lambda path: [int(part) for part in path.parts[-3].split(".") if part.isdigit()])
     for candidate in (shutil.which(f"python{version}"), *map(str, patches)):
-        if candidate and full_version(candidate).startswith(f"{version}."):      # pyenv's shims exist and do not run
+        # pyenv's shims exist and do not run
+        if candidate and full_version(candidate).startswith(f"{version}."):
             return candidate
     return None
 
@@ -61,7 +66,8 @@ def try_interpreter(version, python):
     """The cells of one row, after the interpreter."""
     venv = f".matrix/{version}"
     print(f"== Python {version}: {python}", flush=True)
-    environment = run(["make", "--no-print-directory", f"VENV={venv}", f"PYTHON={python}", f"{venv}/.installed"])
+    environment = run(["make", "--no-print-directory", f"VENV={venv}", f"PYTHON={python}",
+                       f"{venv}/.installed"])
     if environment.startswith("FAIL"):
         return environment, "", "", ""
     python = f"{venv}/bin/python"
@@ -82,7 +88,8 @@ def run(command):
 def packages(python):
     """The versions that differ between interpreters."""
     code = "from importlib.metadata import version as v; print('mxnet', v('mxnet'), 'numpy', v('numpy'))"
-    return subprocess.run([python, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run([python, "-c", code], cwd=ROOT, capture_output=True, text=True,
+                          check=True).stdout.strip()
 
 
 def print_table(header, rows):

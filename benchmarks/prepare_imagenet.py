@@ -1,19 +1,21 @@
-"""Images per second of the ImageNet preparation beside MXNet's im2rec.py, on the same images with as many threads.
+"""Images per second of the ImageNet preparation beside MXNet's im2rec.py, on the same images with as many
+threads.
 
     python benchmarks/prepare_imagenet.py                                                   # generated images
     python benchmarks/prepare_imagenet.py --photographs imagenet-sample.tar --copies 20     # photographs: a tar or a folder
     python benchmarks/prepare_imagenet.py --modes pass-through --rounds 9 --im2rec ~/incubator-mxnet/tools/im2rec.py
 
-Both read the same class folders and write one .rec file in the same order, as commands of their own, in turn, --rounds
-times; ratios are taken round by round. What a command needs before its first image (interpreter, imports, an empty output)
-is measured on a single image in each round, and the median taken off: beside 1.3 million images it does not count. Ours
-includes listing the folders, hashing every record and syncing the files to disk, none of which im2rec does here (its list
-is made beforehand). All images are in the page cache. CPU time is that of all threads and processes of a command; where
-other programs run it is the better measure, for more processes get a larger share of the machine.
+Both read the same class folders and write one .rec file in the same order, as commands of their own, in turn,
+--rounds times; ratios are taken round by round. What a command needs before its first image (interpreter,
+imports, an empty output) is measured on a single image in each round, and the median taken off: beside 1.3
+million images it does not count. Ours includes listing the folders, hashing every record and syncing the
+files to disk, none of which im2rec does here (its list is made beforehand). All images are in the page cache.
+CPU time is that of all threads and processes of a command; where other programs run it is the better measure,
+for more processes get a larger share of the machine.
 
-pass-through: images keep their bytes. im2rec looks at none of them, like ours with --verify none; the default, --verify
-full, decodes each to see that it can be. resize: shorter edge 480, JPEG quality 95. Where ours looks for nothing more than
-im2rec the two files are compared, and exit code 1 says that they differ.
+pass-through: images keep their bytes. im2rec looks at none of them, like ours with --verify none; the
+default, --verify full, decodes each to see that it can be. resize: shorter edge 480, JPEG quality 95. Where
+ours looks for nothing more than im2rec the two files are compared, and exit code 1 says that they differ.
 """
 
 import argparse
@@ -42,15 +44,17 @@ from gluon_tricks.machine import environment
 # gluon_tricks first: im2rec imports MXNet, which needs it where NumPy is 1.24 or newer
 RUN_IM2REC = "import gluon_tricks, runpy, sys; runpy.run_path(sys.argv.pop(1), run_name='__main__')"
 RESIZE = ["--resize", "480", "--quality", "95"]
-MODES = {                          # the flags of im2rec, and those of ours: the first write the same file as im2rec
-    "pass-through": (["--pass-through"], [["--verify", "none"], ["--verify", "header"], ["--verify", "full"]]),
+MODES = {  # the flags of im2rec, and those of ours: the first write the same file as im2rec
+    "pass-through": (["--pass-through"],
+                     [["--verify", "none"], ["--verify", "header"], ["--verify", "full"]]),
     "resize": (RESIZE, [RESIZE]),
 }
 
 
 def main(argv=None):
     args = parse_args(argv)
-    images = photographs(args.photographs) if args.photographs else generated(classes=160, per_class=1, size=(500, 375))
+    images = photographs(args.photographs) if args.photographs else generated(classes=160, per_class=1,
+                                                                              size=(500, 375))
     images = copies(images, args.copies)
     sizes = [len(image) for members in images.values() for image in members.values()]
     with tempfile.TemporaryDirectory(dir=args.scratch) as scratch:
@@ -60,7 +64,8 @@ def main(argv=None):
         for folder in (many, one):
             run(im2rec(args, folder, ["--list", "--recursive", "--no-shuffle"])[0])
         print(f"{environment()['processor']}, {args.num_thread} threads, {len(sizes)} images of "
-              f"{sum(sizes) / len(sizes) / 1e3:.0f} kB; median of {args.rounds} rounds (least to most)", flush=True)
+              f"{sum(sizes) / len(sizes) / 1e3:.0f} kB; median of {args.rounds} rounds (least to "
+              "most)", flush=True)
         equal = [compare(mode, args, many, one, len(sizes)) for mode in args.modes]
     return 0 if all(equal) else 1
 
@@ -88,8 +93,10 @@ def compare(mode, args, many, one, number):
         cpu_ms = [1e3 * (cpu - start_cpu) / (number - 1) for _, cpu in runs]
         ratios = [mine / other for mine, other in zip(rates[name], rates[theirs])]
         print(f"{name:33} {spread(rates[name], '.0f')} images/s, {spread(cpu_ms, '.2f')} ms of CPU each, "
-              f"after a start of {start:.1f} s" + (f", ratio {spread(ratios, '.2f')}" if name != theirs else ""), flush=True)
-    print(f"files of {same_file!r} and im2rec: {'equal in every round' if equal else 'DIFFERENT'}", flush=True)
+              f"after a start of {start:.1f} "
+              "s" + (f", ratio {spread(ratios, '.2f')}" if name != theirs else ""), flush=True)
+    print(f"files of {same_file!r} and im2rec: "
+          f"{'equal in every round' if equal else 'DIFFERENT'}", flush=True)
     return equal
 
 
@@ -97,7 +104,7 @@ def spread(values, digits):
     return f"{statistics.median(values):{digits}} ({min(values):{digits}} to {max(values):{digits}})"
 
 
-# --- the two commands ---------------------------------------------------------------------------------------------
+# --- the two commands ---------------------------------------------------------------------------------------
 
 def im2rec(args, folder, flags):
     """The command, and the file it writes."""
@@ -109,12 +116,17 @@ def im2rec(args, folder, flags):
 def ours(args, folder, flags):
     """The command, and the file it writes."""
     out = folder.with_suffix(".ours")
-    return [sys.executable, "data_prep/imagenet.py", "--train-dir", str(folder), "--subset", "--classes", "found",
-            "--no-shuffle", "--num-thread", str(args.num_thread), *flags, "--out", str(out)], out / "train.rec"
+    return [sys.executable, "data_prep/imagenet.py", "--train-dir", str(folder), "--subset", "--classes",
+            "found",
+            "--no-shuffle", "--num-thread", str(args.num_thread), *flags, "--out",
+            str(out)], out / "train.rec"
 
 
 def timed(command, written):
-    """Seconds of a command, by the clock and of CPUs. What was written before is on disk, its own earlier output gone."""
+    """Seconds of a command, by the clock and of CPUs.
+
+    What was written before is on disk, its own earlier output gone.
+    """
     if written.parent.suffix == ".ours":
         shutil.rmtree(written.parent, ignore_errors=True)
     written.unlink(missing_ok=True)
@@ -134,31 +146,36 @@ def cpu_seconds():
 
 
 def run(command):
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          check=False)
     if done.returncode:
         raise UserError(f"{' '.join(command)}: exit code {done.returncode}: {done.stdout[-2000:]}")
     return done.stdout
 
 
 def parse_args(argv):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photographs", metavar="TAR_OR_DIR",
                         help="class folders, as n01440764/*.JPEG; default: 160 generated images")
     parser.add_argument("--copies", type=int, default=10, help="of each image; default %(default)s")
-    parser.add_argument("--modes", nargs="+", choices=sorted(MODES), default=sorted(MODES), help="default: both")
+    parser.add_argument("--modes", nargs="+", choices=sorted(MODES), default=sorted(MODES),
+                        help="default: both")
     parser.add_argument("--rounds", type=int, default=5, help="default %(default)s")
-    parser.add_argument("--num-thread", type=int, default=visible_cpus(), help="of both; default: one for each CPU, "
-                                                                              "%(default)s")
+    parser.add_argument("--num-thread", type=int, default=visible_cpus(), help="of both; default: one for "
+                                                                              "each CPU, %(default)s")
     parser.add_argument("--im2rec", type=Path, metavar="PATH", help="default: the one in MXNet's wheel")
-    parser.add_argument("--scratch", metavar="DIR", help="where images and files are written; default: the system's place "
-                                                         "for temporary files")
+    parser.add_argument("--scratch", metavar="DIR", help="where images and files are written; default: the "
+                                                         "system's place for temporary files")
     args = parser.parse_args(argv)
     if args.im2rec is None:
         package = importlib.util.find_spec("mxnet")
         args.im2rec = Path(package.origin).parent / "tools" / "im2rec.py" if package else Path("mxnet/tools/im2rec.py")
     if not args.im2rec.is_file():
-        raise UserError(f"--im2rec {args.im2rec}: is no file; give the tools/im2rec.py of a copy of MXNet's source")
-    for flag, value in (("--copies", args.copies), ("--rounds", args.rounds), ("--num-thread", args.num_thread)):
+        raise UserError(f"--im2rec {args.im2rec}: is no file; give the tools/im2rec.py of a copy of MXNet's "
+                        "source")
+    for flag, value in (("--copies", args.copies), ("--rounds", args.rounds),
+                        ("--num-thread", args.num_thread)):
         if value < 1:
             raise UserError(f"{flag} {value}: must be at least 1")
     return args

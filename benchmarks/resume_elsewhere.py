@@ -1,11 +1,12 @@
-"""A run of two processes, stopped and resumed as one and as four: the same images in every update, the same parameters?
+"""A run of two processes, stopped and resumed as one and as four: the same images in every update, the same
+parameters?
 
     python benchmarks/resume_elsewhere.py                      # ps-lite and Horovod
 
-Five updates in two processes with a batch of 32 each, then five in one of 64 or four of 16, against ten in one process that
-was never stopped; the rest as in equivalence.py, with BatchNorm on its stored statistics. Prints the largest relative
-difference of a loss, which another image in the batch would change in its second digit, and of the parameters. Exit code 0
-if losses agree to 1e-5 and parameters to 1e-5.
+Five updates in two processes with a batch of 32 each, then five in one of 64 or four of 16, against ten in
+one process that was never stopped; the rest as in equivalence.py, with BatchNorm on its stored statistics.
+Prints the largest relative difference of a loss, which another image in the batch would change in its second
+digit, and of the parameters. Exit code 0 if losses agree to 1e-5 and parameters to 1e-5.
 """
 
 import argparse
@@ -21,8 +22,10 @@ FIRST, ALL = 5, 10
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--engines", nargs="+", default=["dist_sync", "horovod"], choices=("dist_sync", "horovod"))
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--engines", nargs="+", default=["dist_sync", "horovod"],
+                        choices=("dist_sync", "horovod"))
     parser.add_argument("--lr", type=float, default=0.002)
     parser.add_argument("--model", default="cifar_resnet20_v1")
     args = parser.parse_args()

@@ -1,12 +1,14 @@
-"""train_imagenet.py beside a loop of plain Gluon and GluonCV objects, on the same record files, several seeds each.
+"""train_imagenet.py beside a loop of plain Gluon and GluonCV objects, on the same record files, several seeds
+each.
 
     python benchmarks/side_by_side.py --rec-dir /data/photographs-rec --classes 160 --out side_by_side
 
-The other loop is what GluonCV's train_imagenet.py does, written down with GluonCV's net and schedule, MXNet's iterator,
-Trainer and metrics, and nothing of this kit's but the import that makes mxnet 1.9.1 load. Writes the loss and training
-accuracy of every epoch of every run (curves.csv) and a picture of both bundles (curves.png), and says for each epoch
-whether the two means lie within twice the standard error that the seeds' spread gives. Finished runs are not run again.
-Exit code 0 if no more than one epoch in ten lies outside.
+The other loop is what GluonCV's train_imagenet.py does, written down with GluonCV's net and schedule, MXNet's
+iterator, Trainer and metrics, and nothing of this kit's but the import that makes mxnet 1.9.1 load. Writes
+the loss and training accuracy of every epoch of every run (curves.csv) and a picture of both bundles
+(curves.png), and says for each epoch whether the two means lie within twice the standard error that the
+seeds' spread gives. Finished runs are not run again. Exit code 0 if no more than one epoch in ten lies
+outside.
 """
 
 import argparse
@@ -46,7 +48,7 @@ def read_rows(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-# --- the two sides ------------------------------------------------------------------------------------------------
+# --- the two sides ------------------------------------------------------------------------------------------
 
 def rec_files(args):
     return [word for part in ("train", "val") for word in (f"--rec-{part}", f"{args.rec_dir}/{part}.rec",
@@ -56,11 +58,16 @@ def rec_files(args):
 def ours(args, seed, path):
     """One run of the script; its metrics.jsonl has what is wanted."""
     folder = args.out / f"run-{seed}"
-    subprocess.run([sys.executable, ROOT / "train_imagenet.py", "--model", args.model, "--mode", "hybrid", "--use-rec",
-                    *rec_files(args), "--classes", str(args.classes), "--num-training-samples", str(args.images),
-                    "--input-size", str(args.input_size), "--batch-size", str(args.batch_size), "--lr", str(args.lr),
-                    "--lr-mode", "cosine", "--warmup-epochs", "2", "--num-epochs", str(args.num_epochs), "--no-wd",
-                    "--save-frequency", "0", "--log-interval", "0", "-j", "2", "--seed", str(seed), "--overwrite",
+    subprocess.run([sys.executable, ROOT / "train_imagenet.py", "--model", args.model, "--mode", "hybrid",
+                    "--use-rec",
+                    *rec_files(args), "--classes", str(args.classes), "--num-training-samples",
+                    str(args.images),
+                    "--input-size", str(args.input_size), "--batch-size", str(args.batch_size), "--lr",
+                    str(args.lr),
+                    "--lr-mode", "cosine", "--warmup-epochs", "2", "--num-epochs", str(args.num_epochs),
+                    "--no-wd",
+                    "--save-frequency", "0", "--log-interval", "0", "-j", "2", "--seed", str(seed),
+                    "--overwrite",
                     "--save-dir", folder, "--logging-file", folder / "train.log"],
                    check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     rows = [{key: record[key] for key in ("epoch", "loss", "accuracy")}
@@ -72,7 +79,8 @@ def theirs(args, seed, path):
     """The plain loop in a process of its own."""
     flags = [f"--{name.replace('_', '-')}={getattr(args, name)}" for name in
              ("rec_dir", "classes", "images", "model", "input_size", "batch_size", "lr", "num_epochs")]
-    done = subprocess.run([sys.executable, __file__, *flags, f"--reference-seed={seed}"], check=True, text=True,
+    done = subprocess.run([sys.executable, __file__, *flags, f"--reference-seed={seed}"], check=True,
+                          text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     path.write_text("".join(line + "\n" for line in done.stdout.splitlines() if line.startswith("{")))
 
@@ -96,15 +104,20 @@ def reference(args):
         for param in net.collect_params(pattern).values():
             param.wd_mult = 0.0
     updates = args.images // args.batch_size
-    schedule = LRSequential([LRScheduler("linear", base_lr=0, target_lr=args.lr, nepochs=2, iters_per_epoch=updates),
+    schedule = LRSequential([LRScheduler("linear", base_lr=0, target_lr=args.lr, nepochs=2,
+                                         iters_per_epoch=updates),
                              LRScheduler("cosine", base_lr=args.lr, target_lr=0, nepochs=args.num_epochs - 2,
                                          iters_per_epoch=updates)])
-    trainer = gluon.Trainer(net.collect_params(), "nag", {"wd": 0.0001, "momentum": 0.9, "lr_scheduler": schedule})
+    trainer = gluon.Trainer(net.collect_params(), "nag",
+                            {"wd": 0.0001, "momentum": 0.9, "lr_scheduler": schedule})
     data = mx.io.ImageRecordIter(
-        path_imgrec=f"{args.rec_dir}/train.rec", path_imgidx=f"{args.rec_dir}/train.idx", preprocess_threads=2, shuffle=True,
+        path_imgrec=f"{args.rec_dir}/train.rec", path_imgidx=f"{args.rec_dir}/train.idx",
+                                 preprocess_threads=2, shuffle=True,
         batch_size=args.batch_size, data_shape=(3, args.input_size, args.input_size), rand_mirror=True,
-        random_resized_crop=True, max_aspect_ratio=4 / 3, min_aspect_ratio=3 / 4, max_random_area=1, min_random_area=0.08,
-        brightness=0.4, saturation=0.4, contrast=0.4, pca_noise=0.1, mean_r=123.68, mean_g=116.779, mean_b=103.939,
+        random_resized_crop=True, max_aspect_ratio=4 / 3, min_aspect_ratio=3 / 4, max_random_area=1,
+                                 min_random_area=0.08,
+        brightness=0.4, saturation=0.4, contrast=0.4, pca_noise=0.1, mean_r=123.68, mean_g=116.779,
+                                 mean_b=103.939,
         std_r=58.393, std_g=57.12, std_b=57.375, verbose=False)
     criterion, accuracy = gluon.loss.SoftmaxCrossEntropyLoss(), mx.metric.Accuracy()
     for epoch in range(args.num_epochs):
@@ -113,7 +126,8 @@ def reference(args):
         if epoch:
             data.reset()
         for batch in data:
-            images, labels = (gluon.utils.split_and_load(array, [mx.cpu()])[0] for array in (batch.data[0], batch.label[0]))
+            images, labels = (gluon.utils.split_and_load(array, [mx.cpu()])[0]
+                              for array in (batch.data[0], batch.label[0]))
             with autograd.record():
                 outputs = net(images)
                 loss = criterion(outputs, labels)
@@ -125,11 +139,12 @@ def reference(args):
     return 0
 
 
-# --- what comes of it ---------------------------------------------------------------------------------------------
+# --- what comes of it ---------------------------------------------------------------------------------------
 
 def bundle(args, curves, side, key):
     """Values, shape (seeds, epochs)."""
-    return np.array([[row[key] for row in curves[side, seed]][:args.num_epochs] for seed in range(args.seeds)])
+    return np.array([[row[key] for row in curves[side, seed]][:args.num_epochs]
+                     for seed in range(args.seeds)])
 
 
 def write_csv(args, curves):
@@ -137,7 +152,8 @@ def write_csv(args, curves):
         writer = csv.writer(stream)
         writer.writerow(("side", "seed", "epoch", "loss", "accuracy"))
         for (side, seed), rows in curves.items():
-            writer.writerows((side, seed, row["epoch"], f"{row['loss']:.6f}", f"{row['accuracy']:.6f}") for row in rows)
+            writer.writerows((side, seed, row["epoch"], f"{row['loss']:.6f}", f"{row['accuracy']:.6f}")
+                             for row in rows)
 
 
 def plot(args, curves):
@@ -149,7 +165,8 @@ def plot(args, curves):
         for side, color in zip(SIDES, ("#d1495b", "#4c6a92")):
             values = bundle(args, curves, side, key)
             axes.plot(values.T, color=color, linewidth=0.8, alpha=0.5)
-            axes.plot(values.mean(axis=0), color=color, linewidth=2, label=f"{side}, mean of {args.seeds} seeds")
+            axes.plot(values.mean(axis=0), color=color, linewidth=2, label=f"{side}, mean of {args.seeds} "
+                                                                           "seeds")
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_ylabel(f"training {key}")
@@ -172,17 +189,19 @@ def verdict(args, curves):
         print(f"{epoch:5d}  {here[:, epoch].mean():9.4f} ± {here[:, epoch].std(ddof=1):6.4f}  "
               f"{other[:, epoch].mean():9.4f} ± {other[:, epoch].std(ddof=1):6.4f}  {apart[epoch]:+6.2f}")
     allowed = math.ceil(args.num_epochs / 10)
-    print(f"{args.num_epochs - outside} of {args.num_epochs} epochs within the 95 % interval of the seeds' spread "
-          f"({allowed} outside allowed)")
+    print(f"{args.num_epochs - outside} of {args.num_epochs} epochs within the 95 % interval of the seeds' "
+          f"spread ({allowed} outside allowed)")
     return int(outside > allowed)
 
 
-T_95 = {2: 4.303, 4: 2.776, 6: 2.447, 8: 2.306, 10: 2.228}        # Student's t, two-sided, by degrees of freedom
+T_95 = {2: 4.303, 4: 2.776, 6: 2.447, 8: 2.306, 10: 2.228}  # Student's t, two-sided, by degrees of freedom
 
 
 def parse_args():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rec-dir", type=Path, required=True, help="folder with train.rec, val.rec and their indices")
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rec-dir", type=Path, required=True, help="folder with train.rec, val.rec and "
+                                                                    "their indices")
     parser.add_argument("--classes", type=int, default=160, help="(default 160)")
     parser.add_argument("--images", type=int, default=160, help="training images (default 160)")
     parser.add_argument("--model", default="resnet18_v1b", help="(default resnet18_v1b)")
@@ -191,7 +210,8 @@ def parse_args():
     parser.add_argument("--lr", type=float, default=0.04, help="(default 0.04)")
     parser.add_argument("--num-epochs", type=int, default=20, help="(default 20)")
     parser.add_argument("--seeds", type=int, default=3, help="of each side, at least 2 (default 3)")
-    parser.add_argument("--out", type=Path, default=Path("side_by_side"), help="folder (default side_by_side)")
+    parser.add_argument("--out", type=Path, default=Path("side_by_side"),
+                        help="folder (default side_by_side)")
     parser.add_argument("--reference-seed", type=int, help=argparse.SUPPRESS)
     return parser.parse_args()
 

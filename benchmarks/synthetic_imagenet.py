@@ -3,8 +3,9 @@
     python benchmarks/synthetic_imagenet.py --out /tmp/fake --copies 20                           # generated images
     python benchmarks/synthetic_imagenet.py --out /tmp/fake --photographs imagenet-sample.tar  # n01440764/*.JPEG
 
-Writes ILSVRC2012_img_train.tar (a tar of class tars), ILSVRC2012_img_val.tar and the training images again as class folders.
-With --faults the first class also holds a CMYK JPEG, a PNG named .JPEG, a truncated and an empty file.
+Writes ILSVRC2012_img_train.tar (a tar of class tars), ILSVRC2012_img_val.tar and the training images again as
+class folders. With --faults the first class also holds a CMYK JPEG, a PNG named .JPEG, a truncated and an
+empty file.
 """
 
 import argparse
@@ -28,14 +29,17 @@ FAULTS = ("CMYK JPEG", "PNG under a JPEG's name", "truncated JPEG", "empty")
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", required=True, type=Path)
-    parser.add_argument("--photographs", metavar="TAR_OR_DIR", help="class folders; default: 160 generated images")
+    parser.add_argument("--photographs", metavar="TAR_OR_DIR", help="class folders; default: 160 generated "
+                                                                    "images")
     parser.add_argument("--copies", type=int, default=1, help="of each image, under names of their own")
     parser.add_argument("--faults", action="store_true")
     args = parser.parse_args()
     args.out.mkdir(parents=True)
-    train = photographs(args.photographs) if args.photographs else generated(classes=160, per_class=1, size=(500, 375))
+    train = photographs(args.photographs) if args.photographs else generated(classes=160, per_class=1,
+                                                                             size=(500, 375))
     train = copies(train, args.copies)
     if args.faults:
         first = min(train)
@@ -48,7 +52,7 @@ def main():
     return 0
 
 
-# --- images: {wnid: {file name: content}} -------------------------------------------------------------------------
+# --- images: {wnid: {file name: content}} -------------------------------------------------------------------
 
 def generated(classes, per_class, size=(64, 48), seed=0):
     """Smooth random JPEGs of about this size."""
@@ -74,7 +78,8 @@ def photographs(path):
     with tarfile.open(path) as tar:
         for member in tar:
             if member.isfile():
-                images.setdefault(Path(member.name).parent.name, {})[Path(member.name).name] = tar.extractfile(member).read()
+                images.setdefault(Path(member.name).parent.name,
+                                  {})[Path(member.name).name] = tar.extractfile(member).read()
     return images
 
 
@@ -102,7 +107,7 @@ def as_validation(images):
     return {f"ILSVRC2012_val_{number:08d}.JPEG": content for number, content in enumerate(contents, start=1)}
 
 
-# --- the publisher's files ----------------------------------------------------------------------------------------
+# --- the publisher's files ----------------------------------------------------------------------------------
 
 def write_tar(path, members):
     """A tar of `{name: content}`; a dictionary as content becomes a tar inside it."""
@@ -139,14 +144,16 @@ def write_devkit(path, val_wnids, seed=0):
     ids = np.random.default_rng(seed).permutation(len(WNIDS)) + 1
     synsets = [(number, wnid, 0) for number, wnid in zip(ids.tolist(), WNIDS)]
     synsets += [(number, f"n9{number:07d}", 3) for number in range(1001, 1021)]
-    fields = ("ILSVRC2012_ID", "WNID", "words", "gloss", "num_children", "children", "wordnet_height", "num_train_images")
+    fields = ("ILSVRC2012_ID", "WNID", "words", "gloss", "num_children", "children", "wordnet_height",
+              "num_train_images")
     table = np.zeros((len(synsets), 1), [(field, object) for field in fields])
     for position, (number, wnid, children) in enumerate(sorted(synsets)):
         table[position, 0] = (number, wnid, "a word", "what it means", children, np.zeros(children), 0, 0)
     savemat(meta := io.BytesIO(), {"synsets": table})
     truth = "".join(f"{ids[WNIDS.index(wnid)]}\n" for wnid in val_wnids)
     with gzip.open(path, "wb") as stream:
-        stream.write(_tar({"ILSVRC2012_devkit_t12/readme.txt": b"", "ILSVRC2012_devkit_t12/data/meta.mat": meta.getvalue(),
+        stream.write(_tar({"ILSVRC2012_devkit_t12/readme.txt": b"",
+                           "ILSVRC2012_devkit_t12/data/meta.mat": meta.getvalue(),
                            "ILSVRC2012_devkit_t12/data/ILSVRC2012_validation_ground_truth.txt": truth.encode()}))
     return path
 

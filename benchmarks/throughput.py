@@ -1,12 +1,14 @@
-"""Images per second of train_cifar.py's loop, image loading included, beside the bare net's on one synthetic batch.
+"""Images per second of train_cifar.py's loop, image loading included, beside the bare net's on one synthetic
+batch.
 
     python benchmarks/throughput.py                                   # cifar_resnet20_v1, batch 128, the excerpt
     python benchmarks/throughput.py --data-dir ~/.mxnet/datasets/cifar10/rec --rounds 5
     python benchmarks/throughput.py --gluoncv                         # also GluonCV's net as its script runs it
 
-Both sides train in turn in one process, `--updates` updates each, `--rounds` times; the ratio is taken round by round, so
-that it holds when the machine's speed drifts. The loop is `gluon_tricks.training.train_epoch` with everything it does
-(augmentation, loss and accuracy); the bare net does forward, backward and the optimizer's step, nothing else.
+Both sides train in turn in one process, `--updates` updates each, `--rounds` times; the ratio is taken round
+by round, so that it holds when the machine's speed drifts. The loop is `gluon_tricks.training.train_epoch`
+with everything it does (augmentation, loss and accuracy); the bare net does forward, backward and the
+optimizer's step, nothing else.
 """
 
 import argparse
@@ -32,18 +34,22 @@ from gluon_tricks.training.progress import Progress, Stop
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="cifar_resnet20_v1")
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--data-dir", help="a prepared CIFAR-10; default: the embedded excerpt")
     parser.add_argument("--num-workers", "-j", type=int, default=2)
     parser.add_argument("--updates", type=int, default=60, help="per side and round")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--gluoncv", action="store_true", help="also GluonCV's net, hybridized as its script does")
+    parser.add_argument("--gluoncv", action="store_true", help="also GluonCV's net, hybridized as its script "
+                                                               "does")
     args = parser.parse_args()
-    data = open_cifar(find_cifar("cifar10" if args.data_dir else "cifar10-excerpt", args.data_dir), "ours", args.batch_size,
+    data = open_cifar(find_cifar("cifar10" if args.data_dir else "cifar10-excerpt", args.data_dir), "ours",
+                      args.batch_size,
                       0, args.num_workers)
-    sides = {"train_cifar.py's loop": loop(args, data), "bare net": bare(get_model(args.model), args, static=True)}
+    sides = {"train_cifar.py's loop": loop(args, data),
+             "bare net": bare(get_model(args.model), args, static=True)}
     if args.gluoncv:
         from gluoncv.model_zoo import get_model as gluoncv_model
         sides["bare GluonCV net"] = bare(gluoncv_model(args.model), args, static=False)
@@ -57,13 +63,14 @@ def main():
             mx.nd.waitall()
             rates[name].append(args.updates * args.batch_size / (time.time() - start))
     for name, values in rates.items():
-        print(f"{name:22} {statistics.median(values):8.1f} images/s  ({min(values):.1f} to {max(values):.1f})")
+        print(f"{name:22} {statistics.median(values):8.1f} images/s  ({min(values):.1f} to "
+              f"{max(values):.1f})")
     for name in list(sides)[1:]:
         ratios = [ours / theirs for ours, theirs in zip(rates["train_cifar.py's loop"], rates[name])]
         print(f"loop / {name:15} {statistics.median(ratios):8.3f}  ({min(ratios):.3f} to {max(ratios):.3f})")
     facts = environment()
-    print(f"{args.model}, batch {args.batch_size}, {facts['processor']}, {facts['threads']} operator threads, "
-          f"{args.num_workers} loader threads, mxnet {mx.__version__}")
+    print(f"{args.model}, batch {args.batch_size}, {facts['processor']}, {facts['threads']} operator "
+          f"threads, {args.num_workers} loader threads, mxnet {mx.__version__}")
 
 
 def loop(args, data):
@@ -82,7 +89,8 @@ def loop(args, data):
 
         while progress.num_update < last:
             try:
-                train_epoch(net, data.train, lambda x, y, epoch, batch: (x, y, y), loss, accuracy, trainer, lambda n: 0.1,
+                train_epoch(net, data.train, lambda x, y, epoch, batch: (x, y, y), loss, accuracy, trainer,
+                            lambda n: 0.1,
                             engine, progress, after_update)
                 progress.next_epoch()
             except Stop:

@@ -1,11 +1,11 @@
 """Read CIFAR-10 and CIFAR-100 from the publisher's files: two encodings, packed or unpacked.
 
-    cifar-10-binary.tar.gz   data_batch_1.bin ... 5, test_batch.bin, batches.meta.txt   label, 3072 bytes
+    cifar-10-binary.tar.gz   data_batch_1.bin ... 5, test_batch.bin, batches.meta.txt   label, pixels
     cifar-10-python.tar.gz   data_batch_1 ... 5, test_batch, batches.meta               pickled dictionaries
-    cifar-100-binary.tar.gz  train.bin, test.bin, fine_label_names.txt, coarse_...      coarse, fine, 3072 bytes
+    cifar-100-binary.tar.gz  train.bin, test.bin, fine_label_names.txt, coarse_...      two labels, pixels
     cifar-100-python.tar.gz  train, test, meta                                          pickled dictionaries
 
-The 3072 bytes are the red, green and blue planes of 32 rows of 32 pixels.
+The pixels are 3072 bytes: the red, green and blue planes of 32 rows of 32 pixels.
 """
 
 import contextlib

@@ -38,7 +38,8 @@ PUBLISHED_OBJECTS = {(2007, "trainval"): 12608, (2007, "test"): 12032}
 PUBLISHED_COUNTS = {(f"VOC{year}", split): (images, PUBLISHED_OBJECTS.get((year, split)))
                     for (year, split), images in IMAGES.items()}
 LAYOUT = re.compile(r"(?:.*/)?(VOC\d{4}/(?:Annotations/[^/]+\.xml|JPEGImages/[^/]+\.jpe?g"
-                    r"|SegmentationClass/[^/]+\.png|ImageSets/(?:Main|Segmentation)/[^/]+\.txt))", re.IGNORECASE)
+                    r"|SegmentationClass/[^/]+\.png|ImageSets/(?:Main|Segmentation)/[^/]+\.txt))",
+                    re.IGNORECASE)
 
 
 def main(argv=None):

@@ -75,7 +75,8 @@ def faster_rcnn(base, classes, shape, batch_size=1, frozen_norm=True, use_fpn=Fa
         `net(images)` returns ids, scores and boxes for prediction; `Losses` is for training.
     """
     # GluonCV's target generator has constants that only training uses
-    warnings.filterwarnings("ignore", message=r"Parameter normalizedperclass\S+_(means|stds), \S+ is not used")
+    warnings.filterwarnings("ignore",
+                            message=r"Parameter normalizedperclass\S+_(means|stds), \S+ is not used")
     stem, stages = parts_of(base)
     parts = pyramid(base, shape, frozen_norm) if use_fpn else one_map(stem, stages, shape)
     net = _net_class()(

@@ -112,7 +112,8 @@ def validate(net, dataset, crop_size, engine, keep_going=lambda: True, keep=()):
             raise Stop
     settle_weights(net)
     # Gathered, not summed: a kvstore sums in float32, which is exact with zeros, but not with large counts
-    confusion.counts = engine.gather(confusion.counts.ravel()).sum(axis=0).astype(np.int64).reshape(confusion.counts.shape)
+    counts = engine.gather(confusion.counts.ravel()).sum(axis=0)
+    confusion.counts = counts.astype(np.int64).reshape(confusion.counts.shape)
     return confusion.scores(), kept
 
 

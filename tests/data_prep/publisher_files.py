@@ -1,4 +1,7 @@
-"""CIFAR-10 and CIFAR-100 with random pixels, in the publisher's files: folders and archives, binary and pickled."""
+"""CIFAR-10 and CIFAR-100 with random pixels, in the publisher's files.
+
+Folders and archives, binary and pickled.
+"""
 
 import io
 import pickle
@@ -23,7 +26,7 @@ def make_data(dataset, seed=0):
     rng, data = np.random.default_rng(seed), {}
     for split, per_class in PER_CLASS[dataset].items():
         fine = rng.permutation(np.arange(len(CLASSES[dataset])).repeat(per_class))
-        coarse = fine // 5 if dataset == "cifar100" else np.zeros_like(fine)        # any 20 superclasses will do
+        coarse = fine // 5 if dataset == "cifar100" else np.zeros_like(fine)  # any 20 superclasses will do
         data[split] = fine, coarse, rng.integers(0, 256, (len(fine), 32, 32, 3), np.uint8)
     return data
 
@@ -40,7 +43,8 @@ def write_folder(folder, dataset, encoding, data, dump=pickle.dumps):
                 labels = [fine] if dataset == "cifar10" else [coarse, fine]
                 content = np.column_stack([*labels, planes]).astype(np.uint8).tobytes()
             else:
-                batch = {b"batch_label": name.encode(), b"data": planes, layout.label_key.encode(): fine.tolist()}
+                batch = {b"batch_label": name.encode(), b"data": planes,
+                         layout.label_key.encode(): fine.tolist()}
                 if layout.coarse_key:
                     batch[layout.coarse_key.encode()] = coarse.tolist()
                 content = dump(batch, 2)
@@ -67,7 +71,10 @@ def pack(folder, archive, inside="cifar"):
 
 
 class _Python2Pickler(pickle._Pickler):
-    """Writes strings as Python 2 did, and so the publisher: one kind of string, of bytes, with its own opcodes."""
+    """Writes strings as Python 2 did, and so the publisher.
+
+    One kind of string, of bytes, with its own opcodes.
+    """
 
     dispatch = dict(pickle._Pickler.dispatch)
 

@@ -25,7 +25,8 @@ def mask(top=150, size=(20, 30)):
 
 def sound():
     image = cv2.imencode(".jpg", np.full((20, 30, 3), 90, np.uint8))[1].tobytes()
-    files = {"ADEChallengeData2016/objectInfo150.txt": b"Idx\n", "ADEChallengeData2016/other.txt": b"not needed"}
+    files = {"ADEChallengeData2016/objectInfo150.txt": b"Idx\n",
+             "ADEChallengeData2016/other.txt": b"not needed"}
     for folder, name in (("training", "ADE_train_00000001"), ("training", "ADE_train_00000002"),
                          ("validation", "ADE_val_00000001")):
         files[f"ADEChallengeData2016/images/{folder}/{name}.jpg"] = image
@@ -52,20 +53,24 @@ def prepare(tmp_path, files, *flags, links=()):
 def test_an_archive_becomes_folders_and_a_manifest(tmp_path, capsys):
     assert prepare(tmp_path, sound()) == 0
     manifest = json.loads((tmp_path / "ade" / "manifest.json").read_text())
-    assert {name: found["images"] for name, found in manifest["splits"].items()} == {"training": 2, "validation": 1}
+    assert {name: found["images"] for name, found in manifest["splits"].items()} == {"training": 2,
+                                                                                     "validation": 1}
     assert manifest["files"] == 7 and "training: 2 images (published 20210)" in capsys.readouterr().out
     scenes = open_scenes("ade20k", tmp_path / "ade", "train")
     image, classes = scenes[0]
     assert scenes.num_class == 150 and image.size == (30, 20)
-    np.testing.assert_array_equal(np.array(classes), mask().astype(np.int32) - 1)      # 0 is no class, 150 the last
+    # 0 is no class, 150 the last
+    np.testing.assert_array_equal(np.array(classes), mask().astype(np.int32) - 1)
     assert len(open_scenes("ade20k", tmp_path / "ade", "val")) == 1
 
 
 @pytest.mark.parametrize("name, content, says", [
     ("annotations/training/ADE_train_00000002.png", png(mask(top=151)),
      "ADE_train_00000002.png: the mask has the value 151; 0 to 150 are classes"),
-    ("annotations/training/ADE_train_00000002.png", png(mask(size=(20, 31))), "31 x 20 pixels, its image has 30 x 20"),
-    ("annotations/training/ADE_train_00000002.png", png(np.zeros((20, 30, 3), np.uint8)), "is not a mask of class indices"),
+    ("annotations/training/ADE_train_00000002.png", png(mask(size=(20, 31))), "31 x 20 pixels, its image has "
+                                                                              "30 x 20"),
+    ("annotations/training/ADE_train_00000002.png", png(np.zeros((20, 30, 3), np.uint8)),
+     "is not a mask of class indices"),
     ("annotations/training/ADE_train_00000002.png", b"no image", "ADE_train_00000002.png: cannot be read"),
     ("images/training/ADE_train_00000002.jpg", b"no image", "ADE_train_00000002.jpg: cannot be read"),
     ("images/validation/ADE_val_00000007.jpg", b"x", "ADE_val_00000007 has no mask"),
@@ -95,7 +100,8 @@ def test_folders_of_any_set_have_the_last_index_for_none(tmp_path):
         for kind in ("images", "annotations"):
             (tmp_path / kind / split).mkdir(parents=True)
         cv2.imwrite(str(tmp_path / "images" / split / "a.png"), np.zeros((4, 6, 3), np.uint8))
-        cv2.imwrite(str(tmp_path / "annotations" / split / "a.png"), np.arange(24, dtype=np.uint8).reshape(4, 6) % 4)
+        cv2.imwrite(str(tmp_path / "annotations" / split / "a.png"),
+                    np.arange(24, dtype=np.uint8).reshape(4, 6) % 4)
     _, classes = open_scenes("folder", tmp_path, "val", 3)[0]
     np.testing.assert_array_equal(np.array(classes)[0], [0, 1, 2, -1, 0, 1])
     with pytest.raises(UserError, match="the mask has the value 3; 0 to 2 are classes"):

@@ -25,7 +25,8 @@ from gluon_tricks.files import sha256_of
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared" / "data"
-OUTPUT = {"manifest.json", *(f"{split}.{suffix}" for split in ("train", "test") for suffix in ("rec", "idx", "records.npy"))}
+OUTPUT = {"manifest.json", *(f"{split}.{suffix}" for split in ("train", "test")
+                             for suffix in ("rec", "idx", "records.npy"))}
 DATASETS = ["cifar10", "cifar100"]
 ENCODINGS = ["binary", "python"]
 
@@ -64,11 +65,12 @@ def records_of(folder, split):
     found = [reader.read_image(position) for position in range(len(reader))]
     assert [label for label, _, _, _ in found] == labels.tolist()
     assert [key for _, _, key, _ in found] == reader.keys.tolist() == list(range(len(reader)))
-    pixels = [cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_COLOR)[..., ::-1] for _, image, _, _ in found]
+    pixels = [cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_COLOR)[..., ::-1] for _, image, _,
+              _ in found]
     return labels, [id2 for _, _, _, id2 in found], np.stack(pixels)
 
 
-# --- what goes in comes out ---------------------------------------------------------------------------------------
+# --- what goes in comes out ---------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_every_encoding_gives_exactly_the_publishers_pixels_and_labels(tmp_path, dataset):
@@ -103,7 +105,8 @@ def test_the_manifest_says_what_was_read_and_written(tmp_path, cifar10, capsys):
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_the_first_images_of_each_class_can_be_taken(tmp_path, dataset):
     data = make_data(dataset)
-    manifest = prepare(write_folder(tmp_path / "source", dataset, "binary", data), tmp_path / "out", "--per-class", "2,1")
+    manifest = prepare(write_folder(tmp_path / "source", dataset, "binary", data), tmp_path / "out",
+                       "--per-class", "2,1")
     assert manifest.subset == "the first 2 training and 1 test images of each class"
     for split, count in (("train", 2), ("test", 1)):
         fine, _, pixels = data[split]
@@ -133,7 +136,7 @@ def test_real_images_of_cifar100(tmp_path):
     np.testing.assert_array_equal(pixels, rows[:, 2:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
 
 
-# --- a source that is not what it should be -----------------------------------------------------------------------
+# --- a source that is not what it should be -----------------------------------------------------------------
 
 def altered(data, split, **changes):
     """The data with `labels` set at some positions, {position: label}, or only the first `keep` images."""
@@ -149,7 +152,7 @@ def test_another_number_of_images_is_refused_unless_it_is_meant(tmp_path):
     source = write_folder(tmp_path / "source", "cifar10", "binary", data)
     flags = ["--source", source, "--out", tmp_path / "out"]
     assert refusal(*flags) == "test: 18 images, published 20; give --subset if this is intended"
-    manifest = prepare(source, tmp_path / "out", "--subset")                       # goes on where that stopped
+    manifest = prepare(source, tmp_path / "out", "--subset")  # goes on where that stopped
     assert manifest.splits["test"].records == 18
     assert manifest.subset == "given as a subset, counts not checked"
     assert names(tmp_path / "out") == OUTPUT
@@ -167,7 +170,8 @@ def test_unbalanced_classes_are_refused_unless_they_are_meant(tmp_path):
 
 @pytest.mark.slow
 def test_an_interrupted_subset_is_not_taken_for_the_whole(tmp_path):
-    source = write_folder(tmp_path / "source", "cifar10", "binary", altered(make_data("cifar10"), "train", keep=90))
+    source = write_folder(tmp_path / "source", "cifar10", "binary",
+                          altered(make_data("cifar10"), "train", keep=90))
     killed("atomic_write", 2, source, tmp_path / "out", "--subset")               # train.rec is finished
     assert refusal("--source", source, "--out", tmp_path / "out") == \
         "train: 90 images, published 100; give --subset if this is intended"
@@ -210,13 +214,14 @@ def test_without_a_list_of_names_the_known_ones_are_used(tmp_path, cifar10, caps
 
 
 @pytest.mark.parametrize("dataset, encoding, label", [("cifar10", "binary", 10), ("cifar10", "python", -1),
-                                                      ("cifar100", "binary", 100), ("cifar100", "python", 1000)])
+                                                      ("cifar100", "binary", 100),
+                                                      ("cifar100", "python", 1000)])
 def test_a_label_out_of_range_is_named(tmp_path, dataset, encoding, label):
     data = altered(make_data(dataset), "test", labels={3: label, 5: label})
     source = write_folder(tmp_path / "source", dataset, encoding, data)
     assert refusal("--source", source, "--out", tmp_path / "out", "--subset") == (
-        f"{source}: {layout_of(dataset, encoding).test_files[0]}: image 3 has label {label}, out of range for {dataset} "
-        f"(2 such images)")
+        f"{source}: {layout_of(dataset, encoding).test_files[0]}: image 3 has label {label}, out of range "
+        f"for {dataset} (2 such images)")
 
 
 def test_a_superclass_out_of_range_is_named(tmp_path):
@@ -267,7 +272,8 @@ def test_too_few_superclasses_do_not_drop_images(tmp_path):
     batch = pickle.loads((source / "test").read_bytes(), encoding="bytes")
     batch[b"coarse_labels"].pop()
     (source / "test").write_bytes(pickle.dumps(batch, 2))
-    assert refusal("--source", source, "--out", tmp_path / "out", "--subset").startswith("test: is no CIFAR batch (")
+    assert refusal("--source", source, "--out", tmp_path / "out",
+                   "--subset").startswith("test: is no CIFAR batch (")
 
 
 def test_a_missing_batch_is_named(tmp_path, cifar10):
@@ -280,7 +286,8 @@ def test_a_missing_batch_is_named(tmp_path, cifar10):
 def test_nothing_known_is_refused_by_name(tmp_path):
     assert refusal("--source", tmp_path / "absent") == f"--source {tmp_path}/absent: does not exist"
     (tmp_path / "empty").mkdir()
-    assert refusal("--source", tmp_path / "empty").startswith(f"--source {tmp_path}/empty: holds no complete CIFAR (")
+    assert refusal("--source", tmp_path / "empty").startswith(f"--source {tmp_path}/empty: holds no complete "
+                                                              "CIFAR (")
 
 
 def test_two_data_sets_in_one_folder_need_a_choice(tmp_path):
@@ -297,14 +304,16 @@ def test_two_versions_of_one_file_are_refused_and_two_copies_are_not(tmp_path):
     prepare(tmp_path / "both", tmp_path / "out")
     write_folder(tmp_path / "both" / "b", "cifar10", "binary", make_data("cifar10", seed=1))
     assert refusal("--source", tmp_path / "both", "--out", tmp_path / "out2") == (
-        f"--source {tmp_path}/both: holds different files named data_batch_1.bin; give the folder of one of them")
+        f"--source {tmp_path}/both: holds different files named data_batch_1.bin; give the folder of one of "
+        "them")
 
 
-# --- archives -----------------------------------------------------------------------------------------------------
+# --- archives -----------------------------------------------------------------------------------------------
 
 def with_hashes(monkeypatch, dataset, encoding, **hashes):
     """Let an archive of these hashes be the published one."""
-    layouts = tuple(dataclasses.replace(layout, **hashes) if layout is layout_of(dataset, encoding) else layout
+    layouts = tuple(dataclasses.replace(layout, **hashes)
+                    if layout is layout_of(dataset, encoding) else layout
                     for layout in cifar_sources.LAYOUTS)
     for module in (cifar, cifar_sources):
         monkeypatch.setattr(module, "LAYOUTS", layouts)
@@ -321,7 +330,8 @@ def test_an_archive_under_the_publishers_name_must_be_the_publishers(tmp_path, c
 
 
 @pytest.mark.parametrize("kind", ["md5", "mxnet_sha1"])
-def test_the_publishers_archive_is_accepted_and_so_is_the_copy_that_mxnet_downloads(tmp_path, cifar10, monkeypatch, kind):
+def test_the_publishers_archive_is_accepted_and_so_is_the_copy_that_mxnet_downloads(tmp_path, cifar10,
+                                                                                    monkeypatch, kind):
     archive = pack(cifar10, tmp_path / "cifar-10-binary.tar.gz", inside="")
     digest = hashlib.new(kind.split("_")[-1], archive.read_bytes()).hexdigest()
     with_hashes(monkeypatch, "cifar10", "binary", **{kind: digest})
@@ -340,14 +350,15 @@ def test_a_damaged_archive_is_refused(tmp_path, cifar10, damage):
     archive = pack(cifar10, tmp_path / "cifar.tar.gz")
     content = bytearray(archive.read_bytes())
     content[len(content) // 2] ^= 1
-    archive.write_bytes({"no tar": b"not a tar archive", "empty": b"", "truncated": archive.read_bytes()[:-2000],
+    archive.write_bytes({"no tar": b"not a tar archive", "empty": b"",
+                         "truncated": archive.read_bytes()[:-2000],
                          "one bit": content}[damage])
     message = refusal("--source", archive, "--out", tmp_path / "out")
     assert message.startswith(f"--source {archive}: cannot be read as a tar archive (")
     assert message.endswith("is the download complete?")
 
 
-# --- the default place, and the network ---------------------------------------------------------------------------
+# --- the default place, and the network ---------------------------------------------------------------------
 
 @pytest.fixture
 def mxnet_home(tmp_path, monkeypatch):
@@ -363,7 +374,7 @@ def no_network(monkeypatch):
     monkeypatch.setattr(urllib.request, "urlopen", urlopen)
 
 
-@pytest.mark.parametrize("below", ["", "cifar-10-batches-bin"])               # as MXNet unpacks it, and as tar does
+@pytest.mark.parametrize("below", ["", "cifar-10-batches-bin"])  # as MXNet unpacks it, and as tar does
 def test_what_lies_in_the_default_place_is_prepared_there(mxnet_home, no_network, below):
     write_folder(mxnet_home / "datasets" / "cifar10" / below, "cifar10", "binary", make_data("cifar10"))
     assert cifar.main(["--dataset", "cifar10"]) == 0
@@ -417,13 +428,14 @@ def test_neither_source_nor_dataset_is_refused():
 
 
 def test_a_refusal_is_exit_code_2(tmp_path):
-    result = subprocess.run([sys.executable, ROOT / "data_prep" / "cifar.py", "--source", tmp_path / "absent"],
+    result = subprocess.run([sys.executable, ROOT / "data_prep" / "cifar.py", "--source",
+                             tmp_path / "absent"],
                             capture_output=True, text=True, timeout=60, check=False)
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr == f"cifar.py: error: --source {tmp_path}/absent: does not exist\n"
 
 
-# --- the output folder --------------------------------------------------------------------------------------------
+# --- the output folder --------------------------------------------------------------------------------------
 
 def times(folder):
     return {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
@@ -451,8 +463,8 @@ def test_output_of_another_request_is_not_overwritten(tmp_path, cifar10, first, 
     prepare(cifar10, tmp_path / "out", *first)
     before = times(tmp_path / "out")
     assert refusal("--source", cifar10, "--out", tmp_path / "out", *second) == (
-        f"--out {tmp_path}/out: holds train.rec, train.idx, train.records.npy, test.rec, test.idx, test.records.npy "
-        f"of something else; choose another folder or give --overwrite")
+        f"--out {tmp_path}/out: holds train.rec, train.idx, train.records.npy, test.rec, test.idx, "
+        f"test.records.npy of something else; choose another folder or give --overwrite")
     assert times(tmp_path / "out") == before
 
 
@@ -473,7 +485,8 @@ def test_foreign_files_are_not_overwritten(tmp_path, cifar10, name):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / name).write_text("a user's")
     (tmp_path / "out" / "notes.txt").write_text("a user's")
-    assert refusal("--source", cifar10, "--out", tmp_path / "out").startswith(f"--out {tmp_path}/out: holds {name} of ")
+    assert refusal("--source", cifar10, "--out", tmp_path / "out").startswith(f"--out {tmp_path}/out: holds "
+                                                                              f"{name} of ")
     assert {path.read_text() for path in (tmp_path / "out").iterdir()} == {"a user's"}
 
 
@@ -496,7 +509,7 @@ def test_a_folder_that_is_not_writable_is_a_sentence(tmp_path, cifar10):
     assert refusal("--source", cifar10, "--out", tmp_path / "out") == f"--out: {tmp_path}/out is not writable"
 
 
-# --- killed and started again -------------------------------------------------------------------------------------
+# --- killed and started again -------------------------------------------------------------------------------
 
 def killed(function, call, source, out, *flags):
     """Run the preparation in a process that is killed (-9) right after its `call`-th call of a function."""
@@ -515,22 +528,26 @@ def kill_after(*args, **options):
 module.{function} = kill_after
 cifar.main(["--source", {str(source)!r}, "--out", {str(out)!r}, *{flags!r}])
 """
-    result = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, timeout=120, check=False)
+    result = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, timeout=120,
+                            check=False)
     assert result.returncode == -signal.SIGKILL, result.stderr
 
 
 @pytest.mark.parametrize("function, call, left", [
     ("record_row", 30, {".prepare.json"}),                                       # within train.rec
-    ("describe_split", 1, {".prepare.json", "train.rec", "train.idx", "train.records.npy"}),     # the journal not yet
-    ("record_row", 110, {".prepare.json", "train.rec", "train.idx", "train.records.npy"}),       # within test.rec
-    ("write_manifest", 1, {".prepare.json", *OUTPUT}),                           # only the journal is still there
+    # the journal not yet
+    ("describe_split", 1, {".prepare.json", "train.rec", "train.idx", "train.records.npy"}),
+    ("record_row", 110, {".prepare.json", "train.rec", "train.idx", "train.records.npy"}),  # within test.rec
+    ("write_manifest", 1, {".prepare.json", *OUTPUT}),  # only the journal is still there
 ])
 @pytest.mark.slow
-def test_a_killed_preparation_started_again_ends_as_an_uninterrupted_one(tmp_path, cifar10, function, call, left):
+def test_a_killed_preparation_started_again_ends_as_an_uninterrupted_one(tmp_path, cifar10, function, call,
+                                                                         left):
     killed(function, call, cifar10, tmp_path / "out")
     whole = {name for name in names(tmp_path / "out") if ".part" not in name}
     assert whole == left
-    assert (names(tmp_path / "out") > whole) == (function == "record_row")       # a killed writer leaves something behind
+    # a killed writer leaves something behind
+    assert (names(tmp_path / "out") > whole) == (function == "record_row")
 
     again = prepare(cifar10, tmp_path / "out")
     assert names(tmp_path / "out") == OUTPUT
@@ -553,7 +570,8 @@ def test_a_finished_split_is_written_again_if_it_is_no_longer_whole(tmp_path, ci
 
 def test_a_preparation_that_finished_nothing_stands_in_nobodys_way(tmp_path, cifar10):
     data = altered(make_data("cifar10"), "train", keep=90)
-    refusal("--source", write_folder(tmp_path / "other", "cifar10", "binary", data), "--out", tmp_path / "out")
+    refusal("--source", write_folder(tmp_path / "other", "cifar10", "binary", data), "--out",
+            tmp_path / "out")
     prepare(cifar10, tmp_path / "out")
     assert names(tmp_path / "out") == OUTPUT
 
@@ -563,8 +581,8 @@ def test_an_interrupted_preparation_of_something_else_is_not_taken_up(tmp_path, 
     killed("atomic_write", 2, cifar10, tmp_path / "out")
     other = write_folder(tmp_path / "other", "cifar10", "binary", make_data("cifar10", seed=1))
     assert refusal("--source", other, "--out", tmp_path / "out") == (
-        f"--out {tmp_path}/out: holds an interrupted preparation of {cifar10}; finish it with its own command, "
-        f"or give --overwrite")
+        f"--out {tmp_path}/out: holds an interrupted preparation of {cifar10}; finish it with its own "
+        f"command, or give --overwrite")
     prepare(other, tmp_path / "out", "--overwrite")
     assert names(tmp_path / "out") == OUTPUT
 
@@ -573,7 +591,8 @@ def test_an_interrupted_preparation_of_something_else_is_not_taken_up(tmp_path, 
 def test_processes_that_start_together_prepare_once(tmp_path):
     folder = write_folder(tmp_path / "datasets" / "cifar10", "cifar10", "binary", make_data("cifar10"))
     command = [sys.executable, ROOT / "data_prep" / "cifar.py", "--dataset", "cifar10", "--subset"]
-    processes = [subprocess.Popen(command, env={**os.environ, "MXNET_HOME": str(tmp_path)}, stdout=subprocess.PIPE,
+    processes = [subprocess.Popen(command, env={**os.environ, "MXNET_HOME": str(tmp_path)},
+                                  stdout=subprocess.PIPE,
                                   stderr=subprocess.PIPE, text=True) for _ in range(2)]
     outputs = [process.communicate(timeout=120) for process in processes]
     assert [process.returncode for process in processes] == [0, 0], outputs

@@ -23,10 +23,12 @@ def encoded(kind, mode="RGB", size=(40, 30), **options):
     return stream.getvalue()
 
 
-# --- what is found ------------------------------------------------------------------------------------------------
+# --- what is found ------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("content", [GOOD, encoded("JPEG"), encoded("JPEG", progressive=True), encoded("JPEG", mode="L"),
-                                     encoded("JPEG", comment=b"\xff\xd9 \xff\xda"), encoded("JPEG") + b"rubbish behind it"])
+@pytest.mark.parametrize("content", [GOOD, encoded("JPEG"), encoded("JPEG", progressive=True),
+                                     encoded("JPEG", mode="L"),
+                                     encoded("JPEG", comment=b"\xff\xd9 \xff\xda"),
+                                     encoded("JPEG") + b"rubbish behind it"])
 @pytest.mark.parametrize("verify", ["none", "header", "full"])
 def test_a_good_image_is_kept_as_it_is(content, verify):
     assert process("a.JPEG", content, verify, "repair") == (content, "")
@@ -95,7 +97,7 @@ def test_decoding_small_refuses_what_decoding_in_full_refuses(jpeg, data):
     assert (small is None) == (full is None)
 
 
-# --- what is mended -----------------------------------------------------------------------------------------------
+# --- what is mended -----------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("fault", ["CMYK JPEG", "PNG under a JPEG's name"])
 def test_repair_makes_an_rgb_jpeg_of_the_same_pixels(fault):
@@ -135,11 +137,13 @@ def test_resizing_turns_the_image_as_exif_asks():
 
 def test_an_image_too_long_to_be_resized_is_left_out():
     content = encoded("JPEG", size=(2 * LONGEST_JPEG_EDGE // 48, 1))
-    assert process("a.JPEG", content, "full", "repair", resize=48) == (None, "too long for a JPEG (2729 x 1 pixels)")
+    assert process("a.JPEG", content, "full", "repair", resize=48) == (None, "too long for a JPEG (2729 x 1 "
+                                                                             "pixels)")
 
 
 def test_resizing_finds_faults_even_unasked():
-    assert process("a.JPEG", FAULTY["truncated JPEG"], "none", "repair", resize=48) == (None, "does not decode")
+    assert process("a.JPEG", FAULTY["truncated JPEG"], "none", "repair", resize=48) == (None,
+                                                                                        "does not decode")
     assert process("a.JPEG", b"", "none", "skip", resize=48) == (None, "does not decode")
     image, problem = process("a.JPEG", FAULTY["CMYK JPEG"], "none", "fail", resize=48)
     assert decode(image).shape[0] == 48 and problem == ""

@@ -52,7 +52,8 @@ def archives(tmp_path_factory):
     folder = tmp_path_factory.mktemp("archives")
     write_train_tar(folder / "train.tar", GOOD)
     write_tar(folder / "val.tar", VAL)
-    return folder, ["--train-tar", str(folder / "train.tar"), "--val-tar", str(folder / "val.tar"), "--subset",
+    return folder, ["--train-tar", str(folder / "train.tar"), "--val-tar", str(folder / "val.tar"),
+                    "--subset",
                     "--no-checksum"]
 
 
@@ -92,10 +93,11 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-# --- what is written ----------------------------------------------------------------------------------------------
+# --- what is written ----------------------------------------------------------------------------------------
 
 def test_records_hold_the_source_s_own_bytes_under_sorted_labels(undisturbed):
-    expected = [(label, content) for label, wnid in enumerate(GOOD) for _, content in sorted(GOOD[wnid].items())]
+    expected = [(label, content) for label, wnid in enumerate(GOOD) for _,
+                content in sorted(GOOD[wnid].items())]
     assert dict(sorted(records(undisturbed).items())) == dict(enumerate(expected))
     labels = imagenet_val_labels()[:len(VAL)].tolist()
     assert list(records(undisturbed, "val").items()) == list(enumerate(zip(labels, VAL.values())))
@@ -117,10 +119,12 @@ def test_the_training_set_is_shuffled_and_the_manifest_says_how(archives, undist
 
 def test_the_manifest_describes_the_folder(undisturbed):
     manifest = read_manifest(undisturbed)
-    assert (manifest.dataset, len(manifest.classes), manifest.classes[0]) == ("imagenet", 1000, "n01440764 tench")
+    assert (manifest.dataset, len(manifest.classes), manifest.classes[0]) == ("imagenet", 1000,
+                                                                              "n01440764 tench")
     assert manifest.sources == {"train.tar": "", "val.tar": ""}                  # not read through
     assert manifest.splits["train"].per_class == [8] * 6 + [0] * 994
-    assert sorted(contents(undisturbed)) == ["manifest.json", "train.idx", "train.rec", "train.records.npy", "val.idx",
+    assert sorted(contents(undisturbed)) == ["manifest.json", "train.idx", "train.rec", "train.records.npy",
+                                             "val.idx",
                                              "val.rec", "val.records.npy"]
     assert verify.main([str(undisturbed)]) == 0
     for split in ("train", "val"):
@@ -140,22 +144,27 @@ def test_class_folders_give_the_same_root_hash(archives, undisturbed, tmp_path):
         val.setdefault(WNIDS[labels[number]], {})[name] = content
     write_folders(tmp_path / "train", GOOD)
     write_folders(tmp_path / "val", val)
-    manifest = prepare(tmp_path / "rec", "--train-dir", tmp_path / "train", "--val-dir", tmp_path / "val", "--subset")
+    manifest = prepare(tmp_path / "rec", "--train-dir", tmp_path / "train", "--val-dir", tmp_path / "val",
+                       "--subset")
     assert manifest.root_hash == read_manifest(undisturbed).root_hash
     assert manifest.options == read_manifest(undisturbed).options
 
 
 def test_the_devkit_s_labels_replace_the_kit_s_own(archives, tmp_path):
     kit = write_devkit(tmp_path / "kit.tar.gz", [WNIDS[999 - i] for i in range(len(VAL))])
-    prepare(tmp_path / "rec", "--val-tar", archives[0] / "val.tar", "--devkit", kit, "--subset", "--no-checksum")
-    assert [label for label, _ in records(tmp_path / "rec", "val").values()] == [999 - i for i in range(len(VAL))]
+    prepare(tmp_path / "rec", "--val-tar", archives[0] / "val.tar", "--devkit", kit, "--subset",
+            "--no-checksum")
+    assert [label for label, _ in records(tmp_path / "rec", "val").values()] == [999 - i
+                                                                                 for i in range(len(VAL))]
 
 
 def test_other_classes_are_numbered_as_they_are_found(tmp_path):
-    images = {"cat": {"1.jpg": next(iter(GOOD[WNIDS[0]].values()))}, "dog": {"2.jpg": next(iter(GOOD[WNIDS[1]].values()))}}
+    images = {"cat": {"1.jpg": next(iter(GOOD[WNIDS[0]].values()))},
+              "dog": {"2.jpg": next(iter(GOOD[WNIDS[1]].values()))}}
     write_folders(tmp_path / "train", images)
     write_folders(tmp_path / "val", {"dog": images["dog"]})
-    manifest = prepare(tmp_path / "rec", "--train-dir", tmp_path / "train", "--val-dir", tmp_path / "val", "--subset",
+    manifest = prepare(tmp_path / "rec", "--train-dir", tmp_path / "train", "--val-dir", tmp_path / "val",
+                       "--subset",
                        "--classes", "found")
     assert (manifest.classes, manifest.splits["val"].per_class) == (["cat", "dog"], [0, 1])
 
@@ -163,11 +172,14 @@ def test_other_classes_are_numbered_as_they_are_found(tmp_path):
 def test_mxnets_iterator_reads_the_records(undisturbed):
     import mxnet as mx
 
-    batches = mx.io.ImageRecordIter(path_imgrec=str(undisturbed / "train.rec"), path_imgidx=str(undisturbed / "train.idx"),
-                                    data_shape=(3, 32, 32), batch_size=16, preprocess_threads=1, verbose=False)
+    batches = mx.io.ImageRecordIter(path_imgrec=str(undisturbed / "train.rec"),
+                                    path_imgidx=str(undisturbed / "train.idx"),
+                                    data_shape=(3, 32, 32), batch_size=16, preprocess_threads=1,
+                                    verbose=False)
     labels = np.concatenate([batch.label[0].asnumpy() for batch in batches])
     assert labels.tolist() == [label for label, _ in records(undisturbed).values()]
-    theirs = mx.recordio.MXIndexedRecordIO(str(undisturbed / "train.idx"), str(undisturbed / "train.rec"), "r")
+    theirs = mx.recordio.MXIndexedRecordIO(str(undisturbed / "train.idx"), str(undisturbed / "train.rec"),
+                                           "r")
     for key, (label, image) in records(undisturbed).items():
         header, content = mx.recordio.unpack(theirs.read_idx(key))
         assert (header.id, header.label, content) == (key, label, image)
@@ -183,7 +195,8 @@ def test_the_files_are_those_of_mxnets_im2rec(tmp_path, flags, theirs):
     im2rec = [sys.executable, Path(mxnet.__file__).parent / "tools" / "im2rec.py", "list", "train"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONSTARTUP": ""}
     for options in (["--list", "--recursive", "--no-shuffle"], theirs):
-        subprocess.run([*im2rec, *options], cwd=tmp_path, env=environment, check=True, capture_output=True, timeout=300)
+        subprocess.run([*im2rec, *options], cwd=tmp_path, env=environment, check=True, capture_output=True,
+                       timeout=300)
     prepare(tmp_path / "rec", "--train-dir", tmp_path / "train", "--subset", "--no-shuffle", *flags)
     for kind in ("rec", "idx"):
         assert (tmp_path / "rec" / f"train.{kind}").read_bytes() == (tmp_path / f"list.{kind}").read_bytes()
@@ -200,7 +213,7 @@ def test_an_image_with_recordios_magic_number_in_it_survives(tmp_path):
     assert verify.main([str(tmp_path / "rec")]) == 0
 
 
-# --- faulty images ------------------------------------------------------------------------------------------------
+# --- faulty images ------------------------------------------------------------------------------------------
 
 FAULT_NAMES = [f"n01443537.tar: n01443537_fault{i}.JPEG: {fault}" for i, fault in enumerate(FAULTS)]
 
@@ -208,18 +221,21 @@ FAULT_NAMES = [f"n01443537.tar: n01443537_fault{i}.JPEG: {fault}" for i, fault i
 def test_fail_names_the_first_faulty_image_and_repair_goes_on_behind_it(faulty_tar, tmp_path, capsys):
     flags = ["--train-tar", str(faulty_tar), "--subset", "--no-checksum"]
     said = refused(tmp_path / "rec", *flags, "--on-error", "fail")
-    assert any(said.startswith(f"--train-tar {faulty_tar}: {fault}; --on-error skip") for fault in FAULT_NAMES)
+    assert any(said.startswith(f"--train-tar {faulty_tar}: {fault}; --on-error "
+                               "skip") for fault in FAULT_NAMES)
     assert not (tmp_path / "rec" / "manifest.json").exists()
     going_on = prepare(tmp_path / "rec", *flags, "--on-error", "repair")
     assert "train.rec: continues at image " in capsys.readouterr().err
     assert going_on.root_hash == prepare(tmp_path / "afresh", *flags, "--on-error", "repair").root_hash
-    said = refused(tmp_path / "other", *flags, "--on-error", "fail"), refused(tmp_path / "one", *flags, "--on-error", "fail",
+    said = refused(tmp_path / "other", *flags, "--on-error", "fail"), refused(tmp_path / "one", *flags,
+                                                                              "--on-error", "fail",
                                                                              "--num-thread", "1")
     assert said[0] == said[1]
 
 
 def test_skip_leaves_faulty_images_out_and_names_them(faulty_tar, tmp_path, capsys):
-    manifest = prepare(tmp_path / "rec", "--train-tar", faulty_tar, "--subset", "--no-checksum", "--on-error", "skip")
+    manifest = prepare(tmp_path / "rec", "--train-tar", faulty_tar, "--subset", "--no-checksum",
+                       "--on-error", "skip")
     split = manifest.splits["train"]
     assert (split.records, sorted(split.left_out), split.repaired) == (48, FAULT_NAMES, [])
     printed = capsys.readouterr().out
@@ -247,14 +263,17 @@ def test_without_subset_what_cannot_be_repaired_ends_the_run(faulty_tar, tmp_pat
     monkeypatch.setattr(imagenet, "PUBLISHED", replace(imagenet.PUBLISHED, counts={"train": 52}, classes=6))
     said = refused(tmp_path / "rec", "--train-tar", faulty_tar, "--no-checksum", "--num-thread", "1")
     assert "this cannot be repaired, and without it there are fewer than the published 52 images" in said
-    assert prepare(tmp_path / "rec", "--train-tar", faulty_tar, "--no-checksum", "--subset").splits["train"].records == 50
+    assert prepare(tmp_path / "rec", "--train-tar", faulty_tar, "--no-checksum",
+                   "--subset").splits["train"].records == 50
 
 
 @pytest.mark.parametrize("check, kept", [("none", 52), ("header", 50), ("full", 50)])
 def test_the_levels_of_checking(faulty_tar, tmp_path, check, kept):
-    manifest = prepare(tmp_path / "rec", "--train-tar", faulty_tar, "--subset", "--no-checksum", "--verify", check)
+    manifest = prepare(tmp_path / "rec", "--train-tar", faulty_tar, "--subset", "--no-checksum", "--verify",
+                       check)
     assert manifest.splits["train"].records == kept
-    assert verify.main([str(tmp_path / "rec")]) == (check == "none")             # and what was not checked is found later
+    # and what was not checked is found later
+    assert verify.main([str(tmp_path / "rec")]) == (check == "none")
 
 
 def test_members_that_are_no_images_are_named(tmp_path):
@@ -269,22 +288,27 @@ def test_members_that_are_no_images_are_named(tmp_path):
 
 
 def test_an_image_too_large_to_be_one_is_not_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(preparation, "MOST_BYTES", max(len(image) for members in GOOD.values() for image in members.values()))
+    monkeypatch.setattr(preparation, "MOST_BYTES",
+                        max(len(image) for members in GOOD.values() for image in members.values()))
     tar = write_train_tar(tmp_path / "t.tar", {**GOOD, "n01514668": {"huge.JPEG": bytes(100_000)}})
-    split = prepare(tmp_path / "rec", "--train-tar", tar, "--subset", "--no-checksum", "--verify", "none").splits["train"]
+    split = prepare(tmp_path / "rec", "--train-tar", tar, "--subset", "--no-checksum", "--verify",
+                    "none").splits["train"]
     assert split.left_out == ["n01514668.tar: huge.JPEG: too large (100000 bytes)"]
 
 
-# --- kills --------------------------------------------------------------------------------------------------------
+# --- kills --------------------------------------------------------------------------------------------------
 
 def command(out, *flags):
-    return [sys.executable, "data_prep/imagenet.py", *map(str, flags), "--out", str(out), "--journal-seconds", "0"]
+    return [sys.executable, "data_prep/imagenet.py", *map(str, flags), "--out", str(out),
+            "--journal-seconds", "0"]
 
 
 @pytest.mark.slow
 def test_killed_at_every_step_it_ends_with_the_same_files(faulty_tar, archives, tmp_path):
-    done = subprocess.run([sys.executable, "tests/data_prep/kill_at_every_step.py", str(tmp_path), "--train-tar", faulty_tar,
-                           "--val-tar", archives[0] / "val.tar", "--subset", "--no-checksum", "--num-thread", "1"],
+    done = subprocess.run([sys.executable, "tests/data_prep/kill_at_every_step.py", str(tmp_path),
+                           "--train-tar", faulty_tar,
+                           "--val-tar", archives[0] / "val.tar", "--subset", "--no-checksum", "--num-thread",
+                           "1"],
                           cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     assert int(done.stdout) > 30
@@ -295,12 +319,14 @@ def test_killed_with_sigkill_at_random_moments_it_ends_with_the_same_files(tmp_p
     tar = write_train_tar(tmp_path / "train.tar", generated(classes=8, per_class=12, size=(320, 240)))
     flags = ["--train-tar", tar, "--subset", "--no-checksum", "--resize", "300"]
     start = time.monotonic()
-    subprocess.run(command(tmp_path / "straight", *flags), cwd=ROOT, check=True, capture_output=True, timeout=300)
+    subprocess.run(command(tmp_path / "straight", *flags), cwd=ROOT, check=True, capture_output=True,
+                   timeout=300)
     duration = time.monotonic() - start
     for trial in range(3):
         out = tmp_path / f"trial{trial}"
         for _ in range(2):
-            process = subprocess.Popen(command(out, *flags), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            process = subprocess.Popen(command(out, *flags), cwd=ROOT, stdout=subprocess.DEVNULL,
+                                       stderr=subprocess.DEVNULL)
             time.sleep(random.uniform(0, duration))
             process.send_signal(signal.SIGKILL)
             process.wait()
@@ -312,7 +338,8 @@ def test_a_damaged_part_file_is_noticed_and_the_split_starts_again(faulty_tar, t
     flags = ["--train-tar", str(faulty_tar), "--subset", "--no-checksum"]
     refused(tmp_path / "rec", *flags, "--on-error", "fail")
     part = tmp_path / "rec" / ".train.rec.part"
-    for damage in (lambda content: content[:-1] + bytes([content[-1] ^ 1]), lambda content: content[:len(content) // 2],
+    for damage in (lambda content: content[:-1] + bytes([content[-1] ^ 1]),
+                   lambda content: content[:len(content) // 2],
                    lambda content: b"rubbish"):
         part.write_bytes(damage(part.read_bytes()))
         refused(tmp_path / "rec", *flags, "--on-error", "fail")
@@ -335,13 +362,14 @@ def test_a_finished_split_is_not_written_again(archives, tmp_path, monkeypatch):
 
 def test_a_full_disk_is_reported_and_the_run_goes_on_when_there_is_room(archives, tmp_path, undisturbed):
     limited = f"ulimit -f 40; exec {' '.join(map(str, command(tmp_path / 'rec', *archives[1])))}"
-    done = subprocess.run(["bash", "-c", limited], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(["bash", "-c", limited], cwd=ROOT, capture_output=True, text=True, timeout=300,
+                          check=False)
     assert done.returncode == 2
     assert f"--out {tmp_path}/rec: File too large; correct this, and the same command continues" in done.stderr
     assert prepare(tmp_path / "rec", *archives[1]).root_hash == read_manifest(undisturbed).root_hash
 
 
-# --- what a user may get wrong ------------------------------------------------------------------------------------
+# --- what a user may get wrong ------------------------------------------------------------------------------
 
 def test_a_finished_folder_is_left_alone(archives, undisturbed, capsys):
     before = contents(undisturbed)
@@ -361,7 +389,8 @@ def test_a_folder_of_something_else_is_not_overwritten_unasked(archives, tmp_pat
     assert verify.main([str(out)]) == 0
 
 
-def test_an_interrupted_preparation_of_something_else_is_not_overwritten_unasked(faulty_tar, archives, tmp_path):
+def test_an_interrupted_preparation_of_something_else_is_not_overwritten_unasked(faulty_tar, archives,
+                                                                                 tmp_path):
     refused(tmp_path / "rec", "--train-tar", faulty_tar, "--subset", "--no-checksum", "--on-error", "fail")
     assert "holds an interrupted preparation" in refused(tmp_path / "rec", *archives[1])
     prepare(tmp_path / "rec", *archives[1], "--overwrite")
@@ -369,7 +398,8 @@ def test_an_interrupted_preparation_of_something_else_is_not_overwritten_unasked
 
 @pytest.mark.parametrize("flags, said", [
     ([], "give --train-tar or --train-dir, --val-tar or --val-dir"),
-    (["--val-tar", "x", "--classes", "found"], "--classes found: other classes than the published ones are a subset"),
+    (["--val-tar", "x", "--classes", "found"], "--classes found: other classes than the published ones are a "
+                                               "subset"),
     (["--val-tar", "x", "--num-thread", "0"], "--num-thread 0: must be from 1 to 1024"),
     (["--val-tar", "x", "--resize", "-1"], "--resize -1: must be from 0 to 65500"),
     (["--val-tar", "x", "--quality", "101"], "--quality 101: must be from 1 to 100"),
@@ -383,10 +413,13 @@ def test_what_a_user_typed_is_checked_first(tmp_path, flags, said):
 
 def test_an_error_is_one_sentence_and_exit_code_2(tmp_path):
     (tmp_path / "file").touch()
-    for flags, said in ((["--val-tar", "no.tar", "--out", str(tmp_path / "rec")], "--val-tar no.tar: cannot be read"),
-                        (["--val-tar", "no.tar", "--out", str(tmp_path / "file" / "rec")], "cannot be made (Not a directory)"),
+    for flags, said in ((["--val-tar", "no.tar", "--out", str(tmp_path / "rec")], "--val-tar no.tar: cannot "
+                                                                                  "be read"),
+                        (["--val-tar", "no.tar", "--out", str(tmp_path / "file" / "rec")],
+                         "cannot be made (Not a directory)"),
                         (["--val-tar", "a", "--val-dir", "b"], "not allowed with")):
-        done = subprocess.run([sys.executable, "data_prep/imagenet.py", *flags], cwd=ROOT, capture_output=True, text=True,
+        done = subprocess.run([sys.executable, "data_prep/imagenet.py", *flags], cwd=ROOT,
+                              capture_output=True, text=True,
                               timeout=300, check=False)
         assert (done.returncode, done.stdout) == (2, "")
         assert said in done.stderr.splitlines()[-1] and "Traceback" not in done.stderr
@@ -396,7 +429,8 @@ def test_published_counts_are_asserted(archives, tmp_path, monkeypatch):
     flags = archives[1][:4] + ["--no-checksum"]
     assert "train.tar: 48 images in 6 classes, published 1281167 in 1000; is the download complete?" in \
         refused(tmp_path / "rec", *flags)
-    assert "val.tar: 12 images in 12 classes, published 50000 in 1000" in refused(tmp_path / "rec", *flags[2:])
+    assert "val.tar: 12 images in 12 classes, published 50000 in 1000" in refused(tmp_path / "rec",
+                                                                                  *flags[2:])
     small = replace(imagenet.PUBLISHED, counts={"train": 48, "val": 12}, classes=6)
     monkeypatch.setattr(imagenet, "PUBLISHED", small)
     prepare(tmp_path / "train", *flags[:2], "--no-checksum")
@@ -409,7 +443,8 @@ def test_published_counts_are_asserted(archives, tmp_path, monkeypatch):
 def test_published_checksums_are_compared_once(archives, tmp_path, monkeypatch):
     flags = archives[1][:-1]
     said = refused(tmp_path / "rec", *flags)
-    md5 = {name: hashlib.md5((archives[0] / f"{name}.tar").read_bytes()).hexdigest() for name in ("train", "val")}
+    md5 = {name: hashlib.md5((archives[0] / f"{name}.tar").read_bytes()).hexdigest()
+           for name in ("train", "val")}
     assert f"train.tar: MD5 {md5['train']}, published 1d675b47d978889d74fa0da5fadfb00e" in said
     monkeypatch.setitem(imagenet.PUBLISHED.md5, "--train-tar", md5["train"])
     assert f"val.tar: MD5 {md5['val']}, published 29b22e2961454d5413ddabcf34fc5622" in refused(tmp_path / "rec", *flags)
@@ -431,16 +466,18 @@ def test_a_flat_validation_folder_is_refused(tmp_path):
     (tmp_path / "val").mkdir()
     for name, content in VAL.items():
         (tmp_path / "val" / name).write_bytes(content)
-    assert "lies in no class folder and so has no label" in refused(tmp_path / "rec", "--val-dir", tmp_path / "val")
+    assert "lies in no class folder and so has no label" in refused(tmp_path / "rec", "--val-dir",
+                                                                    tmp_path / "val")
 
 
 def test_help_has_examples():
-    done = subprocess.run([sys.executable, "data_prep/imagenet.py", "--help"], cwd=ROOT, capture_output=True, text=True,
+    done = subprocess.run([sys.executable, "data_prep/imagenet.py", "--help"], cwd=ROOT, capture_output=True,
+                          text=True,
                           timeout=300, check=True)
     assert "python data_prep/imagenet.py --train-tar ILSVRC2012_img_train.tar --val-tar ILSVRC2012_img_" in done.stdout
 
 
-# --- verifying ----------------------------------------------------------------------------------------------------
+# --- verifying ----------------------------------------------------------------------------------------------
 
 def test_verify_names_a_damaged_record_of_a_large_file(archives, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(manifests, "HASH_WHOLE_FILES_BELOW", 1000)        # so that only records are hashed
@@ -457,7 +494,7 @@ def test_verify_names_a_damaged_record_of_a_large_file(archives, tmp_path, monke
     assert f"{reader.describe(5)}: the record is not the one in train.records.npy" in capsys.readouterr().out
 
 
-# --- photographs --------------------------------------------------------------------------------------------------
+# --- photographs --------------------------------------------------------------------------------------------
 
 @pytest.mark.shared
 @pytest.mark.skipif(not SAMPLE.exists(), reason=f"{SAMPLE.name} does not lie beside the checkout")
@@ -483,7 +520,8 @@ def test_real_photographs_in_the_publishers_layout(tmp_path):
 @pytest.mark.shared
 @pytest.mark.skipif(not SAMPLE.exists(), reason=f"{SAMPLE.name} does not lie beside the checkout")
 def test_a_tar_of_class_folders_is_read_as_it_is(tmp_path):
-    manifest = prepare(tmp_path / "rec", "--train-tar", SAMPLE, "--subset", "--no-checksum", "--verify", "header")
+    manifest = prepare(tmp_path / "rec", "--train-tar", SAMPLE, "--subset", "--no-checksum", "--verify",
+                       "header")
     with tarfile.open(SAMPLE) as tar:
         expected = {tar.extractfile(member).read() for member in tar if member.isfile()}
     assert {image for _, image in records(tmp_path / "rec").values()} == expected

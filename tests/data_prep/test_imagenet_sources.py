@@ -46,7 +46,7 @@ def special(name, kind, target=""):
     return member
 
 
-# --- what is found ------------------------------------------------------------------------------------------------
+# --- what is found ------------------------------------------------------------------------------------------
 
 def test_images_of_class_tars_are_read_where_they_lie(tmp_path):
     archive = Archive("--train-tar", write_train_tar(tmp_path / "train.tar", TRAIN))
@@ -59,10 +59,12 @@ def test_folders_and_archives_give_the_same_images(tmp_path):
     archive, _ = list_images(Archive("--train-tar", write_train_tar(tmp_path / "train.tar", TRAIN)), WNIDS)
     folder, _ = list_images(Folder("--train-dir", write_folders(tmp_path / "train", TRAIN)), WNIDS)
     tar_of_folders = write_tar(tmp_path / "folders.tar", {
-        f"./train/{wnid}/{name}": content for wnid, members in TRAIN.items() for name, content in members.items()})
+        f"./train/{wnid}/{name}": content for wnid, members in TRAIN.items() for name,
+                                                          content in members.items()})
     loose, _ = list_images(Archive("--train-tar", tar_of_folders), WNIDS)
     assert archive.sha256() == folder.sha256() == loose.sha256()
-    assert [archive.read(i) for i in range(6)] == [folder.read(i) for i in range(6)] == [loose.read(i) for i in range(6)]
+    assert [archive.read(i) for i in range(6)] == [folder.read(i) for i in range(6)] == [loose.read(i)
+                                                                                         for i in range(6)]
     assert loose.describe(0) == "train/n01440764: n01440764_0.JPEG"
 
 
@@ -75,15 +77,18 @@ def test_the_order_does_not_depend_on_the_archives(tmp_path):
 
 
 def test_other_images_have_another_hash(tmp_path):
-    other = {wnid: {name: content + b"!" for name, content in members.items()} for wnid, members in TRAIN.items()}
-    hashes = {list_images(Archive("--train-tar", write_train_tar(tmp_path / f"{i}.tar", members)), WNIDS)[0].sha256()
+    other = {wnid: {name: content + b"!" for name, content in members.items()} for wnid,
+             members in TRAIN.items()}
+    hashes = {list_images(Archive("--train-tar", write_train_tar(tmp_path / f"{i}.tar", members)),
+                          WNIDS)[0].sha256()
               for i, members in enumerate((TRAIN, other, {wnid: TRAIN[wnid] for wnid in WNIDS[:2]}))}
     assert len(hashes) == 3
 
 
 @pytest.mark.parametrize("prefix", ["", "./", "ILSVRC2012_img_val/"])
 def test_validation_images_get_the_published_labels(tmp_path, prefix):
-    archive = Archive("--val-tar", write_tar(tmp_path / "val.tar", {prefix + name: c for name, c in VAL.items()}))
+    archive = Archive("--val-tar", write_tar(tmp_path / "val.tar",
+                                             {prefix + name: c for name, c in VAL.items()}))
     images, _ = list_images(archive, WNIDS, published_val_wnids())
     # sea_snake, alp and llama
     assert images.labels.tolist() == [65, 970, 355]
@@ -108,15 +113,18 @@ def test_class_folders_of_validation_images_need_no_list(tmp_path):
 
 
 def test_classes_may_be_those_that_are_found(tmp_path):
-    folder = write_folders(tmp_path / "train", {"dog": {"1.jpg": b"a"}, "cat": {"1.jpg": b"b", "2.png": b"c"}})
+    folder = write_folders(tmp_path / "train",
+                           {"dog": {"1.jpg": b"a"}, "cat": {"1.jpg": b"b", "2.png": b"c"}})
     images, classes = list_images(Folder("--train-dir", folder))
     assert classes == ["cat", "dog"]
-    assert [(images.describe(i), images.labels[i]) for i in range(3)] == [("cat: 1.jpg", 0), ("dog: 1.jpg", 1),
+    assert [(images.describe(i), images.labels[i]) for i in range(3)] == [("cat: 1.jpg", 0),
+                                                                          ("dog: 1.jpg", 1),
                                                                          ("cat: 2.png", 0)]
 
 
 def test_what_is_no_image_by_its_name_is_listed_apart(tmp_path):
-    archive = tar_of(tmp_path / "t.tar", "n01440764/a.JPEG", "n01440764/._a.JPEG", "n01440764/Thumbs.db", "README",
+    archive = tar_of(tmp_path / "t.tar", "n01440764/a.JPEG", "n01440764/._a.JPEG", "n01440764/Thumbs.db",
+                     "README",
                      special("n01440764", tarfile.DIRTYPE), special(".", tarfile.DIRTYPE))
     images, _ = list_images(Archive("--train-tar", archive), WNIDS)
     assert images.strays == ["README", "n01440764: ._a.JPEG", "n01440764: Thumbs.db"]
@@ -127,7 +135,8 @@ def test_what_is_no_image_by_its_name_is_listed_apart(tmp_path):
         (folder / name).write_bytes(b"x")
     os.symlink("nowhere", folder / "n01440764" / "dead.JPEG")
     images, _ = list_images(Folder("--train-dir", folder), WNIDS)
-    assert images.strays == [".git/", "README", "n01440764: Thumbs.db", "n01440764: dead.JPEG/", "n01440764: deeper/"]
+    assert images.strays == [".git/", "README", "n01440764: Thumbs.db", "n01440764: dead.JPEG/",
+                             "n01440764: deeper/"]
 
 
 def test_names_that_are_no_text_are_read_and_can_be_printed(tmp_path):
@@ -140,23 +149,27 @@ def test_names_that_are_no_text_are_read_and_can_be_printed(tmp_path):
     assert (images.describe(0), images.read(0)) == ("n01440764: é\\udcff.JPEG", b"y")
 
 
-# --- what is refused ----------------------------------------------------------------------------------------------
+# --- what is refused ----------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("name", ["/etc/passwd.JPEG", "../a.JPEG", "n01440764/../../a.JPEG", "..", "n01440764\\..\\a.JPEG"])
+@pytest.mark.parametrize("name", ["/etc/passwd.JPEG", "../a.JPEG", "n01440764/../../a.JPEG", "..",
+                                  "n01440764\\..\\a.JPEG"])
 def test_a_member_that_points_out_of_the_archive_is_refused(tmp_path, name):
     archive = Archive("--train-tar", tar_of(tmp_path / "t.tar", "n01440764/good.JPEG", name))
     assert "points out of the archive" in error_of(list_images, archive, WNIDS)
     inner = tar_of(tmp_path / "inner.tar", name).read_bytes()
     archive = Archive("--train-tar", write_tar(tmp_path / "outer.tar", {"n01440764.tar": inner}))
     said = error_of(list_images, archive, WNIDS)
-    assert said.startswith(f"--train-tar {tmp_path}/outer.tar: member 'n01440764.tar: ") and "points out" in said
+    assert said.startswith(f"--train-tar {tmp_path}/outer.tar: member 'n01440764.tar: "
+                           "") and "points out" in said
 
 
-@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE])
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE,
+                                  tarfile.FIFOTYPE])
 def test_links_and_devices_in_an_archive_are_refused(tmp_path, kind):
     members = "n01440764/a.JPEG", special("n01440764/b.JPEG", kind, "n01440764/a.JPEG")
     for path in (tar_of(tmp_path / "t.tar", *members),
-                 write_tar(tmp_path / "outer.tar", {"n01440764.tar": tar_of(tmp_path / "i.tar", *members).read_bytes()})):
+                 write_tar(tmp_path / "outer.tar",
+                           {"n01440764.tar": tar_of(tmp_path / "i.tar", *members).read_bytes()})):
         assert "is a link, a device or the like" in error_of(list_images, Archive("--train-tar", path), WNIDS)
 
 
@@ -179,7 +192,8 @@ def test_a_damaged_header_does_not_pass_for_the_end_of_the_archive(tmp_path):
         damaged = content.copy()
         damaged[place + 20] ^= 1
         (tmp_path / "t.tar").write_bytes(damaged)
-        assert f"no header at byte {place}" in error_of(list_images, Archive("--train-tar", tmp_path / "t.tar"), WNIDS)
+        assert f"no header at byte {place}" in error_of(list_images,
+                                                        Archive("--train-tar", tmp_path / "t.tar"), WNIDS)
 
 
 def test_an_archive_without_an_end_mark_is_whole(tmp_path):
@@ -191,10 +205,12 @@ def test_an_archive_without_an_end_mark_is_whole(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"no tar at all" * 100, gzip.compress(b"x" * 2000, mtime=0)],
-                         ids=["empty", "text", "gzip"])      # pytest's own ids would have the bytes: workers must agree
+                         # pytest's own ids would have the bytes: workers must agree
+                         ids=["empty", "text", "gzip"])
 def test_what_is_no_tar_is_refused(tmp_path, content):
     (tmp_path / "t.tar").write_bytes(content)
-    assert "cannot be read as a tar archive" in error_of(list_images, Archive("--val-tar", tmp_path / "t.tar"), WNIDS)
+    assert "cannot be read as a tar archive" in error_of(list_images,
+                                                         Archive("--val-tar", tmp_path / "t.tar"), WNIDS)
 
 
 def test_a_missing_source_is_refused(tmp_path):
@@ -202,12 +218,14 @@ def test_a_missing_source_is_refused(tmp_path):
         f"--val-tar {tmp_path}/no.tar: cannot be read (No such file or directory)"
     assert error_of(Folder, "--val-dir", tmp_path / "no") == f"--val-dir {tmp_path}/no: is no folder"
     (tmp_path / "empty").mkdir()
-    assert error_of(list_images, Folder("--val-dir", tmp_path / "empty")) == f"--val-dir {tmp_path}/empty: holds no images"
+    assert error_of(list_images, Folder("--val-dir",
+                                        tmp_path / "empty")) == f"--val-dir {tmp_path}/empty: holds no images"
 
 
 def test_an_image_that_is_there_twice_is_refused(tmp_path):
     path = tar_of(tmp_path / "t.tar", "n01440764/a.JPEG", "n01443537/a.JPEG", "again/n01440764/a.JPEG")
-    assert "n01440764: a.JPEG is there twice (1 such images)" in error_of(list_images, Archive("--train-tar", path), WNIDS)
+    assert "n01440764: a.JPEG is there twice (1 such images)" in error_of(list_images,
+                                                                          Archive("--train-tar", path), WNIDS)
 
 
 def test_an_unknown_class_is_refused(tmp_path):
@@ -236,7 +254,7 @@ def test_an_archive_that_is_shortened_meanwhile_is_noticed(tmp_path):
     assert "ends inside n01440764.tar: n01440764_0.JPEG" in error_of(images.read, 0)
 
 
-# --- the development kit ------------------------------------------------------------------------------------------
+# --- the development kit ------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_the_devkit_s_ids_are_mapped_to_wnids(tmp_path, seed):
@@ -254,7 +272,8 @@ def test_a_flat_folder_is_labelled_by_the_devkit(tmp_path):
 
 
 def test_what_is_no_devkit_is_refused(tmp_path):
-    assert "has no meta.mat" in error_of(devkit_val_wnids, write_tar(tmp_path / "other.tar.gz", {"readme.txt": b""}))
+    assert "has no meta.mat" in error_of(devkit_val_wnids,
+                                         write_tar(tmp_path / "other.tar.gz", {"readme.txt": b""}))
     (tmp_path / "kit.tar.gz").write_bytes(b"nothing")
     assert "cannot be read as a tar archive" in error_of(devkit_val_wnids, tmp_path / "kit.tar.gz")
     truth = "ILSVRC2012_validation_ground_truth.txt"

@@ -1,4 +1,7 @@
-"""benchmarks/kill_prepare.py on generated images: every phase is hit, and what is not equal is not called so."""
+"""benchmarks/kill_prepare.py on generated images.
+
+Every phase is hit, and what is not equal is not called so.
+"""
 
 import re
 
@@ -10,7 +13,8 @@ from benchmarks.synthetic_imagenet import generated, photographs, write_folders,
 
 @pytest.mark.slow
 def test_killed_in_every_phase_it_ends_with_the_root_hash_of_the_undisturbed_run(monkeypatch, capsys):
-    monkeypatch.setattr(kill_prepare, "generated", lambda **_: generated(classes=8, per_class=2, size=(120, 90)))
+    monkeypatch.setattr(kill_prepare, "generated",
+                        lambda **_: generated(classes=8, per_class=2, size=(120, 90)))
     assert kill_prepare.main(["--trials", "2", "--copies", "6"]) == 0
     printed = capsys.readouterr().out
     assert "96 training images and 4 faulty ones, 48 validation images" in printed
@@ -64,8 +68,10 @@ def test_one_different_file_is_enough_to_fail(monkeypatch, capsys):
     ({"..prepare.json.12.part.json": "", ".prepare.json": "{}"}, "saving the journal"),
     ({".prepare.json": '{"archives": {"a": {}, "b": {}}, "splits": {}}'}, "packing train"),
     ({".prepare.json": '{"archives": {"a": {}, "b": {}}, "splits": {}}', "train.idx": ""}, "finishing train"),
-    ({".prepare.json": '{"archives": {"a": {}, "b": {}}, "splits": {"train": {}}}', "train.idx": ""}, "packing val"),
-    ({".prepare.json": '{"archives": {"a": {}, "b": {}}, "splits": {"train": {}, "val": {}}}'}, "writing the manifest"),
+    ({".prepare.json": '{"archives": {"a": {}, "b": {}}, "splits": {"train": {}}}', "train.idx": ""},
+     "packing val"),
+    ({".prepare.json": '{"archives": {"a": {}, "b": {}}, "splits": {"train": {}, "val": {}}}'},
+     "writing the manifest"),
     ({".prepare.json": "{}", "manifest.json": "{}"}, "tidying up"),
 ])
 def test_the_phase_is_read_off_the_folder(tmp_path, files, phase):
@@ -77,6 +83,7 @@ def test_the_phase_is_read_off_the_folder(tmp_path, files, phase):
 def test_photographs_come_from_a_folder_as_from_a_tar(tmp_path):
     images = generated(classes=2, per_class=2)
     folder = write_folders(tmp_path / "photographs", images)
-    tar = write_tar(tmp_path / "photographs.tar", {f"{wnid}/{name}": content for wnid, members in images.items()
+    tar = write_tar(tmp_path / "photographs.tar",
+                    {f"{wnid}/{name}": content for wnid, members in images.items()
                                                    for name, content in members.items()})
     assert photographs(folder) == photographs(tar) == images

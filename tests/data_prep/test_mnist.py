@@ -17,18 +17,26 @@ from gluon_tricks.errors import UserError
 
 
 def write_idx(path, array):
-    """An IDX file as its publisher describes it: two zero bytes, 8 for unsigned bytes, the dimensions, their sizes."""
-    content = bytes([0, 0, 8, array.ndim]) + b"".join(struct.pack(">I", size) for size in array.shape) + array.tobytes()
+    """An IDX file as its publisher describes it.
+
+    Two zero bytes, 8 for unsigned bytes, the dimensions, their sizes.
+    """
+    content = bytes([0, 0, 8, array.ndim]) + b"".join(struct.pack(">I", size)
+                                                      for size in array.shape) + array.tobytes()
     path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
 
 
 @pytest.fixture
 def source(tmp_path):
-    """40 + 20 random images; `(folder, {split: (images, labels)})`. The training files are packed, the test files not."""
+    """40 + 20 random images; `(folder, {split: (images, labels)})`.
+
+    The training files are packed, the test files not.
+    """
     rng, folder, data = np.random.default_rng(0), tmp_path / "source", {}
     folder.mkdir()
     for split, prefix, count, end in (("train", "train", 40, ".gz"), ("test", "t10k", 20, "")):
-        images, labels = rng.integers(0, 256, (count, 28, 28), np.uint8), np.arange(count, dtype=np.uint8) * 3 % 10
+        images, labels = rng.integers(0, 256, (count, 28, 28), np.uint8), np.arange(count,
+                                                                                    dtype=np.uint8) * 3 % 10
         write_idx(folder / f"{prefix}-images-idx3-ubyte{end}", images)
         write_idx(folder / f"{prefix}-labels-idx1-ubyte{end}", labels)
         data[split] = images, labels
@@ -46,7 +54,8 @@ def test_every_pixel_and_label_comes_back_through_the_loader(tmp_path, source, d
     images, labels = data["test"]
     np.testing.assert_array_equal(opened.train.images.pixels[..., 0], data["train"][0])
     np.testing.assert_array_equal(batch.label.asnumpy(), labels)
-    mean, std = {"mnist": (0.1307, 0.3081), "fashion-mnist": (0.2860, 0.3530), "kmnist": (0.1904, 0.3475)}[dataset]
+    mean, std = {"mnist": (0.1307, 0.3081), "fashion-mnist": (0.2860, 0.3530),
+                 "kmnist": (0.1904, 0.3475)}[dataset]
     np.testing.assert_allclose(batch.data.asnumpy()[:, 0], (images / 255 - mean) / std, atol=1e-5)
     assert len(opened.classes) == 10
 
@@ -62,9 +71,11 @@ def test_grey_images_are_normalised_by_published_figures():
 def test_grey_images_train(tmp_path, source, dataset):
     out = tmp_path / "rec"
     mnist.main(["--dataset", dataset, "--source", str(source[0]), "--out", str(out), "--subset"])
-    words = ["--dataset", dataset, "--data-dir", str(out), "--model", "cifar_preact20", "--batch-size", "20", "--cutout=14",
+    words = ["--dataset", dataset, "--data-dir", str(out), "--model", "cifar_preact20", "--batch-size", "20",
+             "--cutout=14",
              "--random-erasing", "pixels", "--mix", "tile", "--num-epochs", "1", "-j", "0", "--lr", "0.01",
-             "--save-dir", f"{tmp_path}/params", "--logging-dir", str(tmp_path), "--save-plot-dir", str(tmp_path)]
+             "--save-dir", f"{tmp_path}/params", "--logging-dir", str(tmp_path), "--save-plot-dir",
+             str(tmp_path)]
     assert train_cifar.main(words) == 0
     assert (tmp_path / f"train_{dataset}_cifar_preact20_tile.log").exists()
     facts = json.loads(next(tmp_path.rglob("run.json")).read_text())
@@ -90,13 +101,15 @@ def spoil(folder, name, change):
 @pytest.mark.parametrize("name, change, says", [
     ("t10k-images-idx3-ubyte", lambda content: content[:-1], "it is truncated or damaged"),
     ("t10k-images-idx3-ubyte", lambda content: b"\x01" + content[1:], "is no IDX file of images"),
-    ("t10k-labels-idx1-ubyte", lambda content: content[:4] + struct.pack(">I", 19) + content[9:], "19 labels for 20 images"),
+    ("t10k-labels-idx1-ubyte", lambda content: content[:4] + struct.pack(">I", 19) + content[9:],
+     "19 labels for 20 images"),
     ("t10k-labels-idx1-ubyte", lambda content: content[:-1] + b"\x0a", "label 10 is out of range for mnist"),
     ("train-labels-idx1-ubyte.gz", lambda content: content[:-4], "cannot be read")])
 def test_damage_is_named_and_nothing_written(tmp_path, source, name, change, says):
     spoil(source[0], name, change)
     with pytest.raises(UserError, match=f"{re.escape(name)}: .*{says}"):
-        mnist.main(["--dataset", "mnist", "--source", str(source[0]), "--out", str(tmp_path / "rec"), "--subset"])
+        mnist.main(["--dataset", "mnist", "--source", str(source[0]), "--out", str(tmp_path / "rec"),
+                    "--subset"])
     assert not list((tmp_path / "rec").glob("*.rec"))
 
 
@@ -113,4 +126,5 @@ def test_other_counts_and_other_files_are_refused(tmp_path, source):
 
 def test_published_counts_add_up():
     for known in mnist.DATASETS.values():
-        assert {split: sum(counts) for split, counts in known.counts.items()} == {"train": 60000, "test": 10000}
+        assert {split: sum(counts) for split, counts in known.counts.items()} == {"train": 60000,
+                                                                                  "test": 10000}
