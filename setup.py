@@ -1,4 +1,4 @@
-"""The packages to install; everything else stands in pyproject.toml, which cannot add one to those that it finds."""
+"""The packages to install; pyproject.toml has the rest, but cannot add a package to those that it finds."""
 
 from setuptools import find_packages, setup
 

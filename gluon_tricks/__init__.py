@@ -2,7 +2,7 @@
 
 Importing this package prepares the process for MXNet 1.9.1 (see `compat`), so import it before `mxnet`.
 
-These names are stable: they keep their meaning until the next major version, and CHANGELOG.md names what changed.
+These names are stable: they keep their meaning until the next major version; CHANGELOG.md names changes.
 
     gluon_tricks.models             get_model, list_models, count_parameters, count_multiply_adds
     gluon_tricks.tricks.*           the functions of each module: mixup, smooth_one_hot, linear_scaled_lr, cutmix, ...
@@ -14,8 +14,9 @@ These names are stable: they keep their meaning until the next major version, an
     gluon_tricks.compat             prepare, request_amx
     gluon_tricks.errors             UserError: what a user can repair
 
-The command line is stable too: the flags of the training scripts, the subcommands of `gluon-tricks`, GluonCV's log lines,
-and the files: parameters, resume files, manifest.json, metrics.jsonl. All other names may change in any version.
+The command line is stable too: the flags of the training scripts, the subcommands of `gluon-tricks`,
+GluonCV's log lines, and the files: parameters, resume files, manifest.json, metrics.jsonl. All other names
+may change in any version.
 """
 
 from gluon_tricks import compat

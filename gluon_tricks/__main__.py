@@ -1,7 +1,7 @@
 """gluon-tricks SUBCOMMAND, or python -m gluon_tricks SUBCOMMAND: everything that the kit does.
 
-A subcommand is the module of the same name in `commands/`, with `main(argv) -> exit code`. It is imported when it is
-called: so the doctor runs where MXNet or NumPy do not, and --help is quick.
+A subcommand is the module of the same name in `commands/`, with `main(argv) -> exit code`. It is imported
+when it is called: so the doctor runs where MXNet or NumPy do not, and --help is quick.
 """
 
 import importlib
@@ -33,8 +33,8 @@ SUBCOMMANDS = {
 def main(argv):
     """Run one subcommand; returns its exit code."""
     examples = [f"Example:  {program()} doctor", f"          {program()} prepare cifar --dataset cifar10",
-                f"          {program()} train cifar --dataset cifar10-excerpt --model cifar_resnet20_v1 --mode hybrid "
-                "--num-epochs 12"]
+                f"          {program()} train cifar --dataset cifar10-excerpt --model cifar_resnet20_v1 "
+                "--mode hybrid --num-epochs 12"]
     return run_subcommand(argv, SUBCOMMANDS, load, "\n".join(examples))
 
 

@@ -87,8 +87,8 @@ def gpus():
 def _commit():
     """The checkout's commit, with `+` if files differ from it; None outside a checkout.
 
-    A package in site-packages may lie within another project's checkout, whose commit says nothing: so git must know
-    this package's own `__init__.py`, at the place where it stands in this repository.
+    A package in site-packages may lie within another project's checkout, whose commit is not the package's.
+    So ROOT must be the top of a checkout, and git must know the package's own `__init__.py`.
     """
     top = _git("rev-parse", "--show-toplevel")
     if top is None or Path(top).resolve() != ROOT or not _git("ls-files", PACKAGE / "__init__.py"):

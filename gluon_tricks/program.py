@@ -1,7 +1,7 @@
 """The program's name as the user typed it, and the choice of a subcommand.
 
-`sys.argv[0]` holds the name: `gluon-tricks train cifar` once the script is chosen. There argparse takes it from for usage
-lines, `errors.run_main` for error messages, `machine.command` for the records of runs.
+`sys.argv[0]` holds the name: `gluon-tricks train cifar` once the script is chosen. From there argparse takes
+it for usage lines, `errors.run_main` for error messages, `machine.command` for the records of runs.
 """
 
 import difflib
@@ -72,5 +72,7 @@ def run_subcommand(argv, subcommands, load, epilog=""):
 def usage(subcommands, epilog):
     """The text of --help."""
     called, width = sys.argv[0], max(11, *map(len, subcommands))
-    lines = [f"usage: {called} SUBCOMMAND ...", "", *(f"  {name:<{width}} {does}" for name, does in subcommands.items())]
-    return "\n".join([*lines, "", *([epilog] if epilog else []), f"Flags of one of them:  {called} {next(iter(subcommands))} --help"])
+    lines = [f"usage: {called} SUBCOMMAND ...", "",
+             *(f"  {name:<{width}} {does}" for name, does in subcommands.items())]
+    return "\n".join([*lines, "", *([epilog] if epilog else []),
+                      f"Flags of one of them:  {called} {next(iter(subcommands))} --help"])

@@ -18,7 +18,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def run(*arguments, **variables):
     return subprocess.run([sys.executable, "-m", "gluon_tricks", *arguments], cwd=ROOT,
-                          env={**os.environ, **variables}, capture_output=True, text=True, timeout=120, check=False)
+                          env={**os.environ, **variables}, capture_output=True, text=True, timeout=120,
+                          check=False)
 
 
 @pytest.fixture
@@ -80,7 +81,8 @@ def test_a_subcommand_that_cannot_be_imported_sends_to_the_doctor(spelled, monke
 def test_every_script_of_prepare_and_train_is_there():
     for name in prepare.SCRIPTS:
         assert (ROOT / "data_prep" / f"{name.replace('-', '_')}.py").exists()
-    assert {f"train_{name.replace('-', '_')}" for name in train.SCRIPTS} == {path.stem for path in ROOT.glob("train_*.py")}
+    scripts = {path.stem for path in ROOT.glob("train_*.py")}
+    assert {f"train_{name.replace('-', '_')}" for name in train.SCRIPTS} == scripts
 
 
 @pytest.mark.parametrize("words", [("prepare", "verify"), ("train", "cifar"), ("models",)])
@@ -93,7 +95,8 @@ def test_the_usage_line_names_the_program_as_it_was_called(words):
 def test_an_error_names_the_program_as_it_was_called():
     result = run("train", "cifar", "--batch-size", "0")
     assert result.returncode == 2
-    assert result.stderr.splitlines()[-1].startswith("python -m gluon_tricks train cifar: error: --batch-size")
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith("python -m gluon_tricks train cifar: error: --batch-size")
 
 
 @pytest.mark.parametrize(("argv", "words"), [

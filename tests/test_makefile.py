@@ -1,4 +1,4 @@
-"""The pins are exact, the environments are made once and never in part, and the targets run what the README says."""
+"""Pins are exact, environments are made once and never in part, targets run what the README names."""
 
 import os
 import re
@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-REQUIREMENTS = ["requirements.txt", *(f"requirements/{path.name}" for path in sorted(ROOT.glob("requirements/*.txt")))]
+REQUIREMENTS = ["requirements.txt",
+                *(f"requirements/{path.name}" for path in sorted(ROOT.glob("requirements/*.txt")))]
 PYTHONS = ("3.9", "3.10", "3.11", "3.12")
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
 
 
-# ---- Pins -----------------------------------------------------------------------------------------------------------
+# ---- Pins --------------------------------------------------------------------------------------------------
 
 PIN = re.compile(r"(?P<name>[A-Za-z0-9_.-]+)==(?P<version>[0-9][0-9a-z.]*)(?:\s*;\s*(?P<marker>.+))?$")
 
@@ -40,7 +41,8 @@ def pins(file, python):
             if pin["marker"] and not holds(pin["marker"], python):
                 continue
             inner = {re.sub(r"[-_.]+", "-", pin["name"]).lower(): pin["version"]}
-        assert not set(found) & set(inner), f"{file} pins {set(found) & set(inner)} twice under Python {python}"
+        twice = set(found) & set(inner)
+        assert not twice, f"{file} pins {twice} twice under Python {python}"
         found.update(inner)
     return found
 
@@ -80,7 +82,7 @@ def test_files_that_share_an_environment_agree(python):
             assert versions.setdefault(name, version) == version, f"{name} in {file}"
 
 
-# ---- Environments ---------------------------------------------------------------------------------------------------
+# ---- Environments ------------------------------------------------------------------------------------------
 
 @pytest.fixture
 def checkout(tmp_path):
@@ -93,9 +95,9 @@ def checkout(tmp_path):
 
 
 def make(checkout, *arguments, **variables):
-    environment = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}     # not an outer make's own
-    return subprocess.run(["make", *arguments], cwd=checkout, env={**environment, **variables}, capture_output=True,
-                          text=True, timeout=120, check=False)
+    environment = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
+    return subprocess.run(["make", *arguments], cwd=checkout, env={**environment, **variables},
+                          capture_output=True, text=True, timeout=120, check=False)
 
 
 def pretend_installed(checkout, venv=".venv"):
@@ -104,7 +106,8 @@ def pretend_installed(checkout, venv=".venv"):
     bin_directory.mkdir(parents=True)
     (bin_directory / "python").symlink_to(sys.executable)
     (checkout / venv / "pyvenv.cfg").touch()
-    for stamp, seconds in ((".installed", 40), (".installed-dev", 20), (".installed-horovod", 20), (".installed-onnx", 20)):
+    for stamp, seconds in ((".installed", 40), (".installed-dev", 20), (".installed-horovod", 20),
+                           (".installed-onnx", 20)):
         (checkout / venv / stamp).touch()
         age(checkout / venv / stamp, seconds)
 
@@ -116,13 +119,15 @@ def age(path, seconds):
 
 def test_a_first_test_run_makes_the_environment_then_the_tools_then_runs(checkout):
     plan = make(checkout, "-n", "test", f"PYTHON={sys.executable}").stdout
-    steps = ["-m venv --clear .venv", "-r requirements.txt", "touch .venv/.installed", "-r requirements/dev.txt",
+    steps = ["-m venv --clear .venv", "-r requirements.txt", "touch .venv/.installed",
+             "-r requirements/dev.txt",
              "touch .venv/.installed-dev", ".venv/bin/python -m pytest"]
     positions = [plan.index(step) for step in steps]
     assert positions == sorted(positions)
 
 
-@pytest.mark.parametrize("compiler, python, compiled", [(True, "3.11", True), (False, "3.11", False), (True, "3.12", False)])
+@pytest.mark.parametrize("compiler, python, compiled",
+                         [(True, "3.11", True), (False, "3.11", False), (True, "3.12", False)])
 def test_horovod_is_compiled_for_the_tests_where_it_can_be(checkout, compiler, python, compiled):
     tools = checkout / "tools"
     tools.mkdir()
@@ -132,7 +137,7 @@ def test_horovod_is_compiled_for_the_tests_where_it_can_be(checkout, compiler, p
         (tools / "c++").symlink_to(shutil.which("true"))
     pretend_installed(checkout)
     (checkout / ".venv" / ".installed-horovod").unlink()
-    fake = checkout / ".venv" / "bin" / "python"       # answers what the Makefile asks: -V, and whether it is 3.12 or later
+    fake = checkout / ".venv" / "bin" / "python"       # answers -V, and whether it is 3.12 or later
     fake.unlink()
     fake.write_text(f"#!/bin/sh\n[ \"$1\" = -V ] && echo Python {python}.0 && exit 0\n"
                     f"case \"$2\" in *'>= (3, 12)'*) exit {int(python == '3.12')};; esac\nexit 0\n")
@@ -211,15 +216,17 @@ def test_without_a_python_the_commands_that_install_one_are_named(checkout):
     result = make(checkout, "test", "PYTHON=/nowhere/python3.11")
     assert result.returncode != 0
     assert "tried: /nowhere/python3.11" in result.stderr
-    for command in ("sudo apt install python3.11 python3.11-venv", "pyenv install 3.11", "uv python install 3.11"):
+    for command in ("sudo apt install python3.11 python3.11-venv", "pyenv install 3.11",
+                    "uv python install 3.11"):
         assert command in result.stderr
 
 
-# ---- Targets --------------------------------------------------------------------------------------------------------
+# ---- Targets -----------------------------------------------------------------------------------------------
 
 def test_help_is_what_make_alone_prints_and_lists_every_target(checkout):
     printed = make(checkout).stdout
-    for target in ("demo", "quick", "test", "lint", "doctor", "bench", "onnx", "torch", "horovod", "gpu", "matrix", "clean", "help"):
+    for target in ("demo", "quick", "test", "lint", "doctor", "bench", "onnx", "torch", "horovod", "gpu",
+                   "matrix", "clean", "help"):
         assert re.search(rf"^  {target} +\S", printed, re.MULTILINE), target
 
 

@@ -11,8 +11,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 LOG = ROOT / "logs" / "ours" / "cifar_resnet20_v1"
 SOURCES = ("gluon_tricks", "data_prep", "logs/published", "logs/ours", "requirements")
-FILES = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "train_imagenet.py", "train_cifar.py", "train_fcn.py",
-         "train_faster_rcnn.py")
+FILES = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "train_imagenet.py", "train_cifar.py",
+         "train_fcn.py", "train_faster_rcnn.py")
 
 pytestmark = pytest.mark.slow
 
@@ -33,8 +33,9 @@ def installed(sources, tmp_path_factory):
     """The folder `bin` of a new environment with `gluon_tricks[cpu]`."""
     environment = tmp_path_factory.mktemp("environment")
     subprocess.run([sys.executable, "-m", "venv", environment], check=True)
-    pip = subprocess.run([environment / "bin" / "pip", "--disable-pip-version-check", "-q", "install", f"{sources}[cpu]"],
-                         cwd=environment, env=clean_environment(), capture_output=True, text=True, timeout=600)
+    words = [environment / "bin" / "pip", "--disable-pip-version-check", "-q", "install", f"{sources}[cpu]"]
+    pip = subprocess.run(words, cwd=environment, env=clean_environment(), capture_output=True, text=True,
+                         timeout=600)
     assert pip.returncode == 0, pip.stderr
     yield environment / "bin"
     shutil.rmtree(environment)                # 1 GB
@@ -42,12 +43,13 @@ def installed(sources, tmp_path_factory):
 
 def clean_environment():
     """This process's variables without those that lead to other packages."""
-    return {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV", "PYTHONHOME")}
+    others = ("PYTHONPATH", "VIRTUAL_ENV", "PYTHONHOME")
+    return {name: value for name, value in os.environ.items() if name not in others}
 
 
 def run(folder, *words):
-    done = subprocess.run(list(map(str, words)), cwd=folder, env=clean_environment(), capture_output=True, text=True,
-                          timeout=300)
+    done = subprocess.run(list(map(str, words)), cwd=folder, env=clean_environment(), capture_output=True,
+                          text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -69,7 +71,8 @@ def test_every_module_and_data_file_is_installed(installed):
     [package] = installed.parent.glob("lib/python*/site-packages/gluon_tricks")
     expected = [path.relative_to(ROOT) for path in (ROOT / "gluon_tricks").rglob("*") if path.is_file()]
     expected += [path.relative_to(ROOT) for path in (ROOT / "data_prep").glob("*.py")]
-    missing = [path for path in expected if "__pycache__" not in path.parts and not (package.parent / path).exists()]
+    expected = [path for path in expected if "__pycache__" not in path.parts]
+    missing = [path for path in expected if not (package.parent / path).exists()]
     for folder in (ROOT / "logs" / "published", ROOT / "logs" / "ours"):
         logs = [path.relative_to(ROOT) for path in folder.rglob("*") if path.is_file()]
         missing += [path for path in logs if not (package / path).exists()]
@@ -79,7 +82,8 @@ def test_every_module_and_data_file_is_installed(installed):
 def test_a_log_is_compared_with_the_published_one(installed, tmp_path):
     [log] = LOG.glob("*.log")
     shutil.copy(log, tmp_path)
-    assert "verdict: INSIDE the band of cifar_resnet20_v1" in run(tmp_path, installed / "gluon-tricks", "compare", log.name)
+    printed = run(tmp_path, installed / "gluon-tricks", "compare", log.name)
+    assert "verdict: INSIDE the band of cifar_resnet20_v1" in printed
 
 
 def test_the_doctor_finds_a_machine_that_can_train(installed, tmp_path):
@@ -94,7 +98,8 @@ def test_other_commands_run(installed, tmp_path, words):
 
 def test_an_epoch_is_trained(installed, tmp_path):
     run(tmp_path, installed / "gluon-tricks", "train", "cifar", "--dataset", "cifar10-excerpt",
-        "--model", "cifar_resnet20_v1", "--mode", "hybrid", "--num-epochs", "1", "--batch-size", "64", "-j", "1", "--num-gpus", "0")
+        "--model", "cifar_resnet20_v1", "--mode", "hybrid", "--num-epochs", "1", "--batch-size", "64",
+        "-j", "1", "--num-gpus", "0")
     [log] = (tmp_path / "logs").glob("*.log")
     assert "[Epoch 0]" in log.read_text()
 
@@ -102,7 +107,7 @@ def test_an_epoch_is_trained(installed, tmp_path):
 def test_an_enclosing_repository_is_not_the_packages_own(installed, tmp_path):
     site_packages = next(installed.parent.glob("lib/python*/site-packages"))
     subprocess.run(["git", "init", "-q", installed.parent], check=True)
-    subprocess.run(["git", "-C", installed.parent, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty",
-                    "-m", "a commit"], check=True)
+    subprocess.run(["git", "-C", installed.parent, "-c", "user.name=a", "-c", "user.email=a@b", "commit",
+                    "-q", "--allow-empty", "-m", "a commit"], check=True)
     code = "from gluon_tricks.machine import environment; print(environment()['commit'])"
     assert run(site_packages, installed / "python", "-c", code) == "None\n"

@@ -1,8 +1,8 @@
 """What works on this machine, what does not, and the remedy.
 
-Every dependency is imported in a process of its own, after `gluon_tricks.compat` has prepared it: so a package that crashes
-does not end the report, and the error shown is its own, not that of its importer. Then MXNet trains one step. This
-module itself needs the standard library only.
+Every dependency is imported in a process of its own, after `gluon_tricks.compat` has prepared it: so a
+package that crashes does not end the report, and the error shown is its own, not that of its importer. Then
+MXNet trains one step. This module itself needs the standard library only.
 
     FAIL   training cannot run until this is repaired        (exit code 1)
     note   training can run; something is missing, slow, or less than it seems
@@ -89,9 +89,10 @@ DEPENDENCIES = (
 )
 
 
-# ---- From an error's text to its remedy -----------------------------------------------------------------------------
+# ---- From an error's text to its remedy --------------------------------------------------------------------
 
-DRIVER = f"NVIDIA's driver, 450.80.02 or newer (in a container: docker run --gpus all); without a GPU: {CPU_PINS}"
+DRIVER = ("NVIDIA's driver, 450.80.02 or newer (in a container: docker run --gpus all); without a GPU: "
+          f"{CPU_PINS}")
 
 # Shared library -> what has it. The versions of pip packages stand in requirements/gpu.txt alone.
 LIBRARIES = {
@@ -122,7 +123,8 @@ LIBRARIES = {
 REMEDIES = (
     (r"module 'numpy' has no attribute '(bool|int|float|complex|object|str)'",
      f"NumPy 1.24 removed this name: import gluon_tricks before mxnet, or {PINS}"),
-    (r"was removed in the NumPy 2\.0 release|compiled using NumPy 1\.x cannot be run in\s+NumPy 2|_ARRAY_API not found",
+    (r"was removed in the NumPy 2\.0 release|compiled using NumPy 1\.x cannot be run in\s+NumPy 2|"
+     r"_ARRAY_API not found",
      f"MXNet 1.9.1 does not work with NumPy 2: {PINS}"),
     (r"numpy\.\w+ size changed, may indicate binary incompatibility|numpy\.core\.multiarray failed to import",
      f"compiled for another NumPy than the one installed: {PINS}"),
@@ -133,19 +135,21 @@ REMEDIES = (
     (r"Descriptors cannot (not )?be created directly",
      f"the installed protobuf is too new for the package: {PINS}"),
     (r"no kernel image is available for execution on the device",
-     f"mxnet-cu112 has code for compute capability 5.0 to 8.9 only; with a newer GPU train on the CPU: {CPU_PINS}"),
+     "mxnet-cu112 has code for compute capability 5.0 to 8.9 only; with a newer GPU train on the CPU: "
+     f"{CPU_PINS}"),
     (r"CUDA driver version is insufficient", DRIVER),
     (r"version `GLIBC(XX)?_[\d.]+' not found",
      "the system's C or C++ library is older than the wheels': use a newer Linux"),
     (r"No module named '_(ctypes|bz2|lzma|ssl|sqlite3)'",
-     "this Python was built without a library: sudo apt install libffi-dev libbz2-dev liblzma-dev libssl-dev, "
-     "then pyenv install --force 3.11"),
+     "this Python was built without a library: sudo apt install libffi-dev libbz2-dev liblzma-dev "
+     "libssl-dev, then pyenv install --force 3.11"),
     (r"killed by SIGILL",
      "an instruction that this processor lacks or does not permit: unset DNNL_MAX_CPU_ISA, and call "
      "gluon_tricks.compat.request_amx() to use AMX"),
     (r"killed by SIGBUS|Failed to \w+ shared memory|No space left on device: '/dev/shm",
      "shared memory is full: docker run --shm-size=8g (or --ipc=host), or fewer workers (-j)"),
-    (r"killed by SIGKILL", "the system ended it, mostly because memory ran out: see dmesg; use a smaller --batch-size"),
+    (r"killed by SIGKILL",
+     "the system ended it, mostly because memory ran out: see dmesg; use a smaller --batch-size"),
 )
 
 
@@ -171,7 +175,7 @@ def remedy_for(error_text):
     return None
 
 
-# ---- Children: what runs in a process of its own --------------------------------------------------------------------
+# ---- Children: what runs in a process of its own -----------------------------------------------------------
 
 def run_child(function, *args):
     """Call one of the functions below in a fresh interpreter that `gluon_tricks.compat` has prepared.
@@ -192,12 +196,13 @@ def run_child(function, *args):
         return {"errors": [f"killed by {signal.Signals(-child.returncode).name} {last_words}".strip()]}
     answers = [line for line in child.stdout.splitlines() if line.startswith('{"')]
     if not answers:
-        return {"errors": [first_error(child.stderr) or f"ended without an answer, exit code {child.returncode}"]}
+        unexplained = f"ended without an answer, exit code {child.returncode}"
+        return {"errors": [first_error(child.stderr) or unexplained]}
     return json.loads(answers[-1])
 
 
 def run_python(code):
-    """Run code in a fresh interpreter, as a worker would: under DMLC_ROLE=server `import mxnet` never returns."""
+    """Run code in a fresh interpreter, without DMLC_ROLE: as a server `import mxnet` never returns."""
     environment = {key: value for key, value in os.environ.items() if key != "DMLC_ROLE"}
     return subprocess.run([sys.executable, "-c", code], env=environment, stdin=subprocess.DEVNULL,
                           capture_output=True, text=True, errors="replace", timeout=CHILD_TIMEOUT_S)
@@ -241,8 +246,8 @@ def import_alone(module, distribution):
 def swallowed_by_gluoncv():
     """Collect the errors that `import gluoncv` replaces by "missing `mxnet` & `torch`".
 
-    GluonCV wraps all its imports in `try: ... except ImportError: pass`, which hides the first error. So the import
-    statements of gluoncv/__init__.py and check.py are watched.
+    GluonCV wraps all its imports in `try: ... except ImportError: pass`, which hides the first error. So the
+    import statements of gluoncv/__init__.py and check.py are watched.
     """
     errors, real_import = [], builtins.__import__
 
@@ -293,19 +298,22 @@ def training_step():
             "features": sorted(name for name, enabled in features.items() if enabled)}
 
 
-# ---- Checks: each returns a list --------------------------------------------------------------------------------------
+# ---- Checks: each returns a list ---------------------------------------------------------------------------
 
 def check_system():
     """Wheels of MXNet 1.9.1 exist for few systems, and its Python code runs on 3.9 to 3.12."""
     system = f"{platform.system()} {platform.machine()}"
     says = f"Python {platform.python_version()} on {system}"
     if not (3, 9) <= sys.version_info[:2] <= (3, 12):
-        return [Check("system", "FAIL", f"{says}: the kit runs on 3.9 to 3.12", "make test PYTHON=python3.11")]
+        return [Check("system", "FAIL", f"{says}: the kit runs on 3.9 to 3.12",
+                      "make test PYTHON=python3.11")]
     if system == "Linux x86_64":
         return [Check("system", "ok", says)]
     if system in ("Linux aarch64", "Darwin x86_64"):
-        return [Check("system", "note", f"{says}: MXNet 1.9.1 has a wheel, but nobody has tried the kit with it")]
-    return [Check("system", "FAIL", f"{says}: MXNet 1.9.1 has no wheel", "use Linux on x86-64 (on Windows: WSL 2)")]
+        return [Check("system", "note",
+                      f"{says}: MXNet 1.9.1 has a wheel, but nobody has tried the kit with it")]
+    return [Check("system", "FAIL", f"{says}: MXNet 1.9.1 has no wheel",
+                  "use Linux on x86-64 (on Windows: WSL 2)")]
 
 
 def check_distributions():
@@ -315,7 +323,8 @@ def check_distributions():
     mxnets = [name for name in names if re.fullmatch(r"mxnet(-cu\d+\w*|-mkl|-native)?", name)]
     if len(mxnets) > 1:
         keep = GPU_PINS if "mxnet-cu112" in mxnets else CPU_PINS
-        checks.append(Check("mxnet", "FAIL", f"{' and '.join(mxnets)} are both installed and overwrite each other",
+        checks.append(Check("mxnet", "FAIL",
+                            f"{' and '.join(mxnets)} are both installed and overwrite each other",
                                 f"pip uninstall -y {' '.join(mxnets)}, then {keep}"))
     opencv = [name for name in names if re.fullmatch(r"opencv(-contrib)?-python(-headless)?", name)]
     for name in opencv:
@@ -329,11 +338,13 @@ def check_environment():
     """Environment variables that keep MXNet from training, or slow it down."""
     checks = []
     if os.environ.get("DMLC_ROLE") in ("server", "scheduler"):
+        role = os.environ["DMLC_ROLE"]
         checks.append(Check("environment", "FAIL",
-                                f"under DMLC_ROLE={os.environ['DMLC_ROLE']} `import mxnet` serves and never returns",
-                                "unset DMLC_ROLE"))
+                            f"under DMLC_ROLE={role} `import mxnet` serves and never returns",
+                            "unset DMLC_ROLE"))
     if os.environ.get("MXNET_ENGINE_TYPE") == "NaiveEngine":
-        checks.append(Check("environment", "note", "MXNET_ENGINE_TYPE=NaiveEngine: for debugging, much slower",
+        checks.append(Check("environment", "note",
+                            "MXNET_ENGINE_TYPE=NaiveEngine: for debugging, much slower",
                                 "unset MXNET_ENGINE_TYPE"))
     return checks
 
@@ -369,7 +380,8 @@ def check_preparation():
     if len(compat.steps_taken) > 1:
         child = run_python("import mxnet")
         if child.returncode:
-            checks.append(Check("compat", "note", "without it: " + brief(first_error(child.stderr) or "a crash"),
+            checks.append(Check("compat", "note",
+                                "without it: " + brief(first_error(child.stderr) or "a crash"),
                                     "import gluon_tricks before mxnet"))
     return checks
 
@@ -397,9 +409,11 @@ def judge_threads(threads):
         return Check("threads", "note", f"{says}; the container may use {quota:g} CPUs only",
                      f"export OMP_NUM_THREADS={max(1, int(quota))}")
     if threads and threads > cpus:
-        return Check("threads", "note", f"{says}; more threads than CPUs spin", f"export OMP_NUM_THREADS={cpus}")
+        return Check("threads", "note", f"{says}; more threads than CPUs spin",
+                     f"export OMP_NUM_THREADS={cpus}")
     if threads and threads < cpus:
-        return Check("threads", "note", f"{says}; {cpus - threads} CPUs idle unless several processes share them",
+        return Check("threads", "note",
+                     f"{says}; {cpus - threads} CPUs idle unless several processes share them",
                      f"export OMP_NUM_THREADS={cpus}")
     return Check("threads", "ok", says)
 
@@ -423,7 +437,8 @@ def check_amx():
     if "amx_tile" not in read_text("/proc/cpuinfo"):
         return []
     if os.environ.get("DNNL_MAX_CPU_ISA") == compat.AMX_ISA:
-        return [Check("AMX", "note", f"under DNNL_MAX_CPU_ISA={compat.AMX_ISA} a program that imports mxnet without "
+        return [Check("AMX", "note",
+                      f"under DNNL_MAX_CPU_ISA={compat.AMX_ISA} a program that imports mxnet without "
                       "gluon_tricks dies with SIGILL in bfloat16", "unset it, and call compat.request_amx()")]
     if compat.permit_amx():
         return [Check("AMX", "ok", "used for bfloat16 and int8 after gluon_tricks.compat.request_amx()")]
@@ -447,16 +462,17 @@ def judge_gpu(index, name, capability, driver, installed_for_gpu):
     says = f"{name}, compute capability {capability}, driver {driver}"
     if not wheel_has_code_for(capability):
         return Check(f"GPU {index}", "FAIL" if installed_for_gpu else "note",
-                     f"{says}: mxnet-cu112 has no code for it (it has sm_{', sm_'.join(map(str, WHEEL_CODE))})",
+                     f"{says}: mxnet-cu112 has no code for it, only sm_{', sm_'.join(map(str, WHEEL_CODE))}",
                      f"a GPU of compute capability 5.0 to 8.9, or the CPU: {CPU_PINS}")
     if leading_numbers(driver) < (450, 80):
-        return Check(f"GPU {index}", "FAIL" if installed_for_gpu else "note", f"{says}: too old for CUDA 11", DRIVER)
+        return Check(f"GPU {index}", "FAIL" if installed_for_gpu else "note", f"{says}: too old for CUDA 11",
+                     DRIVER)
     if not installed_for_gpu:
         return Check(f"GPU {index}", "note", f"{says}: not used by the CPU's mxnet", GPU_ENVIRONMENT)
     return Check(f"GPU {index}", "ok", says)
 
 
-WHEEL_CODE = (50, 60, 70, 80, 86)     # device code in the mxnet-cu112 1.9.1 wheel; no PTX to compile for others
+WHEEL_CODE = (50, 60, 70, 80, 86)     # device code in the mxnet-cu112 1.9.1 wheel, which has no PTX
 
 
 def wheel_has_code_for(capability):
@@ -465,16 +481,17 @@ def wheel_has_code_for(capability):
     return any(major == code // 10 and minor >= code % 10 for code in WHEEL_CODE)
 
 
-# ---- Facts of the machine ----------------------------------------------------------------------------------------------
+# ---- Facts of the machine ----------------------------------------------------------------------------------
 
 def query_nvidia_smi():
     """(name, compute capability, driver version) of every GPU; empty without nvidia-smi."""
     try:
-        output = subprocess.run(["nvidia-smi", "--query-gpu=name,compute_cap,driver_version", "--format=csv,noheader"],
-                                capture_output=True, text=True, timeout=60, check=True).stdout
+        query = ["nvidia-smi", "--query-gpu=name,compute_cap,driver_version", "--format=csv,noheader"]
+        output = subprocess.run(query, capture_output=True, text=True, timeout=60, check=True).stdout
     except (OSError, subprocess.SubprocessError):
         return []
-    return [tuple(cell.strip() for cell in line.rsplit(",", 2)) for line in output.splitlines() if line.strip()]
+    rows = [line.rsplit(",", 2) for line in output.splitlines() if line.strip()]
+    return [tuple(cell.strip() for cell in row) for row in rows]
 
 
 def cpu_quota(root="/sys/fs/cgroup"):
@@ -507,22 +524,24 @@ def read_text(path):
         return ""
 
 
-# ---- The report -----------------------------------------------------------------------------------------------------
+# ---- The report --------------------------------------------------------------------------------------------
 
-ALL_CHECKS = (check_system, check_environment, check_distributions, check_preparation, check_dependencies, check_training,
-              check_shared_memory, check_amx, check_gpus)
+ALL_CHECKS = (check_system, check_environment, check_distributions, check_preparation, check_dependencies,
+              check_training, check_shared_memory, check_amx, check_gpus)
 
 
 def examine():
     """Run all checks. One that raises an error becomes a note and does not end the report."""
     checks = []
     for run_check in ALL_CHECKS:
-        if run_check is check_training and any(check.name == "mxnet" and check.status == "FAIL" for check in checks):
+        failed = [check.name for check in checks if check.status == "FAIL"]
+        if run_check is check_training and "mxnet" in failed:
             continue                  # it would only repeat the error of the import
         try:
             checks += run_check()
         except Exception as error:
-            checks.append(Check(run_check.__name__, "note", f"could not be checked: {type(error).__name__}: {error}"))
+            checks.append(Check(run_check.__name__, "note",
+                                f"could not be checked: {type(error).__name__}: {error}"))
     return checks
 
 
@@ -543,13 +562,14 @@ def main(argv=None):
     """Print the report; returns 0 if training can run and 1 if not."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="Example:  python -m gluon_tricks doctor --json | jq '.findings[] | select(.status != \"ok\")'")
+        epilog="Example:  gluon-tricks doctor --json | jq '.findings[] | select(.status != \"ok\")'")
     parser.add_argument("--json", action="store_true", help="print the checks as one JSON object")
     args = parser.parse_args(argv)
     checks = examine()
     works = all(check.status != "FAIL" for check in checks)
     if args.json:
-        print(json.dumps({"training_can_run": works, "findings": [asdict(check) for check in checks]}, indent=2))
+        print(json.dumps({"training_can_run": works, "findings": [asdict(check) for check in checks]},
+                         indent=2))
     else:
         print(report(checks))
     return 0 if works else 1

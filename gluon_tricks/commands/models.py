@@ -5,9 +5,9 @@
     python -m gluon_tricks models resnet50_v1d --layers        ... layer by layer
     python -m gluon_tricks models inceptionv3 --classes 10     a net of GluonCV's zoo
 
-Multiply-adds are those of convolutions and dense layers, which the papers call FLOPs. Parameters are counted without
-BatchNorm's running statistics and with them, as in a .params file. One net is built and its shapes are inferred; the list
-of all nets comes from models/sizes.csv, which the tests compare with the nets.
+Multiply-adds are those of convolutions and dense layers, which the papers call FLOPs. Parameters are counted
+without BatchNorm's running statistics and with them, as in a .params file. One net is built and its shapes
+are inferred; the list of all nets comes from models/sizes.csv, which the tests compare with the nets.
 """
 
 import argparse
@@ -31,7 +31,8 @@ class PaperRow(NamedTuple):
     top1_pct: str
 
 
-TABLE_5 = {row.flags["model"]: PaperRow(row.name, *row.extra.split(", "), row.paper.top1) for row in TABLES[5].rows}
+TABLE_5 = {row.flags["model"]: PaperRow(row.name, *row.extra.split(", "), row.paper.top1)
+           for row in TABLES[5].rows}
 
 
 def main(argv=None):
@@ -42,13 +43,16 @@ def main(argv=None):
         raise UserError("--layers, --input-size and --classes are for one net: give its name")
     if args.recount:
         count_again()
-    lines = one_model(args.name.lower(), args.input_size, args.classes, args.layers) if args.name else all_models()
+    if args.name:
+        lines = one_model(args.name.lower(), args.input_size, args.classes, args.layers)
+    else:
+        lines = all_models()
     for line in lines:
         print(line)
     return 0
 
 
-# --- All nets -------------------------------------------------------------------------------------------------------
+# --- All nets -----------------------------------------------------------------------------------------------
 
 def all_models():
     """A line per net of this kit. MXNet is not imported: that takes two seconds."""
@@ -60,8 +64,8 @@ def all_models():
            f"   {'params':>19}{'FLOPs':>7}{'top-1':>7}")
     for row in rows:
         image, multiply_adds = f"3x{row.side}x{row.side}", f"{row.multiply_adds / 1e9:.4g} G"
-        yield (f"{row.model:<{width}}{image:>13}{row.trainable:15,}{row.with_statistics:13,}{multiply_adds:>12}"
-               + _in_table_5(row.model))
+        parameters = f"{row.trainable:15,}{row.with_statistics:13,}"
+        yield f"{row.model:<{width}}{image:>13}{parameters}{multiply_adds:>12}{_in_table_5(row.model)}"
     yield ""
     yield "Every other name of GluonCV's zoo is known too, if GluonCV is installed."
 
@@ -100,7 +104,7 @@ def _in_table_5(name):
     return f"   {row.model:<13}{row.parameters:>6}{row.flops:>7}{row.top1_pct:>7}"
 
 
-# --- One net --------------------------------------------------------------------------------------------------------
+# --- One net ------------------------------------------------------------------------------------------------
 
 class Part(NamedTuple):
     """A stage of a net, or a single layer."""
@@ -132,7 +136,8 @@ def one_model(name, size=None, classes=None, by_layer=False):
     trainable, with_statistics = count_parameters(net)
     multiply_adds = sum(layer.multiply_adds for layer in layers)
     yield f"{name}, images of 3x{size}x{size}"
-    yield f"{trainable:,} trainable parameters, {with_statistics:,} with statistics, {giga(multiply_adds)} multiply-adds"
+    yield (f"{trainable:,} trainable parameters, {with_statistics:,} with statistics, "
+           f"{giga(multiply_adds)} multiply-adds")
     if name in TABLE_5:
         row = TABLE_5[name]
         yield f"Table 5, {row.model}: {row.parameters} parameters, {row.flops} FLOPs, top-1 {row.top1_pct} %"
@@ -168,10 +173,12 @@ def parts(net, layers, by_layer):
     for key, parameter in net._collect_params_with_prefix().items():  # names as in a .params file
         owner = key.rpartition(".")[0]
         parameters_of.setdefault(owner if by_layer else stage_of(owner), []).append(parameter)
-    return [Part(name=name,
-                 layers=[layer for layer in layers if layer.weight in {parameter.name for parameter in parameters}],
-                 parameters=sum(math.prod(parameter.shape) for parameter in parameters))
-            for name, parameters in parameters_of.items()]
+    found = []
+    for name, parameters in parameters_of.items():
+        names = {parameter.name for parameter in parameters}
+        found.append(Part(name, [layer for layer in layers if layer.weight in names],
+                          sum(math.prod(parameter.shape) for parameter in parameters)))
+    return found
 
 
 def stage_of(owner):
@@ -179,16 +186,20 @@ def stage_of(owner):
     return ".".join(owner.split(".")[:2 if owner.startswith("features.") else 1])
 
 
-# --- Both -----------------------------------------------------------------------------------------------------------
+# --- Both ---------------------------------------------------------------------------------------------------
 
 def parse_args(argv):
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", nargs="?", metavar="NAME", help="a classifier of this kit or of GluonCV's zoo")
+    parser.add_argument("name", nargs="?", metavar="NAME",
+                        help="a classifier of this kit or of GluonCV's zoo")
     parser.add_argument("--layers", action="store_true", help="a line per layer instead of one per stage")
-    parser.add_argument("--input-size", type=int, metavar="N", help="height and width of the image (default: the net's)")
-    parser.add_argument("--classes", type=int, metavar="N", help="width of the classifier (default: the net's)")
-    parser.add_argument("--recount", action="store_true", help="for developers: count all nets again, write models/sizes.csv")
+    parser.add_argument("--input-size", type=int, metavar="N",
+                        help="height and width of the image (default: the net's)")
+    parser.add_argument("--classes", type=int, metavar="N",
+                        help="width of the classifier (default: the net's)")
+    parser.add_argument("--recount", action="store_true",
+                        help="for developers: count all nets again, write models/sizes.csv")
     return parser.parse_args(argv)
 
 

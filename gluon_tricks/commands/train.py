@@ -13,8 +13,8 @@ SCRIPTS = {
 
 def main(argv):
     """Run one of the scripts with GluonCV's flags; returns its exit code."""
-    example = (f"Example:  {program()} train cifar --dataset cifar10-excerpt --model cifar_resnet20_v1 --mode hybrid "
-               "--num-epochs 12")
+    example = (f"Example:  {program()} train cifar --dataset cifar10-excerpt --model cifar_resnet20_v1 "
+               "--mode hybrid --num-epochs 12")
     return run_subcommand(argv, SCRIPTS, load, example)
 
 

@@ -1,4 +1,4 @@
-"""The doctor names the first true error and its remedy, whatever is broken, and says whether training can run."""
+"""The doctor names the first error and its remedy, and whether training can run."""
 
 import json
 import os
@@ -14,12 +14,13 @@ from gluon_tricks.commands.doctor import Check, Dependency
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# ---- From an error's text to its remedy: each text as its package prints it -----------------------------------------
+# ---- From an error's text to its remedy: each text as its package prints it --------------------------------
 
 REAL_ERRORS = [
     # numpy 1.24.4 and 1.26.4, import mxnet
     ("AttributeError: module 'numpy' has no attribute 'bool'.\n"
-     "`np.bool` was a deprecated alias for the builtin `bool`. To avoid this error in existing code, use `bool` ...",
+     "`np.bool` was a deprecated alias for the builtin `bool`. To avoid this error in existing code, use "
+     "`bool` ...",
      "import gluon_tricks before mxnet"),
     # numpy 2.2.6, import mxnet with the aliases restored
     ("AttributeError: `np.PZERO` was removed in the NumPy 2.0 release. Use `0.0` instead.",
@@ -30,16 +31,20 @@ REAL_ERRORS = [
     # Python 3.12 without setuptools
     ("ModuleNotFoundError: No module named 'distutils'", "setuptools has"),
     # mxnet-cu112 without the nvidia packages, and without a driver
-    ("OSError: libcudnn.so.8: cannot open shared object file: No such file or directory", "nvidia-cudnn-cu11 has it"),
+    ("OSError: libcudnn.so.8: cannot open shared object file: No such file or directory",
+     "nvidia-cudnn-cu11 has it"),
     ("OSError: libcuda.so.1: cannot open shared object file: No such file or directory", "NVIDIA's driver"),
     # opencv-python in a bare container
-    ("ImportError: libGL.so.1: cannot open shared object file: No such file or directory", "apt install libgl1"),
+    ("ImportError: libGL.so.1: cannot open shared object file: No such file or directory",
+     "apt install libgl1"),
     # a library the table does not know
-    ("OSError: libfoo.so.3: cannot open shared object file: No such file or directory", "apt-file search libfoo.so.3"),
+    ("OSError: libfoo.so.3: cannot open shared object file: No such file or directory",
+     "apt-file search libfoo.so.3"),
     # horovod 0.28.1 built without MXNet
     ("ImportError: Extension horovod.mxnet has not been built: "
      "site-packages/horovod/mxnet/mpi_lib.cpython-311-x86_64-linux-gnu.so not found\n"
-     "If this is not expected, reinstall Horovod with HOROVOD_WITH_MXNET=1 to debug the build error.", "make horovod"),
+     "If this is not expected, reinstall Horovod with HOROVOD_WITH_MXNET=1 to debug the build error.",
+     "make horovod"),
     ("ModuleNotFoundError: No module named 'horovod'", "make horovod"),
     ("ModuleNotFoundError: No module named 'onnx'", '".[onnx]"'),
     ("ModuleNotFoundError: No module named 'yacs'", doctor.PINS),
@@ -47,8 +52,8 @@ REAL_ERRORS = [
     # DNNL_MAX_CPU_ISA=AVX512_CORE_AMX without the permission
     ("killed by SIGILL", "unset DNNL_MAX_CPU_ISA"),
     # the CUDA runtime's words (not seen on a GPU of ours)
-    ("mxnet.base.MXNetError: CUDA: Check failed: e == cudaSuccess: no kernel image is available for execution on the "
-     "device", "5.0 to 8.9"),
+    ("mxnet.base.MXNetError: CUDA: Check failed: e == cudaSuccess: no kernel image is available for "
+     "execution on the device", "5.0 to 8.9"),
 ]
 
 
@@ -75,7 +80,7 @@ def test_cuda_remedies_name_packages_that_the_gpu_requirements_pin():
     assert all(f"{package}==" in pinned for package in named)
 
 
-# ---- Errors: the root cause, not the last one that mentions it ------------------------------------------------------
+# ---- Errors: the root cause, not the last one that mentions it ---------------------------------------------
 
 def test_an_error_chain_starts_at_its_root():
     try:
@@ -84,11 +89,13 @@ def test_an_error_chain_starts_at_its_root():
         except OSError as root:
             raise ImportError("cannot import mxnet") from root
     except ImportError as error:
-        assert doctor.error_chain(error) == ["OSError: libcudnn.so.8 is missing", "ImportError: cannot import mxnet"]
+        assert doctor.error_chain(error) == ["OSError: libcudnn.so.8 is missing",
+                                             "ImportError: cannot import mxnet"]
 
 
 def test_a_printed_traceback_yields_its_first_exception():
-    printed = ('Traceback (most recent call last):\n  File "a.py", line 1\nAttributeError: module \'numpy\' ...\n\n'
+    printed = ('Traceback (most recent call last):\n  File "a.py", line 1\n'
+               "AttributeError: module 'numpy' ...\n\n"
                "During handling of the above exception, another exception occurred:\n\nImportError: cannot\n")
     assert doctor.first_error(printed) == "AttributeError: module 'numpy' ..."
 
@@ -152,7 +159,7 @@ def test_an_import_that_ends_the_process_is_an_error(tmp_path, monkeypatch):
         "errors": ["ended without an answer, exit code 0"]}
 
 
-# ---- The command: exit code and remedy ------------------------------------------------------------------------------
+# ---- The command: exit code and remedy ---------------------------------------------------------------------
 
 def run_doctor(tmp_path, *flags, **broken):
     """`python -m gluon_tricks doctor` where every dependency is an empty module but for the `broken` ones."""
@@ -176,7 +183,8 @@ def test_a_mxnet_that_fails_on_numpy_gives_exit_code_1_and_the_remedy(tmp_path):
 
 def test_a_missing_cuda_library_gives_exit_code_1_and_the_package_that_has_it(tmp_path):
     error = "libcudnn.so.8: cannot open shared object file: No such file or directory"
-    result = run_doctor(tmp_path, "--json", mxnet=f"raise OSError('{error}')", numpy="import nowhere_to_be_found")
+    result = run_doctor(tmp_path, "--json", mxnet=f"raise OSError('{error}')",
+                        numpy="import nowhere_to_be_found")
     assert result.returncode == 1, result.stderr
     report = json.loads(result.stdout)
     checks = {check["name"]: check for check in report["findings"]}
@@ -189,15 +197,15 @@ def test_a_missing_cuda_library_gives_exit_code_1_and_the_package_that_has_it(tm
 
 def test_this_environment_can_train():
     """The real thing, on the real packages."""
-    result = subprocess.run([sys.executable, "-m", "gluon_tricks", "doctor"], cwd=ROOT, capture_output=True, text=True,
-                            timeout=300, check=False)
+    result = subprocess.run([sys.executable, "-m", "gluon_tricks", "doctor"], cwd=ROOT, capture_output=True,
+                            text=True, timeout=300, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "ok    mxnet          1.9.1" in result.stdout
     assert "one step: cpu(0)" in result.stdout
     assert result.stdout.endswith("Training can run.\n")
 
 
-# ---- The judgements -------------------------------------------------------------------------------------------------
+# ---- The judgements ----------------------------------------------------------------------------------------
 
 NEEDED = Dependency("mxnet", "mxnet", "everything", needed=True)
 OPTIONAL = Dependency("horovod.mxnet", "horovod", "Horovod", install="make horovod")
@@ -258,10 +266,11 @@ def test_an_unsupported_gpu_fails_only_where_the_gpu_wheel_is_installed():
 
 def test_small_shared_memory_is_noted_with_the_sum(monkeypatch):
     monkeypatch.setattr(doctor.compat, "visible_cpus", lambda: 4)
-    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: SimpleNamespace(free=64 << 20))     # Docker's default
+    monkeypatch.setattr(doctor.shutil, "disk_usage",
+                        lambda path: SimpleNamespace(free=64 << 20))     # Docker's default
     [check] = doctor.check_shared_memory("/")
     assert check.status == "note"
-    assert "= 1.23 GB" in check.says                     # 2 x 4 x 256 x 3 x 224 x 224 x 4 bytes = 1,233,125,376
+    assert "= 1.23 GB" in check.says               # 2 x 4 x 256 x 3 x 224 x 224 x 4 bytes = 1,233,125,376
     assert "--shm-size" in check.remedy
 
 
@@ -300,14 +309,16 @@ def test_a_check_that_breaks_does_not_end_the_report(monkeypatch):
     def check_that_breaks():
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr(doctor, "ALL_CHECKS", (check_that_breaks, lambda: [Check("after", "ok", "still here")]))
+    monkeypatch.setattr(doctor, "ALL_CHECKS",
+                        (check_that_breaks, lambda: [Check("after", "ok", "still here")]))
     broken, after = doctor.examine()
     assert broken.status == "note" and "ZeroDivisionError: oops" in broken.says
     assert after.says == "still here"
 
 
 def test_the_report_tells_each_remedy_once():
-    text = doctor.report([Check("a", "FAIL", "broken", "mend it"), Check("b", "note", "broken too", "mend it")])
+    text = doctor.report([Check("a", "FAIL", "broken", "mend it"),
+                          Check("b", "note", "broken too", "mend it")])
     assert text.splitlines() == [
         "FAIL  a              broken",
         "                     -> mend it",
