@@ -2,7 +2,7 @@
 
 Importing this package prepares the process for MXNet 1.9.1 (see `compat`), so import it before `mxnet`.
 
-These names are stable: they keep their meaning until the next major version; CHANGELOG.md names changes.
+These names are stable: they keep their meaning until the next major version. CHANGELOG.md has the changes.
 
     gluon_tricks.models             get_model, list_models, count_parameters, count_multiply_adds
     gluon_tricks.tricks.*           the functions of each module: mixup, smooth_one_hot, linear_scaled_lr, cutmix, ...

@@ -68,6 +68,13 @@ def test_mxnet_and_its_gpu_wheel_are_never_installed_together(python):
 
 
 @pytest.mark.parametrize("python", PYTHONS)
+@pytest.mark.parametrize("wheel", ["cpu", "gpu"])
+def test_the_files_of_an_environment_pin_nothing_twice(wheel, python):
+    names = [name for file in ("base", "training", wheel) for name in pins(f"requirements/{file}.txt", python)]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("python", PYTHONS)
 def test_numpy_is_the_last_that_mxnet_knows_wherever_it_has_a_wheel(python):
     assert pins("requirements.txt", python)["numpy"] == ("1.26.4" if python == "3.12" else "1.23.5")
 

@@ -42,8 +42,6 @@ def test_the_stored_sizes_are_those_of_every_net():
 
 
 SAMPLE = [name for name in list_models() if zlib.crc32(name.encode()) % 16 == 0]
-
-
 OTHERS = [pytest.param(name, marks=pytest.mark.slow) for name in list_models() if name not in SAMPLE]
 
 
