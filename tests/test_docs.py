@@ -1,4 +1,4 @@
-"""README.md and docs/ name only what exists: links, anchors, files, flags, subcommands, targets; and the README is short."""
+"""README.md and docs/ name only links, headings, files, flags, subcommands and targets that exist."""
 
 import argparse
 import ast
@@ -39,7 +39,7 @@ CHOICES = {"bench": bench.MODES, "prepare": prepare.SCRIPTS, "train": train.SCRI
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
-# --- Reading a page -------------------------------------------------------------------------------------------------
+# --- Reading a page -----------------------------------------------------------------------------------------
 
 @functools.cache
 def parts(page):
@@ -74,7 +74,7 @@ def anchors(page):
     return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
-# --- Reading the parsers --------------------------------------------------------------------------------------------
+# --- Reading the parsers ------------------------------------------------------------------------------------
 
 def options(function, *argv):
     """The options of the parser that prints the help of `function([..., "--help"])`."""
@@ -83,9 +83,10 @@ def options(function, *argv):
     def note(parser, file=None):
         found.update(parser._option_string_actions)
 
-    with patch.object(argparse.ArgumentParser, "print_help", note), patch.object(sys, "argv", ["gluon-tricks"]):
-        with pytest.raises(SystemExit):
-            function([*argv, "--help"])
+    argv_of_command = patch.object(sys, "argv", ["gluon-tricks"])
+    help_is_noted = patch.object(argparse.ArgumentParser, "print_help", note)
+    with help_is_noted, argv_of_command, pytest.raises(SystemExit):
+        function([*argv, "--help"])
     assert found
     return found
 
@@ -95,8 +96,9 @@ def options_of_file(path):
     """The options of a script, by its path in the repository."""
     if path in SCRIPTS:
         parse_args = load_script(path).parse_args
-        model = [] if path != "train_imagenet.py" else ["--model", "resnet18_v1b"]
-        return options(parse_args, *model) | (options(parse_args, *model, "--flags", "horovod") if model else set())
+        if path == "train_imagenet.py":
+            return options(parse_args) | options(parse_args, "--flags", "horovod")
+        return options(parse_args)
     if path.startswith("data_prep/"):
         return options(importlib.import_module(path[:-3].replace("/", ".")).main)
     return options_in_source(ROOT / path)
@@ -116,7 +118,7 @@ def options_of_subcommand(*names):
 
 
 def known_options(words):
-    """The options that the program of a command takes, words after `--` not included; None if it is not ours."""
+    """The options of a command's program, without those after `--`; None for the programs of others."""
     if words[0] == "python" and words[1] != "-m":
         assert (ROOT / words[1]).is_file(), f"{words[1]}: no such script"
         return options_of_file(words[1])
@@ -147,13 +149,14 @@ def flags_in(words):
 @functools.cache
 def every_option():
     """The options of all parsers of the project."""
-    files = [*SCRIPTS, *(path.relative_to(ROOT).as_posix() for path in (ROOT / "benchmarks").glob("*.py")), "tests/mutate.py"]
+    benchmarks = [f"benchmarks/{path.name}" for path in ROOT.glob("benchmarks/*.py")]
+    files = [*SCRIPTS, *benchmarks, "tests/mutate.py"]
     names = [(name, choice) for name in CHOICES for choice in CHOICES[name]]
     names += [(name,) for name in command.SUBCOMMANDS if name not in CHOICES]
-    return set(THEIR_FLAGS).union(*map(options_of_file, files), *(options_of_subcommand(*each) for each in names))
+    return THEIR_FLAGS.union(*map(options_of_file, files), *(options_of_subcommand(*each) for each in names))
 
 
-# --- Tests ----------------------------------------------------------------------------------------------------------
+# --- Tests --------------------------------------------------------------------------------------------------
 
 def test_the_readme_fits_two_screens():
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 120
@@ -164,7 +167,8 @@ def test_the_readme_leads_to_every_page():
     while todo:
         page = todo.pop()
         seen.add(page)
-        linked = {(page.parent / link.split("#")[0]).resolve() for link in LINK.findall(page.read_text(encoding="utf-8"))}
+        links = LINK.findall(page.read_text(encoding="utf-8"))
+        linked = {(page.parent / link.split("#")[0]).resolve() for link in links}
         todo += [other for other in PAGES if other in linked - seen]
     assert seen == set(PAGES)
 
