@@ -4,6 +4,7 @@ Not for bfloat16, which patches operators for the rest of the process.
 """
 
 import contextlib
+import gc
 import io
 import subprocess
 from unittest import mock
@@ -20,5 +21,6 @@ def run_here(main, words, check=0):
             run_main(lambda: main(words))
         except SystemExit as ended:
             code = ended.code or 0
+    gc.collect()            # the net: its blocks refer to each other
     assert code == check, err.getvalue()
     return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())

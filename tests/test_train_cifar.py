@@ -75,7 +75,7 @@ def test_the_log_speaks_gluoncvs_language(finished):
     assert [record.epoch for record in log.epochs] == [0, 1] and log.headers == 1
     assert {record.train_metric_name for record in log.epochs} == {"accuracy"}
     first = (folder / "train_cifar10_cifar_resnet20_v1.log").read_text().splitlines()[0]
-    assert first.startswith("INFO:root:Namespace(") and " batch_size=250, " in first
+    assert first.startswith("INFO:root:Namespace(") and " batch_size=40, " in first
     assert (log.args["dataset"], log.args["num_training_samples"]) == ("cifar10-excerpt", 320)
 
 

@@ -59,8 +59,8 @@ PARTS = ["--model", "cifar_resnet20_v1", "--mixup", "--checkpoint-period", "1"]
 def single(records, tmp_path_factory):
     """Runs of one process: name -> folder."""
     folder = tmp_path_factory.mktemp("single")
-    runs = {"one": [16, *GROUPNORM],
-            "four devices": [4, *GROUPNORM, "--num-cpus", "4", "--kvstore", "local"],
+    runs = {"one": [64, *GROUPNORM],
+            "four devices": [16, *GROUPNORM, "--num-cpus", "4", "--kvstore", "local"],
             "two parts": [32, *PARTS, "--emulate-gpus", "2"],
             "two devices with parts": [32, *PARTS, "--num-cpus", "2"]}
     argvs = [words(records, folder / name, batch_size, *flags) for name, (batch_size, *flags) in runs.items()]
@@ -118,7 +118,7 @@ def test_processes_equal_devices_with_local_statistics_and_mixup(engine, single,
 
 
 def test_four_processes_equal_one(single, records, tmp_path):
-    output = finish(start("dist_sync", 4, ["train_imagenet.py", *words(records, tmp_path, 4, *GROUPNORM)],
+    output = finish(start("dist_sync", 4, ["train_imagenet.py", *words(records, tmp_path, 16, *GROUPNORM)],
                         "--servers", "2"))
     assert_close(resume_arrays(tmp_path), resume_arrays(single["one"]))
     assert not re.search(r"^\[[123]\]", output, re.MULTILINE), output        # only the writer speaks
@@ -126,7 +126,7 @@ def test_four_processes_equal_one(single, records, tmp_path):
 
 def test_a_run_goes_on_at_another_world_size(single, records, tmp_path):
     words_of = [words(records, tmp_path, size, *GROUPNORM, *more)
-                for size, more in ((8, ["--max-updates", "1"]), (16, ["--resume", "auto"]))]
+                for size, more in ((32, ["--max-updates", "1"]), (64, ["--resume", "auto"]))]
     finish(start("dist_sync", 2, ["train_imagenet.py", *words_of[0]]))
     done = subprocess.run([sys.executable, "train_imagenet.py", *words_of[1]], cwd=ROOT, capture_output=True,
                           text=True, env=ONE_THREAD)
