@@ -323,8 +323,3 @@ def namespace_line(flags):
         Names and values, as in `vars(parser.parse_args())`.
     """
     return str(Namespace(dict(flags)))
-
-
-def cifar_epoch_line(epoch, train, val, loss, time_s):
-    """An epoch's line as in the CIFAR scripts, without the logger's `INFO:root:`."""
-    return str(CifarEpoch(epoch, train, val, loss, time_s))

@@ -15,15 +15,11 @@ rate printed for batch i of epoch e is schedule(num_update), where num_update is
 wrote it.
 """
 
-import csv
-import lzma
-from functools import cache
 from typing import NamedTuple
 
 from gluon_tricks.data.val_window import batches_before
-from gluon_tricks.errors import UserError
 from gluon_tricks.optim.lr_schedule import lr_schedule
-from gluon_tricks.published.catalogue import FOLDER, TRAIN_IMAGES
+from gluon_tricks.published.catalogue import TRAIN_IMAGES
 from gluon_tricks.tricks.lr_warmup import FORMULAS
 
 IMAGES = TRAIN_IMAGES["imagenet"]
@@ -35,22 +31,6 @@ class LoggedRate(NamedTuple):
     epoch: int
     batch: int
     lr: str        # the printed text
-
-
-@cache
-def logged_rates():
-    """Name of a published ImageNet run -> list of LoggedRate in the order of its log, failed attempts included."""
-    path, rates = FOLDER / "rates.csv.xz", {}
-    try:
-        with lzma.open(path, "rt", encoding="utf-8") as stream:
-            rows = csv.reader(stream)
-            assert tuple(next(rows)) == ("run",) + LoggedRate._fields, "rates.csv.xz has the columns of LoggedRate"
-            for name, epoch, batch, lr in rows:
-                rates.setdefault(name, []).append(LoggedRate(int(epoch), int(batch), lr))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); restore it from the repository or make it with "
-                        "data_prep/published_logs.py") from None
-    return rates
 
 
 def schedule_of(script, flags, workers=1, formula="head"):

@@ -20,10 +20,10 @@ from gluon_tricks.log_lines.lines import (
     ImagenetBatch,
     ImagenetTrain,
     ImagenetValidation,
-    cifar_epoch_line,
     namespace_line,
 )
 from gluon_tricks.published.catalogue import catalogue, curve, published_run
+from tests.epoch_lines import cifar_epoch_line
 
 ROOT = Path(__file__).resolve().parents[2]
 ARCHIVE = ROOT.parent / "shared" / "published-logs" / "gluoncv-logs.tar.xz"

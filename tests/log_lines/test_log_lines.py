@@ -23,12 +23,12 @@ from gluon_tricks.log_lines.lines import (
     ImagenetValidation,
     Namespace,
     TotalTime,
-    cifar_epoch_line,
     namespace_line,
     noise_kind,
     parse_line,
 )
 from gluon_tricks.log_lines.reading import read_log
+from tests.epoch_lines import cifar_epoch_line
 
 PREFIXES = ["", "INFO:root:", "[1,0]<stderr>:INFO:root:"]
 

@@ -11,11 +11,12 @@ import pytest
 
 from data_prep import published_logs
 from gluon_tricks.errors import UserError
-from gluon_tricks.log_lines.lines import cifar_epoch_line, namespace_line
+from gluon_tricks.log_lines.lines import namespace_line
 from gluon_tricks.log_lines.reading import EpochRecord, RunLog, read_log
 from gluon_tricks.published.catalogue import FOLDER, catalogue, curve, published_run
 from gluon_tricks.published.recipe import departures, recipe
 from gluon_tricks.published.reference import find_reference
+from tests.epoch_lines import cifar_epoch_line
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 ARCHIVE = SHARED / "published-logs" / "gluoncv-logs.tar.xz"
