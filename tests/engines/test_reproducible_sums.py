@@ -56,7 +56,7 @@ def test_the_store_passes_a_ranks_numbers_on_in_full(tmp_path):
     script = tmp_path / "say.py"
     script.write_text("""
 import gluon_tricks
-from gluon_tricks.engines import create_engine
+from gluon_tricks.engines.create import create_engine
 engine = create_engine(0, kvstore="dist_sync")
 numbers = [1e8 + 0.25, 2.0**32 - 1, 1 / 3, 0, -7]
 table = engine.gather([number * (engine.rank + 1) for number in numbers])

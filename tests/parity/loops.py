@@ -6,6 +6,7 @@ after twenty updates nothing is equal any more. Through softplus a difference on
 steep. ReLU nets are compared update for update in tests/models.
 """
 
+from functools import partial
 from types import SimpleNamespace
 
 import mxnet as mx
@@ -19,6 +20,7 @@ from gluon_tricks.data.loaders import Batch
 from gluon_tricks.parameters import settle_weights
 from gluon_tricks.randomness import MIXUP, generator
 from gluon_tricks.script import imagenet as build
+from gluon_tricks.script.auto_dtype import as_asked
 from gluon_tricks.script.targets import training_targets
 from gluon_tricks.training.loop import train_epoch
 from gluon_tricks.training.progress import Progress
@@ -29,9 +31,9 @@ BATCHES_PER_EPOCH = 10
 def smooth_activations(monkeypatch):
     """Softplus wherever a net asks for ReLU, in nets of both sides."""
     for namespace in (mx.nd, mx.sym):
-        monkeypatch.setattr(namespace, "Activation", lambda x, act_type=None, _real=namespace.Activation,
-                            **kwargs:
-                            _real(x, act_type={"relu": "softrelu"}[act_type], **kwargs))
+        def smooth(x, act_type=None, _real=namespace.Activation, **kwargs):
+            return _real(x, act_type={"relu": "softrelu"}[act_type], **kwargs)
+        monkeypatch.setattr(namespace, "Activation", smooth)
 
 
 class FixedBatches:
@@ -58,7 +60,8 @@ def arrays_of(net):
 
 def train_ours(args, net, batches, engine):
     """Losses of the updates (sample means), metric per epoch, arrays after update 1 and at the end."""
-    targets, loss, metric = training_targets(args, args.classes, args.dtype, None)
+    make_teacher = partial(build.build_teacher, args, args.classes, as_asked(args), engine)
+    targets, loss, metric = training_targets(args, args.classes, args.dtype, make_teacher)
     trainer, schedule = engine.trainer(net, build.nag(args, args.dtype)), build.learning_rate(args)
     progress, losses, metrics, first = Progress(), [], [], {}
     for _ in range(len(batches.batches) // BATCHES_PER_EPOCH):

@@ -93,8 +93,8 @@ def both(flags, tmp_path, monkeypatch, devices=1, emulated=False, change=None):
 def largest_difference(got, expected):
     """Of all arrays, each relative to its largest value."""
     assert got.keys() == expected.keys() and len(expected) > 0
-    return max(np.abs(got[name] - array).max() / max(np.abs(array).max(), 1e-3) for name,
-               array in expected.items())
+    return max(np.abs(got[name] - array).max() / max(np.abs(array).max(), 1e-3)
+               for name, array in expected.items())
 
 
 def without_statistics(arrays):
