@@ -167,7 +167,8 @@ def test_the_count_is_numpys_whatever_batch_and_workers(batch_size, workers, cif
 def test_the_count_is_numpys_one_by_one(cifar_params, cifar_hits, tmp_path):
     """On 100 of the images, to save time."""
     data = write_part_of_excerpt(tmp_path / "data", train=1, test=100)
-    result = evaluate(tmp_path, *cifar_flags(cifar_params), "--data-dir", str(data), "--batch-size", "1", "-j", "2")
+    result = evaluate(tmp_path, *cifar_flags(cifar_params), "--data-dir", str(data), "--batch-size", "1",
+                      "-j", "2")
     assert counts(result) == (100, *cifar_hits[:100].sum(axis=0).tolist())
     assert 10 < counts(result)[1] < 90
 
@@ -514,8 +515,8 @@ def test_flags_that_contradict_each_other_or_are_out_of_range(params, more, says
 @pytest.mark.slow
 def test_a_mistake_is_one_sentence_and_exit_code_2(params):
     done = run(*flags(params, "--rec-dir", "nowhere"), check=2)
-    assert done.stderr == ("python -m gluon_tricks: error: --rec-val nowhere/val.rec: does not exist; make "
-                           "it with data_prep/imagenet.py\n")
+    assert done.stderr == ("python -m gluon_tricks evaluate: error: --rec-val nowhere/val.rec: does not "
+                           "exist; make it with data_prep/imagenet.py\n")
 
 
 # --- The 160 photographs ------------------------------------------------------------------------------------
