@@ -167,7 +167,8 @@ def test_the_count_is_numpys_whatever_batch_and_workers(batch_size, workers, cif
 def test_the_count_is_numpys_one_by_one(cifar_params, cifar_hits, tmp_path):
     """On 100 of the images, to save time."""
     data = write_part_of_excerpt(tmp_path / "data", train=1, test=100)
-    result = evaluate(tmp_path, *cifar_flags(cifar_params), "--data-dir", str(data), "--batch-size", "1", "-j", "2")
+    result = evaluate(tmp_path, *cifar_flags(cifar_params), "--data-dir", str(data), "--batch-size", "1",
+                      "-j", "2")
     assert counts(result) == (100, *cifar_hits[:100].sum(axis=0).tolist())
     assert 10 < counts(result)[1] < 90
 

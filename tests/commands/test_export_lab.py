@@ -30,7 +30,7 @@ onnx = pytest.importorskip("onnx", reason="onnx is not installed: make onnx")
 onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed: make onnx")
 
 FAMILIES = {
-    "VGG": lambda **more: CIFARVGG(**more),
+    "VGG": lambda **more: CIFARVGG((1, 1, 1, 1, 1), (8, 8, 16, 16, 16), **more),
     "post-activated basic": lambda **more: CIFARPostact(8, **more),
     "post-activated bottleneck": lambda **more: CIFARPostact(11, "bottleneck", **more),
     "pre-activated": lambda **more: CIFARPreact(8, **more),
