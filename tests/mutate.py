@@ -170,7 +170,8 @@ MUTANTS = [
     mutant("RMSE not averaged over devices", "gluon_tricks/training/loop.py", "return len(parts)", "return 1", METRICS),
     mutant("mean square without its root", "gluon_tricks/training/loop.py", ".square().mean().sqrt()", ".square().mean()",
            METRICS),
-    mutant("top 4 for top 5", "gluon_tricks/training/evaluation.py", "< np.array(top)", "< np.array(top) - (np.array(top) > 1)", METRICS),
+    mutant("top 4 for top 5", "gluon_tricks/training/evaluation.py", "< np.array(top)",
+           "< np.array(top) - (np.array(top) > 1)", METRICS),
 ]
 
 

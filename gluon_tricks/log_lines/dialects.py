@@ -4,6 +4,7 @@
 """
 
 from gluon_tricks.log_lines.lines import (
+    CifarEpoch,
     HorovodBatch,
     HorovodLoss,
     HorovodSpeed,
@@ -13,7 +14,6 @@ from gluon_tricks.log_lines.lines import (
     ImagenetSpeed,
     ImagenetTrain,
     ImagenetValidation,
-    cifar_epoch_line,
 )
 
 
@@ -29,7 +29,7 @@ class CifarDialect:
     @staticmethod
     def epoch_lines(numbers, metric):
         val = 1 - numbers["err_top1"]
-        yield cifar_epoch_line(numbers["epoch"], numbers[metric], val, numbers["loss"], numbers["time_s"])
+        yield str(CifarEpoch(numbers["epoch"], numbers[metric], val, numbers["loss"], numbers["time_s"]))
 
 
 class ImagenetDialect:
