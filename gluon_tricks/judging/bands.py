@@ -25,6 +25,7 @@ theirs (published curves have such single wild epochs themselves), or if a runni
 them again.
 """
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -161,17 +162,24 @@ def band_of(name, witness):
     run = published_run(name)
     if not (run.train_is_usable if witness == "train" else run.val_is_usable):
         return None
-    records = curve(name)
-    metric = metric_of(records[0], witness, run.dataset)
-    epochs, values = series(records, witness, run.dataset)
-    phase = np.searchsorted(breaks_of(recipe(run.args, run.dataset), run.epochs), epochs, side="right")
+    metric = metric_of(curve(name)[0], witness, run.dataset)
+    epochs, values, off_curve, slopes = _shape_of(name, witness)
     images = (TRAIN_IMAGES if witness == "train" else VAL_IMAGES)[run.dataset]
-    noise = np.maximum(scatter(values, phase), 0 if metric == "rmse" else FINEST_ACCURACY)
+    noise = np.maximum(off_curve, 0 if metric == "rmse" else FINEST_ACCURACY)
     counting = counting_error(values, metric, images, CLASSES[run.dataset])
     errors = COUNTING_ERRORS_CIFAR_TRAIN if witness == "train" and run.dataset.startswith("cifar") else COUNTING_ERRORS
-    allowance = errors * counting + SLOPES * np.abs(slope(epochs, values, phase))
+    allowance = errors * counting + SLOPES * np.abs(slopes)
     limits = {window: scatters * noise + allowance for window, scatters in SCATTERS.items()}
     return Band(witness, metric, epochs, values, limits, noise, counting)
+
+
+@functools.cache
+def _shape_of(name, witness):
+    """(epochs, points, scatter, slope) of a published curve; several runs are often compared with the same one."""
+    run = published_run(name)
+    epochs, values = series(curve(name), witness, run.dataset)
+    phase = np.searchsorted(breaks_of(recipe(run.args, run.dataset), run.epochs), epochs, side="right")
+    return epochs, values, scatter(values, phase), slope(epochs, values, phase)
 
 
 def counting_error(values, metric, images, classes):

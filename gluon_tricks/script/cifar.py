@@ -13,7 +13,8 @@ from gluon_tricks.models.ready import load_params, make_ready, start_precision
 from gluon_tricks.optim.lr_schedule import after_warmup, epoch_steps, exponential_warmup, lr_schedule, sgdr
 from gluon_tricks.optim.optimizers import create_optimizer
 from gluon_tricks.randomness import net_seed
-from gluon_tricks.saved.record import find_run, run_name
+from gluon_tricks.saved.names import run_name
+from gluon_tricks.saved.record import find_run
 from gluon_tricks.script import plan
 from gluon_tricks.script.cifar_flags import without_effect_lines
 from gluon_tricks.script.flags import decay_epochs, global_batch_size, keywords, local_batch_size

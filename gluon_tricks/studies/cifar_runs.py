@@ -12,7 +12,7 @@ from gluon_tricks.errors import UserError
 from gluon_tricks.files import ROOT
 from gluon_tricks.log_lines.reading import read_log
 from gluon_tricks.recipes.rows import words
-from gluon_tricks.saved.record import run_name
+from gluon_tricks.saved.names import run_name
 from gluon_tricks.script.load import load_script
 from gluon_tricks.studies.profiles import computes_bfloat16, slug
 

@@ -14,7 +14,8 @@ import pytest
 import train_cifar
 from gluon_tricks.commands import evaluate as command
 from gluon_tricks.errors import UserError
-from gluon_tricks.saved.record import find_run, run_name, run_name_of
+from gluon_tricks.saved.names import run_name, run_name_of
+from gluon_tricks.saved.record import find_run
 from gluon_tricks.script import cifar as build
 from tests.lab_runs import left_by, train, train_words, write_data
 
