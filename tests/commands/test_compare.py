@@ -361,6 +361,7 @@ def test_the_help_shows_examples(capsys):
 
 @pytest.mark.shared
 @pytest.mark.skipif(not ARCHIVE.exists(), reason=f"the original logs are not at {ARCHIVE}")
+@pytest.mark.slow
 def test_every_original_log_is_inside_its_own_band_or_says_why_not():
     with published_logs.classification_folder(ARCHIVE) as folder:
         outcomes = {path.stem: judge(path).outcome for path in sorted(folder.glob("*/*.log"))}

@@ -164,6 +164,7 @@ def test_the_count_is_numpys_whatever_batch_and_workers(batch_size, workers, cif
     assert counts(result) == cifar_counts
 
 
+@pytest.mark.slow
 def test_the_count_is_numpys_one_by_one(cifar_params, cifar_hits, tmp_path):
     """On 100 of the images, to save time."""
     data = write_part_of_excerpt(tmp_path / "data", train=1, test=100)
@@ -215,6 +216,7 @@ def test_a_run_says_and_writes_what_was_found(cifar_params, cifar_counts, tmp_pa
     assert result["versions"]["mxnet"] == mx.__version__ and result["speed"]["images"] == 468
 
 
+@pytest.mark.slow
 def test_one_batch_gives_no_speed(cifar_params, tmp_path, capsys):
     result = evaluate(tmp_path, *cifar_flags(cifar_params), "--batch-size", "500")
     assert result["speed"]["images_per_s"] is None
@@ -455,6 +457,7 @@ def test_published_weights_want_ilsvrc2012s_order():
 
 # --- What does not fit together -----------------------------------------------------------------------------
 
+@pytest.mark.slow
 def test_flags_data_file_and_net_must_agree_about_the_classes(records, params, cifar_params):
     with pytest.raises(UserError, match="--classes 5: the data have 4"):
         command.main(flags(params, "--rec-dir", records, "--classes", 5))
@@ -523,6 +526,7 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(params):
 
 @pytest.mark.shared
 @pytest.mark.skipif(not PHOTOGRAPHS.exists(), reason=f"the photographs are not at {PHOTOGRAPHS}")
+@pytest.mark.slow
 def test_photographs_are_counted_alike_in_batches_of_all_sizes(tmp_path):
     with tarfile.open(PHOTOGRAPHS) as archive:
         archive.extractall(tmp_path / "photographs")

@@ -299,6 +299,7 @@ def test_what_is_wrong_with_a_flag_is_said(cifar, more, says, tmp_path):
 
 @pytest.mark.shared
 @pytest.mark.skipif(not PHOTOGRAPHS.exists(), reason=f"the photographs are not at {PHOTOGRAPHS}")
+@pytest.mark.slow
 def test_resnet50_v1d_agrees_on_160_photographs(tmp_path, capsys):
     with tarfile.open(PHOTOGRAPHS) as archive:
         archive.extractall(tmp_path / "photographs")

@@ -124,6 +124,7 @@ def test_per_class_wants_two_positive_numbers(tmp_path, cifar10, value):
 
 @pytest.mark.shared
 @pytest.mark.skipif(not SHARED.is_dir(), reason="no real data beside the checkout")
+@pytest.mark.slow
 def test_real_images_of_cifar100(tmp_path):
     subprocess.run([sys.executable, SHARED / "unpack.py", "cifar100", tmp_path], check=True)
     manifest = prepare(tmp_path / "cifar-100-binary", tmp_path / "out", "--subset")
