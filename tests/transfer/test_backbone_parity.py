@@ -11,6 +11,7 @@ from gluon_tricks.script import plan
 from gluon_tricks.transfer import faster_rcnn as detector
 from gluon_tricks.transfer import fcn as scenes
 from gluon_tricks.transfer.backbone import base_network, start_base
+from gluon_tricks.transfer.shape import VOC
 
 gluoncv = pytest.importorskip("gluoncv")
 
@@ -95,7 +96,7 @@ def test_faster_rcnn_equals_gluoncvs_on_the_same_weights(tmp_path):
     published.target_generator.collect_params()
     base = base_network("--network", name, frozen_norm=True)
     start_base(base, name)
-    shape = detector.VOC._replace(rpn_test_post_nms=8, image_short=64)
+    shape = VOC._replace(rpn_test_post_nms=8, image_short=64)
     net = detector.faster_rcnn(base, published.classes, shape)
     detector.prepare(net, ENGINE)
     give(published, net, tmp_path)
@@ -121,7 +122,7 @@ def test_losses_equal_gluoncvs_training_task(name):
     base = base_network("--network", name, frozen_norm=True)
     mx.random.seed(3)
     start_base(base, name)
-    net = detector.faster_rcnn(base, ["a", "b"], detector.VOC._replace(**SMALL), batch_size=2)
+    net = detector.faster_rcnn(base, ["a", "b"], VOC._replace(**SMALL), batch_size=2)
     detector.prepare(net, ENGINE)
     rng = np.random.default_rng(0)
     anchors = 4 * 4 * 15
