@@ -1,22 +1,24 @@
-"""Compare GluonCV's own CIFAR script with this kit over several seeds: is half a point of accuracy missing?
+"""Compare the training accuracy of GluonCV's CIFAR script and this kit over several seeds.
 
-    python benchmarks/convergence.py --gluoncv-script gluon-cv/scripts/classification/cifar/train_cifar10.py \\
-        --binaries cifar-10-batches-bin --data-dir cifar10-rec
+    python benchmarks/convergence.py --binaries cifar-10-batches-bin --data-dir cifar10-rec \\
+        --gluoncv-script gluon-cv/scripts/classification/cifar/train_cifar10.py
     python benchmarks/convergence.py --report
 
-Each run is the published command of cifar_resnet20_v1 on the complete CIFAR-10, stopped after 8 epochs. Three sides:
+Each run is the published command of cifar_resnet20_v1 on the complete CIFAR-10, stopped after 8 epochs. There are three sides:
 
-    gluoncv     GluonCV's train_cifar10.py, unmodified, in a process in which this kit has made MXNet importable
+    gluoncv     GluonCV's train_cifar10.py, unmodified, after an import of this kit, without which MXNet fails
     float32     train_cifar.py
     bfloat16    train_cifar.py --dtype bfloat16
 
-`gluoncv` and `float32` of one seed start from the same weights, those that train_cifar.py draws for the seed (the two draw
-by the same law, tests/parity/test_initialisation_parity.py, but in another order of layers). Order of images, crops and flips are each side's own. GluonCV's net is compiled with this kit's graph rewriting, which
-changes no value (tests/models/test_cpu_graph.py) but saves time; the seeds in PLAIN run without it.
+For one seed, `gluoncv` and `float32` start from the same weights, drawn by train_cifar.py. (Both scripts have the same
+distribution, see tests/parity/test_initialisation_parity.py, but draw the layers in a different order.) The order of
+images, the crops and the flips differ. GluonCV's net is compiled with this kit's graph rewriting, which saves time and
+changes no value (tests/models/test_cpu_graph.py); the seeds in PLAIN run without it.
 
-Fixed before the first run: the seeds, the number of epochs, the statistic (mean training accuracy of epochs 4 to 7) and
-the stopping rule (at least 8 pairs; more until the half-width of the 95 % interval is at most 0.35 points; at most 14).
-Finished runs are not run again; an interrupted run of this kit goes on, an interrupted run of GluonCV's script starts again.
+These were fixed before the first run: the seeds, the number of epochs, the statistic (mean training accuracy of epochs
+4 to 7) and the stopping rule. The rule: at least 8 pairs, then more until the half-width of the 95 % interval is at most
+0.35 points, and at most 14. Finished runs are not repeated. An interrupted run of this kit continues; an interrupted run
+of GluonCV's script starts again.
 """
 
 import argparse
@@ -31,11 +33,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-SEEDS = tuple(range(10, 24))             # none of them had been trained when they were chosen
-PLAIN = (10, 11, 12)                     # GluonCV's net as GluonCV compiles it
+SEEDS = tuple(range(10, 24))             # chosen before any of them was trained
+PLAIN = (10, 11, 12)                     # without graph rewriting
 LEAST_PAIRS, BFLOAT16_RUNS = 8, 5
 EPOCHS, STATISTIC = 8, (4, 5, 6, 7)
-HALF_WIDTH = 0.35                        # points
+HALF_WIDTH = 0.35                        # percentage points
 FLAGS = ["--num-epochs", str(EPOCHS), "--mode", "hybrid", "--num-gpus", "0", "-j", "2", "--batch-size", "128",
          "--wd", "0.0001", "--lr", "0.1", "--lr-decay", "0.1", "--lr-decay-epoch", "100,150", "--model", "cifar_resnet20_v1"]
 COLUMNS = ("side", "seed", "epoch", "train", "val", "loss", "time_s")
@@ -55,7 +57,7 @@ def main():
 
 
 def planned(out):
-    """Yield (side, seed) of the runs still to be made, until the stopping rule is met."""
+    """Yield (side, seed) of the missing runs, until the stopping rule is met."""
     for count, seed in enumerate(SEEDS):
         if count >= LEAST_PAIRS and half_width(differences(read_csv(out))) <= HALF_WIDTH:
             return
@@ -68,7 +70,7 @@ def log_of(out, side, seed):
 
 
 def epochs_of(path):
-    """The finished epochs of a log, as dicts of COLUMNS' last five."""
+    """The finished epochs of a log: list of dicts with the last five of COLUMNS."""
     from gluon_tricks.log_lines.lines import CifarEpoch, parse_line
 
     lines = [parse_line(text.removeprefix("INFO:root:")) for text in path.read_text().splitlines()] if path.exists() else []
@@ -79,7 +81,7 @@ def epochs_of(path):
 # --- the runs -----------------------------------------------------------------------------------------------------
 
 def run_kit(args, side, seed):
-    """One run of train_cifar.py; an interrupted one goes on."""
+    """Run train_cifar.py once; an interrupted run continues."""
     folder = log_of(args.out, side, seed).parent
     subprocess.run([sys.executable, ROOT / "train_cifar.py", *FLAGS, "--data-dir", args.data_dir, "--dtype", side,
                     "--seed", str(seed), "--save-period", "0", "--save-dir", folder / "params", "--logging-dir", folder,
@@ -87,7 +89,7 @@ def run_kit(args, side, seed):
 
 
 def run_gluoncv(args, side, seed):
-    """One run of GluonCV's script in a process of its own; the log gets its name when it is complete."""
+    """Run GluonCV's script once, in its own process. The log gets its name when it is complete."""
     log = log_of(args.out, side, seed)
     log.parent.mkdir(exist_ok=True)
     part = log.with_suffix(".part")
@@ -98,8 +100,8 @@ def run_gluoncv(args, side, seed):
 
 
 def gluoncv_process(args):
-    """Run GluonCV's script in this process; it logs to standard error."""
-    import gluon_tricks  # noqa: F401  restores what NumPy dropped
+    """Run GluonCV's script in this process; it logs to stderr."""
+    import gluon_tricks  # noqa: F401  makes MXNet importable with this NumPy
 
     # isort: split
     import mxnet as mx
@@ -114,13 +116,13 @@ def gluoncv_process(args):
     seed = args.as_gluoncv
     random.seed(seed)
     np.random.seed(seed)
-    drawn = get_model("cifar_resnet20_v1", classes=10)      # this kit's, which has GluonCV's parameter names
+    drawn = get_model("cifar_resnet20_v1", classes=10)      # this kit's net has GluonCV's parameter names
     mx.random.seed(net_seed(seed, -1))
     drawn.initialize(mx.init.Xavier())
     drawn.save_parameters(str(args.out / "drawn.params"))
 
     def load_drawn(net, *rest, **options):
-        """Start from what train_cifar.py draws for this seed, in the place of the script's own draw."""
+        """Replaces `Block.initialize`: load the weights that train_cifar.py draws for this seed."""
         net.load_parameters(str(args.out / "drawn.params"))
         if seed not in PLAIN:
             net.hybridize(False)
@@ -130,14 +132,14 @@ def gluoncv_process(args):
             net.hybridize()
 
     mx.gluon.Block.initialize = load_drawn
-    datasets.check_sha1 = lambda path, digest: True      # the images are the publisher's, their order is not
+    datasets.check_sha1 = lambda path, digest: True      # the images are the publisher's, in another order
     datasets.CIFAR10.__init__.__defaults__ = (str(args.binaries), True, None)
     sys.argv = [str(args.gluoncv_script), *FLAGS, "--save-period", "0", "--save-plot-dir", str(args.out)]
     os.chdir(args.out)
     runpy.run_path(str(args.gluoncv_script), run_name="__main__")
 
 
-# --- the answer ---------------------------------------------------------------------------------------------------
+# --- the result ---------------------------------------------------------------------------------------------------
 
 def write_csv(out):
     rows = [{"side": folder.name.split("_seed")[0], "seed": folder.name.split("_seed")[1], **epoch}
@@ -161,7 +163,7 @@ def read_csv(out):
 
 
 def statistics_of(runs, side):
-    """{seed: mean training accuracy of the statistic's epochs}, of a side's finished runs."""
+    """{seed: mean training accuracy of the epochs in STATISTIC} of the finished runs of a side."""
     return {seed: sum(epochs[e] for e in STATISTIC) / len(STATISTIC)
             for (name, seed), epochs in runs.items() if name == side and set(STATISTIC) <= set(epochs)}
 
@@ -173,7 +175,7 @@ def differences(runs, side="float32", other="gluoncv"):
 
 
 def half_width(values, level=0.95):
-    """Half the width of Student's interval of a mean; inf for fewer than two values."""
+    """Half the width of Student's confidence interval of the mean; inf for fewer than two values."""
     from scipy import stats
 
     if len(values) < 2:
@@ -203,10 +205,10 @@ def report(out):
 
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--report", action="store_true", help="print the table and the tests of the runs in --out; run nothing")
+    parser.add_argument("--report", action="store_true", help="only print the result of the runs in --out")
     parser.add_argument("--gluoncv-script", type=Path, help="GluonCV's scripts/classification/cifar/train_cifar10.py")
     parser.add_argument("--binaries", type=Path, help="folder with data_batch_1.bin ... test_batch.bin")
-    parser.add_argument("--data-dir", type=Path, help="folder that data_prep/cifar.py made of the same images")
+    parser.add_argument("--data-dir", type=Path, help="folder that data_prep/cifar.py wrote, with the same images")
     parser.add_argument("--out", type=Path, default=ROOT / "logs" / "reference" / "convergence",
                         help="folder of logs and epochs.csv (default logs/reference/convergence)")
     parser.add_argument("--as-gluoncv", type=int, help=argparse.SUPPRESS)
@@ -215,7 +217,7 @@ def parse_args():
         if getattr(args, name):
             setattr(args, name, getattr(args, name).absolute())
     if not args.report and not (args.gluoncv_script and args.binaries):
-        parser.error("--gluoncv-script and --binaries: name them, or give --report")
+        parser.error("--gluoncv-script and --binaries: give both, or give --report")
     return args
 
 

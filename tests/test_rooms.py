@@ -1,7 +1,7 @@
-"""The plan of the house: which file may import which, and how long an import chain may be.
+"""The structure of the package: permitted imports, length of import chains, size of files and functions.
 
 A room (a folder of gluon_tricks/) imports itself, the flat files and the rooms before it in ROOMS. Flat files import only
-each other. Nobody imports a command or a training script. No function below `script/` takes argparse's object, `args`.
+each other. No module imports a command or a training script. Only `script/` and `commands/` have functions with argparse's `args`.
 """
 
 import ast
@@ -26,7 +26,7 @@ def room_of(module):
 
 
 def imports_of(tree):
-    """Yield (line, module or module.name) of every import, also of those inside functions and through importlib."""
+    """Yield (line, module or module.name) of every import, also inside functions and through importlib."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
             yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)

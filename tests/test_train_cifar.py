@@ -1,4 +1,4 @@
-"""train_cifar.py as its users run it, on a part of the embedded excerpt; in a process of its own where that matters."""
+"""train_cifar.py on a part of the embedded excerpt; in its own process where that matters."""
 
 import json
 import os
@@ -195,7 +195,7 @@ def test_mixup_logs_rmse_under_the_mixup_scripts_names(tmp_path):
 def test_other_settings_train(tmp_path, flags):
     start = run if "bfloat16" in flags else here
     done = start(tmp_path, *flags, "--max-updates", "2")
-    assert re.search(r"stopped by --max-updates 2 at epoch 0, update 2.*; go on with: python ", done.stderr)
+    assert re.search(r"stopped by --max-updates 2 at epoch 0, update 2.*; continue with: python ", done.stderr)
 
 
 @pytest.mark.slow
@@ -262,12 +262,13 @@ def test_an_earlier_runs_record_is_not_overwritten_from_another_save_dir(finishe
 
 
 @pytest.mark.slow
-def test_mxnets_iterator_resumes_at_an_epochs_start_and_says_so(tmp_path):
+def test_mxnets_iterator_resumes_at_an_epochs_start_and_warns(tmp_path):
     flags = ["--data-backend", "mxnet", "--num-epochs", "2"]
     stopped = here(tmp_path, *flags, "--max-updates", "10")           # 8 updates an epoch
-    assert "resumes at an epoch's start only" in stopped.stderr
+    assert "resumes only at the start of an epoch" in stopped.stderr
     again = here(tmp_path, *flags, "--resume", "auto")
-    assert "resumed at epoch 1, batch 0, update 8" in again.stderr and "warning: MXNet's iterator" in again.stderr
+    assert "resumed at epoch 1, batch 0, update 8" in again.stderr
+    assert "warning: MXNet's iterator" in again.stderr
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""train_cifar.py with each model, augmentation, optimizer and schedule: two updates on the excerpt, in this process."""
+"""train_cifar.py with each model, augmentation, optimizer and schedule: two updates on the excerpt."""
 
 import argparse
 import json
@@ -18,7 +18,7 @@ from tests.lab_runs import write_part_of_excerpt
 
 
 def train(folder, *flags, model="cifar_preact20", updates=2):
-    """Train in this process; the resume file as a dict of arrays, and what it says of the run."""
+    """Train in this process; returns the arrays of the resume file (dict) and its meta data."""
     words = ["--dataset", "cifar10-excerpt", "--model", model, "--mode", "hybrid", "--batch-size", "4", "-j", "0",
              "--save-dir", f"{folder}/params", "--logging-dir", str(folder), "--save-plot-dir", str(folder), "--lr", "0.01",
              "--num-epochs", "3", "--max-updates", str(updates), "--check-sync", "0", *flags]
@@ -129,7 +129,7 @@ def test_the_plan_names_optimizer_images_and_mixing(capsys):
                              "ricap", "--cutout", "14", "--accumulate", "4", "--no-wd", "--random-erasing"]) == 0
     rows = {line[:13].strip(): line[14:] for line in capsys.readouterr().out.splitlines()}
     assert "images of 1x28x28" in rows["model"] and rows["optimizer"] == "LARS, momentum 0.9"
-    assert rows["images"] == "pad 4 zeros on each side, a random 28x28 of it"            # a mirrored digit is none
+    assert rows["images"] == "pad 4 zeros on each side, a random 28x28 of it"            # no mirrored digits
     assert "32 per device x 1 device x 4 accumulated" in rows["batch"]
     assert rows["ricap"].startswith("one weight of Beta(0.3, 0.3) per update, partners in random order")
 
@@ -147,7 +147,7 @@ def test_the_plan_names_optimizer_images_and_mixing(capsys):
     (["--cutout", "33"], "--cutout 33: images of cifar10 have 32 pixels a side"),
     (["--dataset", "kmnist", "--dual-cutout", "--cutout", "29"], "--cutout 29: images of kmnist have 28 pixels a side"),
     (["--accumulate", "0"], "--accumulate 0: must be at least 1")])
-def test_what_cannot_be_is_said(flags, says):
+def test_unusable_values_are_named(flags, says):
     with pytest.raises(UserError, match=re.escape(says)):
         train_cifar.parse_args(["--model", "cifar_preact20", *flags])
 

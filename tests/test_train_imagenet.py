@@ -1,4 +1,4 @@
-"""train_imagenet.py: published commands, first updates against numpy, emulated devices, and real runs on tiny data."""
+"""train_imagenet.py: published commands, first updates against numpy, emulated devices, runs on tiny data."""
 
 import json
 import re
@@ -58,9 +58,9 @@ def parse(*flags):
 
 
 @pytest.mark.parametrize("flags, says", [
-    (["--num-training-samples", "31"], "learning rate would be 0 for ever"),
-    (["--warmup-epochs", "2", "--lr-decay-epoch", "1"], "lies inside the warm-up"),
-    (["--data-backend", "dali-gpu"], "DALI delivers to GPUs"),
+    (["--num-training-samples", "31"], "learning rate would always be 0"),
+    (["--warmup-epochs", "2", "--lr-decay-epoch", "1"], "is inside the warm-up"),
+    (["--data-backend", "dali-gpu"], "DALI needs GPUs"),
     (["--resume-states", "x.states"], "give all three"),
     (["--resume-epoch", "1", "--resume-params", "x.params"], "without states the momentum would be lost"),
     (["--use_se"], "--use_se: has no effect"),
@@ -134,7 +134,7 @@ def cross_entropy(p, q):
 
 
 class Linear(gluon.nn.Dense):
-    """Logits linear in the pixels: what numpy computes as well."""
+    """Logits linear in the pixels, as numpy can compute them."""
 
     def __init__(self, classes=4):
         super().__init__(classes, in_units=12)
@@ -199,7 +199,7 @@ def test_plain_labels(batch):
 
 
 def test_emulated_devices_equal_real_ones():
-    """BatchNorm sees its part only: two devices of 4, and one that computes as two, end with the same weights."""
+    """BatchNorm sees its part only: two devices of 4 and one that emulates two end with the same weights."""
     def train(ctx, parts):
         mx.random.seed(0)
         net = gluon.nn.HybridSequential()
@@ -265,7 +265,7 @@ def test_the_sliding_window_of_the_published_logs(records):
 
 
 def test_training_epochs_go_on_where_the_one_before_ended(records):
-    """Epoch e of 24 images in batches of 7 has ceil(24 (e + 1) / 7) - ceil(24 e / 7) batches; a resumed run counts anew."""
+    """Epoch e of 24 images in batches of 7 has ceil(24 (e + 1) / 7) - ceil(24 e / 7) batches, also when resumed."""
     for first in (0, 5):
         train = ImageNetRecordIter(records / "train.rec", records / "train.idx", 7, True, 32, mean=(0, 0, 0), std=(1, 1, 1))
         lengths = [sum(1 for _ in train.epoch(first + e)) for e in range(5)]
@@ -319,7 +319,8 @@ def test_a_run_on_records_speaks_gluoncvs_language_and_learns(records, tmp_path)
     names = {path.name for path in (tmp_path / "params").iterdir()}
     assert {"imagenet-cifar_resnet20_v1-19.params", "imagenet-cifar_resnet20_v1-19.states"} <= names
     assert any(re.fullmatch(r"0\.\d{4}-imagenet-cifar_resnet20_v1-\d+-best\.params", name) for name in names)
-    assert "warning: global batch 8 (8 x 1) with --lr 0.05; the linear rule 0.1 x 8/256 gives 0.003125" in done.stderr
+    assert ("warning: global batch 8 (8 x 1) with --lr 0.05; the linear rule 0.1 x 8/256 gives 0.003125"
+            in done.stderr)
     records = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert {"err_top1", "err_top5", "train_s", "time_s"} <= set(records[-1])
 
@@ -332,13 +333,14 @@ def test_stopped_and_resumed_equals_uninterrupted(records, tmp_path):
     here(tmp_path / "straight", *flags)           # in between: the resumed run finds other random states
     done = here(tmp_path / "stopped", *flags, "--resume", "auto")
     for name in ("imagenet-cifar_resnet20_v1-1.params", "imagenet-cifar_resnet20_v1-1-ema.params"):
-        assert (tmp_path / "straight/params" / name).read_bytes() == (tmp_path / "stopped/params" / name).read_bytes()
+        straight, stopped = (tmp_path / run / "params" / name for run in ("straight", "stopped"))
+        assert straight.read_bytes() == stopped.read_bytes()
     assert "global batch 8 = 4 per device x 1 device x 2 accumulated x 1 process" in done.stderr
-    assert "[Epoch 1] loss scale 65536, 0 updates left out so far" in done.stderr
+    assert "[Epoch 1] loss scale 65536, 0 updates skipped so far" in done.stderr
     assert "[Epoch 1] validation of the averaged parameters: ema-err-top1=" in done.stderr
     metrics = [json.loads(line) for line in (tmp_path / "stopped" / "run" / "metrics.jsonl").read_text().splitlines()]
     assert {"ema_err_top1", "ema_err_top5", "loss_scale_scale", "loss_scale_skipped"} <= set(metrics[-1])
-    assert len(read_log(tmp_path / "straight" / "run.log").epochs) == 2       # lines of our own are not taken for GluonCV's
+    assert len(read_log(tmp_path / "straight" / "run.log").epochs) == 2       # this kit's own lines are not read as GluonCV's
 
 
 @pytest.mark.slow
@@ -356,8 +358,8 @@ def test_goes_on_from_what_gluoncvs_script_saves(records, tmp_path):
 
 
 @pytest.mark.slow
-def test_both_validation_protocols_are_said_at_the_end(records, tmp_path):
-    """10 images in batches of 8: pass 3 of MXNet's window ends at ceil(30 / 8) 8 = 32 and begins at ceil(20 / 8) 8 = 24."""
+def test_both_validation_protocols_are_logged_at_the_end(records, tmp_path):
+    """10 images, batches of 8: pass 3 of MXNet's window is from ceil(20 / 8) 8 = 24 to ceil(30 / 8) 8 = 32."""
     lines = {}
     for backend in ("mxnet", "ours"):
         done = here(tmp_path / backend, *rec_flags(records), "--data-backend", backend, "--num-epochs", "3", "--lr", "0.01")
@@ -417,7 +419,7 @@ def test_a_sample_count_that_is_not_the_datas_is_refused(records, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_manifest_says_how_many_classes_and_vouches_for_the_data(records, tmp_path):
+def test_the_manifest_has_the_number_of_classes_and_checks_the_data(records, tmp_path):
     data = tmp_path / "data"
     data.mkdir()
     classes, splits = list("abcd"), {}
@@ -438,7 +440,7 @@ def test_the_manifest_says_how_many_classes_and_vouches_for_the_data(records, tm
     shutil.copytree(data, other)
     manifest = read_manifest(other)
     write_manifest(other, Manifest("imagenet", list("abdc"), {}, manifest.splits, "test"))
-    with pytest.raises(UserError, match="by another list of classes"):
+    with pytest.raises(UserError, match="follow another list of classes"):
         build.open_data(parse(*flags, "--batch-size", "8", "--rec-val", f"{other}/val.rec",
                               "--rec-val-idx", f"{other}/val.idx"), ENGINE)
     with open(data / "val.rec", "r+b") as stream:

@@ -1,8 +1,8 @@
-"""The table of flags: what each flag of the training scripts decides, which values it takes, and what it needs.
+"""The table of flags: defaults, limits, dependencies and effect of each flag of the training scripts.
 
-One line here serves every reader: the recipe of a run (`published/recipe.py`), the order of words in a command
-(`recipes/rows.py`), the check of numbers and of flags without effect (`script/`), and the comparison of a resumed run
-with its resume file (`training/checkpoint.py`). A flag is named by its attribute: `lr_decay` for `--lr-decay`.
+Readers: the recipe of a run (`published/recipe.py`), the order of words in a command (`recipes/rows.py`), the checks of
+numbers and of flags without effect (`script/`), and the comparison of a resumed run with its resume file
+(`training/checkpoint.py`). A flag is named by its attribute: `lr_decay` for `--lr-decay`.
 """
 
 from collections.abc import Callable
@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 
 class Limits(NamedTuple):
-    """The values that a number may have: at least `least`, above `above`, below `below`, and never nan."""
+    """The permitted values of a number: at least `least`, above `above`, below `below`, never nan."""
     least: float = None
     above: float = None
     below: float = None
 
     def allow(self, value):
-        """Whether a number lies within the limits; nan never does."""
+        """Whether a number is within the limits; False for nan."""
         lowest = value >= self.least if self.least is not None else value > self.above
         return lowest and value < (float("inf") if self.below is None else self.below)
 
@@ -26,13 +26,14 @@ class Limits(NamedTuple):
         return f"must be at least {self.least:g}" if self.least is not None else "must be positive"
 
 
-NOT_NEGATIVE, FROM_1, POSITIVE, SHARE = Limits(least=0), Limits(least=1), Limits(above=0), Limits(least=0, below=1)
+NOT_NEGATIVE, FROM_1, POSITIVE = Limits(least=0), Limits(least=1), Limits(above=0)
+SHARE = Limits(least=0, below=1)
 
 
 class Need(NamedTuple):
-    """A flag that another flag needs: without it the other has no effect.
+    """A condition without which a flag has no effect.
 
-    `words` name it in a warning; "" where none is given, because published commands or presets set the other flag.
+    `words` is its name in the warning; "": no warning, because published commands or presets set the flag.
     """
     words: str
     is_on: Callable            # (flags by name) -> bool
@@ -47,7 +48,7 @@ LARS = Need("--optimizer lars", lambda flags: flags.get("optimizer") == "lars")
 ADABOUND = Need("--optimizer adabound", lambda flags: flags.get("optimizer") == "adabound")
 SGDR = Need("--lr-mode sgdr", lambda flags: flags.get("lr_mode") == "sgdr")
 STEPS = Need("--lr-mode step", lambda flags: flags.get("lr_mode") == "step")
-DROPS = ("cifar_wideresnet", "cifar_densenet")        # the nets that take --drop-rate
+DROPS = ("cifar_wideresnet", "cifar_densenet")        # nets with --drop-rate
 DROPOUT = Need("a cifar_wideresnet* or cifar_densenet*", lambda flags: str(flags.get("model")).lower().startswith(DROPS))
 
 
@@ -56,25 +57,25 @@ def _quiet(need):
 
 
 class Flag(NamedTuple):
-    """What is known of one flag.
+    """The properties of one flag.
 
     Attributes
     ----------
     default : object
-        Its value where a log's header or a row of a table does not name it.
+        Its value if a log's header or a row of a table does not have it.
     decides : "all", "cifar" or ""
-        Whether it changes what is computed, and so belongs to a run's recipe: of every script, of train_cifar.py, or not.
+        Scripts in which it changes the result and belongs to a run's recipe: all, train_cifar.py, or none.
     cifar : object
-        The default of train_cifar.py, if `decides` is "all" and it is another.
+        The default of train_cifar.py, if it differs; for `decides` "all" only.
     limits : Limits
-        Of a number.
+        Permitted values of a number.
     needs : Need
-        The flag without which it has no effect.
+        Condition without which it has no effect.
     resume : "note", "free" or the flags to name
-        What happens if a resumed run has another value: the log notes it, nothing, or the run is refused with the
-        request to give these flags as before.
+        If a resumed run has another value: "note" logs a note, "free" permits it; otherwise the run is refused, and
+        the message asks for these flags.
     word : str
-        How a command line spells it, where that is not `--its-name`.
+        Its spelling in a command line, if that is not `--its-name`.
     """
     default: object = None
     decides: str = ""
@@ -96,7 +97,7 @@ FLAGS = {
     "lr_decay_period": Flag(0, "all", limits=NOT_NEGATIVE),
     "lr_decay_epoch": Flag("40,60", "all", needs=_quiet(STEPS)),
     "num_epochs": Flag(None, "all", limits=FROM_1),
-    "batch_size": Flag(limits=FROM_1, resume="free"),        # of this and the next two the global batch is compared
+    "batch_size": Flag(limits=FROM_1, resume="free"),        # of this and the next two only the product counts
     "num_gpus": Flag(limits=NOT_NEGATIVE, resume="free"),
     "num_cpus": Flag(limits=FROM_1, resume="free"),
     "num_workers": Flag(limits=NOT_NEGATIVE, resume="free", word="-j"),
@@ -130,7 +131,7 @@ FLAGS = {
     "resume_params": Flag(),
     "resume_states": Flag(),
     "auto_aug": Flag(False, "all"),
-    "dropblock_prob": Flag(0.0, "all"),                      # this one and the next two: train_horovod.py's
+    "dropblock_prob": Flag(0.0, "all"),                      # this and the next two: of train_horovod.py
     "use_sk": Flag(False, "all"),
     "use_avd": Flag(False, "all"),
     "fix_last_gamma": Flag(False, "all"),
@@ -179,7 +180,7 @@ FLAGS = {
     "colors": Flag("gluoncv", "all"),
     "crop_law": Flag(),
     "val_protocol": Flag(),
-    # files, machine and what is written when
+    # files, machine, intervals
     "seed": Flag(limits=NOT_NEGATIVE, resume="--seed"),
     "save_period": Flag(limits=NOT_NEGATIVE, resume="free"),
     "save_frequency": Flag(limits=NOT_NEGATIVE),
@@ -210,7 +211,7 @@ FLAGS = {
     "dali_fuse_decoder": Flag(),
 }
 
-# Flags of train_faster_rcnn.py and train_fcn.py that the table above lacks, or that mean something else there.
+# Flags of train_faster_rcnn.py and train_fcn.py that FLAGS lacks, or that have another meaning there.
 TRANSFER_FLAGS = {
     "network": Flag(resume="--network or --backbone"),
     "epochs": Flag(limits=FROM_1),
@@ -241,30 +242,30 @@ TRANSFER_FLAGS = {
         "test_batch_size", "no_cuda", "ngpus", "syncbn", "checkname", "eval", "no_val", "model_zoo", "pretrained")},
 }
 
-# What a resumed run must have as before, apart from flags -> the flags that decide it
+# Facts other than flags in which a resumed run must agree -> the flags that decide them
 FACTS = {"data_root_hash": "--data-dir",
          "global_batch_size": "--batch-size, --num-gpus, --num-cpus and number of processes"}
 
 
 def known_flag(name):
-    """The entry of a flag of any script; an empty one if the table lacks it."""
+    """The `Flag` of that name in any script; an empty one for unknown names."""
     return FLAGS.get(name) or TRANSFER_FLAGS.get(name) or Flag()
 
 
 def recipe_defaults(cifar):
-    """{name: default} of the flags that change what is computed, of train_cifar.py or of the other scripts."""
-    return {name: flag.cifar if cifar and flag.cifar is not None else flag.default for name, flag in FLAGS.items()
-            if flag.decides == "all" or cifar and flag.decides}
+    """{name: default} of the flags of the recipe, for train_cifar.py or for the other scripts."""
+    return {name: flag.cifar if cifar and flag.cifar is not None else flag.default
+            for name, flag in FLAGS.items() if flag.decides == "all" or cifar and flag.decides}
 
 
 def without_effect(values):
-    """Yield (name, Need) of the flags whose need is not met, by `values`, a dict by name."""
+    """Yield (name, Need) of the flags without effect. `values`: {name: value}."""
     for name, flag in FLAGS.items():
         if flag.needs and name in values and not flag.needs.is_on(values):
             yield name, flag.needs
 
 
 def must_agree():
-    """{fact: flags to name}: what a resumed run must have in common with its resume file."""
+    """{fact: flags to name}: the facts in which a resumed run must agree with its resume file."""
     flags = {**FLAGS, **TRANSFER_FLAGS}
     return {**{name: flag.resume for name, flag in flags.items() if flag.resume.startswith("--")}, **FACTS}

@@ -1,8 +1,8 @@
-"""--dtype auto: the fastest of float32, bfloat16 and bfloat16 with AMX for a model on this processor, found by a trial.
+"""--dtype auto: measure whether float32, bfloat16 or bfloat16 with AMX trains a model fastest on this CPU.
 
-The answer depends on the shapes. AMX multiplies tiles of 16 rows and 64 bytes, which nets with few channels cannot fill.
-Without AVX512_BF16, bfloat16 is emulated. Each candidate trains for some seconds on random images, in a process of its
-own, because neither AMP nor oneDNN's instruction set can be changed after its first use.
+The result depends on the shapes: AMX multiplies tiles of 16 rows and 64 bytes, which nets with few channels cannot
+fill. Without AVX512_BF16, bfloat16 is emulated. Each candidate trains for some seconds on random images. It does so in
+its own process, because AMP and oneDNN's instruction set cannot be changed after their first use.
 """
 
 import json
@@ -16,26 +16,26 @@ from gluon_tricks.compat import AMX_ISA, permit_amx
 from gluon_tricks.launching.worker import Worker
 from gluon_tricks.training import checkpoint
 
-CANDIDATES = {  # name -> --dtype of the training, whether it may use AMX
+CANDIDATES = {  # name -> value of --dtype, whether AMX is permitted
     "float32": ("float32", False),
     "bfloat16": ("bfloat16", False),
     "bfloat16 with AMX": ("bfloat16", True),
 }
 TRIAL_S = 2.0
-MOST_PIXELS = 400_000      # of a trial's batch: 8 images of 224 x 224
-WORTH = 1.05               # by how much bfloat16 must be faster to be chosen
+MOST_PIXELS = 400_000      # in a trial's batch: 8 images of 224 x 224
+WORTH = 1.05               # least speed-up for which bfloat16 is chosen
 
 
 class Precision(NamedTuple):
-    """What a run computes in.
+    """The numeric type of a run.
 
     Attributes
     ----------
     dtype : "float32", "float16" or "bfloat16"
     use_amx : bool
-        Whether bfloat16 may use AMX where the processor has it.
+        Whether bfloat16 may use AMX, if the processor has it.
     rates : dict
-        Images per second of each candidate that --dtype auto tried; empty if none was.
+        Images per second of each candidate that --dtype auto measured; else empty.
     """
     dtype: str
     use_amx: bool
@@ -43,12 +43,12 @@ class Precision(NamedTuple):
 
     @property
     def flags(self):
-        """The flags as the log's header and run.json have them."""
+        """The chosen values, for the log's header and run.json."""
         return {"dtype": self.dtype, "use_amx": self.use_amx}
 
     @property
     def lines(self):
-        """What the log says about the choice; empty if there was none."""
+        """The log line about the choice of --dtype auto, in a list; else an empty list."""
         if not self.rates:
             return []
         chosen = next(name for name, choice in CANDIDATES.items() if choice == (self.dtype, self.use_amx))
@@ -57,42 +57,43 @@ class Precision(NamedTuple):
 
 
 def as_asked(args):
-    """The precision that --dtype names, which is not auto."""
+    """The precision of a --dtype other than auto."""
     return Precision(args.dtype, args.use_amx, {})
 
 
 def choose_precision(args, classes, size, resume_path, keywords):
-    """The precision that --dtype names; for auto that of the run that is resumed, else the fastest.
+    """The precision of --dtype; for auto that of the resumed run, or the fastest in a new run.
 
     Parameters
     ----------
     classes, size : int
-        Of the data: number of classes, side of an image in pixels.
+        Number of classes; side of an image in pixels.
     resume_path : Path
-        The file from which `--resume auto` would go on.
+        The file that `--resume auto` reads.
     keywords : dict
-        The net's other arguments.
+        Further arguments of the net.
     """
     if args.dtype != "auto":
         return as_asked(args)
     path = resume_path if args.resume in ("", "auto") else args.resume
     if args.resume and os.path.exists(path):
         saved, _ = checkpoint.read_meta(path)
-        return Precision(saved["dtype"], saved.get("args", {}).get("use_amx", True), saved.get("dtype_trial", {}))
+        use_amx = saved.get("args", {}).get("use_amx", True)
+        return Precision(saved["dtype"], use_amx, saved.get("dtype_trial", {}))
     rates = try_all(args.model, classes, args.batch_size, size, keywords)
     return Precision(*CANDIDATES[fastest(rates)], rates)
 
 
 def fastest(rates):
-    """The candidate to take: float32 unless another is clearly faster."""
+    """The name of the best candidate: float32, unless another one is faster by `WORTH`."""
     best = max(rates, key=rates.get)
     return best if rates[best] >= WORTH * rates["float32"] else "float32"
 
 
 def try_all(model, classes, batch_size, size, keywords=None):
-    """Images per second of each candidate that this machine has: dict by name."""
+    """{name: images per second} of the candidates that this machine supports."""
     keywords = dict(keywords or {})
-    keywords.pop("pretrained", None)       # weights do not change the speed, and need not be there yet
+    keywords.pop("pretrained", None)       # weights do not change the speed, and may not be downloaded yet
     group_norm = keywords.pop("norm_layer", None) is not None
     batch = max(1, min(batch_size, MOST_PIXELS // size**2))
     names = [name for name, (_, amx) in CANDIDATES.items() if not amx or permit_amx()]
@@ -110,7 +111,7 @@ def try_all(model, classes, batch_size, size, keywords=None):
 
 
 def best_rate(worker):
-    """The highest of the rates within `TRIAL_S` seconds; others' work on the machine only lowers it."""
+    """The highest rate within `TRIAL_S` seconds; other load on the machine can only lower a rate."""
     worker()                               # compiles
     end, rates = time.monotonic() + TRIAL_S, []
     while not rates or time.monotonic() < end:
@@ -119,5 +120,5 @@ def best_rate(worker):
 
 
 def without_amx(environ=os.environ):
-    """What keeps a new process from AMX unless it asks for it: change of environment variables."""
+    """Changes of environment variables that stop a new process from inheriting AMX."""
     return {"DNNL_MAX_CPU_ISA": None} if environ.get("DNNL_MAX_CPU_ISA") == AMX_ISA else {}

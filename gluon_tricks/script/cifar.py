@@ -1,5 +1,4 @@
-"""What train_cifar.py is made of: data, net, schedule, optimizer, and what it writes, built from its flags."""
-
+"""The parts of train_cifar.py, built from its flags: data, net, schedule, optimizer, paths, log lines, plan."""
 
 import mxnet as mx
 
@@ -26,20 +25,20 @@ from gluon_tricks.tricks.no_bias_decay import exempt_from_decay
 
 
 def open_data(args, engine):
-    """Training and validation batches of this process."""
+    """Loaders of training and validation batches for this process."""
     prepared = find_cifar(args.dataset, args.data_dir, prepare)
     return open_cifar(prepared, args.data_backend, local_batch_size(args), args.seed, args.num_workers, engine.rank,
                       engine.world_size, augmentation(args))
 
 
 def augmentation(args):
-    """What is done to training images."""
+    """The `Augmentation` of the training images."""
     masks = tuple((name, getattr(args, name)) for name in MASKS if getattr(args, name))
     return Augmentation(args.augment == "follow-up", args.random_crop, args.random_flip, args.dual_cutout, masks)
 
 
 def build_net(args, classes, precision, engine):
-    """The net, initialised as GluonCV's CIFAR scripts do, or from --resume-from."""
+    """The net, initialised as in GluonCV's CIFAR scripts, or loaded from --resume-from."""
     start_precision(precision.dtype, precision.use_amx)
     net = make_net(args.model, classes, keywords_of(args))
     if precision.dtype == "float16":
@@ -57,9 +56,9 @@ def build_net(args, classes, precision, engine):
 
 
 def keywords_of(args):
-    """The model's arguments apart from its number of classes."""
-    return net_keywords(args.model, DATASETS[args.dataset].channels, keywords("--model-kwargs", args.model_kwargs),
-                        args.drop_rate)
+    """The arguments of the model, without its number of classes."""
+    given = keywords("--model-kwargs", args.model_kwargs)
+    return net_keywords(args.model, DATASETS[args.dataset].channels, given, args.drop_rate)
 
 
 def draws(args):
@@ -68,7 +67,7 @@ def draws(args):
 
 
 def build_teacher(args, classes, precision, engine):
-    """The net of --teacher NAME:FILE, made as its own run made it."""
+    """The net of --teacher NAME:FILE, with the arguments of the run that trained it."""
     name, _, path = args.teacher.partition(":")
     known, run = DATASETS[args.dataset], find_run(path)
     if run:
@@ -82,16 +81,16 @@ def build_teacher(args, classes, precision, engine):
 
 
 def check_teacher(args, name, run):
-    """Refuse a teacher that was trained on other images than the student's."""
+    """Raise UserError for a teacher of another model name, data set or augmentation."""
     for what, its, ours in (("as a", run.model, name), ("on", run.dataset.removesuffix("-excerpt"),
                                                         args.dataset.removesuffix("-excerpt")),
                             ("with --augment", run.augment, args.augment)):
         if its.lower() != ours.lower():
-            raise UserError(f"--teacher {args.teacher}: was trained {what} {its}, as {run.path} says, not {what} {ours}")
+            raise UserError(f"--teacher {args.teacher}: was trained {what} {its} (see {run.path}), not {what} {ours}")
 
 
 def learning_rate(args, updates_per_epoch):
-    """num_update -> rate. Without warm-up, `step` is the CIFAR scripts' own rule."""
+    """The schedule: num_update -> rate. `step` without warm-up is the rule of GluonCV's CIFAR scripts."""
     warmup_updates = args.warmup_epochs * updates_per_epoch
     if args.lr_mode == "step" and not args.warmup_epochs:
         return epoch_steps(args.lr, args.lr_decay, decay_epochs(args), updates_per_epoch)
@@ -104,13 +103,13 @@ def learning_rate(args, updates_per_epoch):
 
 
 def optimizer(args, dtype):
-    """MXNet's NAG by default; with float16 it keeps float32 masters."""
-    return create_optimizer(args.optimizer, args.lr, args.momentum, args.wd, dtype, args.clip_gradient or None,
-                            args.lars_coefficient, args.final_lr)
+    """The optimizer; NAG by default. With float16 it keeps float32 master weights."""
+    return create_optimizer(args.optimizer, args.lr, args.momentum, args.wd, dtype,
+                            args.clip_gradient or None, args.lars_coefficient, args.final_lr)
 
 
 def run_paths(args):
-    """GluonCV's names; the mixup script's have `_mixup` in the model part, other ways to mix have their own word there."""
+    """`RunPaths` with GluonCV's names. The kind of mixing follows the model's name, as in `_mixup`."""
     run = run_name(args.dataset, args.model, args.mix if args.mixup else None)
     data = args.dataset.removesuffix("-excerpt")
     name = run.removeprefix(f"{data}-")
@@ -125,38 +124,39 @@ def run_paths(args):
 
 
 def facts(args, data, precision, engine):
-    """What run.json and the resume file say about this run."""
+    """The facts for run.json and the resume file: dict."""
     mix = args.mix if args.mixup else None
     return facts_of(args, engine, flags=precision.flags, model=args.model, dataset=args.dataset, classes=len(data.classes),
                     dtype=precision.dtype, dtype_trial=precision.rates, mixup=args.mixup, mix=mix, optimizer=args.optimizer,
                     model_kwargs=keywords("--model-kwargs", args.model_kwargs), data_root_hash=data.root_hash,
                     data_backend=args.data_backend, global_batch_size=global_batch_size(args),
-                    title=args.model + (f" with {mix}" if mix else ""), train_metric="rmse" if mix else "accuracy")
+                    title=args.model + (f" with {mix}" if mix else ""),
+                    train_metric="rmse" if mix else "accuracy")
 
 
 def opening_lines(args, data, engine):
-    """Yield the arithmetic of batch, rate, updates and data, and warnings about flags without effect."""
+    """Yield the log's opening lines: batch, rate, updates, data, and warnings about flags without effect."""
     left_out = data.train.records - data.train.batches_per_epoch * global_batch_size(args)
     yield (f"{batch_line(args, engine)}; lr {args.lr:g}; {data.train.batches_per_epoch} updates/epoch, {left_out} images "
-           f"left out of each")
+           f"not used in each")
     yield (f"data {args.dataset}: {data.train.records} training and {data.val.records} validation images, "
            f"root hash {data.root_hash}")
     yield threads_line(args)
     if args.lr_decay_period:
-        yield "warning: --lr-decay-period has no effect, here as in GluonCV's CIFAR scripts; use --lr-decay-epoch"
+        yield "warning: --lr-decay-period has no effect, as in GluonCV's CIFAR scripts; use --lr-decay-epoch"
     if args.mixup and args.num_epochs <= args.mixup_off_epoch + args.mixup_off_first:
         first = f"the first {args.mixup_off_first} and " if args.mixup_off_first else ""
         yield (f"warning: --num-epochs {args.num_epochs} with --mixup: nothing is mixed in {first}the last "
-               f"{args.mixup_off_epoch} epochs, so nothing is mixed at all; lower --mixup-off-epoch")
+               f"{args.mixup_off_epoch} epochs, so no epoch is mixed; lower --mixup-off-epoch")
     yield from without_effect_lines(args)
     if args.optimizer == "adadelta":
-        yield f"warning: --optimizer adadelta has no learning rate: --lr {args.lr:g} and its schedule have no effect"
+        yield f"warning: --lr {args.lr:g} and its schedule have no effect with --optimizer adadelta"
     if args.dataset == "cifar10-excerpt":
-        yield "note: an excerpt of CIFAR-10; accuracies are not comparable with published ones"
+        yield "note: this is an excerpt of CIFAR-10; accuracies cannot be compared with published ones"
 
 
 def plan_of(args):
-    """Yield the rows that --dry-run prints, made by the builders above without data or GPUs."""
+    """Yield the rows that --dry-run prints; needs no data and no GPU."""
     images, classes, channels, side, *_ = DATASETS[args.dataset]
     batch, updates = global_batch_size(args), images // global_batch_size(args)
     if not updates:
@@ -169,8 +169,9 @@ def plan_of(args):
     if args.no_wd:
         exempt_from_decay(net)
     yield from plan.optimizer_rows(optimizer(args, args.dtype))
+    steps = decay_epochs(args) if args.lr_mode == "step" else ()
     yield from plan.rate_rows(learning_rate(args, updates), args.lr_mode, args.lr, batch, updates, args.num_epochs,
-                              args.warmup_epochs, decay_epochs(args) if args.lr_mode == "step" else ())
+                              args.warmup_epochs, steps)
     yield from plan.decay_rows(net, args.wd)
     yield from plan.gamma_rows(net)
     yield from plan.cifar_image_rows(augmentation(args), args.dataset)

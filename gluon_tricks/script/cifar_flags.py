@@ -1,4 +1,4 @@
-"""Flags that train_cifar.py has beyond GluonCV's scripts, and what completes and checks them."""
+"""Flags of train_cifar.py that GluonCV's scripts lack; their completion and checks."""
 
 import argparse
 
@@ -16,62 +16,62 @@ from gluon_tricks.tricks.mixup import CIFAR_OFF_EPOCHS
 
 
 def add_image_flags(group):
-    """Add the flags of images: what the net sees."""
+    """Add the flags of the images."""
     group.add_argument("--augment", choices=("gluoncv", "follow-up"), default="gluoncv",
-                       help="follow-up: brightness, saturation, hue and lighting besides crop and flip, and ImageNet's mean "
-                            "and deviation (default gluoncv)")
+                       help="follow-up: also brightness, saturation, hue and lighting, with ImageNet's mean and deviation "
+                            "(default gluoncv)")
     group.add_argument("--random-crop", action=argparse.BooleanOptionalAction, default=True,
-                       help="pad 4 pixels and crop (default: yes)")
+                       help="pad by 4 pixels and crop (default: yes)")
     group.add_argument("--random-flip", action=argparse.BooleanOptionalAction,
-                       help="mirror every second image (default: not for mnist and kmnist)")
+                       help="mirror with probability 1/2 (default: yes, except for mnist and kmnist)")
     group.add_argument("--dual-cutout", action="store_true",
-                       help="two views of each image with squares of their own (--cutout, else 16), kept alike by the loss")
-    group.add_argument("--dual-cutout-alpha", type=float, default=0.1, help="weight of their difference (default 0.1)")
+                       help="two views of each image, with different squares (--cutout, or 16); the loss compares them")
+    group.add_argument("--dual-cutout-alpha", type=float, default=0.1, help="weight of the views' difference in the loss (default 0.1)")
     for mask in MASKS.values():
         group.add_argument(flag_name(mask.flag), **mask.argument)
 
 
 def add_target_flags(group):
-    """Add the flags of targets: what the net learns from."""
-    group.add_argument("--mix", choices=KINDS, metavar="KIND", help=f"mix images otherwise than --mixup: {', '.join(KINDS)}")
+    """Add the flags of the targets."""
+    group.add_argument("--mix", choices=KINDS, metavar="KIND", help=f"way to mix images, instead of --mixup: {', '.join(KINDS)}")
     group.add_argument("--mixup-alpha", type=float, metavar="A",
-                       help="of the Beta distribution (default 1; of what is stitched or tiled 0.2, of ricap 0.3)")
+                       help="parameter of the Beta distribution (default 1; for stitched and tiled images 0.2, for ricap 0.3)")
     group.add_argument("--mixup-off-epoch", type=int, metavar="N",
                        help="final epochs without mixing (default 20 with --mixup, 0 with --mix)")
     group.add_argument("--mixup-off-first", type=int, default=0, metavar="N", help="first epochs without mixing (default 0)")
     group.add_argument("--mixup-partners", choices=("reversed", "random"),
-                       help="who is mixed with whom (default reversed; random for tile, cutmix and ricap)")
+                       help="order of the second images (default reversed; for tile, cutmix and ricap random)")
     group.add_argument("--cutmix-label", choices=LABELS, default="area",
-                       help="weight of a clipped box: its area, as in the paper, or as drawn, as in the collection")
-    group.add_argument("--label-smoothing", action="store_true", help="smooth the targets")
-    group.add_argument("--label-smoothing-eps", type=float, default=0.1, help="by so much (default 0.1)")
-    group.add_argument("--teacher", metavar="NAME:FILE", help="learn from this net with these parameters too")
-    group.add_argument("--temperature", type=float, default=20.0, help="of the distillation (default 20)")
+                       help="label weight of a clipped box: area (paper) or drawn (collection) (default area)")
+    group.add_argument("--label-smoothing", action="store_true", help="label smoothing")
+    group.add_argument("--label-smoothing-eps", type=float, default=0.1, help="strength of the smoothing (default 0.1)")
+    group.add_argument("--teacher", metavar="NAME:FILE", help="distil from this model with these parameters")
+    group.add_argument("--temperature", type=float, default=20.0, help="temperature of the distillation (default 20)")
     group.add_argument("--hard-weight", type=float, default=0.5,
-                       help="weight of the labels; the teacher has the rest (default 0.5)")
+                       help="weight of the labels in the loss; 1 minus this for the teacher (default 0.5)")
 
 
 def add_optimizer_flags(group):
-    """Add the flags of optimizer and schedule."""
+    """Add the flags of the optimizer and the schedule."""
     group.add_argument("--optimizer", choices=NAMES, default="nag",
-                       help="adadelta has no rate of its own: --lr is without effect (default nag)")
+                       help="with adadelta, --lr has no effect (default nag)")
     group.add_argument("--lars-coefficient", type=float, default=1.0,
-                       help="of lars; 0.001 in its paper, none (1) in the collection (default 1)")
-    group.add_argument("--final-lr", type=float, default=0.1, help="where adabound's bounds meet (default 0.1)")
-    group.add_argument("--no-wd", action="store_true", help="no decay on biases, gammas and betas")
-    group.add_argument("--clip-gradient", type=float, default=0.0, help="clip each gradient element (default: no)")
+                       help="coefficient of lars: 0.001 in its paper, 1 in the collection (default 1)")
+    group.add_argument("--final-lr", type=float, default=0.1, help="limit of adabound's bounds (default 0.1)")
+    group.add_argument("--no-wd", action="store_true", help="no weight decay on biases, gammas and betas")
+    group.add_argument("--clip-gradient", type=float, default=0.0, help="clip each gradient element to this magnitude (default: no)")
     group.add_argument("--accumulate", type=int, default=1, metavar="N",
-                       help="N passes of --batch-size per update: BatchNorm sees one of them (ghost BatchNorm), "
-                            "gradients are summed (default 1)")
+                       help="passes of --batch-size per update; gradients are summed, BatchNorm sees one pass "
+                            "(ghost BatchNorm) (default 1)")
     group.add_argument("--lr-mode", choices=(*MODES, "sgdr"), default="step", help="shape of the decay (default step)")
-    group.add_argument("--warmup-epochs", type=int, default=0, help="warm-up from 0 (default 0)")
+    group.add_argument("--warmup-epochs", type=int, default=0, help="epochs of warm-up from 0 (default 0)")
     group.add_argument("--warmup", choices=WARMUPS, default="linear", help="shape of the warm-up (default linear)")
-    group.add_argument("--cycle-epochs", type=int, default=10, help="of sgdr: length of the first cycle (default 10)")
-    group.add_argument("--cycle-factor", type=int, default=1, help="of sgdr: growth of the cycles (default 1)")
+    group.add_argument("--cycle-epochs", type=int, default=10, help="sgdr: epochs of the first cycle (default 10)")
+    group.add_argument("--cycle-factor", type=int, default=1, help="sgdr: factor from one cycle's length to the next (default 1)")
 
 
 def without_effect_lines(args):
-    """Yield warnings about flags that have no effect without another. No errors: a sweep may give them to every run."""
+    """Yield warnings about flags without effect. They are no errors: a sweep may give a flag to every run."""
     for name, need in without_effect(vars(args)):
         value = getattr(args, name)
         if need.words and value != recipe_defaults(cifar=True)[name]:
@@ -81,15 +81,15 @@ def without_effect_lines(args):
 def settled(args):
     """The parsed flags with the defaults that depend on other flags.
 
-    In them `mixup` says whether anything is mixed, and `mix` how.
+    In the result `mixup` is True if images are mixed, and `mix` is the kind.
 
     Raises
     ------
     UserError
-        For values that cannot be, and for flags that exclude each other.
+        For unusable values and for flags that exclude each other.
     """
     if args.mix and args.mixup:
-        raise UserError(f"--mix {args.mix} and --mixup: give one; --mixup is --mix mixup as train_mixup_cifar10.py has it")
+        raise UserError(f"--mix {args.mix} and --mixup: give one; --mixup means --mix mixup with the defaults of train_mixup_cifar10.py")
     mix, off_epoch, alpha = args.mix or "mixup", args.mixup_off_epoch, args.mixup_alpha
     if off_epoch is None:
         off_epoch = 0 if args.mix else CIFAR_OFF_EPOCHS
@@ -103,9 +103,9 @@ def settled(args):
 
 
 def check(args):
-    """Refuse values that cannot be, before anything is opened."""
+    """Raise UserError for unusable values, before any file is opened."""
     check_common(args)
-    Augmentation(colors=args.augment == "follow-up").normalisation(args.dataset)         # refuses colours of grey images
+    Augmentation(colors=args.augment == "follow-up").normalisation(args.dataset)         # raises UserError for grey images
     side = DATASETS[args.dataset].side
     if args.cutout > side:
         raise UserError(f"--cutout {args.cutout}: images of {args.dataset} have {side} pixels a side; give fewer")
@@ -114,20 +114,21 @@ def check(args):
     if args.warmup == "exponential" and not args.warmup_epochs:
         raise UserError("--warmup exponential: give --warmup-epochs too")
     if args.mix in ("tile", "ricap") and args.mixup_partners == "reversed":
-        raise UserError(f"--mixup-partners reversed: --mix {args.mix} needs four images, leave the flag out")
+        raise UserError(f"--mixup-partners reversed: --mix {args.mix} needs four images; leave the flag out")
     if args.resume and args.resume_from:
-        raise UserError("--resume and --resume-from: give one; --resume goes on with a run, --resume-from starts a new one")
+        raise UserError("--resume and --resume-from: give one; --resume continues a run, --resume-from starts a new one")
     _refuse_for_mxnet(args)
     keywords("--model-kwargs", args.model_kwargs)
 
 
 def _refuse_for_mxnet(args):
-    """MXNet's iterator crops and flips RGB images as GluonCV's script does, and nothing else."""
+    """Raise UserError for what MXNet's iterator lacks: it only crops and flips RGB images."""
     if args.data_backend != "mxnet":
         return
     asked = [flag for flag, is_so in (
         ("--augment follow-up", args.augment != "gluoncv"), ("--no-random-crop", not args.random_crop),
-        ("--no-random-flip", not args.random_flip), *((flag_name(name), getattr(args, name)) for name in MASKS),
+        ("--no-random-flip", not args.random_flip),
+        *((flag_name(name), getattr(args, name)) for name in MASKS),
         (f"--dataset {args.dataset}", DATASETS[args.dataset].channels == 1)) if is_so]
     if asked:
         raise UserError(f"--data-backend mxnet: cannot do {', '.join(asked)}; use --data-backend ours")

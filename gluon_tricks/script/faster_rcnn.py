@@ -1,4 +1,4 @@
-"""What train_faster_rcnn.py is made of: images, net, schedule, optimizer, validation, and what it writes, built from its flags."""
+"""The parts of train_faster_rcnn.py, built from its flags: data, net, schedule, validation, paths, plan."""
 
 import argparse
 from pathlib import Path
@@ -12,7 +12,13 @@ from gluon_tricks.errors import UserError
 from gluon_tricks.randomness import net_seed
 from gluon_tricks.script import plan
 from gluon_tricks.script.faster_rcnn_flags import DATA_DIR, step_epochs
-from gluon_tricks.script.transfer import check_batch, first_weights, paths_with_log, start_params, transfer_facts
+from gluon_tricks.script.transfer import (
+    check_batch,
+    first_weights,
+    paths_with_log,
+    start_params,
+    transfer_facts,
+)
 from gluon_tricks.script.transfer_flags import splits_of
 from gluon_tricks.transfer.backbone import base_network, start_base
 from gluon_tricks.transfer.detection import Synthetic, detections, mean_average_precision, shared
@@ -22,7 +28,7 @@ from gluon_tricks.transfer.schedule import detection_schedule
 
 
 def open_data(args):
-    """Training and validation images with their boxes."""
+    """Training and validation set: images with their boxes."""
     if args.synthetic:
         return Synthetic(8, args.seed), Synthetic(4, args.seed + 1)
     train = VocDetection(args.data_dir, splits_of("--train-splits", args.train_splits))
@@ -30,7 +36,7 @@ def open_data(args):
 
 
 def build_net(args, classes, engine, resumed):
-    """`(net, sentence)`: the detector as it starts, and where its weights are from."""
+    """`(net, line)`: the detector with its first weights, and the log line on their source."""
     mx.random.seed(net_seed(args.seed, -1))
     frozen = args.norm_layer is None
     base = base_network("--network", args.network, frozen_norm=frozen)
@@ -42,20 +48,20 @@ def build_net(args, classes, engine, resumed):
 
 
 def trained_names(args, net):
-    """With --verbose, a line on which parameters learn."""
+    """With --verbose, yield the log line with the names of the trained parameters."""
     if args.verbose:
         yield "trained: " + ", ".join(name for name, param in net._collect_params_with_prefix().items()
                                       if param.grad_req != "null")
 
 
 def compile_net(args, net):
-    """Hybridize anew: training and prediction are two graphs."""
+    """Compile the net again: training and prediction have different graphs."""
     if not args.disable_hybridization:
         net.hybridize(static_alloc=args.static_alloc)
 
 
 def learning_rate(args, updates_per_epoch):
-    """num_update -> rate: steps at epochs, a warm-up in the first epoch only."""
+    """The schedule: num_update -> rate. It steps at epochs and warms up in the first epoch only."""
     return detection_schedule(args.lr, args.lr_decay, args.lr_decay_epochs, updates_per_epoch, args.lr_warmup,
                               args.lr_warmup_factor)
 
@@ -67,12 +73,12 @@ def sgd(args):
 
 
 def mixed_epochs(args):
-    """Epochs whose images are mixed."""
+    """Number of epochs whose images are mixed; they come first."""
     return max(0, args.epochs - args.no_mixup_epochs) if args.mixup else 0
 
 
 def validation(args, net, val_set, engine, run):
-    """mAP by both rules over every image once, and a picture."""
+    """mAP by both rules, each image counted once: dict. Also writes a picture of detections."""
     compile_net(args, net)
     found = shared(detections(net, val_set, engine, run.keep_going), len(val_set), engine)
     (names, eleven_points), (_, area) = mean_average_precision(found, val_set, args.iou_thresh)
@@ -82,29 +88,30 @@ def validation(args, net, val_set, engine, run):
 
 
 def run_paths(args):
-    """GluonCV's names for log and parameters."""
-    name = (f"faster_rcnn{'_fpn' if args.use_fpn else ''}{'_syncbn' if args.norm_layer else ''}_{args.network}_"
-            f"{args.dataset}")
+    """`RunPaths` with GluonCV's names for log and parameters."""
+    pyramid, norm = "_fpn" if args.use_fpn else "", "_syncbn" if args.norm_layer else ""
+    name = f"faster_rcnn{pyramid}{norm}_{args.network}_{args.dataset}"
     prefix = Path(f"{args.save_prefix}{name}").expanduser()
     return paths_with_log("--save-prefix", prefix.with_name(prefix.name + "_train.log"), prefix.parent,
-                            best=f"{prefix.name}_best.params", periodic=f"{prefix.name}_{{epoch:04d}}_{{val:.4f}}.params",
-                            resume=f"{prefix.name}.resume.npz")
+                          best=f"{prefix.name}_best.params", periodic=f"{prefix.name}_{{epoch:04d}}_{{val:.4f}}.params",
+                          resume=f"{prefix.name}.resume.npz")
 
 
 def shown(args):
-    """The flags as the log's first line has them: the numbers of the net one by one again."""
-    flags = {name: value for name, value in vars(args).items() if name not in ("shape", "gpu_ids", "lr_decay_epochs")}
+    """The flags for the log's first line, with each number of the net as a flag."""
+    derived = ("shape", "gpu_ids", "lr_decay_epochs")
+    flags = {name: value for name, value in vars(args).items() if name not in derived}
     return argparse.Namespace(**flags, **args.shape._asdict())
 
 
 def facts(args, train_set, engine):
-    """What run.json and the resume file say about this run."""
+    """The facts for run.json and the resume file: dict."""
     return transfer_facts(shown(args), train_set, engine, network=args.network, mixup=args.mixup,
                           title=f"Faster R-CNN, {args.network}", train_metric="loss", score="map_voc07")
 
 
 def plan_of(args):
-    """The rows that --dry-run prints, made by the builders above without GPUs or downloads; VOC's own lists are known."""
+    """Yield the rows that --dry-run prints; needs no GPU and no download, and for VOC no data."""
     images, classes = planned_data(args)
     check_batch(args.batch_size, images, launched_processes(args.kvstore))
     processes, devices = launched_processes(args.kvstore), devices_per_process(args.num_gpus, args.num_cpus)
@@ -128,14 +135,15 @@ def plan_of(args):
     mixed = f"; mixed half and half in the first {mixed_epochs(args)} epochs" if mixed_epochs(args) else ""
     yield "images", (f"shorter side to {shape.image_short}, the longer at most {shape.image_max_size}; mirror with "
                      f"probability 1/2{mixed}")
-    yield "validation", f"each image of {args.val_splits} once; mAP at IoU {args.iou_thresh:g} by 11 points, and by area"
+    yield "validation", (f"each image of {args.val_splits} once; mAP at IoU {args.iou_thresh:g} by 11 points, "
+                         f"and by area")
     yield "targets", (f"{shape.rcnn_num_samples} of {shape.rpn_train_post_nms} proposals of an image, at most "
-                      f"{shape.rcnn_pos_ratio:.0%} of them objects, which is IoU {shape.rcnn_pos_iou_thresh:g} and more"
-                      + ("; BatchNorm, stem and stage 1 stay as they are" if frozen else ""))
+                      f"{shape.rcnn_pos_ratio:.0%} of them objects (IoU {shape.rcnn_pos_iou_thresh:g} or more)"
+                      + ("; BatchNorm, stem and stage 1 are frozen" if frozen else ""))
 
 
 def planned_data(args):
-    """`(images, classes)` of the training set: VOC's published lists, or what is in another folder."""
+    """`(images, classes)` of the training set: from VOC's published lists, or read from another folder."""
     if args.synthetic:
         return len(open_data(args)[0]), Synthetic.classes
     splits = splits_of("--train-splits", args.train_splits)
@@ -146,7 +154,7 @@ def planned_data(args):
 
 
 def planned_net(args, classes):
-    """The detector with all shapes known, from an image and proposals small enough to be quick; or why there is none."""
+    """The detector with all shapes known, or the UserError that it raises. A small image makes this fast."""
     frozen = args.norm_layer is None
     few = args.shape._replace(image_short=64, rpn_train_pre_nms=60, rpn_train_post_nms=8, rpn_test_pre_nms=60,
                               rpn_test_post_nms=8, rcnn_num_samples=8)

@@ -1,4 +1,4 @@
-"""The net's numbers as flags of train_faster_rcnn.py, and what completes and checks its flags."""
+"""The net's numbers as flags of train_faster_rcnn.py; completion and checks of its flags."""
 
 import math
 
@@ -8,7 +8,7 @@ from gluon_tricks.script.transfer_flags import check_limits, with_devices
 from gluon_tricks.transfer.shape import FPN, VOC, Shape
 
 DATA_DIR = "~/.mxnet/datasets/voc"
-DEFAULTS = {"epochs": 20, "lr": 0.001, "lr_warmup": -1, "wd": 5e-4}        # of flags that are empty unless given
+DEFAULTS = {"epochs": 20, "lr": 0.001, "lr_warmup": -1, "wd": 5e-4}        # of flags whose default is ''
 
 
 def numbers(text_given):
@@ -25,7 +25,7 @@ KINDS = {name: numbers if isinstance(getattr(VOC, name), tuple) else str if name
 
 
 def add_shape_flags(group):
-    """Add a flag for each number of the net; not given, it has the value of the plain net or of the FPN."""
+    """Add a flag for each number of the net; the default is that of the net without or with FPN."""
     for name, kind in KINDS.items():
         plain, pyramid = (text(getattr(shape, name)) for shape in (VOC, FPN))
         default = plain if plain == pyramid else f"{plain}, {pyramid}"
@@ -34,11 +34,11 @@ def add_shape_flags(group):
 
 
 def settled(args):
-    """The flags with numbers, devices and the net's `Shape`; refuses values that cannot be, before anything is opened."""
+    """The flags with numbers, devices and the net's `Shape`. Raises UserError for unusable values."""
     if args.dataset != "voc":
-        raise UserError(f"--dataset {args.dataset}: only voc is done here, any folder in VOC's layout (--data-dir)")
+        raise UserError(f"--dataset {args.dataset}: only voc is supported, a folder in VOC's layout (--data-dir)")
     if args.amp:
-        raise UserError("--amp: float16 detection has not been made to work here; leave it out")
+        raise UserError("--amp: detection in float16 is not supported; leave it out")
     use_fpn = args.use_fpn or args.command == "custom-model"
     given = {name: getattr(args, name) for name in Shape._fields if getattr(args, name) is not None}
     shape = (FPN if use_fpn else VOC)._replace(**given)
@@ -52,7 +52,7 @@ def settled(args):
 
 
 def number(args, name):
-    """The value of a flag that is text in GluonCV's script, or its default."""
+    """The number of a flag that is text in GluonCV's script, or its default."""
     given, default = getattr(args, name), DEFAULTS[name]
     try:
         return type(default)(float(given)) if given != "" else default
@@ -61,17 +61,17 @@ def number(args, name):
 
 
 def epochs_of(args):
-    """--lr-decay-epoch as ascending numbers."""
+    """--lr-decay-epoch as an ascending list of float."""
     try:
         epochs = sorted(float(word) for word in (args.lr_decay_epoch or "14,20").split(",") if word.strip())
         step_epochs(epochs)
     except (ValueError, OverflowError):
-        raise UserError(f"--lr-decay-epoch {args.lr_decay_epoch}: give numbers with commas") from None
+        raise UserError(f"--lr-decay-epoch {args.lr_decay_epoch}: give numbers separated by commas") from None
     return epochs
 
 
 def step_epochs(decay_epochs):
-    """Epochs at whose start the rate steps."""
+    """Epochs at the start of which the rate steps: list of int."""
     return [math.ceil(epoch) for epoch in decay_epochs]
 
 
@@ -80,16 +80,16 @@ def gpu_ids(args):
     try:
         ids = [int(word) for word in args.gpus.split(",") if word.strip()]
     except ValueError:
-        raise UserError(f"--gpus {args.gpus}: give numbers with commas") from None
+        raise UserError(f"--gpus {args.gpus}: give numbers separated by commas") from None
     if min(ids, default=0) < 0 or len(set(ids)) < len(ids):
-        raise UserError(f"--gpus {args.gpus}: give each GPU's number once, from 0")
+        raise UserError(f"--gpus {args.gpus}: give the number of each GPU once, from 0")
     return ids
 
 
 def check_shape(shape, use_fpn):
-    """Numbers of the net that do not fit together."""
+    """Raise UserError for numbers of the net that do not fit together."""
     if shape.roi_mode not in ("align", "pool"):
-        raise UserError(f"--roi-mode {shape.roi_mode}: is align or pool")
+        raise UserError(f"--roi-mode {shape.roi_mode}: must be align or pool")
     for name in ("image_short", "image_max_size", "rpn_channel", "anchor_base_size", "rpn_train_post_nms",
                  "rpn_test_post_nms", "rcnn_num_samples", "max_num_gt", "num_fpn_filters", "num_box_head_conv_filters",
                  "num_box_head_dense_filters"):
@@ -98,14 +98,15 @@ def check_shape(shape, use_fpn):
     objects = round(shape.rcnn_num_samples * shape.rcnn_pos_ratio)
     if not 0 < objects < shape.rcnn_num_samples <= shape.rpn_train_post_nms:
         raise UserError(f"--rcnn-num-samples {shape.rcnn_num_samples} of --rpn-train-post-nms {shape.rpn_train_post_nms} "
-                        f"with --rcnn-pos-ratio {shape.rcnn_pos_ratio:g}: there must be as many proposals, and room for an "
-                        f"object and for background")
+                        f"with --rcnn-pos-ratio {shape.rcnn_pos_ratio:g}: there must be as many proposals, and room for "
+                        f"an object and for background")
     levels = 5 if use_fpn else 1
     if len(shape.strides) != levels:
-        raise UserError(f"--strides {text(shape.strides)}: this net has {levels} feature map{'s' * (levels > 1)}")
+        raise UserError(f"--strides {text(shape.strides)}: this net has {levels} feature map{'s' * (levels > 1)}; give as many")
     if not use_fpn and shape.strides[0] not in (4, 8, 16):
-        raise UserError(f"--strides {text(shape.strides)}: is 4, 8 or 16, the stride of stage 1, 2 or 3")
+        raise UserError(f"--strides {text(shape.strides)}: must be 4, 8 or 16, the stride of stage 1, 2 or 3")
     if use_fpn and len(shape.anchor_scales) != levels:
         raise UserError(f"--anchor-scales {text(shape.anchor_scales)}: give one for each of the {levels} feature maps")
-    if len(shape.roi_size) != 2 or len(shape.anchor_alloc_size) != 2:
-        raise UserError("--roi-size, --anchor-alloc-size: give height and width with a comma")
+    for name in ("roi_size", "anchor_alloc_size"):
+        if len(getattr(shape, name)) != 2:
+            raise UserError(f"--{name.replace('_', '-')} {text(getattr(shape, name))}: give height and width with a comma")

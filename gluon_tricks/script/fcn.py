@@ -1,4 +1,4 @@
-"""What train_fcn.py is made of: scenes, net, optimizer, validation, and what it writes, built from its flags."""
+"""The parts of train_fcn.py, built from its flags: scenes, net, optimizer, validation, paths."""
 
 from pathlib import Path
 
@@ -16,19 +16,19 @@ from gluon_tricks.tricks.no_bias_decay import exempt_from_decay
 
 
 def open_data(args):
-    """Training and validation scenes."""
+    """Training and validation set: scenes with their masks."""
     if args.synthetic:
         return Synthetic(8, args.seed), Synthetic(4, args.seed + 1)
     dataset = {"pascal": "voc", "pascal_voc": "voc"}.get(args.dataset, args.dataset)
     folder = args.data_dir or {"voc": "~/.mxnet/datasets/voc", "ade20k": "~/.mxnet/datasets/ade"}.get(dataset)
     if folder is None:
-        raise UserError("--dataset folder: name the folder with --data-dir")
+        raise UserError("--dataset folder: give --data-dir, the folder of the data")
     train, val = (open_scenes(dataset, folder, split, args.classes) for split in (args.train_split, "val"))
     return train, val
 
 
 def build_net(args, classes, engine, resumed=False):
-    """`(net, sentence)`: the FCN as it starts, and where its weights are from."""
+    """`(net, line)`: the FCN with its first weights, and the log line on their source."""
     mx.random.seed(net_seed(args.seed, -1))
     base = base_network("--backbone", args.backbone, dilated=True)
     said = first_weights(args, base, args.backbone, resumed)
@@ -50,7 +50,7 @@ def optimizer(args):
 
 
 def validation(args, net, val_set, engine, run):
-    """Scores over every image once, and a picture."""
+    """Scores, each image counted once: dict. Also writes a picture of predictions."""
     keep = spread(len(val_set), 5)
     scores, kept = validate(net, val_set, args.crop_size, engine, run.keep_going, keep)
     if engine.is_writer and kept:
@@ -60,7 +60,7 @@ def validation(args, net, val_set, engine, run):
 
 
 def print_scores(args, val_set, engine):
-    """Validate the parameters of --resume and print their scores, for --eval; returns the exit code."""
+    """Validate the parameters of --resume and print the scores (--eval); returns the exit code."""
     net, said = build_net(args, val_set.num_class, engine)
     scores, _ = validate(net, val_set, args.crop_size, engine)
     if engine.is_writer:
@@ -69,13 +69,13 @@ def print_scores(args, val_set, engine):
 
 
 def run_paths(args):
-    """GluonCV's names for log and parameters."""
+    """`RunPaths` with GluonCV's names for log and parameters."""
     folder = Path(args.save_dir or f"runs/{args.dataset}/{args.model}/{args.backbone}").expanduser()
     return paths_with_log("--save-dir", folder / args.logging_file, folder, best="best.params",
                             periodic="epoch_{epoch:04d}_mIoU_{val:2.4f}.params", resume="resume.npz")
 
 
 def facts(args, train_set, engine):
-    """What run.json and the resume file say about this run."""
+    """The facts for run.json and the resume file: dict."""
     return transfer_facts(args, train_set, engine, network=args.backbone, mixup=False, title=f"FCN, {args.backbone}",
                           train_metric="training_loss", score="miou")

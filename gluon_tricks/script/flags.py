@@ -1,4 +1,4 @@
-"""Checks and values of flags that several scripts and commands share. Nothing here imports MXNet."""
+"""Checks and values of flags that several scripts and commands share. Does not import MXNet."""
 
 import argparse
 import ast
@@ -7,7 +7,7 @@ from gluon_tricks.engines.launcher import devices_per_process, launched_processe
 from gluon_tricks.errors import UserError
 from gluon_tricks.recipes.flags import FLAGS
 
-SPELLING = {"num_workers": "num-data-workers"}        # flags whose attribute differs by more than dashes
+SPELLING = {"num_workers": "num-data-workers"}        # attributes that differ from the flag by more than dashes
 
 
 def flag_name(name):
@@ -16,12 +16,12 @@ def flag_name(name):
 
 
 def completed(args, **changes):
-    """A copy of the parsed flags with some values completed; the original stays as it is."""
+    """A copy of the parsed flags with some values changed."""
     return argparse.Namespace(**{**vars(args), **changes})
 
 
 def check_numbers(args, table=FLAGS):
-    """Refuse numbers outside the limits of the table of flags, and nan.
+    """Raise UserError for numbers outside the limits of a table of flags, and for nan.
 
     Raises
     ------
@@ -34,7 +34,7 @@ def check_numbers(args, table=FLAGS):
 
 
 def at_least(args, limits):
-    """Refuse numbers below their limit, and nan; for commands, whose flags are not in the table.
+    """Raise UserError for numbers below their limit, and for nan; for flags that are not in the table.
 
     Parameters
     ----------
@@ -46,27 +46,27 @@ def at_least(args, limits):
 
 
 def check_common(args):
-    """Refuse what is wrong with the flags that both classification scripts have."""
+    """Raise UserError for unusable values of the flags that both classification scripts have."""
     check_numbers(args)
     if not args.save_dir:
-        raise UserError("--save-dir '': name a folder (GluonCV's script would write to / here)")
+        raise UserError("--save-dir '': give a folder (GluonCV's script would write to /)")
     if args.warmup_epochs >= args.num_epochs:
         raise UserError(f"--warmup-epochs {args.warmup_epochs}: must be fewer than --num-epochs {args.num_epochs}")
     check_dtype(args.dtype, args.num_gpus)
     if args.dtype == "auto" and launched_processes(args.kvstore) > 1:
-        raise UserError("--dtype auto: each process would try for itself; run it once without the launcher, and give the "
-                        "type that its log names")
+        raise UserError("--dtype auto: each process would measure for itself; run it once without the launcher, and give "
+                        "the type in its log")
     decay_epochs(args)
 
 
 def check_dtype(dtype, num_gpus):
-    """Refuse a type that MXNet 1.9.1 cannot compute in on the chosen devices."""
+    """Raise UserError for a type that MXNet 1.9.1 does not support on the chosen devices."""
     if dtype == "float16" and not num_gpus:
         raise UserError("--dtype float16: MXNet 1.9.1 has no float16 convolution on CPUs; use --num-gpus, or bfloat16")
     if dtype == "bfloat16" and num_gpus:
-        raise UserError("--dtype bfloat16: MXNet 1.9.1 computes it on CPUs only; use float16 on GPUs")
+        raise UserError("--dtype bfloat16: MXNet 1.9.1 supports it on CPUs only; use float16 on GPUs")
     if dtype == "auto" and num_gpus:
-        raise UserError("--dtype auto: chooses for CPUs; use float32 or float16 on GPUs")
+        raise UserError("--dtype auto: is for CPUs only; use float32 or float16 on GPUs")
 
 
 def local_batch_size(args):
@@ -85,23 +85,23 @@ def decay_epochs(args):
     try:
         return [int(epoch) for epoch in args.lr_decay_epoch.split(",") if epoch.strip()]
     except ValueError:
-        raise UserError(f"--lr-decay-epoch {args.lr_decay_epoch}: give epochs with commas between, as 100,150") from None
+        raise UserError(f"--lr-decay-epoch {args.lr_decay_epoch}: give epochs separated by commas, such as 100,150") from None
 
 
 def per_channel(flag, text, channels=3):
-    """Numbers with commas between, one per channel, as --rgb-mean and --rgb-std have them."""
+    """The numbers of --rgb-mean or --rgb-std, one per channel: tuple of float."""
     try:
         values = tuple(float(value) for value in text.split(","))
         if len(values) != channels:
             raise ValueError
     except ValueError:
-        wanted = "three numbers with commas" if channels == 3 else "one number"
+        wanted = "three numbers separated by commas" if channels == 3 else "one number"
         raise UserError(f"{flag} {text}: give {wanted}") from None
     return values
 
 
 def keywords(flag, words):
-    """`["width=4", "last_bn=True"]` as a dict; values are Python's literals, anything else is text.
+    """`["width=4", "last_bn=True"]` as a dict. Values are Python literals; others are text.
 
     Raises
     ------
@@ -112,7 +112,7 @@ def keywords(flag, words):
     for word in words:
         name, equals, value = word.partition("=")
         if not (equals and name.isidentifier()):
-            raise UserError(f"{flag} {word}: give NAME=VALUE, as width=4")
+            raise UserError(f"{flag} {word}: give NAME=VALUE, such as width=4")
         try:
             found[name] = ast.literal_eval(value)
         except (ValueError, SyntaxError):
@@ -121,6 +121,6 @@ def keywords(flag, words):
 
 
 def split_at_dashes(argv):
-    """The words of a command line before and after `--`."""
+    """The words of a command line before and after `--`: two lists."""
     where = argv.index("--") if "--" in argv else len(argv)
     return argv[:where], argv[where + 1:]

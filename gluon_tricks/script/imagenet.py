@@ -1,4 +1,4 @@
-"""What train_imagenet.py is made of: data, net, schedule, optimizer, and what it writes, built from its flags."""
+"""The parts of train_imagenet.py, built from its flags: data, net, schedule, optimizer, paths, log lines."""
 
 import functools
 from pathlib import Path
@@ -39,7 +39,7 @@ from gluon_tricks.tricks.zero_gamma import count_zero_gammas
 
 
 def open_data(args, engine):
-    """One process's share of the data: --synthetic, --use-rec (MXNet's iterator, this kit's, or DALI) or class folders."""
+    """This process's share of the data, from --synthetic, record files or class folders: `ImagenetData`."""
     batch, size = local_batch_size(args), args.input_size
     share = {"rank": engine.rank, "world_size": engine.world_size}
     if args.synthetic:
@@ -62,7 +62,7 @@ def open_data(args, engine):
 
 
 def record_backend(args, batch, size, share):
-    """Training and validation loaders over record files, and what makes the exact validation loader."""
+    """`(train, val, exact)`: two loaders over record files, and a function that returns the exact val loader."""
     pixels = size, args.crop_ratio, args.rgb_mean, args.rgb_std
     if args.data_backend == "ours":
         train, val = record_loaders(rec_path(args, "rec_train"), rec_path(args, "rec_val"), batch, args.seed, *pixels,
@@ -93,7 +93,7 @@ def rec_path(args, flag):
 
 
 def manifest_of(args):
-    """The manifest beside the record files, its files and labels checked; None for records of other tools."""
+    """The manifest next to the record files, after a check of both; None for records of other tools."""
     manifests = {}
     for part in ("train", "val"):
         folder = rec_path(args, f"rec_{part}").parent
@@ -101,13 +101,13 @@ def manifest_of(args):
             manifests[part] = read_manifest(folder)
             open_split(folder, rec_path(args, f"rec_{part}").stem, manifests[part])
     if len({manifest.classes_sha256 for manifest in manifests.values()}) > 1:
-        raise UserError(f"--rec-val {args.rec_val}: its labels are by another list of classes than those of --rec-train "
-                        f"{args.rec_train} (the SHA-256 in their manifests differs); prepare both in one go")
+        raise UserError(f"--rec-val {args.rec_val}: its labels follow another list of classes than those of --rec-train "
+                        f"{args.rec_train} (the SHA-256 in their manifests differs); prepare both in one run")
     return manifests.get("train")
 
 
 def checked(args, data):
-    """The data with their number of classes; refuses data that do not fit the flags."""
+    """The data with their number of classes. Raises UserError for data that do not fit the flags."""
     classes = args.classes or data.classes or 1000
     if data.classes not in (None, classes):
         raise UserError(f"--classes {classes}: the data have {data.classes}")
@@ -116,25 +116,25 @@ def checked(args, data):
                         f"{data.train.records}")
     if args.num_training_samples != data.train.records:
         raise UserError(f"--num-training-samples {args.num_training_samples}: the training set has {data.train.records}; "
-                        f"the learning rate counts by this flag, so give --num-training-samples {data.train.records}")
+                        f"the schedule uses this flag, so give --num-training-samples {data.train.records}")
     return data._replace(classes=classes)
 
 
 def model_keywords(args):
-    """The model's arguments apart from its number of classes: those of GluonCV's script, and what mends GluonCV."""
+    """The arguments of the model, without its number of classes."""
     given = {"last_gamma": args.last_gamma, "pretrained": args.use_pretrained, "use_se": args.use_se}
     keywords = {name: True for name, is_on in given.items() if is_on}
     if args.use_gn:
         keywords["norm_layer"] = GroupNorm
     if args.model.startswith("vgg"):
         keywords["batch_norm"] = args.batch_norm
-    if args.model.startswith("resnest"):       # the size of what its DropBlock layers drop follows from it
+    if args.model.startswith("resnest"):       # decides the block size of its DropBlock layers
         keywords["input_size"] = args.input_size
     return {"fix_last_gamma": args.fix_last_gamma, "fix_use_se": args.fix_use_se, **keywords}
 
 
 def build_net(args, classes, precision, engine):
-    """The net as it starts: from --init, or from --resume-params."""
+    """The net with its first weights, from --init or --resume-params."""
     start_precision(precision.dtype, precision.use_amx)
     net = get_model(args.model, classes=classes, **model_keywords(args))
     check_drop_block(net, args.input_size)
@@ -151,11 +151,11 @@ def build_net(args, classes, precision, engine):
 
 
 def build_teacher(args, classes, precision, engine):
-    """The net behind --teacher: a zoo name with the zoo's weights, or NAME:FILE."""
+    """The net of --teacher: NAME with the zoo's weights, or NAME:FILE."""
     name, _, path = args.teacher.partition(":")
     if not path and classes != 1000:
         raise UserError(f"--teacher {args.teacher}: the zoo's weights are for 1000 classes, the data have {classes}; "
-                        f"give {args.teacher}:FILE with the parameters of such a net")
+                        f"give {args.teacher}:FILE, parameters for {classes} classes")
     teacher = get_model(name, classes=classes, **({} if path else {"pretrained": True}))
     if path:
         load_params(teacher, "--teacher", path, engine)
@@ -166,7 +166,7 @@ def build_teacher(args, classes, precision, engine):
 
 
 def learning_rate(args):
-    """num_update -> rate, by --num-training-samples as GluonCV counts."""
+    """The schedule: num_update -> rate. As in GluonCV, --num-training-samples sets the updates per epoch."""
     if args.flags == "horovod":
         return cosine_schedule(args.lr, args.warmup_lr, args.num_epochs, args.warmup_epochs, args.num_training_samples,
                                local_batch_size(args), launched_processes(args.kvstore))
@@ -176,25 +176,25 @@ def learning_rate(args):
 
 
 def step_epochs(args):
-    """Epochs at which --lr-mode step steps."""
+    """Epochs at which the rate of --lr-mode step steps."""
     if args.lr_decay_period:
         return range(args.lr_decay_period, args.num_epochs, args.lr_decay_period)
     return decay_epochs(args)
 
 
 def nag(args, dtype):
-    """MXNet's NAG; with float16 it keeps float32 masters."""
+    """MXNet's NAG; with float16 it keeps float32 master weights."""
     return mx.optimizer.NAG(learning_rate=args.lr, momentum=args.momentum, wd=args.wd,
                             multi_precision=dtype == "float16", clip_gradient=args.clip_gradient or None)
 
 
 def dialect_of(args):
-    """Whose log lines are written."""
+    """The format of the log lines."""
     return HorovodDialect(args.eval_frequency, args.num_epochs) if args.flags == "horovod" else ImagenetDialect
 
 
 def resume_from_gluoncv(args, run, trainer, data):
-    """Start at --resume-epoch with the momentum of --resume-states; --resume-params has been loaded."""
+    """Start at --resume-epoch with --resume-states; `build_net` has loaded --resume-params."""
     run.progress.epoch = args.resume_epoch
     run.progress.num_update = sum(map(data.train.batches_in, range(args.resume_epoch)))
     connect(trainer)
@@ -202,13 +202,13 @@ def resume_from_gluoncv(args, run, trainer, data):
 
 
 def evaluate_average(average, data, engine, dtype, run):
-    """Exact validation accuracies of the averaged parameters."""
+    """Validation accuracies of the averaged parameters, each image counted once."""
     with average.applied():
         return evaluate(average.net, data.exact(), engine, dtype, run.keep_going, top=(1, 5))
 
 
 def both_protocols(args, net, data, engine, dtype, keep_going):
-    """The final errors, over every image once and over the last window of MXNet's iterator."""
+    """The log line with the final errors: each image once, and the last window of MXNet's iterator."""
     right = hits(net, data.exact(), engine, dtype, keep_going, top=(1, 5))
     window = val_window(args.num_epochs, len(right), global_batch_size(args))
     exact, gluoncv = (" ".join(f"err-top{k}={error:f}" for k, error in zip((1, 5), 1 - rows.mean(axis=0)))
@@ -222,7 +222,7 @@ def parts_per_device(args):
 
 
 def run_paths(args):
-    """GluonCV's names for parameters and states."""
+    """`RunPaths` with GluonCV's names for parameters and states."""
     save_dir = make_folder("--save-dir", args.save_dir)
     log = Path(args.logging_file).expanduser()
     make_folder("--logging-file", log.parent)
@@ -236,7 +236,7 @@ def run_paths(args):
 
 
 def facts(args, data, precision, engine):
-    """What run.json and the resume file say about this run."""
+    """The facts for run.json and the resume file: dict."""
     return facts_of(args, engine, flags={"classes": data.classes, **precision.flags}, model=args.model,
                     dataset=args.dataset, classes=data.classes, dtype=precision.dtype, dtype_trial=precision.rates,
                     mixup=args.mixup, data_root_hash=data.root_hash, data_backend=args.data_backend,
@@ -245,7 +245,7 @@ def facts(args, data, precision, engine):
 
 
 def opening_lines(args, data, net, dtype, engine):
-    """Yield the arithmetic of batch, rate and updates, and warnings where the run departs from rule or published run."""
+    """Yield the log's opening lines: batch, rate, updates, and differences from the published run."""
     batch, rule = global_batch_size(args), linear_scaled_lr(global_batch_size(args))
     lengths = sorted(set(map(data.train.batches_in, range(args.num_epochs))))
     yield (f"{batch_line(args, engine, args.emulate_gpus)}; "
@@ -257,18 +257,20 @@ def opening_lines(args, data, net, dtype, engine):
     flags = {**vars(args), "dtype": dtype, "world_size": engine.world_size}
     match = reference_of(flags, args.dataset)
     if match.departures:
-        yield f"warning: departs from the published run {match.reference.name} in {', '.join(match.departures)}"
+        differences = ", ".join(match.departures)
+        yield f"warning: differs from the published run {match.reference.name} in {differences}"
     changed = f"; overrides: {', '.join(overrides(vars(args)))}" if overrides(vars(args)) else ""
     yield f"preset {args.preset}{changed}"
     yield f"data: {data.train.records} training images of {data.classes} classes, " + (
-        f"root hash {data.root_hash}" if data.root_hash else "without a manifest, so nothing vouches for them")
+        f"root hash {data.root_hash}" if data.root_hash else "no manifest: files not checked")
     zero, gammas = count_zero_gammas(net)
-    yield f"{zero} of {gammas} gammas start at zero; weight decay on {'weights only' if args.no_wd else 'everything'}"
+    decayed = "weights only" if args.no_wd else "everything"
+    yield f"{zero} of {gammas} gammas start at zero; weight decay on {decayed}"
     if args.last_gamma and not zero:
         yield f"warning: --last-gamma has no effect on {args.model}"
     yield threads_line(args)
     if args.warmup_lr and args.flags != "horovod":
-        yield "warning: --warmup-lr has no effect, here as in GluonCV's script; warm-up starts from 0"
+        yield "warning: --warmup-lr has no effect, as in GluonCV's script; warm-up starts from 0"
     if args.data_backend == "mxnet" and args.use_rec:
         yield (f"validation protocol {data.val.protocol}" + ("" if data.val.protocol == "exact" else (
             f": MXNet's sliding window, as in the published logs, of "
@@ -276,7 +278,7 @@ def opening_lines(args, data, net, dtype, engine):
 
 
 def plan_of(args):
-    """Yield the rows that --dry-run prints, made by the builders above without data, GPUs or downloads."""
+    """Yield the rows that --dry-run prints; needs no data, no GPU and no download."""
     classes = args.classes or 1000
     batch, updates = global_batch_size(args), args.num_training_samples // global_batch_size(args)
     kwargs = {key: value for key, value in model_keywords(args).items() if key != "pretrained"}
@@ -296,7 +298,7 @@ def plan_of(args):
     if not args.synthetic:
         yield from plan.imagenet_image_rows(args.data_backend, args.use_rec, args.crop_law, args.colors, args.input_size,
                                             args.crop_ratio, args.rgb_mean, args.rgb_std, args.auto_aug)
-    # a teacher would be downloaded; of two images, reversed order always makes a pair
+    # A teacher would be downloaded; in a batch of two images only reversed order always makes a pair
     alone = completed(args, teacher=None, mixup_partners="reversed")
     yield from plan.target_rows(training_targets(alone, classes, args.dtype, None)[0], classes)
     if args.mixup:

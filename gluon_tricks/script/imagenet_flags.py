@@ -1,4 +1,4 @@
-"""Flags that train_imagenet.py has beyond GluonCV's script, and what completes and checks them."""
+"""Flags of train_imagenet.py that GluonCV's script lacks; their completion and checks."""
 
 import argparse
 import os
@@ -17,7 +17,7 @@ from gluon_tricks.tricks.lr_warmup import FORMULAS
 
 
 class RecordSet(NamedTuple):
-    """A data set in record files, where the flags name no other."""
+    """Defaults for a data set in record files."""
     folder: str
     images: int              # of the training set
     classes: int
@@ -34,61 +34,62 @@ RECORD_PATHS = ("rec_train", "rec_train_idx", "rec_val", "rec_val_idx")
 def add_own_flags(group):
     """Add the flags that GluonCV's script lacks."""
     group.add_argument("--dataset", choices=tuple(RECORD_SETS), default="imagenet",
-                      help="where --rec-* are, and --num-training-samples, if not given (default imagenet)")
-    group.add_argument("--classes", type=int, default=None, help="default: what manifest or folders say, else 1000")
-    group.add_argument("--seed", type=int, default=0, help="decides initialisation, order, augmentation, mixup (default 0)")
+                      help="decides the defaults of --rec-* and --num-training-samples (default imagenet)")
+    group.add_argument("--classes", type=int, default=None, help="number of classes (default: from manifest or folders, else 1000)")
+    group.add_argument("--seed", type=int, default=0, help="seed of initialisation, order, augmentation and mixup (default 0)")
     group.add_argument("--as", dest="preset", choices=tuple(PRESETS), default="gluoncv",
-                      help="where paper and GluonCV differ; the flags of the next group (default gluoncv)")
+                      help="preset of the flags in the last group, where paper and GluonCV differ (default gluoncv)")
     group.add_argument("--flags", choices=("imagenet", "horovod"), default="imagenet",
-                      help="horovod: the other flags are those of GluonCV's train_horovod.py (rate per worker, schedule, "
-                           "initialisation, defaults and log lines are its own)")
+                      help="horovod: read the other flags as GluonCV's train_horovod.py does, with its rate per worker, "
+                           "schedule, initialisation, defaults and log lines (default imagenet)")
     group.add_argument("--eval-frequency", type=int, default=0,
-                      help="with --flags horovod: print validation every so many epochs (default 0: after the last)")
+                      help="with --flags horovod: epochs between validation lines; 0: after the last only (default 0)")
     group.add_argument("--auto-aug", "--auto_aug", action="store_true",
-                      help="AutoAugment's ImageNet policy before the crop; it is train_horovod.py's --auto_aug")
-    group.add_argument("--auto-lr", action="store_true", help="linear scaling from 0.1 at 256 instead of --lr")
-    group.add_argument("--fix-use-se", action="store_true", help="--use_se makes resnext* the se_resnext* of the same size")
-    group.add_argument("--label-smoothing-eps", type=float, default=0.1, help="(default 0.1)")
-    group.add_argument("--clip-gradient", type=float, default=0.0, help="clip each gradient element (default: no)")
+                      help="AutoAugment's ImageNet policy before the crop, as in train_horovod.py")
+    group.add_argument("--auto-lr", action="store_true", help="instead of --lr: 0.1 x global batch / 256")
+    group.add_argument("--fix-use-se", action="store_true", help="let --use_se turn a resnext* into the se_resnext* of the same size")
+    group.add_argument("--label-smoothing-eps", type=float, default=0.1, help="eta of --label-smoothing (default 0.1)")
+    group.add_argument("--clip-gradient", type=float, default=0.0, help="clip each gradient element to this magnitude (default: no)")
     group.add_argument("--loss-scale", default="none", metavar="none|dynamic|NUMBER",
-                      help="multiply the loss, for float16 (§3.2); dynamic: as large as overflows allow (default none)")
+                      help="factor of the loss, for float16 (§3.2); dynamic: raised until gradients overflow (default none)")
     group.add_argument("--ema", type=float, default=0.0, metavar="DECAY",
-                      help="also average the parameters over the updates, say 0.9999; validated and saved (default: no)")
+                      help="also keep a moving average of the parameters, and validate and save it; e.g. 0.9999 (default: no)")
     group.add_argument("--accumulate", type=int, default=1,
-                      help="passes of --batch-size per device and update, gradients summed (default 1)")
+                      help="passes of --batch-size per device and update; gradients are summed (default 1)")
     group.add_argument("--emulate-gpus", type=int, default=0,
-                      help="compute the batch of so many devices on one: BatchNorm and mixup per part, gradients summed")
-    group.add_argument("--on-bad-record", choices=("fail", "skip"), default="fail", help="with --data-backend ours")
-    group.add_argument("--dry-run", action="store_true", help="print what the run would do; needs no data and no GPU")
-    group.add_argument("--synthetic", action="store_true", help="random images: throughput without data")
-    group.add_argument("--resume", metavar="auto|FILE", default="", help="auto: go on where a run in --save-dir stopped")
+                      help="compute the batch of this many devices on one: BatchNorm and mixup per part, gradients summed")
+    group.add_argument("--on-bad-record", choices=("fail", "skip"), default="fail",
+                      help="with --data-backend ours: what to do with a record that cannot be read (default fail)")
+    group.add_argument("--dry-run", action="store_true", help="print the plan of the run; needs no data and no GPU")
+    group.add_argument("--synthetic", action="store_true", help="random images, to measure throughput without data")
+    group.add_argument("--resume", metavar="auto|FILE", default="", help="auto: continue the run of this model in --save-dir, or start one if there is none")
     add_resume_flags(group, 1000)
     add_record_flags(group, "in a folder named after the log")
 
 
 def add_choice_flags(group):
-    """Add the flags of what paper and GluonCV do in two ways; `--as` sets them all."""
-    group.add_argument("--lr-formula", choices=FORMULAS, help="of warm-up and decay")
-    group.add_argument("--val-protocol", choices=("gluoncv", "exact"), help="MXNet's sliding window, or every image once")
+    """Add the flags for the differences between paper and GluonCV; `--as` sets all of them."""
+    group.add_argument("--lr-formula", choices=FORMULAS, help="formula of warm-up and decay")
+    group.add_argument("--val-protocol", choices=("gluoncv", "exact"), help="MXNet's sliding window; or each image once")
     group.add_argument("--init", choices=("gluoncv", "horovod", "paper"),
-                         help="MSRAPrelu; Xavier by incoming weights, as train_horovod.py; or Xavier by channels")
+                         help="MSRAPrelu; Xavier by incoming weights, as in train_horovod.py; or Xavier by channels")
     group.add_argument("--crop-law", choices=("rec", "folder", "paper", "efficientnet"),
-                         help="how crops are drawn (default of gluoncv: as GluonCV's record files or folders)")
-    group.add_argument("--colors", choices=("gluoncv", "paper"), help="jitter of contrast, or of hue")
+                         help="distribution of the crops (preset gluoncv: that of record files or folders)")
+    group.add_argument("--colors", choices=("gluoncv", "paper"), help="jitter of contrast; or of hue")
     group.add_argument("--fix-last-gamma", action=argparse.BooleanOptionalAction,
-                         help="zero gamma where GluonCV ignores --last-gamma or inverts it")
-    group.add_argument("--label-smoothing-rule", choices=("gluoncv", "paper"), help="eta / K, or eps / (K - 1)")
-    group.add_argument("--soft-weight", type=float, help="weight of the teacher; GluonCV: 1 - hard-weight; paper: both 1")
-    group.add_argument("--mixup-partners", choices=("reversed", "random"), help="who is mixed with whom")
+                         help="let --last-gamma work in models where GluonCV ignores or inverts it")
+    group.add_argument("--label-smoothing-rule", choices=("gluoncv", "paper"), help="mass of each other class: eta / K; or eps / (K - 1)")
+    group.add_argument("--soft-weight", type=float, help="weight of the teacher (preset gluoncv: 1 - hard weight; paper: both 1)")
+    group.add_argument("--mixup-partners", choices=("reversed", "random"), help="order of the second images in mixup")
 
 
 def parsed(parser, argv):
-    """The flags of a command line, completed and checked; those of train_horovod.py are translated first.
+    """The flags of a command line, completed and checked. Flags of train_horovod.py are translated first.
 
     Raises
     ------
     UserError
-        For values that cannot be, and for flags that exclude each other.
+        For unusable values and for flags that exclude each other.
     """
     if is_asked_for(argv) and not {"-h", "--help"} & set(argv):
         argv = translate(argv, launched_processes(kvstore_of_launcher(os.environ) or "device"))
@@ -98,7 +99,7 @@ def parsed(parser, argv):
 
 
 def settled(args):
-    """The parsed flags with the values that depend on other flags: paths and sizes of --dataset, rate of --auto-lr."""
+    """The parsed flags with the values that depend on other flags: those of --dataset and --auto-lr."""
     imagenet, chosen = RECORD_SETS["imagenet"], RECORD_SETS[args.dataset]
     changes = {flag: getattr(args, flag).replace(imagenet.folder, chosen.folder) for flag in RECORD_PATHS}
     if args.num_training_samples == imagenet.images:
@@ -107,14 +108,14 @@ def settled(args):
         changes["classes"] = args.classes or chosen.classes
     for flag in ("rgb_mean", "rgb_std"):
         changes[flag] = per_channel(f"--{flag.replace('_', '-')}", getattr(args, flag))
-    if args.crop_ratio <= 0:               # GluonCV's script takes its default then
+    if args.crop_ratio <= 0:               # as in GluonCV's script
         changes["crop_ratio"] = 0.875
     args = completed(args, kvstore=settled_kvstore(args), **changes)
     return completed(args, lr=linear_scaled_lr(global_batch_size(args))) if args.auto_lr else args
 
 
 def check(args):
-    """Refuse values that cannot be, before anything is opened."""
+    """Raise UserError for unusable values, before any file is opened."""
     check_common(args)
     check_data(args)
     check_start(args)
@@ -123,40 +124,40 @@ def check(args):
         raise UserError(f"--use_se: has no effect in GluonCV's script; give --fix-use-se too, or the model se_{args.model}")
     inside = [epoch for epoch in decay_epochs(args) if epoch < args.warmup_epochs]
     if args.lr_mode == "step" and not args.lr_decay_period and inside:
-        raise UserError(f"--lr-decay-epoch {args.lr_decay_epoch}: epoch {inside[0]} lies inside the warm-up of "
+        raise UserError(f"--lr-decay-epoch {args.lr_decay_epoch}: epoch {inside[0]} is inside the warm-up of "
                         f"{args.warmup_epochs} epochs")
     if args.emulate_gpus and devices_per_process(args.num_gpus, args.num_cpus) > 1:
-        raise UserError("--emulate-gpus: on one device only; give --num-gpus 1 or 0, and no --num-cpus")
+        raise UserError("--emulate-gpus: works on one device only; give --num-gpus 1 or 0, and no --num-cpus")
     if not args.num_training_samples // global_batch_size(args):
         raise UserError(f"--num-training-samples {args.num_training_samples}: less than a global batch of "
-                        f"{global_batch_size(args)}, so the learning rate would be 0 for ever")
+                        f"{global_batch_size(args)}, so the learning rate would always be 0")
 
 
 def check_data(args):
-    """Refuse what a reader of images cannot do."""
+    """Raise UserError for what the chosen --data-backend does not support."""
     if args.data_backend.startswith("dali") and not args.num_gpus:
-        raise UserError(f"--data-backend {args.data_backend}: DALI delivers to GPUs; give --num-gpus, or use mxnet or ours")
+        raise UserError(f"--data-backend {args.data_backend}: DALI needs GPUs; give --num-gpus, or use mxnet or ours")
     if args.data_backend.startswith("dali") and launched_processes(args.kvstore) > 1:
         raise UserError(f"--data-backend {args.data_backend}: for one process with several GPUs; use mxnet or ours")
     as_gluoncv = args.colors != "paper" and args.crop_law in (None, "rec") and not args.auto_aug
     if args.data_backend != "ours" and args.use_rec and not as_gluoncv:
-        raise UserError(f"--data-backend {args.data_backend}: has GluonCV's crops and colours only; give "
-                        f"--data-backend ours, or leave --crop-law and --colors at rec and gluoncv, and --auto-aug out")
+        raise UserError(f"--data-backend {args.data_backend}: supports GluonCV's crops and colours only; give "
+                        f"--data-backend ours, or --crop-law rec --colors gluoncv without --auto-aug")
 
 
 def check_start(args):
-    """Refuse flags that say in two ways where the run starts, or that would lose the momentum."""
+    """Raise UserError for flags that contradict each other on the start, or that would lose the momentum."""
     if bool(args.resume_epoch) != bool(args.resume_states) or args.resume_states and not args.resume_params:
-        raise UserError("--resume-epoch, --resume-params, --resume-states: give all three, for without states the momentum "
-                        "would be lost; --resume-params alone starts a new run; --resume auto goes on with a run of this kit")
+        raise UserError("--resume-epoch, --resume-params, --resume-states: give all three; without states the momentum would "
+                        "be lost. --resume-params alone starts a new run; --resume auto continues a run of this kit")
     if not 0 <= args.resume_epoch < args.num_epochs:
         raise UserError(f"--resume-epoch {args.resume_epoch}: must be less than --num-epochs {args.num_epochs}")
     if args.resume and args.resume_params:
-        raise UserError("--resume and --resume-params: give one; --resume goes on with a run, --resume-params starts a new one")
+        raise UserError("--resume and --resume-params: give one; --resume continues a run, --resume-params starts a new one")
 
 
 def check_loss_scale(args):
-    """Refuse a loss scale that is neither a word nor a positive number."""
+    """Raise UserError for a --loss-scale that is neither none, dynamic nor a positive number."""
     try:
         create_loss_scale(args.loss_scale)
     except ValueError:

@@ -8,17 +8,17 @@ from gluon_tricks.files import ROOT
 
 
 def load_script(file_name):
-    """Import a script next to the package, in a checkout or once installed.
+    """Import a script next to the package, in a checkout or in an installation.
 
     Parameters
     ----------
     file_name : str
-        Relative to the repository's root, as `train_cifar.py` or `data_prep/cifar.py`.
+        Relative to the repository's root, such as `train_cifar.py` or `data_prep/cifar.py`.
 
     Returns
     -------
     module
-        With `main`; a training script also has `parse_args` and its builders.
+        It has `main`; a training script also has `parse_args`.
     """
     if str(ROOT) not in sys.path:
         sys.path.insert(0, str(ROOT))

@@ -1,4 +1,4 @@
-"""What the training scripts do alike at the start and the end of a run: engine, facts, settings, first and last lines."""
+"""Start and end of a run, shared by the training scripts: engine, facts, settings, first and last lines."""
 
 from pathlib import Path
 
@@ -18,15 +18,15 @@ def engine_of(args, parts_per_device=1):
 
 
 def settings_of(args, num_epochs, save_period):
-    """The `RunSettings` of the flags; the scripts name these two differently."""
+    """`RunSettings` from the flags. The flags of the last two parameters differ between the scripts."""
     return RunSettings(num_epochs, args.checkpoint_period, save_period, args.log_interval, args.max_updates,
                        args.check_sync)
 
 
 def facts_of(args, engine, **more):
-    """What run.json and the resume file hold about a run: the machine's part, the flags, and what a script adds.
+    """The facts for run.json and the resume file: dict of machine, flags, and `more` from the script.
 
-    `more` may have `flags`: values that replace parsed ones, such as the type that --dtype auto has chosen.
+    `more` may contain `flags`: values that replace parsed ones, such as the type chosen by --dtype auto.
     """
     flags = more.pop("flags", {})
     return {"seed": args.seed, "devices": len(engine.ctx), "world_size": engine.world_size, "threads": operator_threads(),
@@ -34,7 +34,7 @@ def facts_of(args, engine, **more):
 
 
 def metrics_path(args, default):
-    """The path of metrics.jsonl by --json-log; its folder is made."""
+    """The path of metrics.jsonl, from --json-log or the default. Makes its folder."""
     path = Path(args.json_log).expanduser() if args.json_log else default
     make_folder("--json-log", path.parent)
     return path
@@ -69,13 +69,13 @@ def threads_line(args, loaders="threads"):
 
 
 def header(args, engine, **more):
-    """GluonCV's first line, the namespace; with several processes it holds their number, which `compare` needs."""
+    """GluonCV's first log line, the namespace. With several processes it has their number, for `compare`."""
     processes = {"world_size": engine.world_size} if engine.world_size > 1 else {}
     return namespace_line({**vars(args), **more, **processes})
 
 
 def finish(run):
-    """Print where the results are and how they compare with the published run; returns the exit code."""
+    """Print the paths of the results and the verdict against the published run; returns the exit code."""
     if not run.engine.is_writer:
         return run.exit_code
     print(f"log: {run.paths.log}")
@@ -84,6 +84,6 @@ def finish(run):
               f"validation accuracy: last {run.progress.history[-1]['val']:.4f}, best {run.progress.best_val:.4f}")
         try:
             print(judge(run.paths.log).line)
-        except UserError as error:         # such as a run resumed into a new log that has no finished epoch yet
+        except UserError as error:         # e.g. no finished epoch in a new log of a resumed run
             print(f"verdict: none: {error}")
     return run.exit_code

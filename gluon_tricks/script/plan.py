@@ -1,8 +1,8 @@
-"""What a run would do, said before it does it: its sums, its rates, what decays, what starts at zero, what the net is told.
+"""The plan of a run (--dry-run): sizes, batch, learning rates, weight decay, zero gammas, images, targets.
 
-Every function asks the objects that training itself uses (net, schedule, targets) and needs neither data nor devices: shapes
-are inferred, nothing is trained. A row is `(word, sentence)`; the scripts' `--dry-run` prints rows, and so does
-`python -m gluon_tricks replay NAME --dry-run`.
+Each function reads the objects that training uses (net, schedule, targets). It needs neither data nor devices: shapes
+are inferred, nothing is trained. A plan is rows of `(word, sentence)`. The scripts' `--dry-run` prints them, and so
+does `python -m gluon_tricks replay NAME --dry-run`.
 """
 
 import math
@@ -43,34 +43,36 @@ def show(rows):
 # --- the net ------------------------------------------------------------------------------------------------------
 
 def net_rows(net, name, classes, size, channels=3):
-    """Sizes of a net, which is left with all shapes known. `size` is the side of its images."""
+    """Yield the sizes of a net and infer its shapes. `size` is the side of its images in pixels."""
     multiply_adds = sum(layer.multiply_adds for layer in sizes_of(net, name, size, channels))
     trainable, with_statistics = count_parameters(net)
-    yield "model", f"{name}: {classes} classes, images of {channels}x{size}x{size}, {giga(multiply_adds)} multiply-adds"
-    yield "parameters", f"{trainable:,} trained in {len(_trained(net))} arrays; {with_statistics:,} with statistics"
+    yield "model", (f"{name}: {classes} classes, images of {channels}x{size}x{size}, "
+                    f"{giga(multiply_adds)} multiply-adds")
+    yield "parameters", (f"{trainable:,} trained in {len(_trained(net))} arrays; "
+                         f"{with_statistics:,} with statistics")
 
 
 def learning_rows(net):
-    """How much of a net learns, and how much of it stays as it starts; shapes must be known."""
+    """Yield how many values of a net are trained and how many are frozen; shapes must be known."""
     trained = _trained(net)
     values = sum(math.prod(param.shape) for param in trained)
     total = sum(math.prod(param.shape) for param in net.collect_params().values())
-    yield "parameters", f"{values:,} trained in {len(trained)} arrays; {total:,} with what stays as it is"
+    yield "parameters", f"{values:,} trained in {len(trained)} arrays; {total:,} with frozen ones"
 
 
 def precision_rows(net, dtype, loss_scale="none"):
-    """What is computed in which type; a net in float16 is cast, as training casts it."""
+    """Yield the numeric types. For float16 the net is cast, as in training."""
     if dtype != "float16":
         yield "precision", dtype
         return
     net.cast(dtype)
     types = Counter(np.dtype(param.dtype).name for param in _trained(net))
     yield "precision", (f"float16: {' and '.join(f'{types[name]} arrays in {name}' for name in sorted(types))}; "
-                        f"the update's masters and the loss in float32, loss scale {loss_scale}")
+                        f"master weights and loss in float32, loss scale {loss_scale}")
 
 
 def decay_rows(net, wd):
-    """Which arrays weight decay reaches, by the ends of their names; shapes must be known."""
+    """Yield which arrays have weight decay, by the ends of their names; shapes must be known."""
     word = "decay"
     for sentence, reached in ((f"{wd:g} on", True), ("none on", False)):
         arrays = [param for param in _trained(net) if bool(wd and param.wd_mult) == reached]
@@ -82,14 +84,14 @@ def decay_rows(net, wd):
 
 
 def gamma_rows(net, asked=False):
-    """Which gammas start at 0, and whether `--last-gamma`, if it was given, is without effect."""
+    """Yield which gammas start at 0, and whether `--last-gamma`, if given, has no effect."""
     zero, gammas = gammas_from_zero(net)
     if not gammas:
         yield "zero gamma", "the model has no gammas"
         return
     places = Counter(_place(name) for name in zero)
     yield "zero gamma", (f"{len(zero)} of {gammas} gammas start at 0" + _counted(places)
-                         + (", --last-gamma notwithstanding: this model does not take it so" if asked and not zero else ""))
+                         + ("; --last-gamma has no effect on this model" if asked and not zero else ""))
 
 
 def _place(name):
@@ -109,7 +111,7 @@ def _counted(counts):
 # --- batch and rate -----------------------------------------------------------------------------------------------
 
 def batch_rows(batch_size, devices, images, num_epochs, accumulate=1, processes=1):
-    """Batch arithmetic. `images` is the number that an epoch counts by, `accumulate` the passes for one update."""
+    """Yield the batch arithmetic. `images` is the number per epoch, `accumulate` the passes per update."""
     batch = batch_size * devices * accumulate * processes
     updates, left = divmod(images, batch)
     yield "batch", (f"{batch} = {batch_size} per device x {devices} device{'s' * (devices > 1)}"
@@ -120,22 +122,23 @@ def batch_rows(batch_size, devices, images, num_epochs, accumulate=1, processes=
 
 
 def optimizer_rows(optimizer):
-    """The rule and its numbers."""
+    """Yield the optimizer and its numbers."""
     momentum = getattr(optimizer, "momentum", None)
     clip = f", gradient elements clipped at {optimizer.clip_gradient:g}" if optimizer.clip_gradient else ""
-    yield "optimizer", type(optimizer).__name__ + ("" if momentum is None else f", momentum {momentum:g}") + clip
+    momentum = "" if momentum is None else f", momentum {momentum:g}"
+    yield "optimizer", type(optimizer).__name__ + momentum + clip
 
 
 def rate_rows(schedule, what, peak_lr, batch, updates_per_epoch, num_epochs, warmup_epochs=0, step_epochs=()):
-    """The rate at every corner of a schedule.
+    """Yield the peak rate, the linear rule, and the rate at each corner of a schedule.
 
     Parameters
     ----------
     schedule : callable, num_update -> learning rate
     what : str
-        Its name, for the reader.
+        Name of the schedule, to print.
     step_epochs : sequence of int
-        Where it steps; empty for smooth decays.
+        Epochs at which it steps; empty for smooth decays.
     """
     yield "rate", (f"{what}, peak {peak_lr:g}; the linear rule {REFERENCE_LR:g} x {batch}/{REFERENCE_BATCH_SIZE} gives "
                    f"{linear_scaled_lr(batch):g}")
@@ -144,7 +147,7 @@ def rate_rows(schedule, what, peak_lr, batch, updates_per_epoch, num_epochs, war
 
 
 def corner_rows(schedule, updates_per_epoch, num_epochs, step_epochs=(), warmup=(0, "")):
-    """The rate at the first and the last update, at each step, and after a warm-up of `warmup[0]` updates."""
+    """Yield the rate at the first and last update, at each step, and after `warmup[0]` updates of warm-up."""
     corners = {0: "first"}
     if warmup[0]:
         corners[warmup[0]] = warmup[1]
@@ -156,22 +159,22 @@ def corner_rows(schedule, updates_per_epoch, num_epochs, step_epochs=(), warmup=
         yield "", f"{schedule(num_update):<12.6g} after {num_update:,} updates: {corner}"
 
 
-# --- what the net sees and is told --------------------------------------------------------------------------------
+# --- images and targets -------------------------------------------------------------------------------------------
 
-# So many parameters because each is a flag
+# So many parameters because each one is a flag
 def imagenet_image_rows(backend, use_rec, law, colors, size, crop_ratio, rec_mean, rec_std, auto_aug=False):
-    """The steps of `ImagenetTrainTransform`, which are those of MXNet's iterator, or of DALI; and of validation.
+    """Yield the steps of the training transform (this kit's, MXNet's iterator or DALI) and of validation.
 
     Parameters
     ----------
     backend : "mxnet", "ours", "dali-gpu" or "dali-cpu"
     use_rec : bool
-        Record files, or class folders.
+        Record files; else class folders.
     law : "rec", "folder", "paper", "efficientnet" or None
-        None: that of GluonCV's record files or folders.
+        None: GluonCV's law for record files or folders.
     colors : "gluoncv" or "paper"
     size, crop_ratio, rec_mean, rec_std, auto_aug
-        As in `record_loaders`; folders have means and deviations of their own.
+        As in `record_loaders`; folders have their own means and deviations.
     """
     dali = backend.startswith("dali")
     rec = use_rec or dali
@@ -179,34 +182,36 @@ def imagenet_image_rows(backend, use_rec, law, colors, size, crop_ratio, rec_mea
     mean, std = (rec_mean, rec_std) if rec else (FOLDER_MEAN, FOLDER_STD)
     ratio = {"rec": "uniform, sides swapped with probability 1/2", "folder": "log-uniform", "paper": "uniform",
              "efficientnet": "uniform, then the height"}[law]
-    fallback = {"paper": "the centre of the resized image", "efficientnet": "the centre, as in validation"}.get(
-        law, "the centre, not resized")
+    fallback = {"paper": "the centre of the resized image",
+                "efficientnet": "the centre, as in validation"}.get(law, "the centre, not resized")
     area = MIN_AREA if law == "efficientnet" else AREA[0]
     crop = f"{area:.0%} to {AREA[1]:.0%} of the area, width to height {RATIO[0]:.2f} to {RATIO[1]:.2f}"
     if auto_aug:
         yield "AutoAugment", f"one of {len(POLICY)} sub-policies of two operations, on the whole image"
     if dali:
-        yield "images", f"crop {crop}, resize to {size}x{size}, mirror with probability 1/2; no colours, no noise"
+        yield "images", (f"crop {crop}, resize to {size}x{size}, mirror with probability 1/2; "
+                         f"no colours, no noise")
     else:
         yield "images", f"crop {crop}, {ratio}"
-        yield "", f"(where {TRIES} tries find none that fits, {fallback}); resize to {size}x{size}"
+        yield "", f"(if {TRIES} tries find none that fits, {fallback}); resize to {size}x{size}"
         yield "", (f"{', '.join(PAPER if colors == 'paper' else GLUONCV)} x {1 - JITTER:g} to {1 + JITTER:g}, "
                    f"in random order")
         yield "", f"PCA noise, three draws of N(0, {PCA_STD:g}); mirror with probability 1/2"
     yield "", f"normalise: mean {_numbers(mean)}, deviation {_numbers(std)} of 0..255"
     if law == "efficientnet":
-        yield "validation", f"centre of {size}/{size + MARGIN} of the shorter side, to {size}x{size}, bicubic; normalise"
+        yield "validation", (f"centre of {size}/{size + MARGIN} of the shorter side, to {size}x{size}, bicubic; "
+                             f"normalise")
     else:
         resize = ImagenetTestTransform(size, crop_ratio).resize
         yield "validation", f"shorter side to {resize}, centre {size}x{size}, normalise"
 
 
 def cifar_image_rows(augmentation, dataset):
-    """The steps of `CifarTrainTransform`, and of validation, for an `Augmentation`."""
+    """Yield the steps of `CifarTrainTransform` and of validation, for an `Augmentation`."""
     side = DATASETS[dataset].side
     steps = [f"pad {PAD} zeros on each side, a random {side}x{side} of it"] if augmentation.crop else []
     steps += ["mirror with probability 1/2"] if augmentation.flip else []
-    yield "images", ", ".join(steps) or "as they are"
+    yield "images", ", ".join(steps) or "unchanged"
     if augmentation.colors:
         yield "", (f"before that: {', '.join(PAPER)} x {1 - JITTER:g} to {1 + JITTER:g}, PCA noise, three draws of "
                    f"N(0, {PCA_STD:g})")
@@ -223,23 +228,24 @@ def _numbers(values):
 
 
 def mixup_rows(alpha, off_epochs, partners="reversed", kind="mixup", off_first=0):
-    """Where the mixing weight and the partners come from, and when mixing stops."""
+    """Yield the mixing weight's distribution, the order of the partners, and the epochs without mixing."""
     yield kind, (f"one weight of Beta({alpha:g}, {alpha:g}) per update, partners in {partners} order"
                  + (f", off in the first {off_first} epochs" if off_first else "")
                  + (f", off in the last {off_epochs} epochs" if off_epochs else ""))
 
 
 def teacher_rows(teacher, temperature, hard_weight, soft_weight=None):
-    """The two terms of distillation, as `DistillationLoss` weighs them."""
+    """Yield the teacher and the weights of the two terms in `DistillationLoss`."""
     soft = 1 - hard_weight if soft_weight is None else soft_weight
     if soft_weight is None and hard_weight >= 1:
-        yield "teacher", f"{teacher} is not used: --hard-weight {hard_weight:g} leaves it no weight"
+        yield "teacher", f"{teacher} is not used: with --hard-weight {hard_weight:g} its weight is 0"
     else:
-        yield "teacher", f"{teacher}, temperature {temperature:g}; weights: labels {hard_weight:g}, teacher {soft:g}"
+        yield "teacher", (f"{teacher}, temperature {temperature:g}; weights: labels {hard_weight:g}, "
+                          f"teacher {soft:g}")
 
 
 def target_rows(targets, classes, channels=3):
-    """What the loss is told of an image of class 0 whose partner in mixup is of class 1, in the first update.
+    """Yield the target of an image of class 0 in the first update; with mixup its partner is of class 1.
 
     Parameters
     ----------
@@ -257,4 +263,4 @@ def target_rows(targets, classes, channels=3):
         yield "targets", f"{own:g} on the image's class, {partner:g} on each of the other {classes - 1:,}"
     else:
         yield "targets", (f"{own:g} on the image's class, {partner:g} on its partner's, {rest} {classes - 2:,}, "
-                          f"as the first update mixes")
+                          f"as mixed in the first update")

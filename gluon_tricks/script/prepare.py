@@ -1,4 +1,4 @@
-"""Prepare a data set that train_cifar.py or another command needs and does not find."""
+"""Prepare a data set that train_cifar.py or another command does not find."""
 
 import sys
 
@@ -7,7 +7,7 @@ from gluon_tricks.script.load import load_script
 
 
 def prepare(dataset):
-    """Run the script of data_prep/ for a data set of `DATASETS`, from what GluonCV downloaded or a new download."""
+    """Run the script of data_prep/ for a data set, with GluonCV's download or a new one."""
     script, *flags = preparation(dataset)
     print(f"{dataset} is not prepared yet: python {script} {' '.join(flags)}", file=sys.stderr)
     load_script(script).main(flags)

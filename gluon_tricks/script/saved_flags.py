@@ -1,7 +1,4 @@
-"""Flags of `evaluate` and `export`: which saved net to open, completed from the record of its run.
-
-Arguments are not changed in place: each step returns the completed copy.
-"""
+"""Flags of `evaluate` and `export` that name a saved net, completed from the record of its run."""
 
 import argparse
 import json
@@ -18,7 +15,7 @@ from gluon_tricks.script.flags import at_least, keywords, per_channel
 def add_model_flags(parser):
     """Add the flags that name the net; returns their group."""
     group = parser.add_argument_group("Model")
-    group.add_argument("--model", help="a name of this kit or of GluonCV's zoo, as resnet50_v1d")
+    group.add_argument("--model", help="a name of this kit or of GluonCV's zoo, such as resnet50_v1d")
     group.add_argument("--params-file", metavar="FILE", help="its parameters (default: --pretrained)")
     group.add_argument("--run-json", metavar="FILE",
                        help="record of the train_cifar.py run that wrote the parameters: its run.json or "
@@ -86,7 +83,7 @@ def complete_by_run(args, other_datasets=()):
         If a flag contradicts the record.
     """
     if args.run_json and not args.params_file:
-        raise UserError(f"--run-json {args.run_json}: says how --params-file was made; give that too")
+        raise UserError(f"--run-json {args.run_json}: is the record of a --params-file; give that too")
     run = find_run(args.params_file, args.run_json) if args.params_file else None
     given = keywords("--model-kwargs", args.model_kwargs)
     if run is None:
@@ -103,7 +100,7 @@ def complete_by_run(args, other_datasets=()):
 
 
 def _refuse_contradictions(args, run, model_kwargs, is_other_dataset):
-    """Refuse flags whose value differs from the one in the record."""
+    """Raise UserError for flags whose value differs from the record."""
     dataset = None if is_other_dataset or not args.dataset else args.dataset.removesuffix("-excerpt")
     recorded_kwargs = {"drop_rate": run.drop_rate, **run.model_kwargs} if run.drop_rate else run.model_kwargs
     for flag, given, recorded in (("--model", args.model and args.model.lower(), run.model.lower()),
@@ -117,16 +114,14 @@ def _refuse_contradictions(args, run, model_kwargs, is_other_dataset):
 
 
 def _words(values):
-    """Keywords as --model-kwargs takes them; tuples and lists give the same text."""
+    """The text of keywords for --model-kwargs; the same for tuples and lists."""
     return " ".join(f"{name}={json.dumps(value)}" for name, value in sorted(values.items()))
 
 
 def complete_normalisation(args, run):
-    """Complete the normalisation for a data set of train_cifar.py: from the flags, else the record, else
-    GluonCV.
+    """Complete the normalisation for a data set of train_cifar.py: from the flags, the record, or GluonCV.
 
-    Adds `normalisation`, (mean, deviation) on the 0..1 scale; `rgb_mean` and `rgb_std` are the same on
-    0..255.
+    Adds `normalisation`, (mean, deviation) on the scale 0..1; `rgb_mean` and `rgb_std` are the same on 0..255.
     """
     defaults = Augmentation(colors=args.augment == "follow-up").normalisation(args.dataset)
     shown, exact = {}, []
@@ -136,22 +131,22 @@ def complete_normalisation(args, run):
         if run and shown[name] != rounded:
             raise UserError(f"{flag} {given}: the run that left {args.params_file} had "
                             f"{','.join(map(str, rounded))}, as {run.path} says; leave the flag out")
-        # the default itself where the flag repeats it: `rounded` has lost digits
+        # If the flag repeats the default, keep the default's digits: `rounded` has fewer
         exact.append(default if shown[name] == rounded else tuple(x / 255 for x in shown[name]))
     return changed(args, normalisation=tuple(exact), **shown)
 
 
 def parse_normalisation(args, mean=None, std=None):
-    """Make --rgb-mean and --rgb-std tuples of three numbers; `mean` and `std` where a flag is not given."""
+    """Turn --rgb-mean and --rgb-std into tuples of three numbers; `mean` and `std` are the defaults."""
     values = {name: per_channel(_flag(name), getattr(args, name)) if getattr(args, name) else default
               for name, default in (("rgb_mean", mean), ("rgb_std", std))}
     return changed(args, **values)
 
 
 def complete_model_flags(args):
-    """Check the model flags by themselves and fill in the image size."""
+    """Check the model flags and fill in the image size."""
     if not args.model:
-        raise UserError("--model: name the net; python -m gluon_tricks models lists this kit's own")
+        raise UserError("--model: give the name of the net; python -m gluon_tricks models lists this kit's")
     if args.pretrained and args.params_file:
         raise UserError("--params-file and --pretrained: give one")
     at_least(args, {name: 1 for name in ("classes", "input_size") if getattr(args, name) is not None})

@@ -1,4 +1,4 @@
-"""What a net learns from: mixed images, smoothed targets, a teacher (§5.2 to §5.4 and the follow-ups), by the flags."""
+"""Targets, loss and metric from the flags: label smoothing, distillation, mixup (§5.2-5.4), follow-ups."""
 
 import argparse
 
@@ -15,40 +15,44 @@ from gluon_tricks.tricks.mixing import mix
 
 
 def training_targets(args, classes, dtype, make_teacher):
-    """The functions by which `train_epoch` prepares a batch, and computes loss and metric.
+    """The functions with which `train_epoch` prepares a batch and computes loss and metric.
 
     Parameters
     ----------
     args : Namespace
-        Of train_cifar.py or train_imagenet.py; a flag that only the other one has counts with its default.
+        Of train_cifar.py or train_imagenet.py; flags that it lacks have their default.
     classes : int
     dtype : str
-        What the net computes in.
+        Numeric type of the net.
     make_teacher : callable, () -> HybridBlock
-        Called only if the teacher has a weight in the loss.
+        Called only if the teacher's weight in the loss is not 0.
 
     Returns
     -------
     targets : callable, (data, label, epoch, batch) -> (data, target, counted)
     loss : callable, (output, target) -> NDArray, shape (n,)
-        In float32, whatever the net computes in.
-    metric : `accuracy`, or `rmse` where images are mixed
+        In float32 for every type of the net.
+    metric : `accuracy`, or `rmse` if images are mixed
     """
     flags = argparse.Namespace(**{**recipe_defaults(cifar=True), **vars(args)})
     distils = flags.teacher is not None and (flags.hard_weight < 1 or flags.soft_weight is not None)
     teacher = make_teacher() if distils else None
     dense = flags.mixup or flags.label_smoothing or distils
     eta = flags.label_smoothing_eps if flags.label_smoothing else 0.0
-    distillation = DistillationLoss(flags.temperature, flags.hard_weight, flags.soft_weight) if distils else None
+    distillation = None
+    if distils:
+        distillation = DistillationLoss(flags.temperature, flags.hard_weight, flags.soft_weight)
     cross_entropy = gluon.loss.SoftmaxCrossEntropyLoss(sparse_label=not dense)
 
     def targets(data, label, epoch, batch):
         target = smooth_one_hot(label, classes, eta, flags.label_smoothing_rule) if dense else label
         if flags.mixup and flags.mixup_off_first <= epoch < flags.num_epochs - flags.mixup_off_epoch:
-            data, target = mix(flags.mix, data, target, flags.mixup_alpha, generator(flags.seed, MIXUP, epoch, batch),
-                               flags.mixup_partners, flags.cutmix_label)
+            rng = generator(flags.seed, MIXUP, epoch, batch)
+            data, target = mix(flags.mix, data, target, flags.mixup_alpha, rng, flags.mixup_partners,
+                               flags.cutmix_label)
         if flags.dual_cutout:
-            data, target, label = side_by_side(data), nd.concat(target, target, dim=0), nd.concat(label, label, dim=0)
+            data = side_by_side(data)
+            target, label = nd.concat(target, target, dim=0), nd.concat(label, label, dim=0)
         data = data.astype(compute_dtype(dtype), copy=False)
         counted = target if flags.mixup else label
         if distils:                        # the teacher sees the mixed image, in predict mode

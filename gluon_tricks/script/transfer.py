@@ -1,4 +1,4 @@
-"""What train_faster_rcnn.py and train_fcn.py do alike once MXNet is imported: devices, weights, paths, first and last lines."""
+"""Shared parts of train_faster_rcnn.py and train_fcn.py that need MXNet: devices, weights, paths, lines."""
 
 from pathlib import Path
 
@@ -17,12 +17,12 @@ from gluon_tricks.transfer.backbone import start_base
 
 
 def engine_of(args, flag, gpus):
-    """The engine for the GPU ids, or for the number of GPUs, that `flag` names.
+    """The engine for the GPU ids, or the number of GPUs, of `flag`.
 
     Raises
     ------
     UserError
-        If MXNet does not see them.
+        If MXNet does not see these GPUs.
     """
     by_id, seen = isinstance(gpus, list), mx.context.num_gpus()
     wanted = max(gpus, default=-1) + 1 if by_id else gpus
@@ -35,7 +35,7 @@ def engine_of(args, flag, gpus):
 
 
 def check_batch(batch_size, images, processes):
-    """Refuse a training set with fewer images than one update takes."""
+    """Raise UserError for a training set with fewer images than one update needs."""
     if batch_size * processes > images:
         each = f" in each of {processes} processes" if processes > 1 else ""
         raise UserError(f"--batch-size {batch_size}{each}: the training set has {images} images")
@@ -51,13 +51,13 @@ def paths_with_log(flag, log, save_dir, **names):
 
 
 def transfer_facts(args, train_set, engine, **more):
-    """What run.json and the resume file say about this run; `args` are the flags as the log's header has them."""
+    """The facts for run.json and the resume file: dict. `args` are the flags of the log's header."""
     return opening.facts_of(args, engine, dataset=args.dataset, classes=len(train_set.classes), dtype="float32",
                             data_root_hash=train_set.root_hash, global_batch_size=args.batch_size * engine.world_size, **more)
 
 
 def first_weights(args, base, name, resumed):
-    """Give the base its first weights, unless the whole net is loaded later; a sentence on where they come from."""
+    """Give the base its first weights, unless the net is loaded later; returns a log line on their source."""
     if resumed or is_params(args):
         start_base(base, name)
         return f"weights: {args.resume}" if is_params(args) else "weights: of the resumed run"
@@ -65,20 +65,20 @@ def first_weights(args, base, name, resumed):
 
 
 def start_params(args, net, engine):
-    """Load the parameters of the whole net, if --resume names some."""
+    """Load the parameters of the whole net, if --resume is a .params file."""
     if is_params(args):
         load_params(net, "--resume", args.resume, engine)
         settle_weights(net)
 
 
 def skip_epochs(run, start_epoch, batches_per_epoch):
-    """Start a run at GluonCV's --start-epoch, unless it is resumed exactly."""
+    """Start at GluonCV's --start-epoch, unless the run is resumed."""
     if start_epoch and not run.resumed:
         run.progress.epoch, run.progress.num_update = start_epoch, start_epoch * batches_per_epoch
 
 
 def opening_lines(args, train_set, val_set, engine):
-    """Yield lines on batch and data."""
+    """Yield the log lines on batch, data and threads."""
     devices, classes = len(engine.ctx), len(train_set.classes)
     yield (f"global batch {args.batch_size * engine.world_size} = {args.batch_size // devices} per device x "
            f"{opening.counted(devices, 'device')} x {opening.counted(engine.world_size, 'process')}")
@@ -88,7 +88,7 @@ def opening_lines(args, train_set, val_set, engine):
 
 
 def finish(run):
-    """Print where the results are; returns the exit code."""
+    """Print the paths of the results and the score; returns the exit code."""
     if run.engine.is_writer and run.progress.history:
         name, last = run.facts["score"], run.progress.history[-1]
         print(f"log: {run.paths.log}\nplot and pictures: {Path(run.paths.plot).parent}\n"

@@ -1,4 +1,4 @@
-"""Checks that train_faster_rcnn.py and train_fcn.py have in common. Nothing here imports MXNet."""
+"""Checks that train_faster_rcnn.py and train_fcn.py share. Does not import MXNet."""
 
 from gluon_tricks.engines.launcher import devices_per_process
 from gluon_tricks.errors import UserError
@@ -8,20 +8,20 @@ from gluon_tricks.script.flags import check_numbers, completed
 
 
 def check_limits(args):
-    """Refuse numbers outside their limits, and a first epoch behind the last."""
+    """Raise UserError for numbers outside their limits, and for a first epoch after the last."""
     check_numbers(args, {**FLAGS, **TRANSFER_FLAGS})
     if args.start_epoch >= args.epochs:
-        raise UserError(f"--start-epoch {args.start_epoch}: must be below --epochs {args.epochs}, or nothing is trained")
+        raise UserError(f"--start-epoch {args.start_epoch}: must be less than --epochs {args.epochs}")
 
 
 def with_devices(args, num_gpus, kvstore):
-    """The flags with the number of GPUs and the kvstore; `engine_of` checks whether there are so many.
+    """The flags with the number of GPUs and the kvstore. `engine_of` checks later whether the GPUs exist.
 
     Parameters
     ----------
     num_gpus : int
     kvstore : str
-        By the script's own flag.
+        Value of the script's own flag.
     """
     if args.kvstore is None and (kvstore == "horovod" or "dist" in kvstore):
         args = completed(args, kvstore=kvstore)
@@ -36,12 +36,12 @@ def with_devices(args, num_gpus, kvstore):
 
 
 def is_params(args):
-    """Whether --resume names parameters to start from, as in GluonCV's scripts, and no resume file."""
+    """Whether --resume is a .params file to start from, as in GluonCV's scripts, and not a resume file."""
     return args.resume.endswith(".params")
 
 
 def resume_flag(args):
-    """The part of --resume that resumes a run exactly."""
+    """--resume, or "" if it is a .params file, which does not resume a run."""
     return "" if is_params(args) else args.resume
 
 
@@ -51,6 +51,6 @@ def splits_of(flag, text):
     for word in text.split(","):
         year, _, split = word.strip().partition("_")
         if not (year.isdigit() and split.isidentifier()):
-            raise UserError(f"{flag} {text}: give years and splits, as 2007_trainval,2012_trainval")
+            raise UserError(f"{flag} {text}: give years and splits, such as 2007_trainval,2012_trainval")
         found.append((int(year), split))
     return found

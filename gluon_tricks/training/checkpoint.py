@@ -1,15 +1,15 @@
-"""Everything a run needs to go on as if it had never stopped.
+"""Resume files: save and load all state that a bit-equal continuation needs.
 
-A resume file is one `.npz` archive, no pickle:
+A resume file is one `.npz` archive without pickles:
 
     param/NAME      parameter or running statistic, structural names, first device
     param@D/NAME    running statistics of device D > 0, which differ between devices
-    state/I/NAME    I-th array of the optimizer's state: NAG's momentum, and with float16 the float32 master copy
+    state/I/NAME    I-th array of the optimizer's state: NAG's momentum; with float16 also float32 master weights
     ema/NAME        moving average of a parameter or running statistic, with --ema
     meta            JSON: progress, update count, arguments, data root hash, versions
 
-It is written under a temporary name, synced and renamed, so a kill leaves the previous one. `.params` files for exchange
-with GluonCV are written by Gluon itself, through the same renaming.
+It is written under a temporary name, synced and renamed, so a killed process leaves the previous file. `.params` files,
+for exchange with GluonCV, are written by Gluon and renamed in the same way.
 """
 
 import json
@@ -30,37 +30,37 @@ FORMAT = 1
 MUST_AGREE = must_agree()
 
 
-# What an optimizer keeps besides its arrays and the count of updates: the running product of MXNet's Nadam
+# State of an optimizer other than arrays and update count: the running product of MXNet's Nadam
 OPTIMIZER_NUMBERS = ("m_schedule",)
 
 
 def save_params(net, path):
-    """`net.save_parameters` through a temporary name; the file is GluonCV's and Gluon's `.params`."""
+    """Write a `.params` file of Gluon and GluonCV through a temporary name."""
     with atomic_path(path) as part:
         net.save_parameters(str(part))
 
 
 def save_states(trainer, path):
-    """`trainer.save_states` through a temporary name: GluonCV's `.states`, a pickled optimizer without a schedule."""
+    """Write a `.states` file of GluonCV (a pickled optimizer without schedule) through a temporary name."""
     with atomic_path(path) as part:
         trainer.save_states(str(part))
 
 
 def save_resume(path, net, trainer, progress, facts, average=None, is_writer=True):
-    """Write a resume file; of several processes that have the same arrays only the writer does, but all of them check.
+    """Write a resume file. Of several processes, all check their arrays and only the writer writes.
 
     Parameters
     ----------
     facts : dict
-        JSON-able; `load_resume` compares the keys of `MUST_AGREE` with those of the run that resumes.
+        Values that JSON can hold; `check_facts` compares them with those of the resumed run.
     average : ParameterAverage, optional
 
     Raises
     ------
     Diverged
-        If a parameter is not finite; the previous file stays.
+        If a value is not finite; the previous file is kept.
     """
-    mx.nd.waitall()                    # backward writes BatchNorm's statistics behind the engine's back on CPUs
+    mx.nd.waitall()                    # on CPUs, backward writes BatchNorm's statistics without the engine's dependencies
     arrays = {}
     for name, param in named_parameters(net).items():
         for device, value in enumerate(param.list_data()):
@@ -98,14 +98,14 @@ def read_meta(path):
         try:
             meta = json.loads(archive["meta"].tobytes())
         except (KeyError, ValueError, zipfile.BadZipFile) as error:
-            raise UserError(f"--resume {path}: is no resume file of this project ({error})") from error
+            raise UserError(f"--resume {path}: is not a resume file of gluon_tricks ({error})") from error
     if meta.get("format") != FORMAT:
-        raise UserError(f"--resume {path}: format {meta.get('format')}, this version reads {FORMAT}")
+        raise UserError(f"--resume {path}: has format {meta.get('format')}, this version reads format {FORMAT}")
     return meta["facts"], Progress(**meta["progress"])
 
 
 def check_facts(path, saved, current):
-    """Refuse a resume file of another run; return sentences about what differs but may.
+    """Compare the facts of a resume file with those of this run; returns notes on permitted differences.
 
     Raises
     ------
@@ -113,26 +113,26 @@ def check_facts(path, saved, current):
         If model, data, seed, type or global batch differ.
     """
     for key, flag in MUST_AGREE.items():
-        if key in saved and saved[key] != current.get(key):      # files of earlier versions lack some
+        if key in saved and saved[key] != current.get(key):      # files of earlier versions lack some keys
             raise UserError(f"--resume {path}: was made with {key} {saved.get(key)!r}, this run has {current.get(key)!r}; "
                             f"give the same {flag}, or another --save-dir")
     notes = []
     for name, value in current["args"].items():
         if known_flag(name).resume != "free" and name in saved["args"] and saved["args"][name] != value:
             notes.append(f"--{name.replace('_', '-')} was {saved['args'][name]!r} and is now {value!r}: "
-                         f"the run will not be the uninterrupted one")
+                         f"results will differ from the uninterrupted run's")
     if any(saved.get(key, 1) != current.get(key, 1) for key in ("world_size", "devices")):
         was, now = (f"{facts.get('world_size', 1)} x {facts.get('devices', 1)}" for facts in (saved, current))
-        notes.append(f"processes x devices were {was} and are now {now}: BatchNorm sees other parts of the batch and sums "
-                     f"are added in another order, so the run will not be the uninterrupted one")
+        notes.append(f"processes x devices were {was} and are now {now}: BatchNorm sees other parts of the batch and the order "
+                     f"of sums changes, so results will differ from the uninterrupted run's")
     if saved.get("threads") != current.get("threads"):
-        notes.append(f"OMP_NUM_THREADS was {saved.get('threads')} and is now {current.get('threads')}: sums are added in "
-                     f"another order, so the last bits will differ from the uninterrupted run's")
+        notes.append(f"OMP_NUM_THREADS was {saved.get('threads')} and is now {current.get('threads')}: the order of sums "
+                     f"changes, so the last bits will differ from the uninterrupted run's")
     return notes
 
 
 def load_resume(path, net, trainer, average=None):
-    """Put parameters, optimizer state and average back; the net must have run forward once, so that all shapes are known."""
+    """Load parameters, optimizer state and average into a net whose shapes are known."""
     with _open(path) as archive:
         try:
             stored = {name: archive[name] for name in archive.files if name != "meta"}
@@ -142,8 +142,8 @@ def load_resume(path, net, trainer, average=None):
     params = named_parameters(net)
     names = {name.split("/", 1)[1] for name in stored if name.startswith("param/")}
     if names != set(params):
-        odd = sorted(names.symmetric_difference(params))[0]
-        raise UserError(f"--resume {path}: its parameters are not this model's ({odd} is only in one of them)")
+        name = sorted(names.symmetric_difference(params))[0]
+        raise UserError(f"--resume {path}: its parameters are not this model's (only one of them has {name})")
     connect(trainer)
     for name, param in params.items():
         value = stored[f"param/{name}"]
@@ -161,21 +161,21 @@ def load_resume(path, net, trainer, average=None):
 
 
 def _trainer_indices(net, trainer):
-    """Structural name -> the Trainer's index, for parameters that are trained."""
+    """{structural name: index in the Trainer} of the trained parameters."""
     index_of = {id(param): i for i, param in enumerate(trainer._params)}
     return {name: index_of[id(param)] for name, param in named_parameters(net).items() if param.grad_req != "null"}
 
 
 def _optimizer_states(net, trainer):
-    """Structural name -> list of state arrays on the first device; empty before the first update."""
+    """{structural name: list of state arrays on the first device}; empty before the first update."""
     states = trainer._updaters[0].states
     return {name: list(flat(states[i])) for name, i in _trainer_indices(net, trainer).items() if i in states}
 
 
 def _restore_optimizer(net, trainer, stored):
-    """Let MXNet create each state in its own shape and nesting, then fill it.
+    """Let MXNet create each state with its shape and nesting, then fill it.
 
-    Trainer.save_states would pickle the whole optimizer, schedule included; the counts and arrays are all that matters.
+    `Trainer.save_states` is not used: it pickles the whole optimizer with its schedule.
     """
     optimizer = trainer._optimizer
     for device, updater in enumerate(trainer._updaters):

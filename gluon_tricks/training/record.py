@@ -1,4 +1,4 @@
-"""What a run leaves behind besides parameters: GluonCV's log, metrics.jsonl, run.json, a plot, TensorBoard scalars."""
+"""The records of a run: GluonCV's log, metrics.jsonl, run.json, TensorBoard scalars."""
 
 import json
 import logging
@@ -10,9 +10,9 @@ from gluon_tricks.machine import command, environment
 
 
 def open_log(path, prefix="%(levelname)s:%(name)s:", overwrite=False):
-    """Send the root logger to stderr and to a file, as GluonCV's scripts do; `prefix` stands before each line.
+    """Send the root logger to stderr and to a file, as GluonCV's scripts do, with `prefix` before each line.
 
-    The file is appended to; a half line that a killed run left at its end is closed first.
+    Appends to the file. If a killed run left an incomplete last line, a newline is added first.
     """
     path = Path(path)
     if path.exists() and not overwrite and path.read_bytes()[-1:] not in (b"", b"\n"):
@@ -26,19 +26,19 @@ def open_log(path, prefix="%(levelname)s:%(name)s:", overwrite=False):
     for handler in (logging.StreamHandler(), logging.FileHandler(path, mode="w" if overwrite else "a")):
         handler.setFormatter(logging.Formatter(f"{prefix}%(message)s"))
         logger.addHandler(handler)
-    logging.getLogger("matplotlib").setLevel(logging.WARNING)      # its notes on fonts are no part of a run's log
+    logging.getLogger("matplotlib").setLevel(logging.WARNING)      # keeps its notes on fonts out of the log
     return logger
 
 
 def quiet_log():
-    """The root logger of a process that does not write: warnings and errors on stderr, nothing else."""
+    """The root logger of a process that does not write: only warnings and errors, on stderr."""
     logger = logging.getLogger()
     logger.setLevel(logging.WARNING)
     return logger
 
 
 class NoMetrics:
-    """What a process that does not write has instead of `Metrics`."""
+    """Replaces `Metrics` in a process that does not write."""
 
     def write(self, kind, num_update, **numbers):
         pass
@@ -48,13 +48,13 @@ class NoMetrics:
 
 
 class Metrics:
-    """`metrics.jsonl`: a JSON object per log interval (`"kind": "interval"`) and per epoch (`"kind": "epoch"`).
+    """`metrics.jsonl`: one JSON object per log interval ("kind": "interval") and per epoch ("kind": "epoch").
 
     Parameters
     ----------
     path : path
     resume_from : Progress, optional
-        Records of what this run will do again are dropped from the file.
+        Records after this point are removed from the file: the run writes them again.
     overwrite : bool
     tensorboard_dir : path, optional
         The same numbers as TensorBoard scalars.
@@ -76,7 +76,7 @@ class Metrics:
             self._board = SummaryWriter(str(tensorboard_dir), purge_step=purge)
 
     def write(self, kind, num_update, **numbers):
-        """Add a record; numbers carry their unit in their name."""
+        """Add a record. The names of numbers contain their units."""
         self._stream.write(json.dumps(_json({"kind": kind, "num_update": num_update, **numbers}), allow_nan=False) + "\n")
         self._stream.flush()
         if self._board:
@@ -90,14 +90,14 @@ class Metrics:
 
 
 def _json(value):
-    """The value without numbers that JSON has not, such as the accuracy of no image: null."""
+    """The value with null for numbers that JSON lacks, such as the accuracy (nan) over no image."""
     if isinstance(value, dict):
         return {name: _json(one) for name, one in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _still_true(path, progress):
-    """Lines of a metrics file that the resumed run does not write again; a half line at the end is dropped."""
+    """Yield the complete lines of a metrics file that a resumed run does not write again."""
     for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
         try:
             record = json.loads(line)
@@ -110,5 +110,5 @@ def _still_true(path, progress):
 
 
 def write_run_json(path, facts):
-    """`run.json`: the command and what it ran on, enough to repeat it."""
+    """Write `run.json`: command, facts and environment, enough to repeat the run."""
     atomic_write(path, json.dumps({"command": command(), **facts, **environment()}, indent=1) + "\n")

@@ -1,4 +1,4 @@
-"""One run of a training: where it starts, its checkpoints and signals, and what is written at the end of each epoch."""
+"""One training run: start or resume, checkpoints, signals, log and metrics."""
 
 import signal
 import time
@@ -21,7 +21,7 @@ from gluon_tricks.training.record import Metrics, NoMetrics, open_log, quiet_log
 
 @dataclass(frozen=True)
 class RunPaths:
-    """Where a run writes. Parameter files and plot have GluonCV's names."""
+    """The paths that a run writes to. Parameter files and plot have GluonCV's names."""
     log: Path
     metrics: Path
     plot: Path
@@ -29,8 +29,8 @@ class RunPaths:
     best: str                # templates over {val:.4f} or {err:.4f}, and {epoch}
     periodic: str
     resume: Path
-    averaged: str = ""       # template over {epoch}, where parameters are averaged
-    states: bool = False     # whether GluonCV's .states go with the .params
+    averaged: str = ""       # template over {epoch}; "": parameters are not averaged
+    states: bool = False     # whether GluonCV's .states are written with the .params
     tensorboard: Path = None
     save_flag: str = "--save-dir"      # the flags that name the folders, for messages
     log_flag: str = "--save-dir"
@@ -42,7 +42,7 @@ class RunPaths:
 
 @dataclass(frozen=True)
 class RunSettings:
-    """How long a run lasts and how often it writes.
+    """Length of a run, and how often it writes.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class RunSettings:
     log_interval : int
         Updates between interval records; 0: none.
     max_updates : int
-        The run stops after so many updates in all; 0: no limit.
+        Total number of updates after which the run stops; 0: no limit.
     check_sync : int
         Updates between comparisons of the processes' parameters; 0: at the start only.
     """
@@ -67,26 +67,27 @@ class RunSettings:
 
 
 class Run:
-    """Carries a training from its first update, or from where it was stopped, to its end.
+    """One training run, from its first update or a resume file to its end.
 
-    Of several processes one writes. The others make the same calls and write nothing.
+    Of several processes, one writes. The others make the same calls but write nothing.
 
     Parameters
     ----------
     paths : RunPaths
     facts : dict
-        Goes into run.json and the resume file; a resumed run must agree with it in `checkpoint.MUST_AGREE`.
-    engine : SingleProcess or one of its kind
+        For run.json and the resume file. A resumed run must have equal values for `checkpoint.MUST_AGREE`.
+    engine : SingleProcess or another engine
     settings : RunSettings
     resume : str
         "" (a new run), "auto" (resume if there is a resume file) or the path of a resume file.
     overwrite : bool
-        Replace an earlier run's resume file, log and metrics.
+        Replace the resume file, log and metrics of an earlier run.
 
     Raises
     ------
     UserError
-        If the folders hold another run and neither `resume` nor `overwrite` is given, or the resume file is unusable.
+        If the folders hold another run and neither `resume` nor `overwrite` is given, or if the resume file is
+        unusable.
     """
 
     plot_history = staticmethod(plot_history)
@@ -112,7 +113,7 @@ class Run:
         for flag, held in ((self.paths.save_flag, self.paths.resume), (self.paths.log_flag, self.paths.run_json)):
             if held.exists():
                 raise UserError(f"{flag}: {held.parent} holds a run of this model already ({held.name}); give "
-                                f"--resume auto to go on, --overwrite to start again, or another {flag}")
+                                f"--resume auto to continue it, --overwrite to replace it, or another {flag}")
 
     @property
     def resumed(self):
@@ -124,13 +125,13 @@ class Run:
         Parameters
         ----------
         train_data : loader
-            Its `batches_in(epoch)` and `resumes_anywhere` are used here.
+            With `batches_in(epoch)` and `resumes_anywhere`.
         lines : iterable of str
             The opening lines of the log; the first is GluonCV's namespace.
         dialect : object with `prefix`, `interval_lines(numbers)` and `epoch_lines(numbers)`
             GluonCV's lines for each log interval and epoch; `numbers` are those of metrics.jsonl.
         average : ParameterAverage, optional
-            Updated with every update and saved next to the parameters.
+            Updated after each update and saved with the parameters.
 
         Raises
         ------
@@ -139,7 +140,7 @@ class Run:
         """
         self.net, self.trainer, self.train_data = net, trainer, train_data
         self.dialect, self.average = dialect, average
-        starts = self.engine.gather([self.progress.num_update])        # also waits until all have looked at the files
+        starts = self.engine.gather([self.progress.num_update])        # also waits until all processes have read the files
         if len(set(starts[:, 0])) > 1:
             raise UserError(f"{self.paths.save_flag} {self.paths.save_dir}: processes start at updates "
                             f"{starts[:, 0].astype(int).tolist()}; all of them must see the same folder")
@@ -165,14 +166,15 @@ class Run:
             self.log.info(f"resumed at epoch {self.progress.epoch}, batch {self.progress.batch}, "
                           f"update {self.progress.num_update}, from {self._resume_path}")
             if not self.train_data.resumes_anywhere:
-                self.log.info("warning: MXNet's iterator starts its random streams again: the run goes on, but its images "
-                              "are not those of the uninterrupted run")
+                self.log.info("warning: MXNet's iterator restarts its random streams: from here on the images differ from those "
+                              "of an uninterrupted run")
 
     @contextmanager
     def sitting(self):
-        """Handle signals, show the progress bar, and log why the run ends; sets `exit_code`."""
+        """Handle signals, show the progress bar, log why the run ended, and set `exit_code`."""
         self.exit_code = 0
-        earlier = {number: signal.signal(number, self._note_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+        numbers = signal.SIGTERM, signal.SIGINT
+        earlier = {number: signal.signal(number, self._note_signal) for number in numbers}
         total = sum(map(self.train_data.batches_in, range(self.settings.num_epochs)))
         self._bar = tqdm(total=total, initial=self.progress.num_update, unit="update", dynamic_ncols=True,
                          disable=None if self.engine.is_writer else True)
@@ -183,7 +185,7 @@ class Run:
                     yield self
                 except Stop:
                     self._stop()
-                self.log.info(f"highest resident memory of this sitting: {resident_memory()['peak_rss_mib']:.0f} MiB")
+                self.log.info(f"peak resident memory of this process: {resident_memory()['peak_rss_mib']:.0f} MiB")
             self.engine.close()
         except Diverged as error:
             self._log_divergence(error)
@@ -204,18 +206,19 @@ class Run:
         if signals:
             reason = signals[0]
         lost = ""
-        if self.train_data.resumes_anywhere or progress.batch in (0, self.train_data.batches_in(progress.epoch)):
+        between_epochs = progress.batch in (0, self.train_data.batches_in(progress.epoch))
+        if self.train_data.resumes_anywhere or between_epochs:
             self.save_resume()
         else:
-            lost = "; this loader resumes at an epoch's start only, so the epoch will be done again"
+            lost = "; this loader resumes only at the start of an epoch, so the epoch will be repeated"
         self.log.info(f"stopped by {reason} at epoch {progress.epoch}, update {progress.num_update}{lost}; "
-                      f"go on with: {resume_command()}")
+                      f"continue with: {resume_command()}")
 
     def _log_divergence(self, error):
-        kept = "no state had been saved before"
+        kept = "no state has been saved"
         if self.paths.resume.exists():
             _, saved = checkpoint.read_meta(self.paths.resume)
-            kept = f"{self.paths.resume} keeps the last good state, of update {saved.num_update}"
+            kept = f"{self.paths.resume} has the last good state, of update {saved.num_update}"
         self.log.info(f"error: {error}; training stops, {kept}; try a lower --lr")
 
     def _note_signal(self, number, frame):
@@ -224,11 +227,11 @@ class Run:
         self._signal = number
 
     def keep_going(self):
-        """False after a signal to stop."""
+        """False after SIGTERM or SIGINT."""
         return self._signal is None
 
     def _asked_to_stop(self, meter):
-        """Whether any process has had a signal; all processes get the same answer at the same update."""
+        """Whether any process has received a signal. All processes get the same result at the same update."""
         return not self.keep_going() if self.engine.world_size == 1 else meter.stop
 
     def begin_epoch(self):
@@ -236,7 +239,7 @@ class Run:
         self._interval = time.time(), self.progress.num_update
 
     def after_update(self, meter):
-        """Update bar and average, write interval record and checkpoint; raise Stop where the run ends."""
+        """Update progress bar and average, and write what is due. Raises Stop if the run must stop."""
         progress, settings = self.progress, self.settings
         self._bar.update()
         if self.average:
@@ -252,11 +255,11 @@ class Run:
             check_in_sync(self.net, self.engine, progress.num_update)
         due = settings.checkpoint_period and progress.num_update % settings.checkpoint_period == 0
         if due and self.train_data.resumes_anywhere:
-            meter.drain()                  # a state whose loss is not finite must not be kept
+            meter.drain()                  # raises Diverged: a state with a loss that is not finite must not be saved
             self.save_resume()
 
     def running(self):
-        """The training figures of the epoch so far, for metrics.jsonl."""
+        """The training metric of the epoch so far, for metrics.jsonl: dict."""
         return {self.facts["train_metric"]: self.progress.train_metric}
 
     def _write_interval(self):
@@ -272,7 +275,7 @@ class Run:
         self._interval = time.time(), progress.num_update
 
     def end_training(self):
-        """Note how long the epoch's training took; validation comes next."""
+        """Record the time of the epoch's training, and average BatchNorm's statistics over the processes."""
         self._train_s = self._watch.seconds()
         self.engine.average_statistics(self.net, self.average)
 
@@ -282,9 +285,9 @@ class Run:
         Parameters
         ----------
         accuracies : sequence of float
-            Of the validation: top-1, and top-5 where it was counted.
+            Validation accuracies: top-1, and top-5 if it was counted.
         of_average : sequence of float, optional
-            The same of the averaged parameters.
+            The same for the averaged parameters.
         """
         progress = self.progress
         scores = {**{f"err_top{k}": 1 - accuracy for k, accuracy in zip((1, 5), accuracies)},
@@ -296,23 +299,23 @@ class Run:
                          + " ".join(f"ema-err-top{k}={1 - accuracy:.6f}" for k, accuracy in zip((1, 5), of_average)))
         if progress.loss_scale:
             notes.append(f"loss scale {progress.loss_scale['scale']:g}, "
-                         f"{progress.loss_scale['skipped']} updates left out so far")
+                         f"{progress.loss_scale['skipped']} updates skipped so far")
         row = {"train": progress.train_metric, "train_metric": self.facts["train_metric"]}
         self._close_epoch(accuracies[0], scores, row, notes)
 
     def _close_epoch(self, val, scores, row, notes=()):
-        """Write parameters, plot, log lines, metrics and resume file of an epoch, and begin the next one.
+        """Write plot, parameters, log lines, metrics and resume file of an epoch, and go to the next one.
 
         Parameters
         ----------
         val : float
-            The score that is highest for the best parameters.
+            Validation score; higher is better.
         scores : dict
-            The validation's figures, for metrics.jsonl and the log lines.
+            Validation scores for metrics.jsonl and the log lines.
         row : dict
-            More for the plot's history.
+            Further values for the plot's history.
         notes : sequence of str
-            More for the log.
+            Further log lines.
         """
         progress, epoch = self.progress, self.progress.epoch
         samples = progress.batch * self.facts["global_batch_size"]
@@ -333,7 +336,7 @@ class Run:
         self.save_resume()
 
     def _save_epochs_params(self, epoch, val):
-        """Write the parameters if they are the best so far, and if the epoch is one of those that are saved."""
+        """Write the parameters if they are the best so far, and after each `save_period` epochs."""
         if val > self.progress.best_val:
             self.progress.best_val = val
             self._save_params(self.paths.best.format(val=val, err=1 - val, epoch=epoch))
@@ -353,7 +356,7 @@ class Run:
             checkpoint.save_states(self.trainer, (self.paths.save_dir / name).with_suffix(".states"))
 
     def save_resume(self):
-        """Write the resume file; the meter has been drained."""
+        """Write the resume file. The caller has drained the meter."""
         self.engine.beat("saving", self.progress.num_update)
         if self.progress.batch:
             self.progress.epoch_s = self._watch.seconds()

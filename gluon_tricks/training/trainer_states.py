@@ -1,8 +1,14 @@
-"""Read the `.states` files of GluonCV's scripts: a Trainer's momentum, and with float16 its float32 master copies.
+"""Read the `.states` files of GluonCV's scripts: momentum and, with float16, float32 master weights.
 
+<<<<<<< HEAD
 Such a file is a pickle of arrays and of the whole optimizer, learning-rate schedule included; MXNet would run
 whatever code is in it, and let its schedule and rate override those of the command. Here arrays and numbers
 are all that is made of it: any other class becomes an empty shell, nothing is called.
+=======
+Such a file is a pickle of arrays and of the whole optimizer with its schedule. MXNet would run any code in it, and the
+file's schedule and rate would replace those of the command. This reader creates arrays and numbers only: objects of other
+classes become empty shells, and nothing is called.
+>>>>>>> w8
 """
 
 import pickle
@@ -15,7 +21,7 @@ BUILDERS = {("mxnet.ndarray.ndarray", "NDArray"), ("builtins", "bytearray"), ("b
 
 
 class Shell:
-    """Stands for an object of any class; keeps nothing."""
+    """Replaces an object of any class; keeps nothing."""
 
     def __init__(self, *args, **kwargs):
         pass
@@ -25,34 +31,34 @@ class Shell:
 
 
 class ArraysOnly(pickle.Unpickler):
-    """Makes NDArrays, containers and numbers; of everything else a `Shell`."""
+    """Unpickler that creates NDArrays, containers and numbers, and a `Shell` for any other object."""
 
     def find_class(self, module, name):
         return super().find_class(module, name) if (module, name) in BUILDERS else Shell
 
 
 def load_states(path, trainer):
-    """Put the optimizer state of a `.states` file into a Trainer whose parameters are known.
+    """Load the optimizer state of a `.states` file into a Trainer; its parameters must have known shapes.
 
     Parameters
     ----------
     path : path
         Written by `Trainer.save_states` for the same model and optimizer.
     trainer : gluon.Trainer
-        Updating on its devices.
+        It updates on its devices, not on a kvstore.
 
     Raises
     ------
     UserError
-        If the file is no such pickle, or its arrays do not fit the parameters.
+        If the file is not such a pickle, or if its arrays do not fit the parameters.
     """
     try:
         with open(path, "rb") as stream:
             states = ArraysOnly(stream).load()
         states = states[0] if isinstance(states, tuple) else states
         stored = {index: list(flat(state)) for index, state in states.items()}
-    except Exception as error:             # a damaged pickle raises all kinds
-        raise UserError(f"--resume-states {path}: is no file of Trainer.save_states "
+    except Exception as error:             # a damaged pickle can raise any exception
+        raise UserError(f"--resume-states {path}: is not a file of Trainer.save_states "
                         f"({type(error).__name__}: {error})") from error
     expected = [i for i, param in enumerate(trainer._params) if param.grad_req != "null"]
     if sorted(stored) != expected:

@@ -87,7 +87,7 @@ def test_bench_lists_its_modes_and_refuses_others(capsys):
     assert bench.main(["--help"]) == 0
     shown = capsys.readouterr().out
     assert all(f"  {mode} " in shown for mode in ("net", "script", "memory"))
-    with pytest.raises(UserError, match="bench nets: there are net"):
+    with pytest.raises(UserError, match="no subcommand .nets.; did you mean net"):
         bench.main(["nets"])
 
 

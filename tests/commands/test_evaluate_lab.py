@@ -219,7 +219,7 @@ def test_a_deployed_grey_net_is_shown_grey_images(tmp_path):
 def test_what_cannot_be_is_said(tmp_path, flags, says):
     with pytest.raises(UserError, match=re.escape(says)):
         command.parse_args(["--params-file", str(tmp_path / "x.params"), "--model", "cifar_preact20", *flags])
-    with pytest.raises(UserError, match="--run-json x: says how --params-file was made; give that too"):
+    with pytest.raises(UserError, match="--run-json x: is the record of a --params-file; give that too"):
         command.parse_args(["--model", "cifar_preact20", "--run-json", "x"])
 
 

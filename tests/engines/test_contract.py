@@ -216,10 +216,10 @@ def test_the_launcher_decides_the_engine(environ, kvstore, processes):
 
 @pytest.mark.parametrize("environ, values, says", [
     ({"HOROVOD_RANK": "1"}, {"kvstore": "device"}, "every process would train alone"),
-    ({"HOROVOD_RANK": "1"}, {"num_cpus": 2}, "has one device per process"),
+    ({"HOROVOD_RANK": "1"}, {"num_cpus": 2}, "supports one device per process"),
     ({}, {"num_cpus": 2, "num_gpus": 1}, "give one of them"),
     ({}, {"num_cpus": 0}, "--num-cpus 0"),
-    ({}, {"kvstore": "nccl"}, "adds up on GPUs"),
+    ({}, {"kvstore": "nccl"}, "needs GPUs"),
     ({}, {"check_sync": -1}, "--check-sync -1"),
     ({}, {"timeout": 0.0}, "--timeout 0.0"),
 ])

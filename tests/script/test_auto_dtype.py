@@ -1,4 +1,4 @@
-"""--dtype auto: what is tried, what is chosen, and that a resumed run keeps it."""
+"""--dtype auto: what is measured, what is chosen, and that a resumed run keeps the choice."""
 
 import json
 
@@ -37,7 +37,7 @@ def test_a_trial_measures_what_this_machine_has(monkeypatch):
 
 @pytest.mark.slow
 def test_a_trial_is_of_the_net_as_it_will_be_made(monkeypatch):
-    """Each process tells the number of its net's parameters, which the switch makes greater."""
+    """Each process reports the size of its net, which last_bn makes larger."""
     sizes = []
 
     class Spy(Worker):
@@ -117,15 +117,15 @@ def test_memory_is_in_log_and_metrics(tmp_path):
     epoch = json.loads(metrics.read_text().splitlines()[-1])
     # Python and MXNet are more than 100 MiB; the highest is no less than any other
     assert 100 < epoch["rss_mib"] <= epoch["peak_rss_mib"] < 10_000
-    assert "highest resident memory of this sitting: " in (tmp_path / "train_cifar10_cifar_resnet20_v1.log").read_text()
+    assert "peak resident memory of this process: " in (tmp_path / "train_cifar10_cifar_resnet20_v1.log").read_text()
 
 
 def test_auto_is_for_one_process_on_a_cpu(tmp_path, monkeypatch):
-    with pytest.raises(UserError, match="--dtype auto: chooses for CPUs"):
+    with pytest.raises(UserError, match="--dtype auto: is for CPUs only"):
         train_cifar.main(flags(tmp_path, "--num-gpus", "1"))
     monkeypatch.setenv("DMLC_ROLE", "worker")
     monkeypatch.setenv("DMLC_NUM_WORKER", "2")
-    with pytest.raises(UserError, match="--dtype auto: each process would try for itself"):
+    with pytest.raises(UserError, match="--dtype auto: each process would measure for itself"):
         train_cifar.main(flags(tmp_path, "--kvstore", "dist_sync"))
 
 

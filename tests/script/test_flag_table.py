@@ -1,4 +1,4 @@
-"""The table of flags: it knows every flag of the four parsers, with the parser's default and the text of its limits."""
+"""The table of flags: every flag of the four parsers, with its default and the text of its limits."""
 
 import argparse
 

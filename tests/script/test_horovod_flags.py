@@ -1,4 +1,4 @@
-"""The flags of train_horovod.py against its published log: every learning rate, every kind of line, the defaults."""
+"""The flags of train_horovod.py against its published log: learning rates, kinds of lines, defaults."""
 
 import shlex
 
@@ -67,7 +67,7 @@ def test_images_are_seen_as_in_folders_or_by_efficientnets_crops(monkeypatch, si
 
 
 @pytest.mark.parametrize("flag, what", [("--use_sk", "selective kernels"), ("--use_avd", "AVD pooling"),
-                                        ("--dropblock-prob=0.1", "a share of DropBlock")])
+                                        ("--dropblock-prob=0.1", "a probability of DropBlock")])
 def test_what_no_model_takes_is_refused(flag, what):
     with pytest.raises(UserError, match=f"{flag.split('=')[0]}: no model takes {what}"):
         translate(["--flags", "horovod", flag], 2)

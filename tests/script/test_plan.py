@@ -1,4 +1,4 @@
-"""Plans of runs: every figure against one that was got otherwise."""
+"""Plans of runs: every figure against an independent one."""
 
 import math
 import re
@@ -30,7 +30,7 @@ FP16_ON_8_GPUS = ["--model", "resnet50_v1d", "--mode", "hybrid", "--lr", "0.4", 
 
 
 def sentences(rows, word):
-    """What a plan says under a word, a line each."""
+    """The sentences of a plan under a word."""
     found, here = [], ""
     for row_word, sentence in rows:
         here = row_word or here
@@ -48,7 +48,7 @@ def numbers(text):
 @pytest.mark.parametrize("no_wd", [False, True])
 @pytest.mark.slow
 def test_sizes_and_decay_are_those_of_gluoncvs_parameters(name, no_wd):
-    """Names, shapes and what is trained were read off GluonCV's nets; --no-wd is the pattern of its script."""
+    """Names, shapes and what is trained are from GluonCV's nets; --no-wd is the pattern of its script."""
     size, classes = (32, 10) if name.startswith("cifar") else (224, 1000)
     net = get_model(name)
     rows = list(plan.net_rows(net, name, classes, size))
@@ -108,11 +108,11 @@ def test_gammas_that_start_at_zero_do(name, kwargs, zeros, all_gammas):
     assert all(parameters[gamma].data().abs().max().asscalar() == 0 for gamma in names)
 
 
-def test_a_flag_without_effect_is_said():
+def test_a_flag_without_effect_is_named():
     assert list(plan.gamma_rows(mx.gluon.nn.Dense(3))) == [("zero gamma", "the model has no gammas")]
     net = get_model("resnet18_v1b", last_gamma=True, fix_last_gamma=False)
     (_, sentence), = plan.gamma_rows(net, asked=True)
-    assert sentence == "0 of 20 gammas start at 0, --last-gamma notwithstanding: this model does not take it so"
+    assert sentence == "0 of 20 gammas start at 0; --last-gamma has no effect on this model"
     (_, sentence), = plan.gamma_rows(get_model("resnet50_v1d", last_gamma=True), asked=True)
     assert sentence == "16 of 55 gammas start at 0: layer*.*.bn3.gamma 16"
 

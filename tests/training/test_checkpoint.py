@@ -1,4 +1,4 @@
-"""Resume files: everything comes back, nothing else is accepted."""
+"""Resume files: all state is restored, and files of other runs are refused."""
 
 import mxnet as mx
 import numpy as np
@@ -111,9 +111,10 @@ def test_another_runs_file_is_refused_by_name(key):
         checkpoint.check_facts("r.npz", FACTS, current)
 
 
-def test_what_may_differ_is_said():
+def test_permitted_differences_are_noted():
     notes = checkpoint.check_facts("r.npz", FACTS, {**FACTS, "threads": "4", "args": {"lr": 0.2, "num_workers": 8}})
-    assert len(notes) == 2 and "--lr was 0.1 and is now 0.2" in notes[0] and "OMP_NUM_THREADS was 2" in notes[1]
+    assert len(notes) == 2
+    assert "--lr was 0.1 and is now 0.2" in notes[0] and "OMP_NUM_THREADS was 2" in notes[1]
 
 
 @pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "no archive"])
