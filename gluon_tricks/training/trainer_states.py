@@ -1,14 +1,8 @@
 """Read the `.states` files of GluonCV's scripts: momentum and, with float16, float32 master weights.
 
-<<<<<<< HEAD
-Such a file is a pickle of arrays and of the whole optimizer, learning-rate schedule included; MXNet would run
-whatever code is in it, and let its schedule and rate override those of the command. Here arrays and numbers
-are all that is made of it: any other class becomes an empty shell, nothing is called.
-=======
 Such a file is a pickle of arrays and of the whole optimizer with its schedule. MXNet would run any code in it, and the
 file's schedule and rate would replace those of the command. This reader creates arrays and numbers only: objects of other
 classes become empty shells, and nothing is called.
->>>>>>> w8
 """
 
 import pickle
