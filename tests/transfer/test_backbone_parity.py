@@ -11,7 +11,7 @@ from gluon_tricks.script import plan
 from gluon_tricks.transfer import faster_rcnn as detector
 from gluon_tricks.transfer import fcn as scenes
 from gluon_tricks.transfer.backbone import base_network, start_base
-from gluon_tricks.transfer.shape import VOC
+from gluon_tricks.transfer.shape import FPN, VOC
 
 gluoncv = pytest.importorskip("gluoncv")
 
@@ -160,7 +160,7 @@ def test_losses_equal_gluoncvs_training_task(name):
 def test_feature_pyramid_has_five_maps():
     base = base_network("--network", "resnet18_v1b", frozen_norm=True)
     start_base(base, "resnet18_v1b")
-    shape = detector.FPN._replace(image_short=64, num_fpn_filters=8, rpn_channel=8, num_box_head_dense_filters=16,
+    shape = FPN._replace(image_short=64, num_fpn_filters=8, rpn_channel=8, num_box_head_dense_filters=16,
                                   rpn_test_post_nms=8, rpn_test_pre_nms=60, rpn_train_post_nms=20, rcnn_num_samples=8)
     net = detector.faster_rcnn(base, ["a"], shape, use_fpn=True)
     detector.prepare(net, ENGINE)
@@ -171,7 +171,7 @@ def test_feature_pyramid_has_five_maps():
 def test_each_region_gets_the_features_of_its_level():
     base = base_network("--network", "resnet18_v1b", frozen_norm=True)
     start_base(base, "resnet18_v1b")
-    net = detector.faster_rcnn(base, ["a"], detector.FPN, use_fpn=True)
+    net = detector.faster_rcnn(base, ["a"], FPN, use_fpn=True)
     rng = np.random.default_rng(0)
     maps = [nd.array(rng.normal(size=(2, 3, 512 // stride, 512 // stride))) for stride in (4, 8, 16, 32, 64)]
     # k = floor(4 + log2(sqrt(w h) / 224)), within 2 to 5 (Lin et al. 2017, equation 1): sides of 40, 113, 225, 500 pixels
