@@ -54,8 +54,8 @@ def validation(args, net, val_set, engine, run):
     keep = spread(len(val_set), 5)
     scores, kept = validate(net, val_set, args.crop_size, engine, run.keep_going, keep)
     if engine.is_writer and kept:
-        draw_masks(run.paths.metrics.with_name(f"predictions-{run.progress.epoch:04d}.png"), [kept[i] for i in sorted(kept)],
-                   palette(val_set.num_class))
+        draw_masks(run.paths.metrics.with_name(f"predictions-{run.progress.epoch:04d}.png"),
+                   [kept[i] for i in sorted(kept)], palette(val_set.num_class))
     return scores
 
 
@@ -64,7 +64,8 @@ def print_scores(args, val_set, engine):
     net, said = build_net(args, val_set.num_class, engine)
     scores, _ = validate(net, val_set, args.crop_size, engine)
     if engine.is_writer:
-        print(f"{said}\nvalidation pixAcc: {scores['pix_acc']:.3f}, mIoU: {scores['miou']:.3f} over {len(val_set)} images")
+        print(f"{said}\nvalidation pixAcc: {scores['pix_acc']:.3f}, mIoU: {scores['miou']:.3f} over "
+              f"{len(val_set)} images")
     return 0
 
 
@@ -77,5 +78,5 @@ def run_paths(args):
 
 def facts(args, train_set, engine):
     """The facts for run.json and the resume file: dict."""
-    return transfer_facts(args, train_set, engine, network=args.backbone, mixup=False, title=f"FCN, {args.backbone}",
-                          train_metric="training_loss", score="miou")
+    return transfer_facts(args, train_set, engine, network=args.backbone, mixup=False,
+                          title=f"FCN, {args.backbone}", train_metric="training_loss", score="miou")
