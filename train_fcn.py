@@ -88,7 +88,8 @@ def parse_args(argv=None):
     model.add_argument("--train-split", default="train", help="split to train on (default train)")
     train = parser.add_argument_group("Training")
     train.add_argument("--aux", action="store_true", help="auxiliary loss on stage 3")
-    train.add_argument("--aux-weight", type=float, default=0.5, help="its weight (default 0.5)")
+    train.add_argument("--aux-weight", type=float, default=0.5,
+                       help="weight of the auxiliary loss (default 0.5)")
     train.add_argument("--epochs", type=int, default=50, help="passes over the data (default 50)")
     train.add_argument("--start_epoch", "--start-epoch", type=int, default=0, help="first epoch (default 0)")
     train.add_argument("--batch-size", type=int, default=16,
@@ -100,8 +101,8 @@ def parse_args(argv=None):
                        help="peak learning rate; heads have ten times this rate (default 0.001)")
     train.add_argument("--warmup-epochs", type=int, default=0, help="epochs of linear warm-up (default 0)")
     train.add_argument("--momentum", type=float, default=0.9, help="SGD momentum (default 0.9)")
-    train.add_argument("--weight-decay", type=float, default=1e-4, help="(default 0.0001)")
-    train.add_argument("--no-wd", action="store_true", help="no decay on biases, gammas and betas")
+    train.add_argument("--weight-decay", type=float, default=1e-4, help="weight decay (default 0.0001)")
+    train.add_argument("--no-wd", action="store_true", help="no weight decay on biases, gammas and betas")
     train.add_argument("--mode", help="hybrid: compile the net (no effect in GluonCV)")
     train.add_argument("--no-cuda", action="store_true", help="train on the CPU")
     train.add_argument("--ngpus", type=int, default=None,

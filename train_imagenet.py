@@ -61,7 +61,8 @@ def main(argv=None):
     loss_scale = create_loss_scale(args.loss_scale)                        # for float16         (§3.2)
     average = ParameterAverage(net, args.ema) if args.ema else None        # moving average (--ema)
     drop_epochs = args.num_epochs if args.flags == "horovod" else None
-    drop_blocks = DropBlocks(net, lambda: hybridize(net, args.mode), drop_epochs)     # (ResNeSt)
+    drop_blocks = DropBlocks(net, lambda: hybridize(net, args.mode),
+                             drop_epochs)                                  # DropBlock (ResNeSt)
     if args.resume_epoch and not run.resumed:
         build.resume_from_gluoncv(args, run, trainer, data)
     lines = build.opening_lines(args, data, net, precision.dtype, engine)
@@ -96,9 +97,9 @@ def parse_args(argv):
     data.add_argument("--data-dir", default="~/.mxnet/datasets/imagenet/",
                       help="folder with train/ and val/ class folders")
     data.add_argument("--rec-train", default=f"{rec}/train.rec", help="record file of the training images")
-    data.add_argument("--rec-train-idx", default=f"{rec}/train.idx", help="its index")
+    data.add_argument("--rec-train-idx", default=f"{rec}/train.idx", help="index of --rec-train")
     data.add_argument("--rec-val", default=f"{rec}/val.rec", help="record file of the validation images")
-    data.add_argument("--rec-val-idx", default=f"{rec}/val.idx", help="its index")
+    data.add_argument("--rec-val-idx", default=f"{rec}/val.idx", help="index of --rec-val")
     data.add_argument("--use-rec", action="store_true", help="read record files instead of folders")
     data.add_argument("--input-size", type=int, default=224, help="side of the crop (default 224)")
     data.add_argument("--crop-ratio", type=float, default=0.875,

@@ -260,10 +260,10 @@ def sentence(folder, *more):
 def test_another_runs_files_are_not_overwritten(finished):
     folder, _ = finished
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    said = sentence(folder)
-    assert "--resume auto" in said and "--overwrite" in said
+    message = sentence(folder)
+    assert "--resume auto" in message and "--overwrite" in message
     process = subprocess.run(command(folder), cwd=ROOT, capture_output=True, text=True, timeout=300)
-    assert (process.returncode, process.stdout, process.stderr) == (2, "", f"{said}\n")
+    assert (process.returncode, process.stdout, process.stderr) == (2, "", f"{message}\n")
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 

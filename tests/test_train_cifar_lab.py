@@ -11,7 +11,7 @@ from mxnet import nd
 import train_cifar
 from gluon_tricks.errors import UserError
 from gluon_tricks.optim.optimizers import NAMES
-from gluon_tricks.script.cifar_flags import without_effect
+from gluon_tricks.script.cifar_flags import without_effect_lines
 from gluon_tricks.script.targets import training_targets
 from gluon_tricks.tricks.mixing import KINDS
 from tests.lab_runs import write_part_of_excerpt
@@ -185,7 +185,7 @@ def test_nets_that_cannot_be_made_are_refused(flags, says):
     (["--lr-mode", "cosine", "--cycle-epochs", "5"], "--cycle-epochs 5 has no effect without --lr-mode sgdr"),
     (["--drop-rate", "0.3"], "--drop-rate 0.3 has no effect without a cifar_wideresnet* or cifar_densenet*")])
 def test_a_flag_without_effect_is_warned_of(flags, says):
-    assert list(without_effect(train_cifar.parse_args(["--model", "cifar_preact20",
+    assert list(without_effect_lines(train_cifar.parse_args(["--model", "cifar_preact20",
                                                        *flags]))) == [f"warning: {says}"]
 
 
@@ -195,7 +195,8 @@ def test_a_flag_without_effect_is_warned_of(flags, says):
                                                                 "0.1", "--lr-mode sgdr --cycle-factor 2",
                                    "--model cifar_densenet40_k12 --drop-rate 0.2"])
 def test_flags_that_have_what_they_need_are_not_warned_of(flags):
-    assert not list(without_effect(train_cifar.parse_args(["--model", "cifar_preact20", *flags.split()])))
+    assert not list(without_effect_lines(train_cifar.parse_args(["--model", "cifar_preact20",
+                                                                 *flags.split()])))
 
 
 def test_resuming_with_another_mix_or_optimizer_is_refused(tmp_path):

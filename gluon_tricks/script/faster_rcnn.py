@@ -40,11 +40,11 @@ def build_net(args, classes, engine, resumed):
     mx.random.seed(net_seed(args.seed, -1))
     frozen = args.norm_layer is None
     base = base_network("--network", args.network, frozen_norm=frozen)
-    said = first_weights(args, base, args.network, resumed)
+    source = first_weights(args, base, args.network, resumed)
     net = faster_rcnn(base, classes, args.shape, args.batch_size // len(engine.ctx), frozen, args.use_fpn)
     prepare(net, engine)
     start_params(args, net, engine)
-    return net, said
+    return net, source
 
 
 def trained_names(args, net):

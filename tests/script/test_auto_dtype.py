@@ -106,8 +106,8 @@ def test_a_resumed_run_keeps_the_type_and_tries_nothing(tmp_path, monkeypatch):
     log = (tmp_path / "train_cifar10_cifar_resnet20_v1.log").read_text()
     assert log.count("--dtype auto: float32; images/s of the trials: float32 10.0, bfloat16 9.0") == 2
     (record,) = tmp_path.rglob("run.json")
-    told = json.loads(record.read_text())
-    assert (told["dtype"], told["dtype_trial"]) == ("float32", {"float32": 10.0, "bfloat16": 9.0})
+    facts = json.loads(record.read_text())
+    assert (facts["dtype"], facts["dtype_trial"]) == ("float32", {"float32": 10.0, "bfloat16": 9.0})
 
 
 @pytest.mark.slow

@@ -60,9 +60,9 @@ def test_sizes_and_decay_are_those_of_gluoncvs_parameters(name, no_wd):
     assert f"{SIZES[name].multiply_adds / 1e9:.4g} G" in sentences(rows, "model")[0]
     exempt = [fact for fact in trained if no_wd and re.match(".*beta|.*gamma|.*bias", fact.gluon_name)]
     decayed = [fact for fact in trained if fact not in exempt]
-    said = sentences(plan.decay_rows(net, 0.0001), "decay")
-    assert len(said) == 1 + no_wd
-    for sentence, facts in zip(said, [decayed, exempt]):
+    found = sentences(plan.decay_rows(net, 0.0001), "decay")
+    assert len(found) == 1 + no_wd
+    for sentence, facts in zip(found, [decayed, exempt]):
         sentence = sentence.removeprefix("0.0001 on ")
         ends = sorted({fact.gluon_name.rpartition("_")[2] for fact in facts})
         assert numbers(sentence) == [len(facts), sum(math.prod(fact.shape) for fact in facts),
@@ -165,9 +165,9 @@ def test_validation_is_resized_as_the_transform_does(size, ratio, resize):
 
 def test_smoothed_targets_of_one_label():
     args = train_imagenet.parse_args(FP16_ON_8_GPUS)
-    said, = sentences(imagenet.plan_of(args), "targets")
+    found, = sentences(imagenet.plan_of(args), "targets")
     # 1 - 0.1 + 0.1 / 1000
-    assert said == "0.9001 on the image's class, 0.0001 on each of the other 999"
+    assert found == "0.9001 on the image's class, 0.0001 on each of the other 999"
 
 
 def test_mixed_targets_are_those_of_the_first_update():
@@ -210,15 +210,15 @@ def test_the_papers_ways_are_planned_as_such():
 ])
 def test_the_steps_of_the_augmentation_are_those_of_the_flags(flags, says, says_not):
     args = train_imagenet.parse_args(["--model", "resnet18_v1", *flags])
-    told = "\n".join(sentences(imagenet.plan_of(args), "images"))
-    assert all(words in told for words in says) and not any(words in told for words in says_not)
+    images = "\n".join(sentences(imagenet.plan_of(args), "images"))
+    assert all(words in images for words in says) and not any(words in images for words in says_not)
 
 
 @pytest.mark.parametrize("classes", [2, 3, 10])
 def test_hard_targets_of_few_classes(classes):
     args = train_imagenet.parse_args(["--model", "resnet18_v1", "--classes", str(classes)])
-    said, = plan.target_rows(training_targets(args, classes, args.dtype, None)[0], classes)
-    assert said == ("targets", f"1 on the image's class, 0 on the other {classes - 1}")
+    found, = plan.target_rows(training_targets(args, classes, args.dtype, None)[0], classes)
+    assert found == ("targets", f"1 on the image's class, 0 on the other {classes - 1}")
 
 
 # --- the scripts --------------------------------------------------------------------------------------------
