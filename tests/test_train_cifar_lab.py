@@ -185,18 +185,17 @@ def test_nets_that_cannot_be_made_are_refused(flags, says):
     (["--lr-mode", "cosine", "--cycle-epochs", "5"], "--cycle-epochs 5 has no effect without --lr-mode sgdr"),
     (["--drop-rate", "0.3"], "--drop-rate 0.3 has no effect without a cifar_wideresnet* or cifar_densenet*")])
 def test_a_flag_without_effect_is_warned_of(flags, says):
-    assert list(without_effect_lines(train_cifar.parse_args(["--model", "cifar_preact20",
-                                                       *flags]))) == [f"warning: {says}"]
+    args = train_cifar.parse_args(["--model", "cifar_preact20", *flags])
+    assert list(without_effect_lines(args)) == [f"warning: {says}"]
 
 
-@pytest.mark.parametrize("flags", ["", "--label-smoothing --label-smoothing-eps 0.2",
-                                   "--mix cutmix --cutmix-label drawn", "--mix ricap",
-                                   "--mixup --mixup-alpha 0.2", "--optimizer lars --lars-coefficient "
-                                                                "0.1", "--lr-mode sgdr --cycle-factor 2",
-                                   "--model cifar_densenet40_k12 --drop-rate 0.2"])
+@pytest.mark.parametrize("flags", [
+    "", "--label-smoothing --label-smoothing-eps 0.2", "--mix cutmix --cutmix-label drawn", "--mix ricap",
+    "--mixup --mixup-alpha 0.2", "--optimizer lars --lars-coefficient 0.1", "--lr-mode sgdr --cycle-factor 2",
+    "--model cifar_densenet40_k12 --drop-rate 0.2"])
 def test_flags_that_have_what_they_need_are_not_warned_of(flags):
-    assert not list(without_effect_lines(train_cifar.parse_args(["--model", "cifar_preact20",
-                                                                 *flags.split()])))
+    args = train_cifar.parse_args(["--model", "cifar_preact20", *flags.split()])
+    assert not list(without_effect_lines(args))
 
 
 def test_resuming_with_another_mix_or_optimizer_is_refused(tmp_path):
