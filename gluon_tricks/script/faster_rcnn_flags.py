@@ -85,8 +85,10 @@ def gpu_ids(args):
         ids = [int(word) for word in args.gpus.split(",") if word.strip()]
     except ValueError:
         raise UserError(f"--gpus {args.gpus}: give numbers separated by commas") from None
-    if min(ids, default=0) < 0 or len(set(ids)) < len(ids):
-        raise UserError(f"--gpus {args.gpus}: give the number of each GPU once, from 0")
+    if min(ids, default=0) < 0:
+        raise UserError(f"--gpus {args.gpus}: the numbers of GPUs start at 0")
+    if len(set(ids)) < len(ids):
+        raise UserError(f"--gpus {args.gpus}: give the number of each GPU once")
     return ids
 
 
@@ -100,10 +102,12 @@ def check_shape(shape, use_fpn):
         if getattr(shape, name) < 1:
             raise UserError(f"--{name.replace('_', '-')} {getattr(shape, name)}: must be at least 1")
     objects = round(shape.rcnn_num_samples * shape.rcnn_pos_ratio)
-    if not 0 < objects < shape.rcnn_num_samples <= shape.rpn_train_post_nms:
-        raise UserError(f"--rcnn-num-samples {shape.rcnn_num_samples} of --rpn-train-post-nms "
-                        f"{shape.rpn_train_post_nms} with --rcnn-pos-ratio {shape.rcnn_pos_ratio:g}: there "
-                        f"must be as many proposals, and room for an object and for background")
+    if shape.rcnn_num_samples > shape.rpn_train_post_nms:
+        raise UserError(f"--rcnn-num-samples {shape.rcnn_num_samples}: must be at most --rpn-train-post-nms "
+                        f"{shape.rpn_train_post_nms}")
+    if not 0 < objects < shape.rcnn_num_samples:
+        raise UserError(f"--rcnn-pos-ratio {shape.rcnn_pos_ratio:g} with --rcnn-num-samples "
+                        f"{shape.rcnn_num_samples}: must leave room for an object and for background")
     levels = 5 if use_fpn else 1
     if len(shape.strides) != levels:
         raise UserError(f"--strides {text(shape.strides)}: this net has {levels} feature "
