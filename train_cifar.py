@@ -9,10 +9,10 @@
         --num-epochs 200 --lr-mode cosine --warmup-epochs 5 --augment follow-up --label-smoothing \\
         --mix vertical --num-gpus 1
 
-The first command trains on the embedded excerpt. The next two are published commands. The last is a row of the
-CIFAR-100 follow-up; `python -m gluon_tricks tables` has the others. With --resume auto, a stopped or killed run
-continues and ends with the same parameters, bit for bit. `python -m gluon_tricks compare LOG` compares a log with
-the published one.
+The first command trains on the embedded excerpt. The next two are published commands. The last is a row of
+the CIFAR-100 follow-up; `python -m gluon_tricks tables` has the others. With --resume auto, a stopped or
+killed run continues and ends with the same parameters, bit for bit. `python -m gluon_tricks compare LOG`
+compares a log with the published one.
 """
 
 import argparse
@@ -70,7 +70,7 @@ def main(argv=None):
     return finish(run)
 
 
-# --- flags --------------------------------------------------------------------------------------------------------
+# --- flags --------------------------------------------------------------------------------------------------
 
 def parse_args(argv):
     parser = argparse.ArgumentParser(usage="%(prog)s --model NAME [flags]", description=__doc__,
@@ -79,21 +79,26 @@ def parse_args(argv):
     ref.add_argument("--batch-size", type=int, default=32, help="images per device and update (default 32)")
     ref.add_argument("--num-gpus", type=int, default=0, help="GPUs to use; 0 means CPU (default 0)")
     ref.add_argument("--model", default="resnet",
-                     help="name of the model, such as cifar_resnet20_v1 (GluonCV's default, resnet, is no model)")
+                     help="name of the model, such as cifar_resnet20_v1 (GluonCV's default, resnet, is no "
+                          "model)")
     ref.add_argument("-j", "--num-data-workers", dest="num_workers", type=int, default=4,
                      help="threads that prepare batches (default 4)")
     ref.add_argument("--num-epochs", type=int, default=3, help="passes over the data (default 3)")
     ref.add_argument("--lr", type=float, default=0.1, help="learning rate of the global batch (default 0.1)")
     ref.add_argument("--momentum", type=float, default=0.9, help="NAG momentum (default 0.9)")
-    ref.add_argument("--wd", type=float, default=0.0001, help="weight decay, on every parameter (default 0.0001)")
+    ref.add_argument("--wd", type=float, default=0.0001,
+                     help="weight decay, on every parameter (default 0.0001)")
     ref.add_argument("--lr-decay", type=float, default=0.1, help="factor of one step (default 0.1)")
     ref.add_argument("--lr-decay-period", type=int, default=0, help="no effect, as in GluonCV")
-    ref.add_argument("--lr-decay-epoch", default="40,60", help="epochs at which the rate steps, ascending (default 40,60)")
+    ref.add_argument("--lr-decay-epoch", default="40,60",
+                     help="epochs at which the rate steps, ascending (default 40,60)")
     ref.add_argument("--drop-rate", type=float, default=0.0,
                      help="dropout, for cifar_wideresnet* and cifar_densenet* only (default 0)")
     ref.add_argument("--mode", help="hybrid: compile the net; other values: imperative")
-    ref.add_argument("--save-period", type=int, default=10, help="epochs between saves of the parameters (default 10)")
-    ref.add_argument("--save-dir", default="params", help="folder for parameters and the resume file (default params)")
+    ref.add_argument("--save-period", type=int, default=10,
+                     help="epochs between saves of the parameters (default 10)")
+    ref.add_argument("--save-dir", default="params",
+                     help="folder for parameters and the resume file (default params)")
     ref.add_argument("--logging-dir", default="logs", help="folder for the log (default logs)")
     ref.add_argument("--resume-from", metavar="FILE", help="parameters to start from, at epoch 0")
     ref.add_argument("--save-plot-dir", default=".", help="folder for MODEL_history.png (default .)")
@@ -106,17 +111,22 @@ def parse_args(argv):
                                          "~/.mxnet/datasets/DATASET/rec)")
     ours.add_argument("--data-backend", choices=BACKENDS, default="ours",
                       help="ours: reproducible order, exact resuming; mxnet: ImageRecordIter (default ours)")
-    ours.add_argument("--dry-run", action="store_true", help="print the plan of the run; needs no data and no GPU")
-    ours.add_argument("--seed", type=int, default=0, help="seed of initialisation, order, augmentation and mixup (default 0)")
+    ours.add_argument("--dry-run", action="store_true",
+                      help="print the plan of the run; needs no data and no GPU")
+    ours.add_argument("--seed", type=int, default=0,
+                      help="seed of initialisation, order, augmentation and mixup (default 0)")
     ours.add_argument("--dtype", choices=("float32", "float16", "bfloat16", "auto"), default="float32",
-                      help="float16 needs a GPU, bfloat16 a CPU; auto: the fastest type on this CPU, measured first (default float32)")
+                      help="float16 needs a GPU, bfloat16 a CPU; auto: the fastest type on this CPU, "
+                           "measured first (default float32)")
     ours.set_defaults(use_amx=True)        # if the CPU has AMX; --dtype auto can switch it off
     ours.add_argument("--model-kwargs", nargs="*", default=[], metavar="NAME=VALUE",
-                      help="further arguments of the model, such as last_bn=True preact_stages=[0,0,0] for cifar_preact*")
+                      help="further arguments of the model, such as last_bn=True preact_stages=[0,0,0] for "
+                           "cifar_preact*")
     ours.add_argument("--resume", metavar="auto|FILE", default="",
-                      help="auto: continue the run of this model in --save-dir, or start one if there is none")
+                      help="auto: continue the run of this model in --save-dir, or start one")
     add_resume_flags(ours, 200)
-    ours.add_argument("--log-interval", type=int, default=100, help="updates between records in metrics.jsonl; 0: none (default 100)")
+    ours.add_argument("--log-interval", type=int, default=100,
+                      help="updates between records in metrics.jsonl; 0: none (default 100)")
     add_record_flags(ours, "LOGGING_DIR/train_DATASET_MODEL/metrics.jsonl")
     cifar_flags.add_image_flags(parser.add_argument_group("Images (not in GluonCV)"))
     title = "Targets (§5.2-5.4 and follow-ups; not in GluonCV's CIFAR scripts)"

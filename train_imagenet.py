@@ -61,7 +61,8 @@ def main(argv=None):
     loss_scale = create_loss_scale(args.loss_scale)                        # for float16         (§3.2)
     average = ParameterAverage(net, args.ema) if args.ema else None        # moving average (--ema)
     drop_epochs = args.num_epochs if args.flags == "horovod" else None
-    drop_blocks = DropBlocks(net, lambda: hybridize(net, args.mode), drop_epochs)     # (ResNeSt)
+    drop_blocks = DropBlocks(net, lambda: hybridize(net, args.mode),
+                             drop_epochs)                                  # DropBlock (ResNeSt)
     if args.resume_epoch and not run.resumed:
         build.resume_from_gluoncv(args, run, trainer, data)
     lines = build.opening_lines(args, data, net, precision.dtype, engine)
@@ -83,7 +84,7 @@ def main(argv=None):
     return finish(run)
 
 
-# --- flags --------------------------------------------------------------------------------------------------------
+# --- flags --------------------------------------------------------------------------------------------------
 
 def parse_args(argv):
     rec = imagenet_flags.RECORD_SETS["imagenet"].folder
@@ -91,23 +92,31 @@ def parse_args(argv):
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     data = parser.add_argument_group("Data (§2.1)")
     data.add_argument("--data-backend", default="mxnet", choices=("mxnet", "ours", "dali-gpu", "dali-cpu"),
-                      help="mxnet: ImageRecordIter; ours (not in GluonCV): reproducible order, exact resuming (default mxnet)")
-    data.add_argument("--data-dir", default="~/.mxnet/datasets/imagenet/", help="folder with train/ and val/ class folders")
+                      help="mxnet: ImageRecordIter; ours (not in GluonCV): reproducible order, exact "
+                           "resuming (default mxnet)")
+    data.add_argument("--data-dir", default="~/.mxnet/datasets/imagenet/",
+                      help="folder with train/ and val/ class folders")
     data.add_argument("--rec-train", default=f"{rec}/train.rec", help="record file of the training images")
-    data.add_argument("--rec-train-idx", default=f"{rec}/train.idx", help="its index")
+    data.add_argument("--rec-train-idx", default=f"{rec}/train.idx", help="index of --rec-train")
     data.add_argument("--rec-val", default=f"{rec}/val.rec", help="record file of the validation images")
-    data.add_argument("--rec-val-idx", default=f"{rec}/val.idx", help="its index")
+    data.add_argument("--rec-val-idx", default=f"{rec}/val.idx", help="index of --rec-val")
     data.add_argument("--use-rec", action="store_true", help="read record files instead of folders")
     data.add_argument("--input-size", type=int, default=224, help="side of the crop (default 224)")
-    data.add_argument("--crop-ratio", type=float, default=0.875, help="validation resizes to size / ratio (default 0.875)")
-    data.add_argument("--rgb-mean", default="123.68, 116.779, 103.939", help="channel means, 0..255 (record files)")
-    data.add_argument("--rgb-std", default="58.393, 57.12, 57.375", help="channel deviations, 0..255 (record files)")
-    data.add_argument("--num-training-samples", type=int, default=1281167, help="images per epoch in the learning-rate schedule (default 1281167)")
-    data.add_argument("-j", "--num-data-workers", dest="num_workers", type=int, default=4, help="decoding threads (default 4)")
+    data.add_argument("--crop-ratio", type=float, default=0.875,
+                      help="validation resizes to size / ratio (default 0.875)")
+    data.add_argument("--rgb-mean", default="123.68, 116.779, 103.939",
+                      help="channel means, 0..255 (record files)")
+    data.add_argument("--rgb-std", default="58.393, 57.12, 57.375",
+                      help="channel deviations, 0..255 (record files)")
+    data.add_argument("--num-training-samples", type=int, default=1281167,
+                      help="images per epoch in the learning-rate schedule (default 1281167)")
+    data.add_argument("-j", "--num-data-workers", dest="num_workers", type=int, default=4,
+                      help="decoding threads (default 4)")
     model = parser.add_argument_group("Model (§4)")
     model.add_argument("--model", required=True, help="name of the model, such as resnet50_v1d")
     model.add_argument("--mode", help="hybrid: compile the net; other values: imperative")
-    model.add_argument("--use-pretrained", action="store_true", help="start from the zoo's weights (downloaded)")
+    model.add_argument("--use-pretrained", action="store_true",
+                       help="start from the zoo's weights (downloaded)")
     model.add_argument("--use_se", action="store_true", help="no effect in GluonCV: give --fix-use-se too")
     model.add_argument("--batch-norm", action="store_true", help="BatchNorm in vgg models")
     model.add_argument("--use-gn", action="store_true", help="GroupNorm instead of BatchNorm")
@@ -116,41 +125,62 @@ def parse_args(argv):
     train.add_argument("--num-gpus", type=int, default=0, help="GPUs to use; 0 means CPU (default 0)")
     train.add_argument("--num-epochs", type=int, default=3, help="passes over the data (default 3)")
     train.add_argument("--dtype", choices=("float32", "float16", "bfloat16", "auto"), default="float32",
-                       help="auto (not in GluonCV): the fastest type on this CPU, measured first (default float32)")
+                       help="auto (not in GluonCV): the fastest type on this CPU, measured first (default "
+                            "float32)")
     train.set_defaults(use_amx=True)       # if the CPU has AMX; --dtype auto can switch it off
-    train.add_argument("--lr", type=float, default=0.1, help="peak learning rate, for the global batch (default 0.1)")
+    train.add_argument("--lr", type=float, default=0.1,
+                       help="peak learning rate, for the global batch (default 0.1)")
     train.add_argument("--momentum", type=float, default=0.9, help="NAG momentum (default 0.9)")
     train.add_argument("--wd", type=float, default=0.0001, help="weight decay (default 0.0001)")
     train.add_argument("--no-wd", action="store_true", help="no weight decay on biases, gammas and betas")
-    train.add_argument("--last-gamma", action="store_true", help="start the last gamma of each residual block at 0")
+    train.add_argument("--last-gamma", action="store_true",
+                       help="start the last gamma of each residual block at 0")
     train.add_argument("--warmup-lr", type=float, default=0.0, help="no effect, as in GluonCV")
     train.add_argument("--warmup-epochs", type=int, default=0, help="epochs of linear warm-up (default 0)")
-    train.add_argument("--lr-mode", choices=MODES, default="step", help="shape of the decay after warm-up (default step)")
+    train.add_argument("--lr-mode", choices=MODES, default="step",
+                       help="shape of the decay after warm-up (default step)")
     train.add_argument("--lr-decay", type=float, default=0.1, help="factor of one step (default 0.1)")
-    train.add_argument("--lr-decay-period", type=int, default=0, help="epochs between steps; 0: use --lr-decay-epoch (default 0)")
-    train.add_argument("--lr-decay-epoch", default="40,60", help="epochs at which the rate steps (default 40,60)")
+    train.add_argument("--lr-decay-period", type=int, default=0,
+                       help="epochs between steps; 0: use --lr-decay-epoch (default 0)")
+    train.add_argument("--lr-decay-epoch", default="40,60",
+                       help="epochs at which the rate steps (default 40,60)")
     tricks = parser.add_argument_group("Refinements (§5)")
     tricks.add_argument("--label-smoothing", action="store_true", help="label smoothing with eta 0.1")
     tricks.add_argument("--mixup", action="store_true", help="mix images and labels")
-    tricks.add_argument("--mixup-alpha", type=float, default=0.2, help="parameter of the Beta distribution (default 0.2)")
-    tricks.add_argument("--mixup-off-epoch", type=int, default=0, help="final epochs without mixup (default 0)")
-    tricks.add_argument("--teacher", help="distil from this zoo model, or from NAME:FILE, a model with its parameters")
-    tricks.add_argument("--temperature", type=float, default=20, help="temperature of the distillation (default 20)")
-    tricks.add_argument("--hard-weight", type=float, default=0.5, help="weight of the labels in the loss; 1: no teacher (default 0.5)")
+    tricks.add_argument("--mixup-alpha", type=float, default=0.2,
+                        help="parameter of the Beta distribution (default 0.2)")
+    tricks.add_argument("--mixup-off-epoch", type=int, default=0,
+                        help="final epochs without mixup (default 0)")
+    tricks.add_argument("--teacher",
+                        help="distil from this zoo model, or from NAME:FILE, a model with its parameters")
+    tricks.add_argument("--temperature", type=float, default=20,
+                        help="temperature of the distillation (default 20)")
+    tricks.add_argument("--hard-weight", type=float, default=0.5,
+                        help="weight of the labels in the loss; 1: no teacher (default 0.5)")
     dali = parser.add_argument_group("NVIDIA DALI (never run here: it needs a GPU)")
     dali.add_argument("--dali-threads", type=int, default=3, help="threads per GPU in training (default 3)")
-    dali.add_argument("--dali-validation-threads", type=int, default=10, help="threads per GPU in validation (default 10)")
-    dali.add_argument("--dali-prefetch-queue", type=int, default=2, help="batches prepared in advance (default 2)")
-    dali.add_argument("--dali-nvjpeg-memory-padding", type=int, default=64, help="memory for decoding, in MB (default 64)")
-    dali.add_argument("--dali-fuse-decoder", type=int, choices=(0, 1), default=1, help="1: decode only the crop (default 1)")
+    dali.add_argument("--dali-validation-threads", type=int, default=10,
+                      help="threads per GPU in validation (default 10)")
+    dali.add_argument("--dali-prefetch-queue", type=int, default=2,
+                      help="batches prepared in advance (default 2)")
+    dali.add_argument("--dali-nvjpeg-memory-padding", type=int, default=64,
+                      help="memory for decoding, in MB (default 64)")
+    dali.add_argument("--dali-fuse-decoder", type=int, choices=(0, 1), default=1,
+                      help="1: decode only the crop (default 1)")
     files = parser.add_argument_group("Files")
-    files.add_argument("--save-frequency", type=int, default=10, help="epochs between saves; 0: the last epoch only (default 10)")
-    files.add_argument("--save-dir", default="params", help="folder for parameters and states (default params)")
-    files.add_argument("--resume-epoch", type=int, default=0, help="continue at this epoch; needs the next two flags")
+    files.add_argument("--save-frequency", type=int, default=10,
+                       help="epochs between saves; 0: the last epoch only (default 10)")
+    files.add_argument("--save-dir", default="params",
+                       help="folder for parameters and states (default params)")
+    files.add_argument("--resume-epoch", type=int, default=0,
+                       help="continue at this epoch; needs the next two flags")
     files.add_argument("--resume-params", default="", help="parameters to start from")
-    files.add_argument("--resume-states", default="", help="momentum to start from: a .states file of GluonCV's script")
-    files.add_argument("--log-interval", type=int, default=50, help="batches between log lines; 0: none (default 50)")
-    files.add_argument("--logging-file", default="train_imagenet.log", help="log file; lines are appended (default train_imagenet.log)")
+    files.add_argument("--resume-states", default="",
+                       help="momentum to start from: a .states file of GluonCV's script")
+    files.add_argument("--log-interval", type=int, default=50,
+                       help="batches between log lines; 0: none (default 50)")
+    files.add_argument("--logging-file", default="train_imagenet.log",
+                       help="log file; lines are appended (default train_imagenet.log)")
     imagenet_flags.add_own_flags(parser.add_argument_group("Not in GluonCV"))
     add_engine_flags(parser.add_argument_group("Several devices and processes (not in GluonCV)"))
     title = "Paper or GluonCV (set by --as, with --data-backend and --hard-weight)"

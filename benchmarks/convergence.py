@@ -4,21 +4,23 @@
         --gluoncv-script gluon-cv/scripts/classification/cifar/train_cifar10.py
     python benchmarks/convergence.py --report
 
-Each run is the published command of cifar_resnet20_v1 on the complete CIFAR-10, stopped after 8 epochs. There are three sides:
+Each run is the published command of cifar_resnet20_v1 on the complete CIFAR-10, stopped after 8 epochs. There
+are three sides:
 
     gluoncv     GluonCV's train_cifar10.py, unmodified, after an import of this kit, without which MXNet fails
     float32     train_cifar.py
     bfloat16    train_cifar.py --dtype bfloat16
 
-For one seed, `gluoncv` and `float32` start from the same weights, drawn by train_cifar.py. (Both scripts have the same
-distribution, see tests/parity/test_initialisation_parity.py, but draw the layers in a different order.) The order of
-images, the crops and the flips differ. GluonCV's net is compiled with this kit's graph rewriting, which saves time and
-changes no value (tests/models/test_cpu_graph.py); the seeds in PLAIN run without it.
+For one seed, `gluoncv` and `float32` start from the same weights, drawn by train_cifar.py. (Both scripts have
+the same distribution, see tests/parity/test_initialisation_parity.py, but draw the layers in a different
+order.) The order of images, the crops and the flips differ. GluonCV's net is compiled with this kit's graph
+rewriting, which saves time and changes no value (tests/models/test_cpu_graph.py); the seeds in PLAIN run
+without it.
 
-These were fixed before the first run: the seeds, the number of epochs, the statistic (mean training accuracy of epochs
-4 to 7) and the stopping rule. The rule: at least 8 pairs, then more until the half-width of the 95 % interval is at most
-0.35 points, and at most 14. Finished runs are not repeated. An interrupted run of this kit continues; an interrupted run
-of GluonCV's script starts again.
+These were fixed before the first run: the seeds, the number of epochs, the statistic (mean training accuracy
+of epochs 4 to 7) and the stopping rule. The rule: at least 8 pairs, then more until the half-width of
+the 95 % interval is at most 0.35 points, and at most 14. Finished runs are not repeated. An interrupted run
+of this kit continues; an interrupted run of GluonCV's script starts again.
 """
 
 import argparse
@@ -39,7 +41,8 @@ LEAST_PAIRS, BFLOAT16_RUNS = 8, 5
 EPOCHS, STATISTIC = 8, (4, 5, 6, 7)
 HALF_WIDTH = 0.35                        # percentage points
 FLAGS = ["--num-epochs", str(EPOCHS), "--mode", "hybrid", "--num-gpus", "0", "-j", "2", "--batch-size", "128",
-         "--wd", "0.0001", "--lr", "0.1", "--lr-decay", "0.1", "--lr-decay-epoch", "100,150", "--model", "cifar_resnet20_v1"]
+         "--wd", "0.0001", "--lr", "0.1", "--lr-decay", "0.1", "--lr-decay-epoch", "100,150", "--model",
+         "cifar_resnet20_v1"]
 COLUMNS = ("side", "seed", "epoch", "train", "val", "loss", "time_s")
 
 
@@ -73,19 +76,22 @@ def epochs_of(path):
     """The finished epochs of a log: list of dicts with the last five of COLUMNS."""
     from gluon_tricks.log_lines.lines import CifarEpoch, parse_line
 
-    lines = [parse_line(text.removeprefix("INFO:root:")) for text in path.read_text().splitlines()] if path.exists() else []
-    return [{"epoch": line.epoch, "train": line.train, "val": line.val, "loss": line.loss, "time_s": line.time_s}
+    texts = path.read_text().splitlines() if path.exists() else []
+    lines = [parse_line(text.removeprefix("INFO:root:")) for text in texts]
+    return [{"epoch": line.epoch, "train": line.train, "val": line.val, "loss": line.loss,
+             "time_s": line.time_s}
             for line in lines if isinstance(line, CifarEpoch)]
 
 
-# --- the runs -----------------------------------------------------------------------------------------------------
+# --- the runs -----------------------------------------------------------------------------------------------
 
 def run_kit(args, side, seed):
     """Run train_cifar.py once; an interrupted run continues."""
     folder = log_of(args.out, side, seed).parent
-    subprocess.run([sys.executable, ROOT / "train_cifar.py", *FLAGS, "--data-dir", args.data_dir, "--dtype", side,
-                    "--seed", str(seed), "--save-period", "0", "--save-dir", folder / "params", "--logging-dir", folder,
-                    "--save-plot-dir", folder, "--resume", "auto"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([sys.executable, ROOT / "train_cifar.py", *FLAGS, "--data-dir", args.data_dir, "--dtype",
+                    side, "--seed", str(seed), "--save-period", "0", "--save-dir", folder / "params",
+                    "--logging-dir", folder, "--save-plot-dir", folder, "--resume", "auto"], check=True,
+                   stdout=subprocess.DEVNULL)
 
 
 def run_gluoncv(args, side, seed):
@@ -94,8 +100,9 @@ def run_gluoncv(args, side, seed):
     log.parent.mkdir(exist_ok=True)
     part = log.with_suffix(".part")
     with open(part, "w", encoding="utf-8") as stream:
-        subprocess.run([sys.executable, __file__, "--as-gluoncv", str(seed), "--gluoncv-script", args.gluoncv_script,
-                        "--binaries", args.binaries, "--out", log.parent], check=True, stderr=stream)
+        subprocess.run([sys.executable, __file__, "--as-gluoncv", str(seed), "--gluoncv-script",
+                        args.gluoncv_script, "--binaries", args.binaries, "--out", log.parent], check=True,
+                       stderr=stream)
     os.replace(part, log)
 
 
@@ -139,11 +146,12 @@ def gluoncv_process(args):
     runpy.run_path(str(args.gluoncv_script), run_name="__main__")
 
 
-# --- the result ---------------------------------------------------------------------------------------------------
+# --- the result ---------------------------------------------------------------------------------------------
 
 def write_csv(out):
+    name = log_of(out, "", "").name
     rows = [{"side": folder.name.split("_seed")[0], "seed": folder.name.split("_seed")[1], **epoch}
-            for folder in sorted(out.glob("*_seed*")) for epoch in epochs_of(folder / log_of(out, "", "").name)]
+            for folder in sorted(out.glob("*_seed*")) for epoch in epochs_of(folder / name)]
     part = out / "epochs.part.csv"
     with open(part, "w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
@@ -158,7 +166,8 @@ def read_csv(out):
     if (out / "epochs.csv").exists():
         with open(out / "epochs.csv", newline="", encoding="utf-8") as stream:
             for row in csv.DictReader(stream):
-                runs.setdefault((row["side"], int(row["seed"])), {})[int(row["epoch"])] = 100 * float(row["train"])
+                run = runs.setdefault((row["side"], int(row["seed"])), {})
+                run[int(row["epoch"])] = 100 * float(row["train"])
     return runs
 
 
@@ -198,24 +207,28 @@ def report(out):
         pairs = differences(runs, side, other)
         if len(pairs) > 1:
             mean, half = sum(pairs) / len(pairs), half_width(pairs)
-            print(f"{side} - {other}: {mean:+.2f} points, 95 % interval {mean - half:+.2f} to {mean + half:+.2f}, "
-                  f"{len(pairs)} pairs, p = {stats.ttest_1samp(pairs, 0).pvalue:.3f}")
+            print(f"{side} - {other}: {mean:+.2f} points, 95 % interval {mean - half:+.2f} to "
+                  f"{mean + half:+.2f}, {len(pairs)} pairs, p = {stats.ttest_1samp(pairs, 0).pvalue:.3f}")
     return 0
 
 
+def absolute(text):
+    return Path(text).absolute()
+
+
 def parse_args():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--report", action="store_true", help="only print the result of the runs in --out")
-    parser.add_argument("--gluoncv-script", type=Path, help="GluonCV's scripts/classification/cifar/train_cifar10.py")
-    parser.add_argument("--binaries", type=Path, help="folder with data_batch_1.bin ... test_batch.bin")
-    parser.add_argument("--data-dir", type=Path, help="folder that data_prep/cifar.py wrote, with the same images")
-    parser.add_argument("--out", type=Path, default=ROOT / "logs" / "reference" / "convergence",
+    parser.add_argument("--gluoncv-script", type=absolute,
+                        help="GluonCV's scripts/classification/cifar/train_cifar10.py")
+    parser.add_argument("--binaries", type=absolute, help="folder with data_batch_1.bin ... test_batch.bin")
+    parser.add_argument("--data-dir", type=absolute,
+                        help="folder that data_prep/cifar.py wrote, with the same images")
+    parser.add_argument("--out", type=absolute, default=ROOT / "logs" / "reference" / "convergence",
                         help="folder of logs and epochs.csv (default logs/reference/convergence)")
     parser.add_argument("--as-gluoncv", type=int, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    for name in ("gluoncv_script", "binaries", "data_dir", "out"):
-        if getattr(args, name):
-            setattr(args, name, getattr(args, name).absolute())
     if not args.report and not (args.gluoncv_script and args.binaries):
         parser.error("--gluoncv-script and --binaries: give both, or give --report")
     return args

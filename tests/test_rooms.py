@@ -1,7 +1,8 @@
 """The structure of the package: permitted imports, length of import chains, size of files and functions.
 
-A room (a folder of gluon_tricks/) imports itself, the flat files and the rooms before it in ROOMS. Flat files import only
-each other. No module imports a command or a training script. Only `script/` and `commands/` have functions with argparse's `args`.
+A room (a folder of gluon_tricks/) imports itself, the flat files and the rooms before it in ROOMS. Flat files
+import only each other. No module imports a command or a training script. Only `script/` and `commands/` have
+functions with argparse's `args`.
 """
 
 import ast
@@ -11,9 +12,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-ROOMS = ("recipes", "tricks", "models", "optim", "data", "engines", "log_lines", "published", "judging", "training",
-         "launching", "transfer", "saved", "script", "studies", "benching", "commands")
-TREES = {path.relative_to(ROOT): ast.parse(path.read_text()) for path in (ROOT / "gluon_tricks").rglob("*.py")}
+ROOMS = ("recipes", "tricks", "models", "optim", "data", "engines", "log_lines", "published", "judging",
+         "training", "launching", "transfer", "saved", "script", "studies", "benching", "commands")
+TREES = {path.relative_to(ROOT): ast.parse(path.read_text())
+         for path in (ROOT / "gluon_tricks").rglob("*.py")}
 MODULES = {".".join(path.with_suffix("").parts).removesuffix(".__init__"): path for path in TREES}
 SCRIPTS = sorted(path.relative_to(ROOT) for path in ROOT.glob("train_*.py"))
 EVERYTHING = "\n".join(path.read_text() for folder in ("gluon_tricks", "data_prep", "benchmarks", ".")
@@ -33,7 +35,8 @@ def imports_of(tree):
         elif isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.Call) and "import_module" in ast.dump(node.func):
-            yield from ((node.lineno, word.value) for word in ast.walk(node) if isinstance(word, ast.Constant))
+            yield from ((node.lineno, word.value) for word in ast.walk(node) if isinstance(word,
+                                                                                           ast.Constant))
 
 
 @pytest.mark.parametrize("path", sorted(TREES), ids=str)
@@ -95,7 +98,8 @@ def test_functions_have_60_lines_and_8_parameters_unless_a_comment_says_why(path
     lines = path_lines(path)
     for node in ast.walk(TREES[path]):
         if isinstance(node, ast.FunctionDef):
-            names = [one.arg for one in (*node.args.args, *node.args.kwonlyargs) if one.arg not in ("self", "cls")]
+            names = [one.arg for one in (*node.args.args, *node.args.kwonlyargs) if one.arg not in ("self",
+                                                                                                    "cls")]
             if len(names) > 8 or node.end_lineno - node.lineno >= 60:
                 first = min([node.lineno, *(one.lineno for one in node.decorator_list)])
                 assert lines[first - 2].lstrip().startswith("# So many"), f"{path}:{node.lineno} {node.name}"

@@ -22,7 +22,8 @@ from tests.lab_runs import write_part_of_excerpt
 from tests.script_runs import run_here
 
 ROOT = Path(__file__).resolve().parents[1]
-SMALL = ["--dataset", "cifar10-excerpt", "--model", "cifar_resnet20_v1", "--mode", "hybrid", "--batch-size", "40",
+SMALL = ["--dataset", "cifar10-excerpt", "--model", "cifar_resnet20_v1", "--mode", "hybrid", "--batch-size",
+         "40",
          "-j", "2", "--num-epochs", "2", "--lr-decay-epoch", "1"]          # 8 updates an epoch
 
 
@@ -36,7 +37,8 @@ def data(tmp_path_factory):
 
 
 def words(folder, *more):
-    return [*SMALL, "--save-dir", f"{folder}/params", "--logging-dir", str(folder), "--save-plot-dir", str(folder), *more]
+    return [*SMALL, "--save-dir", f"{folder}/params", "--logging-dir", str(folder), "--save-plot-dir",
+            str(folder), *more]
 
 
 def command(folder, *more):
@@ -59,14 +61,15 @@ def here(folder, *more, check=0):
 def finished(tmp_path_factory):
     """A run of two epochs that nothing disturbed."""
     folder = tmp_path_factory.mktemp("finished")
-    return folder, run(folder, "--log-interval", "4", "--save-period", "1", "--tensorboard", f"{folder}/board")
+    return folder, run(folder, "--log-interval", "4", "--save-period", "1", "--tensorboard",
+                       f"{folder}/board")
 
 
 def params_of(folder, epoch=1):
     return (folder / "params" / f"cifar10-cifar_resnet20_v1-{epoch}.params").read_bytes()
 
 
-# --- what a run leaves --------------------------------------------------------------------------------------------
+# --- what a run leaves --------------------------------------------------------------------------------------
 
 @pytest.mark.slow
 def test_the_log_speaks_gluoncvs_language(finished):
@@ -125,12 +128,12 @@ def test_no_progress_bar_where_there_is_no_terminal(finished):
     assert "update/s" not in finished[1].stderr and "\r" not in finished[1].stderr
 
 
-# --- stopping and going on ----------------------------------------------------------------------------------------
+# --- stopping and going on ----------------------------------------------------------------------------------
 
 @pytest.mark.slow
 def test_killed_in_the_middle_of_an_epoch_and_resumed_gives_the_same_bits(finished, tmp_path):
-    process = subprocess.Popen(command(tmp_path, "--checkpoint-period", "3"), cwd=ROOT, stderr=subprocess.DEVNULL,
-                               stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command(tmp_path, "--checkpoint-period", "3"), cwd=ROOT,
+                               stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     resume = tmp_path / "params" / "cifar10-cifar_resnet20_v1.resume.npz"
     deadline = time.time() + 120
     while not resume.exists() and time.time() < deadline and process.poll() is None:
@@ -148,7 +151,8 @@ def test_killed_in_the_middle_of_an_epoch_and_resumed_gives_the_same_bits(finish
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.slow
 def test_a_signal_saves_says_how_to_go_on_and_exits_0(finished, tmp_path, number):
-    process = subprocess.Popen(command(tmp_path, "--num-epochs", "500"), cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command(tmp_path, "--num-epochs", "500"), cwd=ROOT, stderr=subprocess.PIPE,
+                               text=True)
     for line in process.stderr:
         if "[Epoch 0]" in line:
             process.send_signal(number)
@@ -174,14 +178,15 @@ def test_two_workers_and_none_give_the_same_bits(finished, tmp_path):
     assert params_of(tmp_path) == params_of(finished[0])
 
 
-# --- other ways to train ------------------------------------------------------------------------------------------
+# --- other ways to train ------------------------------------------------------------------------------------
 
 @pytest.mark.slow
 def test_mixup_logs_rmse_under_the_mixup_scripts_names(tmp_path):
     here(tmp_path, "--mixup", "--mixup-off-epoch", "1")
     log = read_log(tmp_path / "train_cifar10_cifar_resnet20_v1_mixup.log")
     assert {record.train_metric_name for record in log.epochs} == {"rmse"}
-    # an untrained net is near uniform: sqrt of the mean over 10 classes of (p - 1/10)^2 for a one-hot p is 0.3
+    # an untrained net is near uniform: sqrt of the mean over 10 classes of (p - 1/10)^2 for a one-hot p is
+    # 0.3
     assert 0.2 < log.epochs[0].train_metric < 0.4
     assert (tmp_path / "params" / "cifar10-cifar_resnet20_v1_mixup-1.params").exists()
 
@@ -195,14 +200,17 @@ def test_mixup_logs_rmse_under_the_mixup_scripts_names(tmp_path):
 def test_other_settings_train(tmp_path, flags):
     start = run if "bfloat16" in flags else here
     done = start(tmp_path, *flags, "--max-updates", "2")
-    assert re.search(r"stopped by --max-updates 2 at epoch 0, update 2.*; continue with: python ", done.stderr)
+    assert re.search(r"stopped by --max-updates 2 at epoch 0, update 2.*; continue with: python ",
+                     done.stderr)
 
 
 @pytest.mark.slow
 def test_dropout_is_resumed_bit_for_bit(tmp_path):
-    flags = ["--model", "cifar_wideresnet16_10", "--drop-rate", "0.5", "--batch-size", "4", "--num-epochs", "1"]
+    flags = ["--model", "cifar_wideresnet16_10", "--drop-rate", "0.5", "--batch-size", "4", "--num-epochs",
+             "1"]
     kept = {}
-    for name, updates in (("stopped", "1"), ("straight", "3"), ("stopped", "3")):       # each finds other random states
+    # each finds other random states
+    for name, updates in (("stopped", "1"), ("straight", "3"), ("stopped", "3")):
         here(tmp_path / name, *flags, "--max-updates", updates, "--resume", "auto")
         with np.load(tmp_path / name / "params" / "cifar10-cifar_wideresnet16_10.resume.npz") as archive:
             kept[name] = {key: archive[key].tobytes() for key in archive.files if key != "meta"}
@@ -212,15 +220,17 @@ def test_dropout_is_resumed_bit_for_bit(tmp_path):
 @pytest.mark.slow
 def test_parameters_of_another_run_can_be_the_start(finished, tmp_path):
     start = finished[0] / "params" / "cifar10-cifar_resnet20_v1-1.params"
-    done = here(tmp_path, "--resume-from", str(start), "--num-epochs", "1", "--lr", "1e-9", "--lr-decay-epoch", "9")
+    done = here(tmp_path, "--resume-from", str(start), "--num-epochs", "1", "--lr", "1e-9",
+                "--lr-decay-epoch", "9")
     val = read_log(tmp_path / "train_cifar10_cifar_resnet20_v1.log").epochs[0].train_metric
     trained = read_log(finished[0] / "train_cifar10_cifar_resnet20_v1.log").epochs[1].train_metric
     assert abs(val - trained) < 0.05, done.stderr
 
 
-# --- published commands -------------------------------------------------------------------------------------------
+# --- published commands -------------------------------------------------------------------------------------
 
-CIFAR_COMMANDS = {name: published.command for name, published in catalogue().items() if published.dataset == "cifar10"}
+CIFAR_COMMANDS = {name: published.command for name, published in catalogue().items()
+                  if published.dataset == "cifar10"}
 
 
 @pytest.mark.parametrize("name", sorted(CIFAR_COMMANDS))
@@ -230,12 +240,13 @@ def test_published_commands_are_understood(name):
     flags = words[2:] + (["--mixup"] if words[1] == "train_mixup_cifar10.py" else [])
     args = vars(train_cifar.parse_args(flags))
     published = catalogue()[name]
-    for key in ("lr", "wd", "momentum", "lr_decay", "lr_decay_epoch", "model", "num_epochs", "batch_size", "mode"):
+    for key in ("lr", "wd", "momentum", "lr_decay", "lr_decay_epoch", "model", "num_epochs", "batch_size",
+                "mode"):
         if key in published.args and "sh-differs" not in "".join(published.flags):
             assert args[key] == published.args[key], key
 
 
-# --- bad input ----------------------------------------------------------------------------------------------------
+# --- bad input ----------------------------------------------------------------------------------------------
 
 def sentence(folder, *more):
     """The one line that an unusable command prints; nothing may be written over."""
@@ -249,10 +260,10 @@ def sentence(folder, *more):
 def test_another_runs_files_are_not_overwritten(finished):
     folder, _ = finished
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    said = sentence(folder)
-    assert "--resume auto" in said and "--overwrite" in said
+    message = sentence(folder)
+    assert "--resume auto" in message and "--overwrite" in message
     process = subprocess.run(command(folder), cwd=ROOT, capture_output=True, text=True, timeout=300)
-    assert (process.returncode, process.stdout, process.stderr) == (2, "", f"{said}\n")
+    assert (process.returncode, process.stdout, process.stderr) == (2, "", f"{message}\n")
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
@@ -341,8 +352,8 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_state(t
 
 @pytest.mark.slow
 def test_help_has_examples_and_both_groups():
-    done = subprocess.run([sys.executable, "train_cifar.py", "--help"], cwd=ROOT, capture_output=True, text=True,
-                          env={**os.environ, "COLUMNS": "120"})
+    done = subprocess.run([sys.executable, "train_cifar.py", "--help"], cwd=ROOT, capture_output=True,
+                          text=True, env={**os.environ, "COLUMNS": "120"})
     assert done.returncode == 0
     for text in ("python train_cifar.py --dataset cifar10-excerpt", "As in GluonCV's", "Not in GluonCV"):
         assert text in done.stdout

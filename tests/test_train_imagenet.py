@@ -39,7 +39,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PUBLISHED = {name: run for name, run in catalogue().items() if run.script == "train_imagenet.py"}
 
 
-# --- flags --------------------------------------------------------------------------------------------------------
+# --- flags --------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("name", sorted(PUBLISHED))
 def test_published_commands_are_understood(name):
@@ -48,8 +48,8 @@ def test_published_commands_are_understood(name):
     args = vars(train_imagenet.parse_args(words[script + 1:]))
     if any("sh" in flag for flag in PUBLISHED[name].flags):
         return                             # the published command is not the published run's
-    for key in ("lr", "lr_mode", "warmup_epochs", "num_epochs", "batch_size", "num_gpus", "dtype", "model", "no_wd",
-                "last_gamma", "mixup", "label_smoothing"):
+    for key in ("lr", "lr_mode", "warmup_epochs", "num_epochs", "batch_size", "num_gpus", "dtype", "model",
+                "no_wd", "last_gamma", "mixup", "label_smoothing"):
         assert args[key] == PUBLISHED[name].args.get(key, args[key]), key
 
 
@@ -80,16 +80,19 @@ def test_a_value_out_of_range_is_named(flags, says):
 
 def test_auto_lr_is_the_linear_rule_over_all_devices():
     assert parse("--auto-lr", "--batch-size", "128", "--emulate-gpus", "8").lr == pytest.approx(0.4)
-    assert parse("--auto-lr", "--batch-size", "128", "--emulate-gpus", "4", "--accumulate", "2").lr == pytest.approx(0.4)
+    assert parse("--auto-lr", "--batch-size", "128", "--emulate-gpus", "4", "--accumulate",
+                 "2").lr == pytest.approx(0.4)
 
 
-@pytest.mark.parametrize("name", sorted(name for name, run in PUBLISHED.items() if run.is_usable and not run.flags))
+@pytest.mark.parametrize("name", sorted(name for name, run in PUBLISHED.items() if run.is_usable
+                                        and not run.flags))
 def test_a_published_command_departs_from_no_published_run(name):
     words = shlex.split(PUBLISHED[name].command)
     script = next(i for i, word in enumerate(words) if word.endswith("train_imagenet.py"))
     args = vars(train_imagenet.parse_args(words[script + 1:]))
     assert reference_of(args, "imagenet").departures == ()
-    assert reference_of({**args, "lr": 7.0}, "imagenet").departures == (f"lr 7.0 (published {PUBLISHED[name].args['lr']})",)
+    assert reference_of({**args, "lr": 7.0},
+                        "imagenet").departures == (f"lr 7.0 (published {PUBLISHED[name].args['lr']})",)
 
 
 def test_dali_is_asked_for_in_one_sentence(records):
@@ -109,7 +112,8 @@ def test_a_teacher_file_of_other_classes_is_refused(tmp_path):
     teacher.initialize()
     teacher(nd.zeros((1, 3, 32, 32)))
     teacher.save_parameters(str(tmp_path / "t.params"))
-    args = parse("--teacher", f"cifar_resnet20_v1:{tmp_path}/t.params", "--classes", "4", "--input-size", "32")
+    args = parse("--teacher", f"cifar_resnet20_v1:{tmp_path}/t.params", "--classes", "4", "--input-size",
+                 "32")
     with pytest.raises(UserError, match="does not load into this model"):
         build.build_teacher(args, 4, as_asked(args), ENGINE)
 
@@ -119,10 +123,11 @@ def test_class_ids_above_2048_survive_float16():
     args = parse("--dtype", "float16", "--num-gpus", "1", "--classes", "3000")
     targets, _, _ = training_targets(args, 3000, args.dtype, None)
     data, target, counted = targets(nd.zeros((2, 3, 4, 4)), nd.array([2049, 2999]), 0, 0)
-    assert data.dtype == np.float16 and target.asnumpy().tolist() == counted.asnumpy().tolist() == [2049, 2999]
+    assert data.dtype == np.float16
+    assert target.asnumpy().tolist() == counted.asnumpy().tolist() == [2049, 2999]
 
 
-# --- first updates, against numpy ---------------------------------------------------------------------------------
+# --- first updates, against numpy ---------------------------------------------------------------------------
 
 def softmax(z):
     e = np.exp(z - z.max(axis=1, keepdims=True))
@@ -195,7 +200,8 @@ def test_plain_labels(batch):
     args = parse("--no-wd", "--lr-mode", "cosine", "--classes", "4", "--num-training-samples", "64")
     net = Linear()
     z = data.reshape(4, -1) @ net.weight.data().asnumpy().T
-    assert first_loss(args, net, data, label) == pytest.approx(cross_entropy(np.eye(4)[label], softmax(z)).mean(), rel=1e-5)
+    expected = cross_entropy(np.eye(4)[label], softmax(z)).mean()
+    assert first_loss(args, net, data, label) == pytest.approx(expected, rel=1e-5)
 
 
 def test_emulated_devices_equal_real_ones():
@@ -203,7 +209,8 @@ def test_emulated_devices_equal_real_ones():
     def train(ctx, parts):
         mx.random.seed(0)
         net = gluon.nn.HybridSequential()
-        net.add(gluon.nn.Conv2D(4, 3, in_channels=3), gluon.nn.BatchNorm(in_channels=4), gluon.nn.Dense(3, in_units=144))
+        net.add(gluon.nn.Conv2D(4, 3, in_channels=3), gluon.nn.BatchNorm(in_channels=4),
+                gluon.nn.Dense(3, in_units=144))
         net.initialize(mx.init.Xavier(), ctx=ctx)
         engine = SingleProcess(ctx, parts)
         rng = np.random.default_rng(0)
@@ -217,8 +224,9 @@ def test_emulated_devices_equal_real_ones():
                     yield SyntheticLoader(8, 8, 8, 3)._batch._replace(
                         data=nd.array(rng.normal(size=(8, 3, 8, 8))), label=nd.array(rng.integers(0, 3, 8)))
 
-        train_epoch(net, Batches, lambda x, y, e, b: (x, y, y), gluon.loss.SoftmaxCrossEntropyLoss(), accuracy,
-                    engine.trainer(net, mx.optimizer.NAG(learning_rate=0.1, momentum=0.9)), lambda n: 0.1, engine,
+        train_epoch(net, Batches, lambda x, y, e, b: (x, y, y), gluon.loss.SoftmaxCrossEntropyLoss(),
+                    accuracy, engine.trainer(net, mx.optimizer.NAG(learning_rate=0.1, momentum=0.9)),
+                    lambda n: 0.1, engine,
                     Progress(), lambda meter: None)
         return {name: p.data(ctx[0]).asnumpy() for name, p in net._collect_params_with_prefix().items()
                 if p.grad_req != "null"}
@@ -229,7 +237,7 @@ def test_emulated_devices_equal_real_ones():
     assert np.abs(neither["0.weight"] - real["0.weight"]).max() > 1e-3
 
 
-# --- data ---------------------------------------------------------------------------------------------------------
+# --- data ---------------------------------------------------------------------------------------------------
 
 @pytest.fixture(scope="module")
 def records(tmp_path_factory):
@@ -260,14 +268,16 @@ def test_a_bad_record_is_named_or_skipped_and_counted(records):
 
 def test_the_sliding_window_of_the_published_logs(records):
     """Pass k of N = 10 in batches of 4 gives ceil(k N / B) - ceil((k - 1) N / B) batches: 3, 2, 3, 2."""
-    val = ImageNetRecordIter(records / "val.rec", records / "val.idx", 4, False, 32, mean=(0, 0, 0), std=(1, 1, 1))
+    val = ImageNetRecordIter(records / "val.rec", records / "val.idx", 4, False, 32, mean=(0, 0, 0),
+                             std=(1, 1, 1))
     assert [sum(1 for _ in val.epoch(0)) for _ in range(4)] == [3, 2, 3, 2]
 
 
 def test_training_epochs_go_on_where_the_one_before_ended(records):
-    """Epoch e of 24 images in batches of 7 has ceil(24 (e + 1) / 7) - ceil(24 e / 7) batches, also when resumed."""
+    """24 images, batches of 7: epoch e has ceil(24 (e + 1) / 7) - ceil(24 e / 7) batches, also if resumed."""
     for first in (0, 5):
-        train = ImageNetRecordIter(records / "train.rec", records / "train.idx", 7, True, 32, mean=(0, 0, 0), std=(1, 1, 1))
+        train = ImageNetRecordIter(records / "train.rec", records / "train.idx", 7, True, 32, mean=(0, 0, 0),
+                                   std=(1, 1, 1))
         lengths = [sum(1 for _ in train.epoch(first + e)) for e in range(5)]
         assert lengths == [4, 3, 4, 3, 4] == [train.batches_in(first + e) for e in range(5)]
     assert list(train.epoch(10, start=3)) == []            # all done: resumed between training and validation
@@ -276,14 +286,14 @@ def test_training_epochs_go_on_where_the_one_before_ended(records):
 
 
 def test_the_exact_protocol_counts_every_image_once(records):
-    val = ImageNetRecordIter(records / "val.rec", records / "val.idx", 4, False, 32, mean=(0, 0, 0), std=(1, 1, 1),
-                             protocol="exact")
+    val = ImageNetRecordIter(records / "val.rec", records / "val.idx", 4, False, 32, mean=(0, 0, 0),
+                             std=(1, 1, 1), protocol="exact")
     for _ in range(3):
         labels = np.concatenate([batch.label.asnumpy() for batch in val.epoch(0)])
         np.testing.assert_array_equal(labels, np.arange(10) % 4)
 
 
-# --- real runs ----------------------------------------------------------------------------------------------------
+# --- real runs ----------------------------------------------------------------------------------------------
 
 def words(folder, *flags):
     return ["--model", "cifar_resnet20_v1", "--mode", "hybrid", "--classes", "4", "--input-size", "32",
@@ -312,7 +322,8 @@ def rec_flags(records):
 @pytest.mark.slow
 def test_a_run_on_records_speaks_gluoncvs_language_and_learns(records, tmp_path):
     done = run(tmp_path, *rec_flags(records), "--data-backend", "ours", "--num-epochs", "20", "--lr", "0.05",
-               "--log-interval", "2", "--lr-mode", "cosine", "--warmup-epochs", "1", "--no-wd", "--label-smoothing")
+               "--log-interval", "2", "--lr-mode", "cosine", "--warmup-epochs", "1", "--no-wd",
+               "--label-smoothing")
     log = read_log(tmp_path / "run.log")
     assert log.style == "imagenet-C" and len(log.epochs) == 20
     assert log.epochs[-1].train_metric > 0.6 and log.epochs[-1].lr_last_logged == 0
@@ -327,8 +338,8 @@ def test_a_run_on_records_speaks_gluoncvs_language_and_learns(records, tmp_path)
 
 @pytest.mark.slow
 def test_stopped_and_resumed_equals_uninterrupted(records, tmp_path):
-    flags = [*rec_flags(records), "--data-backend", "ours", "--num-epochs", "2", "--lr", "0.02", "--mixup", "--ema", "0.9",
-             "--loss-scale", "dynamic", "--accumulate", "2", "--batch-size", "4"]
+    flags = [*rec_flags(records), "--data-backend", "ours", "--num-epochs", "2", "--lr", "0.02", "--mixup",
+             "--ema", "0.9", "--loss-scale", "dynamic", "--accumulate", "2", "--batch-size", "4"]
     here(tmp_path / "stopped", *flags, "--max-updates", "4")
     here(tmp_path / "straight", *flags)           # in between: the resumed run finds other random states
     done = here(tmp_path / "stopped", *flags, "--resume", "auto")
@@ -338,15 +349,18 @@ def test_stopped_and_resumed_equals_uninterrupted(records, tmp_path):
     assert "global batch 8 = 4 per device x 1 device x 2 accumulated x 1 process" in done.stderr
     assert "[Epoch 1] loss scale 65536, 0 updates skipped so far" in done.stderr
     assert "[Epoch 1] validation of the averaged parameters: ema-err-top1=" in done.stderr
-    metrics = [json.loads(line) for line in (tmp_path / "stopped" / "run" / "metrics.jsonl").read_text().splitlines()]
+    metrics = [json.loads(line)
+               for line in (tmp_path / "stopped" / "run" / "metrics.jsonl").read_text().splitlines()]
     assert {"ema_err_top1", "ema_err_top5", "loss_scale_scale", "loss_scale_skipped"} <= set(metrics[-1])
-    assert len(read_log(tmp_path / "straight" / "run.log").epochs) == 2       # this kit's own lines are not read as GluonCV's
+    # this kit's own lines are not read as GluonCV's
+    assert len(read_log(tmp_path / "straight" / "run.log").epochs) == 2
 
 
 @pytest.mark.slow
 def test_goes_on_from_what_gluoncvs_script_saves(records, tmp_path):
     """Parameters and .states of epoch 0: the rest is the uninterrupted run's, to the bit."""
-    flags = [*rec_flags(records), "--data-backend", "ours", "--num-epochs", "2", "--lr", "0.02", "--save-frequency", "1"]
+    flags = [*rec_flags(records), "--data-backend", "ours", "--num-epochs", "2", "--lr", "0.02",
+             "--save-frequency", "1"]
     here(tmp_path / "straight", *flags)
     saved = tmp_path / "straight" / "params" / "imagenet-cifar_resnet20_v1-0"
     here(tmp_path / "on", *flags, "--resume-epoch", "1", "--resume-params", f"{saved}.params",
@@ -359,15 +373,17 @@ def test_goes_on_from_what_gluoncvs_script_saves(records, tmp_path):
 
 @pytest.mark.slow
 def test_both_validation_protocols_are_logged_at_the_end(records, tmp_path):
-    """10 images, batches of 8: pass 3 of MXNet's window is from ceil(20 / 8) 8 = 24 to ceil(30 / 8) 8 = 32."""
+    """10 images, batches of 8: pass 3 of MXNet's window is ceil(20 / 8) 8 = 24 to ceil(30 / 8) 8 = 32."""
     lines = {}
     for backend in ("mxnet", "ours"):
-        done = here(tmp_path / backend, *rec_flags(records), "--data-backend", backend, "--num-epochs", "3", "--lr", "0.01")
+        done = here(tmp_path / backend, *rec_flags(records), "--data-backend", backend, "--num-epochs", "3",
+                    "--lr", "0.01")
         found = re.search(r"at the end: exact err-top1=(\S+) err-top5=\S+ \(10 images\); "
                           r"gluoncv err-top1=(\S+) err-top5=\S+ \(8 samples\)", done.stderr)
         lines[backend] = float(found[1]), float(found[2])
         last = re.findall(r"\[Epoch 2\] validation: err-top1=(\S+)", done.stderr)[-1]
-        assert float(last) == pytest.approx(lines[backend][backend == "mxnet"], abs=1e-5)     # exact first, window second
+        # exact first, window second
+        assert float(last) == pytest.approx(lines[backend][backend == "mxnet"], abs=1e-5)
 
 
 @pytest.mark.parametrize("flags", [["--synthetic", "--num-training-samples", "32", "--emulate-gpus", "2"],
@@ -385,9 +401,10 @@ def test_the_published_resnet50_v1d_mixup_command_made_small(records, tmp_path, 
     words = shlex.split(PUBLISHED["resnet50_v1d-mixup"].command)
     published = words[next(i for i, word in enumerate(words) if word.endswith("train_imagenet.py")) + 1:]
     start = run if dtype == "bfloat16" else here
-    done = start(tmp_path, *published, "--num-gpus", "0", "--emulate-gpus", "8", "--batch-size", "2", "--dtype", dtype,
-               *rec_flags(records), "--input-size", "32", "-j", "1", "--auto-lr", "--max-updates", "2",
-               "--logging-file", f"{tmp_path}/run.log", "--save-dir", f"{tmp_path}/params", "--data-backend", "ours")
+    done = start(tmp_path, *published, "--num-gpus", "0", "--emulate-gpus", "8", "--batch-size", "2",
+                 "--dtype", dtype, *rec_flags(records), "--input-size", "32", "-j", "1", "--auto-lr",
+                 "--max-updates", "2", "--logging-file", f"{tmp_path}/run.log", "--save-dir",
+                 f"{tmp_path}/params", "--data-backend", "ours")
     assert "stopped by --max-updates 2" in done.stderr
     assert "16 of 55 gammas start at zero; weight decay on weights only" in done.stderr
     assert "global batch 16 = 2 per device x 8 devices, as 8 devices would compute them," in done.stderr
@@ -395,8 +412,8 @@ def test_the_published_resnet50_v1d_mixup_command_made_small(records, tmp_path, 
 
 @pytest.mark.slow
 def test_the_papers_preset_trains(records, tmp_path):
-    done = here(tmp_path, *rec_flags(records), "--as", "paper", "--mixup", "--label-smoothing", "--lr-mode", "cosine",
-                "--lr", "0.01", "--num-epochs", "2", "--lr-formula", "logs")
+    done = here(tmp_path, *rec_flags(records), "--as", "paper", "--mixup", "--label-smoothing", "--lr-mode",
+                "cosine", "--lr", "0.01", "--num-epochs", "2", "--lr-formula", "logs")
     assert "preset paper; overrides: --lr-formula logs" in done.stderr
     assert len(read_log(tmp_path / "run.log").epochs) == 2
 
@@ -448,7 +465,7 @@ def test_the_manifest_has_the_number_of_classes_and_checks_the_data(records, tmp
     assert "val.rec" in here(tmp_path / "c", *flags, check=2).stderr
 
 
-# --- models -------------------------------------------------------------------------------------------------------
+# --- models -------------------------------------------------------------------------------------------------
 
 def test_last_gamma_is_gluoncvs_unless_fixed():
     from gluon_tricks.tricks.zero_gamma import count_zero_gammas
@@ -464,8 +481,8 @@ def test_last_gamma_is_gluoncvs_unless_fixed():
 
 def test_use_gn_is_hybridized(tmp_path):
     engine = SingleProcess([mx.cpu()])
-    args = train_imagenet.parse_args(["--model", "resnet50_v1b", "--use-gn", "--mode", "hybrid", "--classes", "4",
-                                      "--input-size", "32", "--num-training-samples", "64"])
+    args = train_imagenet.parse_args(["--model", "resnet50_v1b", "--use-gn", "--mode", "hybrid", "--classes",
+                                      "4", "--input-size", "32", "--num-training-samples", "64"])
     net = build.build_net(args, 4, as_asked(args), engine)
     assert net(nd.zeros((1, 3, 32, 32))).shape == (1, 4)
     assert not [name for name in net._collect_params_with_prefix() if "running" in name]

@@ -1,8 +1,8 @@
 """The table of flags: defaults, limits, dependencies and effect of each flag of the training scripts.
 
-Readers: the recipe of a run (`published/recipe.py`), the order of words in a command (`recipes/rows.py`), the checks of
-numbers and of flags without effect (`script/`), and the comparison of a resumed run with its resume file
-(`training/checkpoint.py`). A flag is named by its attribute: `lr_decay` for `--lr-decay`.
+Readers: the recipe of a run (`published/recipe.py`), the order of words in a command (`recipes/rows.py`), the
+checks of numbers and of flags without effect (`script/`), and the comparison of a resumed run with its resume
+file (`training/checkpoint.py`). A flag is named by its attribute: `lr_decay` for `--lr-decay`.
 """
 
 from collections.abc import Callable
@@ -49,7 +49,8 @@ ADABOUND = Need("--optimizer adabound", lambda flags: flags.get("optimizer") == 
 SGDR = Need("--lr-mode sgdr", lambda flags: flags.get("lr_mode") == "sgdr")
 STEPS = Need("--lr-mode step", lambda flags: flags.get("lr_mode") == "step")
 DROPS = ("cifar_wideresnet", "cifar_densenet")        # nets with --drop-rate
-DROPOUT = Need("a cifar_wideresnet* or cifar_densenet*", lambda flags: str(flags.get("model")).lower().startswith(DROPS))
+DROPOUT = Need("a cifar_wideresnet* or cifar_densenet*",
+               lambda flags: str(flags.get("model")).lower().startswith(DROPS))
 
 
 def _quiet(need):
@@ -72,8 +73,8 @@ class Flag(NamedTuple):
     needs : Need
         Condition without which it has no effect.
     resume : "note", "free" or the flags to name
-        If a resumed run has another value: "note" logs a note, "free" permits it; otherwise the run is refused, and
-        the message asks for these flags.
+        If a resumed run has another value: "note" logs a note, "free" permits it; otherwise the run is
+        refused, and the message asks for these flags.
     word : str
         Its spelling in a command line, if that is not `--its-name`.
     """
@@ -97,7 +98,8 @@ FLAGS = {
     "lr_decay_period": Flag(0, "all", limits=NOT_NEGATIVE),
     "lr_decay_epoch": Flag("40,60", "all", needs=_quiet(STEPS)),
     "num_epochs": Flag(None, "all", limits=FROM_1),
-    "batch_size": Flag(limits=FROM_1, resume="free"),        # of this and the next two only the product counts
+    # of this and the next two only the product counts
+    "batch_size": Flag(limits=FROM_1, resume="free"),
     "num_gpus": Flag(limits=NOT_NEGATIVE, resume="free"),
     "num_cpus": Flag(limits=FROM_1, resume="free"),
     "num_workers": Flag(limits=NOT_NEGATIVE, resume="free", word="-j"),
@@ -237,9 +239,10 @@ TRANSFER_FLAGS = {
     "crop_size": Flag(limits=Limits(least=8)),
     "aux_weight": Flag(limits=NOT_NEGATIVE),
     **{name: Flag() for name in (
-        "command", "use_fpn", "norm_layer", "disable_hybridization", "static_alloc", "amp", "horovod", "kv_store",
-        "pretrained_base", "backbone", "backbone_params", "train_splits", "val_splits", "train_split", "aux",
-        "test_batch_size", "no_cuda", "ngpus", "syncbn", "checkname", "eval", "no_val", "model_zoo", "pretrained")},
+        "command", "use_fpn", "norm_layer", "disable_hybridization", "static_alloc", "amp", "horovod",
+        "kv_store", "pretrained_base", "backbone", "backbone_params", "train_splits", "val_splits",
+        "train_split", "aux", "test_batch_size", "no_cuda", "ngpus", "syncbn", "checkname", "eval", "no_val",
+        "model_zoo", "pretrained")},
 }
 
 # Facts other than flags in which a resumed run must agree -> the flags that decide them

@@ -1,8 +1,9 @@
 """--dtype auto: measure whether float32, bfloat16 or bfloat16 with AMX trains a model fastest on this CPU.
 
-The result depends on the shapes: AMX multiplies tiles of 16 rows and 64 bytes, which nets with few channels cannot
-fill. Without AVX512_BF16, bfloat16 is emulated. Each candidate trains for some seconds on random images. It does so in
-its own process, because AMP and oneDNN's instruction set cannot be changed after their first use.
+The result depends on the shapes: AMX multiplies tiles of 16 rows and 64 bytes, which nets with few channels
+cannot fill. Without AVX512_BF16, bfloat16 is emulated. Each candidate trains for some seconds on random
+images. It does so in its own process, because AMP and oneDNN's instruction set cannot be changed after their
+first use.
 """
 
 import json
@@ -102,9 +103,10 @@ def try_all(model, classes, batch_size, size, keywords=None):
         for name in bar:
             bar.set_postfix_str(name)
             dtype, amx = CANDIDATES[name]
-            words = ["-m", "gluon_tricks.benching.net_side", "--side", "ours", "--dtype", dtype, "--model", model,
-                     "--classes", classes, "--batch-size", batch, "--input-size", size, "--updates", 1,
-                     "--keywords", json.dumps(keywords), *(["--use-gn"] if group_norm else []), *(["--amx"] if amx else [])]
+            switches = [word for word, is_on in (("--use-gn", group_norm), ("--amx", amx)) if is_on]
+            words = ["-m", "gluon_tricks.benching.net_side", "--side", "ours", "--dtype", dtype, "--model",
+                     model, "--classes", classes, "--batch-size", batch, "--input-size", size, "--updates", 1,
+                     "--keywords", json.dumps(keywords), *switches]
             with Worker(f"--dtype auto, trial of {name}", words, env=without_amx()) as worker:
                 rates[name] = best_rate(worker)
     return rates

@@ -1,4 +1,4 @@
-"""The parts of train_cifar.py, built from its flags: data, net, schedule, optimizer, paths, log lines, plan."""
+"""The parts of train_cifar.py, built from its flags: data, net, schedule, optimizer, paths, log lines."""
 
 import mxnet as mx
 
@@ -27,14 +27,15 @@ from gluon_tricks.tricks.no_bias_decay import exempt_from_decay
 def open_data(args, engine):
     """Loaders of training and validation batches for this process."""
     prepared = find_cifar(args.dataset, args.data_dir, prepare)
-    return open_cifar(prepared, args.data_backend, local_batch_size(args), args.seed, args.num_workers, engine.rank,
-                      engine.world_size, augmentation(args))
+    return open_cifar(prepared, args.data_backend, local_batch_size(args), args.seed, args.num_workers,
+                      engine.rank, engine.world_size, augmentation(args))
 
 
 def augmentation(args):
     """The `Augmentation` of the training images."""
     masks = tuple((name, getattr(args, name)) for name in MASKS if getattr(args, name))
-    return Augmentation(args.augment == "follow-up", args.random_crop, args.random_flip, args.dual_cutout, masks)
+    return Augmentation(args.augment == "follow-up", args.random_crop, args.random_flip, args.dual_cutout,
+                        masks)
 
 
 def build_net(args, classes, precision, engine):
@@ -86,7 +87,8 @@ def check_teacher(args, name, run):
                                                         args.dataset.removesuffix("-excerpt")),
                             ("with --augment", run.augment, args.augment)):
         if its.lower() != ours.lower():
-            raise UserError(f"--teacher {args.teacher}: was trained {what} {its} (see {run.path}), not {what} {ours}")
+            raise UserError(f"--teacher {args.teacher}: was trained {what} {its} (see {run.path}), not "
+                            f"{what} {ours}")
 
 
 def learning_rate(args, updates_per_epoch):
@@ -95,10 +97,11 @@ def learning_rate(args, updates_per_epoch):
     if args.lr_mode == "step" and not args.warmup_epochs:
         return epoch_steps(args.lr, args.lr_decay, decay_epochs(args), updates_per_epoch)
     if args.lr_mode == "sgdr":
-        rate = after_warmup(sgdr(args.lr, updates_per_epoch, args.cycle_epochs, args.cycle_factor), args.lr, warmup_updates)
+        rate = after_warmup(sgdr(args.lr, updates_per_epoch, args.cycle_epochs, args.cycle_factor), args.lr,
+                            warmup_updates)
     else:
-        rate = lr_schedule(args.lr_mode, args.lr, args.num_epochs, updates_per_epoch, args.warmup_epochs, args.lr_decay,
-                           decay_epochs(args))
+        rate = lr_schedule(args.lr_mode, args.lr, args.num_epochs, updates_per_epoch, args.warmup_epochs,
+                           args.lr_decay, decay_epochs(args))
     return exponential_warmup(rate, args.lr, warmup_updates) if args.warmup == "exponential" else rate
 
 
@@ -117,7 +120,8 @@ def run_paths(args):
     log_dir = make_folder("--logging-dir", args.logging_dir)
     stem = f"train_{data}_{name}"
     return RunPaths(log=log_dir / f"{stem}.log", metrics=metrics_path(args, log_dir / stem / "metrics.jsonl"),
-                    plot=make_folder("--save-plot-dir", args.save_plot_dir) / f"{name}_history.png", save_dir=save_dir,
+                    plot=make_folder("--save-plot-dir", args.save_plot_dir) / f"{name}_history.png",
+                    save_dir=save_dir,
                     best=f"{{val:.4f}}-{'cifar' if data == 'cifar10' else data}-{name}-{{epoch}}-best.params",
                     periodic=f"{run}-{{epoch}}.params", resume=save_dir / f"{run}.resume.npz",
                     tensorboard=tensorboard_dir(args), log_flag="--logging-dir")
@@ -126,19 +130,20 @@ def run_paths(args):
 def facts(args, data, precision, engine):
     """The facts for run.json and the resume file: dict."""
     mix = args.mix if args.mixup else None
-    return facts_of(args, engine, flags=precision.flags, model=args.model, dataset=args.dataset, classes=len(data.classes),
-                    dtype=precision.dtype, dtype_trial=precision.rates, mixup=args.mixup, mix=mix, optimizer=args.optimizer,
+    title = f"{args.model} with {mix}" if mix else args.model
+    return facts_of(args, engine, flags=precision.flags, model=args.model, dataset=args.dataset,
+                    classes=len(data.classes), dtype=precision.dtype, dtype_trial=precision.rates,
+                    mixup=args.mixup, mix=mix, optimizer=args.optimizer,
                     model_kwargs=keywords("--model-kwargs", args.model_kwargs), data_root_hash=data.root_hash,
                     data_backend=args.data_backend, global_batch_size=global_batch_size(args),
-                    title=args.model + (f" with {mix}" if mix else ""),
-                    train_metric="rmse" if mix else "accuracy")
+                    title=title, train_metric="rmse" if mix else "accuracy")
 
 
 def opening_lines(args, data, engine):
     """Yield the log's opening lines: batch, rate, updates, data, and warnings about flags without effect."""
     left_out = data.train.records - data.train.batches_per_epoch * global_batch_size(args)
-    yield (f"{batch_line(args, engine)}; lr {args.lr:g}; {data.train.batches_per_epoch} updates/epoch, {left_out} images "
-           f"not used in each")
+    yield (f"{batch_line(args, engine)}; lr {args.lr:g}; {data.train.batches_per_epoch} updates/epoch, "
+           f"{left_out} images not used in each")
     yield (f"data {args.dataset}: {data.train.records} training and {data.val.records} validation images, "
            f"root hash {data.root_hash}")
     yield threads_line(args)
@@ -164,14 +169,14 @@ def plan_of(args):
     net = make_net(args.model, classes, keywords_of(args))
     yield from plan.net_rows(net, args.model, classes, side, channels)
     yield from plan.precision_rows(net, args.dtype)
-    yield from plan.batch_rows(args.batch_size, batch // args.batch_size // args.accumulate, images, args.num_epochs,
-                               args.accumulate)
+    yield from plan.batch_rows(args.batch_size, batch // args.batch_size // args.accumulate, images,
+                               args.num_epochs, args.accumulate)
     if args.no_wd:
         exempt_from_decay(net)
     yield from plan.optimizer_rows(optimizer(args, args.dtype))
     steps = decay_epochs(args) if args.lr_mode == "step" else ()
-    yield from plan.rate_rows(learning_rate(args, updates), args.lr_mode, args.lr, batch, updates, args.num_epochs,
-                              args.warmup_epochs, steps)
+    yield from plan.rate_rows(learning_rate(args, updates), args.lr_mode, args.lr, batch, updates,
+                              args.num_epochs, args.warmup_epochs, steps)
     yield from plan.decay_rows(net, args.wd)
     yield from plan.gamma_rows(net)
     yield from plan.cifar_image_rows(augmentation(args), args.dataset)

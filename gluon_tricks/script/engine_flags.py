@@ -16,12 +16,14 @@ def add_engine_flags(group):
     group.add_argument("--num-cpus", type=int, default=1,
                        help="CPU devices in this process, each with --batch-size images (default 1)")
     group.add_argument("--check-sync", type=int, default=1000, metavar="N",
-                       help="updates between comparisons of the processes' parameters; 0: at the start only (default 1000)")
+                       help="updates between comparisons of the processes' parameters; 0: at the start only "
+                            "(default 1000)")
     group.add_argument("--deterministic", action="store_true",
-                       help="sum gradients in a fixed order; slower, and needed for equal bits with three or more "
-                            "processes only")
+                       help="sum gradients in a fixed order; slower, and needed for equal bits with three or "
+                            "more processes only")
     group.add_argument("--timeout", type=float, default=os.environ.get(TIMEOUT, 120), metavar="S",
-                       help="several processes: seconds without progress after which a process ends (default 120)")
+                       help="several processes: seconds without progress after which a process ends (default "
+                            "120)")
 
 
 def settled_kvstore(args):
@@ -36,13 +38,13 @@ def settled_kvstore(args):
     if kvstore in (None, launched):
         kvstore = kvstore or launched or "device"
     elif launched and not ("dist" in kvstore and "dist" in launched):
-        raise UserError(f"--kvstore {kvstore}: this process was launched for {launched}, and every process would train "
-                        f"alone; leave the flag out")
+        raise UserError(f"--kvstore {kvstore}: this process was launched for {launched}, and every process "
+                        f"would train alone; leave the flag out")
     if args.num_cpus > 1 and args.num_gpus:
         raise UserError(f"--num-cpus {args.num_cpus} and --num-gpus {args.num_gpus}: give one of them")
     if kvstore == "nccl" and not args.num_gpus:
         raise UserError("--kvstore nccl: needs GPUs; give --num-gpus, or use device")
     if kvstore == "horovod" and max(args.num_cpus, args.num_gpus) > 1:
-        raise UserError(f"--kvstore horovod: supports one device per process; give --num-gpus {min(1, args.num_gpus)} and "
-                        f"start more processes")
+        raise UserError(f"--kvstore horovod: supports one device per process; give --num-gpus "
+                        f"{min(1, args.num_gpus)} and start more processes")
     return kvstore

@@ -40,11 +40,11 @@ def build_net(args, classes, engine, resumed):
     mx.random.seed(net_seed(args.seed, -1))
     frozen = args.norm_layer is None
     base = base_network("--network", args.network, frozen_norm=frozen)
-    said = first_weights(args, base, args.network, resumed)
+    source = first_weights(args, base, args.network, resumed)
     net = faster_rcnn(base, classes, args.shape, args.batch_size // len(engine.ctx), frozen, args.use_fpn)
     prepare(net, engine)
     start_params(args, net, engine)
-    return net, said
+    return net, source
 
 
 def trained_names(args, net):
@@ -83,17 +83,21 @@ def validation(args, net, val_set, engine, run):
     found = shared(detections(net, val_set, engine, run.keep_going), len(val_set), engine)
     (names, eleven_points), (_, area) = mean_average_precision(found, val_set, args.iou_thresh)
     if engine.is_writer:
-        draw_boxes(run.paths.metrics.with_name(f"predictions-{run.progress.epoch:04d}.png"), val_set, found, val_set.classes)
-    return {"map_voc07": eleven_points[-1], "map_area": area[-1], "classes": dict(zip(names[:-1], eleven_points))}
+        draw_boxes(run.paths.metrics.with_name(f"predictions-{run.progress.epoch:04d}.png"), val_set, found,
+                   val_set.classes)
+    return {"map_voc07": eleven_points[-1], "map_area": area[-1],
+            "classes": dict(zip(names[:-1], eleven_points))}
 
 
 def run_paths(args):
     """`RunPaths` with GluonCV's names for log and parameters."""
-    pyramid, norm = "_fpn" if args.use_fpn else "", "_syncbn" if args.norm_layer else ""
+    pyramid = "_fpn" if args.use_fpn else ""
+    norm = "_syncbn" if args.norm_layer else ""
     name = f"faster_rcnn{pyramid}{norm}_{args.network}_{args.dataset}"
     prefix = Path(f"{args.save_prefix}{name}").expanduser()
     return paths_with_log("--save-prefix", prefix.with_name(prefix.name + "_train.log"), prefix.parent,
-                          best=f"{prefix.name}_best.params", periodic=f"{prefix.name}_{{epoch:04d}}_{{val:.4f}}.params",
+                          best=f"{prefix.name}_best.params",
+                          periodic=f"{prefix.name}_{{epoch:04d}}_{{val:.4f}}.params",
                           resume=f"{prefix.name}.resume.npz")
 
 
@@ -128,17 +132,19 @@ def plan_of(args):
     yield from plan.optimizer_rows(sgd(args))
     yield "rate", f"{args.lr:g}, times {args.lr_decay:g} at each step"
     warmup = min(args.lr_warmup, updates) if args.lr_warmup > 0 else 0
-    yield from plan.corner_rows(learning_rate(args, updates), updates, args.epochs, step_epochs(args.lr_decay_epochs),
+    yield from plan.corner_rows(learning_rate(args, updates), updates, args.epochs,
+                                step_epochs(args.lr_decay_epochs),
                                 (warmup, f"after {warmup:,} updates of warm-up"))
     if not isinstance(net, UserError):
         yield from plan.decay_rows(net, args.wd)
     mixed = f"; mixed half and half in the first {mixed_epochs(args)} epochs" if mixed_epochs(args) else ""
-    yield "images", (f"shorter side to {shape.image_short}, the longer at most {shape.image_max_size}; mirror with "
-                     f"probability 1/2{mixed}")
-    yield "validation", (f"each image of {args.val_splits} once; mAP at IoU {args.iou_thresh:g} by 11 points, "
-                         f"and by area")
-    yield "targets", (f"{shape.rcnn_num_samples} of {shape.rpn_train_post_nms} proposals of an image, at most "
-                      f"{shape.rcnn_pos_ratio:.0%} of them objects (IoU {shape.rcnn_pos_iou_thresh:g} or more)"
+    yield "images", (f"shorter side to {shape.image_short}, the longer at most {shape.image_max_size}; "
+                     f"mirror with probability 1/2{mixed}")
+    yield "validation", (f"each image of {args.val_splits} once; mAP at IoU {args.iou_thresh:g} by 11 "
+                         f"points, and by area")
+    yield "targets", (f"{shape.rcnn_num_samples} of {shape.rpn_train_post_nms} proposals of an image, at "
+                      f"most {shape.rcnn_pos_ratio:.0%} of them objects (IoU {shape.rcnn_pos_iou_thresh:g} "
+                      f"or more)"
                       + ("; BatchNorm, stem and stage 1 are frozen" if frozen else ""))
 
 

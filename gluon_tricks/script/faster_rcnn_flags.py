@@ -19,9 +19,10 @@ def text(value):
     return ",".join(f"{one:g}" for one in value) if isinstance(value, tuple) else str(value)
 
 
-KINDS = {name: numbers if isinstance(getattr(VOC, name), tuple) else str if name == "roi_mode" else
-         float if name in ("nms_thresh", "clip", "rpn_nms_thresh", "rcnn_pos_iou_thresh", "rcnn_pos_ratio") else int
-         for name in Shape._fields}
+KINDS = {**dict.fromkeys(Shape._fields, int), "roi_mode": str,
+         **dict.fromkeys(("nms_thresh", "clip", "rpn_nms_thresh", "rcnn_pos_iou_thresh", "rcnn_pos_ratio"),
+                         float),
+         **{name: numbers for name in Shape._fields if isinstance(getattr(VOC, name), tuple)}}
 
 
 def add_shape_flags(group):
@@ -29,14 +30,17 @@ def add_shape_flags(group):
     for name, kind in KINDS.items():
         plain, pyramid = (text(getattr(shape, name)) for shape in (VOC, FPN))
         default = plain if plain == pyramid else f"{plain}, {pyramid}"
-        flags = [f"--{name.replace('_', '-')}"] + (["--num_box_head_dense_filters"] if "dense" in name else [])
+        flags = [f"--{name.replace('_', '-')}"]
+        if "dense" in name:                # GluonCV's spelling
+            flags.append("--num_box_head_dense_filters")
         group.add_argument(*flags, type=kind, dest=name, help=f"[{default}]")
 
 
 def settled(args):
     """The flags with numbers, devices and the net's `Shape`. Raises UserError for unusable values."""
     if args.dataset != "voc":
-        raise UserError(f"--dataset {args.dataset}: only voc is supported, a folder in VOC's layout (--data-dir)")
+        raise UserError(f"--dataset {args.dataset}: only voc is supported, a folder in VOC's layout "
+                        f"(--data-dir)")
     if args.amp:
         raise UserError("--amp: detection in float16 is not supported; leave it out")
     use_fpn = args.use_fpn or args.command == "custom-model"
@@ -81,8 +85,10 @@ def gpu_ids(args):
         ids = [int(word) for word in args.gpus.split(",") if word.strip()]
     except ValueError:
         raise UserError(f"--gpus {args.gpus}: give numbers separated by commas") from None
-    if min(ids, default=0) < 0 or len(set(ids)) < len(ids):
-        raise UserError(f"--gpus {args.gpus}: give the number of each GPU once, from 0")
+    if min(ids, default=0) < 0:
+        raise UserError(f"--gpus {args.gpus}: the numbers of GPUs start at 0")
+    if len(set(ids)) < len(ids):
+        raise UserError(f"--gpus {args.gpus}: give the number of each GPU once")
     return ids
 
 
@@ -91,22 +97,27 @@ def check_shape(shape, use_fpn):
     if shape.roi_mode not in ("align", "pool"):
         raise UserError(f"--roi-mode {shape.roi_mode}: must be align or pool")
     for name in ("image_short", "image_max_size", "rpn_channel", "anchor_base_size", "rpn_train_post_nms",
-                 "rpn_test_post_nms", "rcnn_num_samples", "max_num_gt", "num_fpn_filters", "num_box_head_conv_filters",
-                 "num_box_head_dense_filters"):
+                 "rpn_test_post_nms", "rcnn_num_samples", "max_num_gt", "num_fpn_filters",
+                 "num_box_head_conv_filters", "num_box_head_dense_filters"):
         if getattr(shape, name) < 1:
             raise UserError(f"--{name.replace('_', '-')} {getattr(shape, name)}: must be at least 1")
     objects = round(shape.rcnn_num_samples * shape.rcnn_pos_ratio)
-    if not 0 < objects < shape.rcnn_num_samples <= shape.rpn_train_post_nms:
-        raise UserError(f"--rcnn-num-samples {shape.rcnn_num_samples} of --rpn-train-post-nms {shape.rpn_train_post_nms} "
-                        f"with --rcnn-pos-ratio {shape.rcnn_pos_ratio:g}: there must be as many proposals, and room for "
-                        f"an object and for background")
+    if shape.rcnn_num_samples > shape.rpn_train_post_nms:
+        raise UserError(f"--rcnn-num-samples {shape.rcnn_num_samples}: must be at most --rpn-train-post-nms "
+                        f"{shape.rpn_train_post_nms}")
+    if not 0 < objects < shape.rcnn_num_samples:
+        raise UserError(f"--rcnn-pos-ratio {shape.rcnn_pos_ratio:g} with --rcnn-num-samples "
+                        f"{shape.rcnn_num_samples}: must leave room for an object and for background")
     levels = 5 if use_fpn else 1
     if len(shape.strides) != levels:
-        raise UserError(f"--strides {text(shape.strides)}: this net has {levels} feature map{'s' * (levels > 1)}; give as many")
+        raise UserError(f"--strides {text(shape.strides)}: this net has {levels} feature "
+                        f"map{'s' * (levels > 1)}; give as many")
     if not use_fpn and shape.strides[0] not in (4, 8, 16):
         raise UserError(f"--strides {text(shape.strides)}: must be 4, 8 or 16, the stride of stage 1, 2 or 3")
     if use_fpn and len(shape.anchor_scales) != levels:
-        raise UserError(f"--anchor-scales {text(shape.anchor_scales)}: give one for each of the {levels} feature maps")
+        raise UserError(f"--anchor-scales {text(shape.anchor_scales)}: give one for each of the {levels} "
+                        f"feature maps")
     for name in ("roi_size", "anchor_alloc_size"):
         if len(getattr(shape, name)) != 2:
-            raise UserError(f"--{name.replace('_', '-')} {text(getattr(shape, name))}: give height and width with a comma")
+            raise UserError(f"--{name.replace('_', '-')} {text(getattr(shape, name))}: give height and width "
+                            f"with a comma")

@@ -31,7 +31,7 @@ def build_net(args, classes, engine, resumed=False):
     """`(net, line)`: the FCN with its first weights, and the log line on their source."""
     mx.random.seed(net_seed(args.seed, -1))
     base = base_network("--backbone", args.backbone, dilated=True)
-    said = first_weights(args, base, args.backbone, resumed)
+    source = first_weights(args, base, args.backbone, resumed)
     net = fcn(base, classes, args.aux)
     prepare(net, engine, args.crop_size)
     start_params(args, net, engine)
@@ -39,7 +39,7 @@ def build_net(args, classes, engine, resumed=False):
         net.hybridize(static_alloc=True)
     if args.no_wd:
         exempt_from_decay(net)
-    return net, said
+    return net, source
 
 
 def optimizer(args):
@@ -54,17 +54,18 @@ def validation(args, net, val_set, engine, run):
     keep = spread(len(val_set), 5)
     scores, kept = validate(net, val_set, args.crop_size, engine, run.keep_going, keep)
     if engine.is_writer and kept:
-        draw_masks(run.paths.metrics.with_name(f"predictions-{run.progress.epoch:04d}.png"), [kept[i] for i in sorted(kept)],
-                   palette(val_set.num_class))
+        draw_masks(run.paths.metrics.with_name(f"predictions-{run.progress.epoch:04d}.png"),
+                   [kept[i] for i in sorted(kept)], palette(val_set.num_class))
     return scores
 
 
 def print_scores(args, val_set, engine):
     """Validate the parameters of --resume and print the scores (--eval); returns the exit code."""
-    net, said = build_net(args, val_set.num_class, engine)
+    net, source = build_net(args, val_set.num_class, engine)
     scores, _ = validate(net, val_set, args.crop_size, engine)
     if engine.is_writer:
-        print(f"{said}\nvalidation pixAcc: {scores['pix_acc']:.3f}, mIoU: {scores['miou']:.3f} over {len(val_set)} images")
+        print(f"{source}\nvalidation pixAcc: {scores['pix_acc']:.3f}, mIoU: {scores['miou']:.3f} over "
+              f"{len(val_set)} images")
     return 0
 
 
@@ -77,5 +78,5 @@ def run_paths(args):
 
 def facts(args, train_set, engine):
     """The facts for run.json and the resume file: dict."""
-    return transfer_facts(args, train_set, engine, network=args.backbone, mixup=False, title=f"FCN, {args.backbone}",
-                          train_metric="training_loss", score="miou")
+    return transfer_facts(args, train_set, engine, network=args.backbone, mixup=False,
+                          title=f"FCN, {args.backbone}", train_metric="training_loss", score="miou")

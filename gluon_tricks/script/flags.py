@@ -7,7 +7,8 @@ from gluon_tricks.engines.launcher import devices_per_process, launched_processe
 from gluon_tricks.errors import UserError
 from gluon_tricks.recipes.flags import FLAGS
 
-SPELLING = {"num_workers": "num-data-workers"}        # attributes that differ from the flag by more than dashes
+# attributes that differ from the flag by more than dashes
+SPELLING = {"num_workers": "num-data-workers"}
 
 
 def flag_name(name):
@@ -51,18 +52,20 @@ def check_common(args):
     if not args.save_dir:
         raise UserError("--save-dir '': give a folder (GluonCV's script would write to /)")
     if args.warmup_epochs >= args.num_epochs:
-        raise UserError(f"--warmup-epochs {args.warmup_epochs}: must be fewer than --num-epochs {args.num_epochs}")
+        raise UserError(f"--warmup-epochs {args.warmup_epochs}: must be fewer than --num-epochs "
+                        f"{args.num_epochs}")
     check_dtype(args.dtype, args.num_gpus)
     if args.dtype == "auto" and launched_processes(args.kvstore) > 1:
-        raise UserError("--dtype auto: each process would measure for itself; run it once without the launcher, and give "
-                        "the type in its log")
+        raise UserError("--dtype auto: each process would measure for itself; run it once without the "
+                        "launcher, and give the type in its log")
     decay_epochs(args)
 
 
 def check_dtype(dtype, num_gpus):
     """Raise UserError for a type that MXNet 1.9.1 does not support on the chosen devices."""
     if dtype == "float16" and not num_gpus:
-        raise UserError("--dtype float16: MXNet 1.9.1 has no float16 convolution on CPUs; use --num-gpus, or bfloat16")
+        raise UserError("--dtype float16: MXNet 1.9.1 has no float16 convolution on CPUs; use --num-gpus, or "
+                        "bfloat16")
     if dtype == "bfloat16" and num_gpus:
         raise UserError("--dtype bfloat16: MXNet 1.9.1 supports it on CPUs only; use float16 on GPUs")
     if dtype == "auto" and num_gpus:
@@ -85,7 +88,8 @@ def decay_epochs(args):
     try:
         return [int(epoch) for epoch in args.lr_decay_epoch.split(",") if epoch.strip()]
     except ValueError:
-        raise UserError(f"--lr-decay-epoch {args.lr_decay_epoch}: give epochs separated by commas, such as 100,150") from None
+        raise UserError(f"--lr-decay-epoch {args.lr_decay_epoch}: give epochs separated by commas, such as "
+                        f"100,150") from None
 
 
 def per_channel(flag, text, channels=3):

@@ -1,15 +1,15 @@
 """Translate the flags of GluonCV's train_horovod.py into those of train_imagenet.py.
 
     python -m gluon_tricks launch -n 8 --engine horovod -- train_imagenet.py --flags horovod \\
-        --model resnet50_v1d --rec-train train.rec --rec-val val.rec --lr 0.05 --warmup-epochs 5 --num-epochs 120 \\
-        --last-gamma --no-wd
+        --model resnet50_v1d --rec-train train.rec --rec-val val.rec --lr 0.05 --warmup-epochs 5 \\
+        --num-epochs 120 --last-gamma --no-wd
 
 Differences of that script from train_imagenet.py, which `--flags horovod` reproduces:
 
     rate            --lr is the rate of one worker; the peak rate is --lr times the number of workers
     schedule        MXNet's CosineScheduler, with warm-up from --warmup-lr. It counts
-                    ceil(floor(N / workers) / batch) updates per epoch, but incomplete batches are not trained:
-                    the rate ends a little above 0
+                    ceil(floor(N / workers) / batch) updates per epoch, but incomplete batches are not
+                    trained: the rate ends a little above 0
     initialisation  Xavier(gaussian, in, 2): normal, variance 2 / fan_in
     images          crops, colours and normalisation as for image folders; --auto_aug; EfficientNet's crops
                     from 320 pixels
@@ -17,9 +17,10 @@ Differences of that script from train_imagenet.py, which `--flags horovod` repro
     defaults        batch 128, 90 epochs with 10 of warm-up, a log line every 40 batches
     log lines       in a format of its own, with accuracies instead of errors
 
-This kit differs from that script: its loaders give each image once per epoch over all workers (there, each worker always
-reads the same contiguous share, and the remainder is never read). Validation runs after each epoch and counts each image
-once; its line is printed as often as --eval-frequency asks. Only one process writes.
+This kit differs from that script: its loaders give each image once per epoch over all workers (there, each
+worker always reads the same contiguous share, and the remainder is never read). Validation runs after each
+epoch and counts each image once; its line is printed as often as --eval-frequency asks. Only one process
+writes.
 """
 
 import argparse
@@ -34,7 +35,8 @@ SAME = {"batch_size": 128, "dtype": "float32", "num_epochs": 90, "momentum": 0.9
         "hard_weight": 0.5, "model": "resnet50_v1", "log_interval": 40, "save_frequency": 20,
         "save_dir": "params", "input_size": 224, "crop_ratio": 0.875, "resume_epoch": 0}
 # No net of GluonCV 0.10.5 takes these from a flag; its ResNeSts set the first and the last themselves
-NOT_HERE = {"--dropblock-prob": "a probability of DropBlock", "--use_sk": "selective kernels", "--use_avd": "AVD pooling"}
+NOT_HERE = {"--dropblock-prob": "a probability of DropBlock", "--use_sk": "selective kernels",
+            "--use_avd": "AVD pooling"}
 EFFICIENTNET_SIZE = 320
 DATA = Path("~/.mxnet/datasets/imagenet/rec")
 
@@ -93,9 +95,10 @@ def cosine_schedule(peak_lr, warmup_lr, num_epochs, warmup_epochs, records, batc
     from mxnet.lr_scheduler import CosineScheduler
 
     epoch_size = math.ceil(records // workers / batch_size)
-    schedule = CosineScheduler(num_epochs * epoch_size, base_lr=peak_lr, warmup_steps=warmup_epochs * epoch_size,
-                               warmup_begin_lr=warmup_lr)
-    return lambda num_update: schedule(num_update + 1)       # the optimizer counts an update before it asks for the rate
+    schedule = CosineScheduler(num_epochs * epoch_size, base_lr=peak_lr,
+                               warmup_steps=warmup_epochs * epoch_size, warmup_begin_lr=warmup_lr)
+    # the optimizer counts an update before it asks for the rate
+    return lambda num_update: schedule(num_update + 1)
 
 
 def _quiet_parser():

@@ -48,8 +48,9 @@ def open_data(args, engine):
         val = SyntheticLoader(batch * engine.world_size, batch, size, classes, 1, **share)
         return ImagenetData(train, val, classes, "synthetic", lambda: val)
     if not (args.use_rec or args.data_backend.startswith("dali")):
-        train, val, classes = folder_loaders(args.data_dir, batch, args.seed, size, args.crop_ratio, args.num_workers,
-                                             args.crop_law or "folder", args.colors, args.auto_aug, **share)
+        train, val, classes = folder_loaders(args.data_dir, batch, args.seed, size, args.crop_ratio,
+                                             args.num_workers, args.crop_law or "folder", args.colors,
+                                             args.auto_aug, **share)
         return checked(args, ImagenetData(train, val, classes, "", lambda: val))
     manifest = manifest_of(args)
     described = (len(manifest.classes), manifest.root_hash) if manifest else (None, "")
@@ -62,17 +63,19 @@ def open_data(args, engine):
 
 
 def record_backend(args, batch, size, share):
-    """`(train, val, exact)`: two loaders over record files, and a function that returns the exact val loader."""
+    """`(train, val, exact)`: loaders over record files; `exact()` returns the exact validation loader."""
     pixels = size, args.crop_ratio, args.rgb_mean, args.rgb_std
     if args.data_backend == "ours":
-        train, val = record_loaders(rec_path(args, "rec_train"), rec_path(args, "rec_val"), batch, args.seed, *pixels,
-                                    args.num_workers, args.on_bad_record, args.crop_law or "rec", args.colors,
-                                    args.auto_aug, **share)
+        train, val = record_loaders(rec_path(args, "rec_train"), rec_path(args, "rec_val"), batch, args.seed,
+                                    *pixels, args.num_workers, args.on_bad_record, args.crop_law or "rec",
+                                    args.colors, args.auto_aug, **share)
         return train, val, lambda: val
     if args.data_backend.startswith("dali"):
-        make = functools.partial(DaliLoader, batch_size=batch, decode_on=args.data_backend[-3:], num_gpus=args.num_gpus,
-                                 size=size, crop_ratio=args.crop_ratio, mean=args.rgb_mean, std=args.rgb_std,
-                                 prefetch_queue=args.dali_prefetch_queue, nvjpeg_padding=args.dali_nvjpeg_memory_padding,
+        make = functools.partial(DaliLoader, batch_size=batch, decode_on=args.data_backend[-3:],
+                                 num_gpus=args.num_gpus, size=size, crop_ratio=args.crop_ratio,
+                                 mean=args.rgb_mean, std=args.rgb_std,
+                                 prefetch_queue=args.dali_prefetch_queue,
+                                 nvjpeg_padding=args.dali_nvjpeg_memory_padding,
                                  fuse_decoder=args.dali_fuse_decoder)
         val = make(rec_path(args, "rec_val"), rec_path(args, "rec_val_idx"), train=False,
                    num_threads=args.dali_validation_threads)
@@ -101,8 +104,9 @@ def manifest_of(args):
             manifests[part] = read_manifest(folder)
             open_split(folder, rec_path(args, f"rec_{part}").stem, manifests[part])
     if len({manifest.classes_sha256 for manifest in manifests.values()}) > 1:
-        raise UserError(f"--rec-val {args.rec_val}: its labels follow another list of classes than those of --rec-train "
-                        f"{args.rec_train} (the SHA-256 in their manifests differs); prepare both in one run")
+        raise UserError(f"--rec-val {args.rec_val}: its labels follow another list of classes than those of "
+                        f"--rec-train {args.rec_train} (the SHA-256 in their manifests differs); prepare "
+                        f"both in one run")
     return manifests.get("train")
 
 
@@ -112,11 +116,12 @@ def checked(args, data):
     if data.classes not in (None, classes):
         raise UserError(f"--classes {classes}: the data have {data.classes}")
     if global_batch_size(args) > data.train.records:
-        raise UserError(f"--batch-size: {global_batch_size(args)} images over all devices, but the training set has "
-                        f"{data.train.records}")
+        raise UserError(f"--batch-size: {global_batch_size(args)} images over all devices, but the training "
+                        f"set has {data.train.records}")
     if args.num_training_samples != data.train.records:
-        raise UserError(f"--num-training-samples {args.num_training_samples}: the training set has {data.train.records}; "
-                        f"the schedule uses this flag, so give --num-training-samples {data.train.records}")
+        raise UserError(f"--num-training-samples {args.num_training_samples}: the training set has "
+                        f"{data.train.records}; the schedule uses this flag, so give --num-training-samples "
+                        f"{data.train.records}")
     return data._replace(classes=classes)
 
 
@@ -154,8 +159,8 @@ def build_teacher(args, classes, precision, engine):
     """The net of --teacher: NAME with the zoo's weights, or NAME:FILE."""
     name, _, path = args.teacher.partition(":")
     if not path and classes != 1000:
-        raise UserError(f"--teacher {args.teacher}: the zoo's weights are for 1000 classes, the data have {classes}; "
-                        f"give {args.teacher}:FILE, parameters for {classes} classes")
+        raise UserError(f"--teacher {args.teacher}: the zoo's weights are for 1000 classes, the data have "
+                        f"{classes}; give {args.teacher}:FILE, parameters for {classes} classes")
     teacher = get_model(name, classes=classes, **({} if path else {"pretrained": True}))
     if path:
         load_params(teacher, "--teacher", path, engine)
@@ -168,11 +173,12 @@ def build_teacher(args, classes, precision, engine):
 def learning_rate(args):
     """The schedule: num_update -> rate. As in GluonCV, --num-training-samples sets the updates per epoch."""
     if args.flags == "horovod":
-        return cosine_schedule(args.lr, args.warmup_lr, args.num_epochs, args.warmup_epochs, args.num_training_samples,
-                               local_batch_size(args), launched_processes(args.kvstore))
+        return cosine_schedule(args.lr, args.warmup_lr, args.num_epochs, args.warmup_epochs,
+                               args.num_training_samples, local_batch_size(args),
+                               launched_processes(args.kvstore))
     updates = args.num_training_samples // global_batch_size(args)
-    return lr_schedule(args.lr_mode, args.lr, args.num_epochs, updates, args.warmup_epochs, args.lr_decay, step_epochs(args),
-                       formula=args.lr_formula)
+    return lr_schedule(args.lr_mode, args.lr, args.num_epochs, updates, args.warmup_epochs, args.lr_decay,
+                       step_epochs(args), formula=args.lr_formula)
 
 
 def step_epochs(args):
@@ -190,7 +196,9 @@ def nag(args, dtype):
 
 def dialect_of(args):
     """The format of the log lines."""
-    return HorovodDialect(args.eval_frequency, args.num_epochs) if args.flags == "horovod" else ImagenetDialect
+    if args.flags == "horovod":
+        return HorovodDialect(args.eval_frequency, args.num_epochs)
+    return ImagenetDialect
 
 
 def resume_from_gluoncv(args, run, trainer, data):
@@ -227,21 +235,21 @@ def run_paths(args):
     log = Path(args.logging_file).expanduser()
     make_folder("--logging-file", log.parent)
     metrics = metrics_path(args, log.with_suffix("") / "metrics.jsonl")
-    return RunPaths(log=log, metrics=metrics, plot=metrics.with_name(f"{args.model}_history.png"), save_dir=save_dir,
-                    best=f"{{err:.4f}}-{args.dataset}-{args.model}-{{epoch}}-best.params",
+    return RunPaths(log=log, metrics=metrics, plot=metrics.with_name(f"{args.model}_history.png"),
+                    save_dir=save_dir, best=f"{{err:.4f}}-{args.dataset}-{args.model}-{{epoch}}-best.params",
                     periodic=f"{args.dataset}-{args.model}-{{epoch}}.params", states=True,
                     averaged=f"{args.dataset}-{args.model}-{{epoch}}-ema.params",
-                    resume=save_dir / f"{args.dataset}-{args.model}.resume.npz", tensorboard=tensorboard_dir(args),
-                    log_flag="--logging-file")
+                    resume=save_dir / f"{args.dataset}-{args.model}.resume.npz",
+                    tensorboard=tensorboard_dir(args), log_flag="--logging-file")
 
 
 def facts(args, data, precision, engine):
     """The facts for run.json and the resume file: dict."""
     return facts_of(args, engine, flags={"classes": data.classes, **precision.flags}, model=args.model,
-                    dataset=args.dataset, classes=data.classes, dtype=precision.dtype, dtype_trial=precision.rates,
-                    mixup=args.mixup, data_root_hash=data.root_hash, data_backend=args.data_backend,
-                    global_batch_size=global_batch_size(args), title=args.model,
-                    train_metric="rmse" if args.mixup else "accuracy")
+                    dataset=args.dataset, classes=data.classes, dtype=precision.dtype,
+                    dtype_trial=precision.rates, mixup=args.mixup, data_root_hash=data.root_hash,
+                    data_backend=args.data_backend, global_batch_size=global_batch_size(args),
+                    title=args.model, train_metric="rmse" if args.mixup else "accuracy")
 
 
 def opening_lines(args, data, net, dtype, engine):
@@ -252,8 +260,8 @@ def opening_lines(args, data, net, dtype, engine):
            f"peak lr {args.lr:g}; {args.num_training_samples // batch} updates/epoch in the schedule, "
            f"{' or '.join(map(str, lengths))} in the data")
     if abs(args.lr - rule) > 1e-9:
-        yield (f"warning: global batch {batch} ({args.batch_size} x {batch // args.batch_size}) with --lr {args.lr:g}; "
-               f"the linear rule 0.1 x {batch}/256 gives {rule:g}")
+        yield (f"warning: global batch {batch} ({args.batch_size} x {batch // args.batch_size}) with --lr "
+               f"{args.lr:g}; the linear rule 0.1 x {batch}/256 gives {rule:g}")
     flags = {**vars(args), "dtype": dtype, "world_size": engine.world_size}
     match = reference_of(flags, args.dataset)
     if match.departures:
@@ -288,16 +296,19 @@ def plan_of(args):
     yield "preset", ", ".join([args.preset, *overrides(vars(args))])
     yield from plan.net_rows(net, args.model, classes, args.input_size)
     yield from plan.precision_rows(net, args.dtype, args.loss_scale)
-    yield from plan.batch_rows(args.batch_size, max(1, args.num_gpus, args.emulate_gpus), args.num_training_samples,
-                               args.num_epochs, args.accumulate, launched_processes(args.kvstore))
-    formula = "as train_horovod.py counts" if args.flags == "horovod" else f"formula {args.lr_formula}"
+    yield from plan.batch_rows(args.batch_size, max(1, args.num_gpus, args.emulate_gpus),
+                               args.num_training_samples, args.num_epochs, args.accumulate,
+                               launched_processes(args.kvstore))
+    formula = "as in train_horovod.py" if args.flags == "horovod" else f"formula {args.lr_formula}"
+    steps = step_epochs(args) if args.lr_mode == "step" else ()
     yield from plan.rate_rows(learning_rate(args), f"{args.lr_mode}, {formula}", args.lr, batch, updates,
-                              args.num_epochs, args.warmup_epochs, step_epochs(args) if args.lr_mode == "step" else ())
+                              args.num_epochs, args.warmup_epochs, steps)
     yield from plan.decay_rows(net, args.wd)
     yield from plan.gamma_rows(net, args.last_gamma)
     if not args.synthetic:
-        yield from plan.imagenet_image_rows(args.data_backend, args.use_rec, args.crop_law, args.colors, args.input_size,
-                                            args.crop_ratio, args.rgb_mean, args.rgb_std, args.auto_aug)
+        yield from plan.imagenet_image_rows(args.data_backend, args.use_rec, args.crop_law, args.colors,
+                                            args.input_size, args.crop_ratio, args.rgb_mean, args.rgb_std,
+                                            args.auto_aug)
     # A teacher would be downloaded; in a batch of two images only reversed order always makes a pair
     alone = completed(args, teacher=None, mixup_partners="reversed")
     yield from plan.target_rows(training_targets(alone, classes, args.dtype, None)[0], classes)

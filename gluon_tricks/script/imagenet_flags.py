@@ -35,34 +35,48 @@ def add_own_flags(group):
     """Add the flags that GluonCV's script lacks."""
     group.add_argument("--dataset", choices=tuple(RECORD_SETS), default="imagenet",
                       help="decides the defaults of --rec-* and --num-training-samples (default imagenet)")
-    group.add_argument("--classes", type=int, default=None, help="number of classes (default: from manifest or folders, else 1000)")
-    group.add_argument("--seed", type=int, default=0, help="seed of initialisation, order, augmentation and mixup (default 0)")
+    group.add_argument("--classes", type=int, default=None,
+                       help="number of classes (default: from manifest or folders, else 1000)")
+    group.add_argument("--seed", type=int, default=0,
+                       help="seed of initialisation, order, augmentation and mixup (default 0)")
     group.add_argument("--as", dest="preset", choices=tuple(PRESETS), default="gluoncv",
-                      help="preset of the flags in the last group, where paper and GluonCV differ (default gluoncv)")
+                      help="preset of the flags in the last group, where paper and GluonCV differ (default "
+                           "gluoncv)")
     group.add_argument("--flags", choices=("imagenet", "horovod"), default="imagenet",
-                      help="horovod: read the other flags as GluonCV's train_horovod.py does, with its rate per worker, "
-                           "schedule, initialisation, defaults and log lines (default imagenet)")
+                      help="horovod: read the other flags as GluonCV's train_horovod.py does, with its rate "
+                           "per worker, schedule, initialisation, defaults and log lines (default imagenet)")
     group.add_argument("--eval-frequency", type=int, default=0,
-                      help="with --flags horovod: epochs between validation lines; 0: after the last only (default 0)")
+                      help="with --flags horovod: epochs between validation lines; 0: after the last only "
+                           "(default 0)")
     group.add_argument("--auto-aug", "--auto_aug", action="store_true",
                       help="AutoAugment's ImageNet policy before the crop, as in train_horovod.py")
     group.add_argument("--auto-lr", action="store_true", help="instead of --lr: 0.1 x global batch / 256")
-    group.add_argument("--fix-use-se", action="store_true", help="let --use_se turn a resnext* into the se_resnext* of the same size")
-    group.add_argument("--label-smoothing-eps", type=float, default=0.1, help="eta of --label-smoothing (default 0.1)")
-    group.add_argument("--clip-gradient", type=float, default=0.0, help="clip each gradient element to this magnitude (default: no)")
+    group.add_argument("--fix-use-se", action="store_true",
+                       help="let --use_se turn a resnext* into the se_resnext* of the same size")
+    group.add_argument("--label-smoothing-eps", type=float, default=0.1,
+                       help="eta of --label-smoothing (default 0.1)")
+    group.add_argument("--clip-gradient", type=float, default=0.0,
+                       help="clip each gradient element to this magnitude (default: no)")
     group.add_argument("--loss-scale", default="none", metavar="none|dynamic|NUMBER",
-                      help="factor of the loss, for float16 (§3.2); dynamic: raised until gradients overflow (default none)")
+                      help="factor of the loss, for float16 (§3.2); dynamic: raised until gradients overflow "
+                           "(default none)")
     group.add_argument("--ema", type=float, default=0.0, metavar="DECAY",
-                      help="also keep a moving average of the parameters, and validate and save it; e.g. 0.9999 (default: no)")
+                      help="also keep a moving average of the parameters, and validate and save it; e.g. "
+                           "0.9999 (default: no)")
     group.add_argument("--accumulate", type=int, default=1,
                       help="passes of --batch-size per device and update; gradients are summed (default 1)")
     group.add_argument("--emulate-gpus", type=int, default=0,
-                      help="compute the batch of this many devices on one: BatchNorm and mixup per part, gradients summed")
+                      help="compute the batch of this many devices on one: BatchNorm and mixup per part, "
+                           "gradients summed")
     group.add_argument("--on-bad-record", choices=("fail", "skip"), default="fail",
-                      help="with --data-backend ours: what to do with a record that cannot be read (default fail)")
-    group.add_argument("--dry-run", action="store_true", help="print the plan of the run; needs no data and no GPU")
-    group.add_argument("--synthetic", action="store_true", help="random images, to measure throughput without data")
-    group.add_argument("--resume", metavar="auto|FILE", default="", help="auto: continue the run of this model in --save-dir, or start one if there is none")
+                      help="with --data-backend ours: what to do with a record that cannot be read (default "
+                           "fail)")
+    group.add_argument("--dry-run", action="store_true",
+                       help="print the plan of the run; needs no data and no GPU")
+    group.add_argument("--synthetic", action="store_true",
+                       help="random images, to measure throughput without data")
+    group.add_argument("--resume", metavar="auto|FILE", default="",
+                       help="auto: continue the run of this model in --save-dir, or start one")
     add_resume_flags(group, 1000)
     add_record_flags(group, "in a folder named after the log")
 
@@ -70,17 +84,22 @@ def add_own_flags(group):
 def add_choice_flags(group):
     """Add the flags for the differences between paper and GluonCV; `--as` sets all of them."""
     group.add_argument("--lr-formula", choices=FORMULAS, help="formula of warm-up and decay")
-    group.add_argument("--val-protocol", choices=("gluoncv", "exact"), help="MXNet's sliding window; or each image once")
+    group.add_argument("--val-protocol", choices=("gluoncv", "exact"),
+                       help="MXNet's sliding window; or each image once")
     group.add_argument("--init", choices=("gluoncv", "horovod", "paper"),
-                         help="MSRAPrelu; Xavier by incoming weights, as in train_horovod.py; or Xavier by channels")
+                         help="MSRAPrelu; Xavier by incoming weights, as in train_horovod.py; or Xavier by "
+                              "channels")
     group.add_argument("--crop-law", choices=("rec", "folder", "paper", "efficientnet"),
                          help="distribution of the crops (preset gluoncv: that of record files or folders)")
     group.add_argument("--colors", choices=("gluoncv", "paper"), help="jitter of contrast; or of hue")
     group.add_argument("--fix-last-gamma", action=argparse.BooleanOptionalAction,
                          help="let --last-gamma work in models where GluonCV ignores or inverts it")
-    group.add_argument("--label-smoothing-rule", choices=("gluoncv", "paper"), help="mass of each other class: eta / K; or eps / (K - 1)")
-    group.add_argument("--soft-weight", type=float, help="weight of the teacher (preset gluoncv: 1 - hard weight; paper: both 1)")
-    group.add_argument("--mixup-partners", choices=("reversed", "random"), help="order of the second images in mixup")
+    group.add_argument("--label-smoothing-rule", choices=("gluoncv", "paper"),
+                       help="mass of each other class: eta / K; or eps / (K - 1)")
+    group.add_argument("--soft-weight", type=float,
+                       help="weight of the teacher (preset gluoncv: 1 - hard weight; paper: both 1)")
+    group.add_argument("--mixup-partners", choices=("reversed", "random"),
+                       help="order of the second images in mixup")
 
 
 def parsed(parser, argv):
@@ -121,7 +140,8 @@ def check(args):
     check_start(args)
     check_loss_scale(args)
     if args.use_se and not args.fix_use_se:
-        raise UserError(f"--use_se: has no effect in GluonCV's script; give --fix-use-se too, or the model se_{args.model}")
+        raise UserError(f"--use_se: has no effect in GluonCV's script; give --fix-use-se too, or the model "
+                        f"se_{args.model}")
     inside = [epoch for epoch in decay_epochs(args) if epoch < args.warmup_epochs]
     if args.lr_mode == "step" and not args.lr_decay_period and inside:
         raise UserError(f"--lr-decay-epoch {args.lr_decay_epoch}: epoch {inside[0]} is inside the warm-up of "
@@ -136,24 +156,29 @@ def check(args):
 def check_data(args):
     """Raise UserError for what the chosen --data-backend does not support."""
     if args.data_backend.startswith("dali") and not args.num_gpus:
-        raise UserError(f"--data-backend {args.data_backend}: DALI needs GPUs; give --num-gpus, or use mxnet or ours")
+        raise UserError(f"--data-backend {args.data_backend}: DALI needs GPUs; give --num-gpus, or use mxnet "
+                        f"or ours")
     if args.data_backend.startswith("dali") and launched_processes(args.kvstore) > 1:
-        raise UserError(f"--data-backend {args.data_backend}: for one process with several GPUs; use mxnet or ours")
+        raise UserError(f"--data-backend {args.data_backend}: for one process with several GPUs; use mxnet "
+                        f"or ours")
     as_gluoncv = args.colors != "paper" and args.crop_law in (None, "rec") and not args.auto_aug
     if args.data_backend != "ours" and args.use_rec and not as_gluoncv:
-        raise UserError(f"--data-backend {args.data_backend}: supports GluonCV's crops and colours only; give "
-                        f"--data-backend ours, or --crop-law rec --colors gluoncv without --auto-aug")
+        raise UserError(f"--data-backend {args.data_backend}: supports GluonCV's crops and colours only; "
+                        f"give --data-backend ours, or --crop-law rec --colors gluoncv without --auto-aug")
 
 
 def check_start(args):
     """Raise UserError for flags that contradict each other on the start, or that would lose the momentum."""
     if bool(args.resume_epoch) != bool(args.resume_states) or args.resume_states and not args.resume_params:
-        raise UserError("--resume-epoch, --resume-params, --resume-states: give all three; without states the momentum would "
-                        "be lost. --resume-params alone starts a new run; --resume auto continues a run of this kit")
+        raise UserError("--resume-epoch, --resume-params, --resume-states: give all three; without states "
+                        "the momentum would be lost. --resume-params alone starts a new run; --resume auto "
+                        "continues a run of this kit")
     if not 0 <= args.resume_epoch < args.num_epochs:
-        raise UserError(f"--resume-epoch {args.resume_epoch}: must be less than --num-epochs {args.num_epochs}")
+        raise UserError(f"--resume-epoch {args.resume_epoch}: must be less than --num-epochs "
+                        f"{args.num_epochs}")
     if args.resume and args.resume_params:
-        raise UserError("--resume and --resume-params: give one; --resume continues a run, --resume-params starts a new one")
+        raise UserError("--resume and --resume-params: give one; --resume continues a run, --resume-params "
+                        "starts a new one")
 
 
 def check_loss_scale(args):
@@ -161,4 +186,5 @@ def check_loss_scale(args):
     try:
         create_loss_scale(args.loss_scale)
     except ValueError:
-        raise UserError(f"--loss-scale {args.loss_scale}: must be none, dynamic or a positive number") from None
+        raise UserError(f"--loss-scale {args.loss_scale}: must be none, dynamic or a positive "
+                        f"number") from None

@@ -14,7 +14,8 @@ from gluon_tricks.training.run import RunSettings
 
 def engine_of(args, parts_per_device=1):
     """The engine that the flags ask for."""
-    return create_engine(args.num_gpus, parts_per_device, args.num_cpus, args.kvstore, args.timeout, args.deterministic)
+    return create_engine(args.num_gpus, parts_per_device, args.num_cpus, args.kvstore, args.timeout,
+                         args.deterministic)
 
 
 def settings_of(args, num_epochs, save_period):
@@ -29,8 +30,8 @@ def facts_of(args, engine, **more):
     `more` may contain `flags`: values that replace parsed ones, such as the type chosen by --dtype auto.
     """
     flags = more.pop("flags", {})
-    return {"seed": args.seed, "devices": len(engine.ctx), "world_size": engine.world_size, "threads": operator_threads(),
-            "args": {**vars(args), **flags}, **more}
+    return {"seed": args.seed, "devices": len(engine.ctx), "world_size": engine.world_size,
+            "threads": operator_threads(), "args": {**vars(args), **flags}, **more}
 
 
 def metrics_path(args, default):
@@ -47,7 +48,8 @@ def tensorboard_dir(args):
 def batch_line(args, engine, emulated=0):
     """The arithmetic of the batch: `global batch 1024 = 128 per device x 8 devices x 1 process`."""
     devices, accumulated = max(len(engine.ctx), emulated), getattr(args, "accumulate", 1)
-    words = [f"global batch {global_batch_size(args)} = {args.batch_size} per device x {counted(devices, 'device')}"]
+    words = [f"global batch {global_batch_size(args)} = {args.batch_size} per device x "
+             f"{counted(devices, 'device')}"]
     if emulated:
         words.append(f", as {emulated} devices would compute them,")
     if accumulated > 1:
@@ -81,7 +83,8 @@ def finish(run):
     print(f"log: {run.paths.log}")
     if run.progress.history:
         print(f"plot: {run.paths.plot}\n"
-              f"validation accuracy: last {run.progress.history[-1]['val']:.4f}, best {run.progress.best_val:.4f}")
+              f"validation accuracy: last {run.progress.history[-1]['val']:.4f}, best "
+              f"{run.progress.best_val:.4f}")
         try:
             print(judge(run.paths.log).line)
         except UserError as error:         # e.g. no finished epoch in a new log of a resumed run

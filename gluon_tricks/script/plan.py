@@ -1,8 +1,8 @@
 """The plan of a run (--dry-run): sizes, batch, learning rates, weight decay, zero gammas, images, targets.
 
-Each function reads the objects that training uses (net, schedule, targets). It needs neither data nor devices: shapes
-are inferred, nothing is trained. A plan is rows of `(word, sentence)`. The scripts' `--dry-run` prints them, and so
-does `python -m gluon_tricks replay NAME --dry-run`.
+Each function reads the objects that training uses (net, schedule, targets). It needs neither data nor
+devices: shapes are inferred, nothing is trained. A plan is rows of `(word, sentence)`. The scripts'
+`--dry-run` prints them, and so does `python -m gluon_tricks replay NAME --dry-run`.
 """
 
 import math
@@ -40,7 +40,7 @@ def show(rows):
     return 0
 
 
-# --- the net ------------------------------------------------------------------------------------------------------
+# --- the net ------------------------------------------------------------------------------------------------
 
 def net_rows(net, name, classes, size, channels=3):
     """Yield the sizes of a net and infer its shapes. `size` is the side of its images in pixels."""
@@ -67,7 +67,8 @@ def precision_rows(net, dtype, loss_scale="none"):
         return
     net.cast(dtype)
     types = Counter(np.dtype(param.dtype).name for param in _trained(net))
-    yield "precision", (f"float16: {' and '.join(f'{types[name]} arrays in {name}' for name in sorted(types))}; "
+    yield "precision", (f"float16: "
+                        f"{' and '.join(f'{types[name]} arrays in {name}' for name in sorted(types))}; "
                         f"master weights and loss in float32, loss scale {loss_scale}")
 
 
@@ -108,7 +109,7 @@ def _counted(counts):
     return f": {', '.join(f'{name} {count}' for name, count in sorted(counts.items()))}" if counts else ""
 
 
-# --- batch and rate -----------------------------------------------------------------------------------------------
+# --- batch and rate -----------------------------------------------------------------------------------------
 
 def batch_rows(batch_size, devices, images, num_epochs, accumulate=1, processes=1):
     """Yield the batch arithmetic. `images` is the number per epoch, `accumulate` the passes per update."""
@@ -140,8 +141,8 @@ def rate_rows(schedule, what, peak_lr, batch, updates_per_epoch, num_epochs, war
     step_epochs : sequence of int
         Epochs at which it steps; empty for smooth decays.
     """
-    yield "rate", (f"{what}, peak {peak_lr:g}; the linear rule {REFERENCE_LR:g} x {batch}/{REFERENCE_BATCH_SIZE} gives "
-                   f"{linear_scaled_lr(batch):g}")
+    yield "rate", (f"{what}, peak {peak_lr:g}; the linear rule {REFERENCE_LR:g} x "
+                   f"{batch}/{REFERENCE_BATCH_SIZE} gives {linear_scaled_lr(batch):g}")
     warmup = (warmup_epochs * updates_per_epoch, f"after {warmup_epochs} epochs of warm-up")
     yield from corner_rows(schedule, updates_per_epoch, num_epochs, step_epochs, warmup)
 
@@ -159,7 +160,7 @@ def corner_rows(schedule, updates_per_epoch, num_epochs, step_epochs=(), warmup=
         yield "", f"{schedule(num_update):<12.6g} after {num_update:,} updates: {corner}"
 
 
-# --- images and targets -------------------------------------------------------------------------------------------
+# --- images and targets -------------------------------------------------------------------------------------
 
 # So many parameters because each one is a flag
 def imagenet_image_rows(backend, use_rec, law, colors, size, crop_ratio, rec_mean, rec_std, auto_aug=False):
@@ -180,8 +181,8 @@ def imagenet_image_rows(backend, use_rec, law, colors, size, crop_ratio, rec_mea
     rec = use_rec or dali
     law = law or ("rec" if rec else "folder")
     mean, std = (rec_mean, rec_std) if rec else (FOLDER_MEAN, FOLDER_STD)
-    ratio = {"rec": "uniform, sides swapped with probability 1/2", "folder": "log-uniform", "paper": "uniform",
-             "efficientnet": "uniform, then the height"}[law]
+    ratio = {"rec": "uniform, sides swapped with probability 1/2", "folder": "log-uniform",
+             "paper": "uniform", "efficientnet": "uniform, then the height"}[law]
     fallback = {"paper": "the centre of the resized image",
                 "efficientnet": "the centre, as in validation"}.get(law, "the centre, not resized")
     area = MIN_AREA if law == "efficientnet" else AREA[0]
@@ -194,13 +195,13 @@ def imagenet_image_rows(backend, use_rec, law, colors, size, crop_ratio, rec_mea
     else:
         yield "images", f"crop {crop}, {ratio}"
         yield "", f"(if {TRIES} tries find none that fits, {fallback}); resize to {size}x{size}"
-        yield "", (f"{', '.join(PAPER if colors == 'paper' else GLUONCV)} x {1 - JITTER:g} to {1 + JITTER:g}, "
-                   f"in random order")
+        yield "", (f"{', '.join(PAPER if colors == 'paper' else GLUONCV)} x {1 - JITTER:g} to "
+                   f"{1 + JITTER:g}, in random order")
         yield "", f"PCA noise, three draws of N(0, {PCA_STD:g}); mirror with probability 1/2"
     yield "", f"normalise: mean {_numbers(mean)}, deviation {_numbers(std)} of 0..255"
     if law == "efficientnet":
-        yield "validation", (f"centre of {size}/{size + MARGIN} of the shorter side, to {size}x{size}, bicubic; "
-                             f"normalise")
+        yield "validation", (f"centre of {size}/{size + MARGIN} of the shorter side, to {size}x{size}, "
+                             f"bicubic; normalise")
     else:
         resize = ImagenetTestTransform(size, crop_ratio).resize
         yield "validation", f"shorter side to {resize}, centre {size}x{size}, normalise"
@@ -213,8 +214,8 @@ def cifar_image_rows(augmentation, dataset):
     steps += ["mirror with probability 1/2"] if augmentation.flip else []
     yield "images", ", ".join(steps) or "unchanged"
     if augmentation.colors:
-        yield "", (f"before that: {', '.join(PAPER)} x {1 - JITTER:g} to {1 + JITTER:g}, PCA noise, three draws of "
-                   f"N(0, {PCA_STD:g})")
+        yield "", (f"before that: {', '.join(PAPER)} x {1 - JITTER:g} to {1 + JITTER:g}, PCA noise, three "
+                   f"draws of N(0, {PCA_STD:g})")
     mean, std = augmentation.normalisation(dataset)
     yield "", f"normalise: mean {_numbers(mean)}, deviation {_numbers(std)} of 0..1"
     for name, setting in augmentation.masks:
@@ -229,9 +230,12 @@ def _numbers(values):
 
 def mixup_rows(alpha, off_epochs, partners="reversed", kind="mixup", off_first=0):
     """Yield the mixing weight's distribution, the order of the partners, and the epochs without mixing."""
-    yield kind, (f"one weight of Beta({alpha:g}, {alpha:g}) per update, partners in {partners} order"
-                 + (f", off in the first {off_first} epochs" if off_first else "")
-                 + (f", off in the last {off_epochs} epochs" if off_epochs else ""))
+    sentence = f"one weight of Beta({alpha:g}, {alpha:g}) per update, partners in {partners} order"
+    if off_first:
+        sentence += f", off in the first {off_first} epochs"
+    if off_epochs:
+        sentence += f", off in the last {off_epochs} epochs"
+    yield kind, sentence
 
 
 def teacher_rows(teacher, temperature, hard_weight, soft_weight=None):
@@ -262,5 +266,5 @@ def target_rows(targets, classes, channels=3):
     if not others or partner == others[0]:
         yield "targets", f"{own:g} on the image's class, {partner:g} on each of the other {classes - 1:,}"
     else:
-        yield "targets", (f"{own:g} on the image's class, {partner:g} on its partner's, {rest} {classes - 2:,}, "
-                          f"as mixed in the first update")
+        yield "targets", (f"{own:g} on the image's class, {partner:g} on its partner's, {rest} "
+                          f"{classes - 2:,}, as mixed in the first update")

@@ -121,7 +121,8 @@ def _words(values):
 def complete_normalisation(args, run):
     """Complete the normalisation for a data set of train_cifar.py: from the flags, the record, or GluonCV.
 
-    Adds `normalisation`, (mean, deviation) on the scale 0..1; `rgb_mean` and `rgb_std` are the same on 0..255.
+    Adds `normalisation`, (mean, deviation) on the scale 0..1; `rgb_mean` and `rgb_std` are the same on
+    0..255.
     """
     defaults = Augmentation(colors=args.augment == "follow-up").normalisation(args.dataset)
     shown, exact = {}, []

@@ -28,7 +28,8 @@ def engine_of(args, flag, gpus):
     wanted = max(gpus, default=-1) + 1 if by_id else gpus
     if wanted > seen:
         none = "''" if by_id else "0"
-        raise UserError(f"{flag} {getattr(args, flag[2:])}: MXNet sees {seen} GPUs; give {flag} {none} to train on the CPU")
+        raise UserError(f"{flag} {getattr(args, flag[2:])}: MXNet sees {seen} GPUs; give {flag} {none} to "
+                        f"train on the CPU")
     if by_id and gpus and launched_processes(args.kvstore) == 1:
         return SingleProcess([mx.gpu(number) for number in gpus], kvstore=args.kvstore)
     return opening.engine_of(args)
@@ -52,8 +53,9 @@ def paths_with_log(flag, log, save_dir, **names):
 
 def transfer_facts(args, train_set, engine, **more):
     """The facts for run.json and the resume file: dict. `args` are the flags of the log's header."""
-    return opening.facts_of(args, engine, dataset=args.dataset, classes=len(train_set.classes), dtype="float32",
-                            data_root_hash=train_set.root_hash, global_batch_size=args.batch_size * engine.world_size, **more)
+    return opening.facts_of(args, engine, dataset=args.dataset, classes=len(train_set.classes),
+                            dtype="float32", data_root_hash=train_set.root_hash,
+                            global_batch_size=args.batch_size * engine.world_size, **more)
 
 
 def first_weights(args, base, name, resumed):
@@ -82,8 +84,8 @@ def opening_lines(args, train_set, val_set, engine):
     devices, classes = len(engine.ctx), len(train_set.classes)
     yield (f"global batch {args.batch_size * engine.world_size} = {args.batch_size // devices} per device x "
            f"{opening.counted(devices, 'device')} x {opening.counted(engine.world_size, 'process')}")
-    yield (f"data: {len(train_set)} training and {len(val_set)} validation images, {opening.counted(classes, 'class')}, "
-           f"root hash {train_set.root_hash}")
+    yield (f"data: {len(train_set)} training and {len(val_set)} validation images, "
+           f"{opening.counted(classes, 'class')}, root hash {train_set.root_hash}")
     yield opening.threads_line(args, "processes")
 
 

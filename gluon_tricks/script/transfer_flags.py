@@ -31,7 +31,8 @@ def with_devices(args, num_gpus, kvstore):
         settled = kvstore
     devices = devices_per_process(args.num_gpus, args.num_cpus)
     if args.batch_size % devices:
-        raise UserError(f"--batch-size {args.batch_size}: must be a multiple of the {devices} devices of a process")
+        raise UserError(f"--batch-size {args.batch_size}: must be a multiple of the {devices} devices of a "
+                        f"process")
     return completed(args, kvstore=settled)
 
 

@@ -4,12 +4,12 @@ A resume file is one `.npz` archive without pickles:
 
     param/NAME      parameter or running statistic, structural names, first device
     param@D/NAME    running statistics of device D > 0, which differ between devices
-    state/I/NAME    I-th array of the optimizer's state: NAG's momentum; with float16 also float32 master weights
+    state/I/NAME    I-th array of the optimizer's state: NAG's momentum; with float16 also float32 weights
     ema/NAME        moving average of a parameter or running statistic, with --ema
     meta            JSON: progress, update count, arguments, data root hash, versions
 
-It is written under a temporary name, synced and renamed, so a killed process leaves the previous file. `.params` files,
-for exchange with GluonCV, are written by Gluon and renamed in the same way.
+It is written under a temporary name, synced and renamed, so a killed process leaves the previous file.
+`.params` files, for exchange with GluonCV, are written by Gluon and renamed in the same way.
 """
 
 import json
@@ -60,7 +60,8 @@ def save_resume(path, net, trainer, progress, facts, average=None, is_writer=Tru
     Diverged
         If a value is not finite; the previous file is kept.
     """
-    mx.nd.waitall()                    # on CPUs, backward writes BatchNorm's statistics without the engine's dependencies
+    # on CPUs, backward writes BatchNorm's statistics without the engine's dependencies
+    mx.nd.waitall()
     arrays = {}
     for name, param in named_parameters(net).items():
         for device, value in enumerate(param.list_data()):
@@ -100,7 +101,8 @@ def read_meta(path):
         except (KeyError, ValueError, zipfile.BadZipFile) as error:
             raise UserError(f"--resume {path}: is not a resume file of gluon_tricks ({error})") from error
     if meta.get("format") != FORMAT:
-        raise UserError(f"--resume {path}: has format {meta.get('format')}, this version reads format {FORMAT}")
+        raise UserError(f"--resume {path}: has format {meta.get('format')}, this version reads format "
+                        f"{FORMAT}")
     return meta["facts"], Progress(**meta["progress"])
 
 
@@ -114,8 +116,8 @@ def check_facts(path, saved, current):
     """
     for key, flag in MUST_AGREE.items():
         if key in saved and saved[key] != current.get(key):      # files of earlier versions lack some keys
-            raise UserError(f"--resume {path}: was made with {key} {saved.get(key)!r}, this run has {current.get(key)!r}; "
-                            f"give the same {flag}, or another --save-dir")
+            raise UserError(f"--resume {path}: was made with {key} {saved.get(key)!r}, this run has "
+                            f"{current.get(key)!r}; give the same {flag}, or another --save-dir")
     notes = []
     for name, value in current["args"].items():
         if known_flag(name).resume != "free" and name in saved["args"] and saved["args"][name] != value:
@@ -123,11 +125,12 @@ def check_facts(path, saved, current):
                          f"results will differ from the uninterrupted run's")
     if any(saved.get(key, 1) != current.get(key, 1) for key in ("world_size", "devices")):
         was, now = (f"{facts.get('world_size', 1)} x {facts.get('devices', 1)}" for facts in (saved, current))
-        notes.append(f"processes x devices were {was} and are now {now}: BatchNorm sees other parts of the batch and the order "
-                     f"of sums changes, so results will differ from the uninterrupted run's")
+        notes.append(f"processes x devices were {was} and are now {now}: BatchNorm sees other parts of the "
+                     f"batch and the order of sums changes, so results will differ from the uninterrupted "
+                     f"run's")
     if saved.get("threads") != current.get("threads"):
-        notes.append(f"OMP_NUM_THREADS was {saved.get('threads')} and is now {current.get('threads')}: the order of sums "
-                     f"changes, so the last bits will differ from the uninterrupted run's")
+        notes.append(f"OMP_NUM_THREADS was {saved.get('threads')} and is now {current.get('threads')}: the "
+                     f"order of sums changes, so the last bits will differ from the uninterrupted run's")
     return notes
 
 
@@ -163,7 +166,8 @@ def load_resume(path, net, trainer, average=None):
 def _trainer_indices(net, trainer):
     """{structural name: index in the Trainer} of the trained parameters."""
     index_of = {id(param): i for i, param in enumerate(trainer._params)}
-    return {name: index_of[id(param)] for name, param in named_parameters(net).items() if param.grad_req != "null"}
+    return {name: index_of[id(param)] for name, param in named_parameters(net).items()
+            if param.grad_req != "null"}
 
 
 def _optimizer_states(net, trainer):

@@ -77,7 +77,8 @@ class Metrics:
 
     def write(self, kind, num_update, **numbers):
         """Add a record. The names of numbers contain their units."""
-        self._stream.write(json.dumps(_json({"kind": kind, "num_update": num_update, **numbers}), allow_nan=False) + "\n")
+        self._stream.write(json.dumps(_json({"kind": kind, "num_update": num_update, **numbers}),
+                                      allow_nan=False) + "\n")
         self._stream.flush()
         if self._board:
             for name, value in numbers.items():

@@ -86,8 +86,8 @@ class Run:
     Raises
     ------
     UserError
-        If the folders hold another run and neither `resume` nor `overwrite` is given, or if the resume file is
-        unusable.
+        If the folders hold another run and neither `resume` nor `overwrite` is given, or if the resume file
+        is unusable.
     """
 
     plot_history = staticmethod(plot_history)
@@ -110,10 +110,12 @@ class Run:
             self._resume_path = path
 
     def _refuse_occupied_folders(self):
-        for flag, held in ((self.paths.save_flag, self.paths.resume), (self.paths.log_flag, self.paths.run_json)):
+        for flag, held in ((self.paths.save_flag, self.paths.resume),
+                           (self.paths.log_flag, self.paths.run_json)):
             if held.exists():
-                raise UserError(f"{flag}: {held.parent} holds a run of this model already ({held.name}); give "
-                                f"--resume auto to continue it, --overwrite to replace it, or another {flag}")
+                raise UserError(f"{flag}: {held.parent} holds a run of this model already ({held.name}); "
+                                f"give --resume auto to continue it, --overwrite to replace it, or another "
+                                f"{flag}")
 
     @property
     def resumed(self):
@@ -140,7 +142,8 @@ class Run:
         """
         self.net, self.trainer, self.train_data = net, trainer, train_data
         self.dialect, self.average = dialect, average
-        starts = self.engine.gather([self.progress.num_update])        # also waits until all processes have read the files
+        # also waits until all processes have read the files
+        starts = self.engine.gather([self.progress.num_update])
         if len(set(starts[:, 0])) > 1:
             raise UserError(f"{self.paths.save_flag} {self.paths.save_dir}: processes start at updates "
                             f"{starts[:, 0].astype(int).tolist()}; all of them must see the same folder")
@@ -166,8 +169,8 @@ class Run:
             self.log.info(f"resumed at epoch {self.progress.epoch}, batch {self.progress.batch}, "
                           f"update {self.progress.num_update}, from {self._resume_path}")
             if not self.train_data.resumes_anywhere:
-                self.log.info("warning: MXNet's iterator restarts its random streams: from here on the images differ from those "
-                              "of an uninterrupted run")
+                self.log.info("warning: MXNet's iterator restarts its random streams: from here on the "
+                              "images differ from those of an uninterrupted run")
 
     @contextmanager
     def sitting(self):
@@ -185,7 +188,8 @@ class Run:
                     yield self
                 except Stop:
                     self._stop()
-                self.log.info(f"peak resident memory of this process: {resident_memory()['peak_rss_mib']:.0f} MiB")
+                self.log.info(f"peak resident memory of this process: "
+                              f"{resident_memory()['peak_rss_mib']:.0f} MiB")
             self.engine.close()
         except Diverged as error:
             self._log_divergence(error)
@@ -255,7 +259,8 @@ class Run:
             check_in_sync(self.net, self.engine, progress.num_update)
         due = settings.checkpoint_period and progress.num_update % settings.checkpoint_period == 0
         if due and self.train_data.resumes_anywhere:
-            meter.drain()                  # raises Diverged: a state with a loss that is not finite must not be saved
+            # raises Diverged: a state with a loss that is not finite must not be saved
+            meter.drain()
             self.save_resume()
 
     def running(self):
@@ -292,11 +297,12 @@ class Run:
         progress = self.progress
         scores = {**{f"err_top{k}": 1 - accuracy for k, accuracy in zip((1, 5), accuracies)},
                   **{f"ema_err_top{k}": 1 - accuracy for k, accuracy in zip((1, 5), of_average or ())},
-                  **{f"loss_scale_{name}": value for name, value in progress.loss_scale.items() if name != "good_updates"}}
+                  **{f"loss_scale_{name}": value for name, value in progress.loss_scale.items()
+                     if name != "good_updates"}}
         notes = []
         if of_average:
-            notes.append("validation of the averaged parameters: "
-                         + " ".join(f"ema-err-top{k}={1 - accuracy:.6f}" for k, accuracy in zip((1, 5), of_average)))
+            errors = (f"ema-err-top{k}={1 - accuracy:.6f}" for k, accuracy in zip((1, 5), of_average))
+            notes.append(f"validation of the averaged parameters: {' '.join(errors)}")
         if progress.loss_scale:
             notes.append(f"loss scale {progress.loss_scale['scale']:g}, "
                          f"{progress.loss_scale['skipped']} updates skipped so far")
@@ -324,9 +330,9 @@ class Run:
         if self.engine.is_writer:
             self.plot_history(self.paths.plot, progress.history, self.facts["title"])
         self._save_epochs_params(epoch, val)
-        numbers = {"epoch": epoch, "batch": progress.batch, "lr": lr, "loss": loss, **self.running(), **scores,
-                   "time_s": self._watch.seconds(), "train_s": self._train_s, "samples_per_s": samples / self._train_s,
-                   **resident_memory()}
+        numbers = {"epoch": epoch, "batch": progress.batch, "lr": lr, "loss": loss, **self.running(),
+                   **scores, "time_s": self._watch.seconds(), "train_s": self._train_s,
+                   "samples_per_s": samples / self._train_s, **resident_memory()}
         for line in self.dialect.epoch_lines(numbers, self.facts["train_metric"]):
             self.log.info(line)
         for note in notes:
@@ -346,7 +352,8 @@ class Run:
         self._save_params(self.paths.periodic.format(epoch=epoch, val=val))
         if self.average and self.engine.is_writer:
             with self.average.applied():
-                checkpoint.save_params(self.net, self.paths.save_dir / self.paths.averaged.format(epoch=epoch))
+                checkpoint.save_params(self.net,
+                                       self.paths.save_dir / self.paths.averaged.format(epoch=epoch))
 
     def _save_params(self, name):
         if not self.engine.is_writer:
@@ -361,5 +368,5 @@ class Run:
         if self.progress.batch:
             self.progress.epoch_s = self._watch.seconds()
         self.engine.average_statistics(self.net, self.average)
-        checkpoint.save_resume(self.paths.resume, self.net, self.trainer, self.progress, self.facts, self.average,
-                               self.engine.is_writer)
+        checkpoint.save_resume(self.paths.resume, self.net, self.trainer, self.progress, self.facts,
+                               self.average, self.engine.is_writer)

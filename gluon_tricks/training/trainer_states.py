@@ -1,8 +1,8 @@
 """Read the `.states` files of GluonCV's scripts: momentum and, with float16, float32 master weights.
 
-Such a file is a pickle of arrays and of the whole optimizer with its schedule. MXNet would run any code in it, and the
-file's schedule and rate would replace those of the command. This reader creates arrays and numbers only: objects of other
-classes become empty shells, and nothing is called.
+Such a file is a pickle of arrays and of the whole optimizer with its schedule. MXNet would run any code in
+it, and the file's schedule and rate would replace those of the command. This reader creates arrays and
+numbers only: objects of other classes become empty shells, and nothing is called.
 """
 
 import pickle
@@ -10,8 +10,9 @@ import pickle
 from gluon_tricks.errors import UserError
 from gluon_tricks.parameters import flat
 
-BUILDERS = {("mxnet.ndarray.ndarray", "NDArray"), ("builtins", "bytearray"), ("builtins", "set"), ("_codecs", "encode"),
-            ("collections", "OrderedDict"), ("numpy.core.multiarray", "scalar"), ("numpy", "dtype")}
+BUILDERS = {("mxnet.ndarray.ndarray", "NDArray"), ("builtins", "bytearray"), ("builtins", "set"),
+            ("_codecs", "encode"), ("collections", "OrderedDict"), ("numpy.core.multiarray", "scalar"),
+            ("numpy", "dtype")}
 
 
 class Shell:
@@ -56,8 +57,8 @@ def load_states(path, trainer):
                         f"({type(error).__name__}: {error})") from error
     expected = [i for i, param in enumerate(trainer._params) if param.grad_req != "null"]
     if sorted(stored) != expected:
-        raise UserError(f"--resume-states {path}: holds states of {len(stored)} parameters, this model trains "
-                        f"{len(expected)}")
+        raise UserError(f"--resume-states {path}: holds states of {len(stored)} parameters, this model "
+                        f"trains {len(expected)}")
     for device, updater in enumerate(trainer._updaters):
         for index in expected:
             param = trainer._params[index]
@@ -65,8 +66,9 @@ def load_states(path, trainer):
             targets = list(flat(state))
             if [target.shape for target in targets] != [value.shape for value in stored[index]]:
                 raise UserError(f"--resume-states {path}: the state of {param.name} has shapes "
-                                f"{[value.shape for value in stored[index]]}, here {[target.shape for target in targets]}; "
-                                f"give the same --model, --dtype and --momentum")
+                                f"{[value.shape for value in stored[index]]}, here "
+                                f"{[target.shape for target in targets]}; give the same --model, --dtype and "
+                                f"--momentum")
             for target, value in zip(targets, stored[index]):
                 target[:] = value.as_in_context(target.context)
             updater.states[index], updater.states_synced[index] = state, True

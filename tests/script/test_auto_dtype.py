@@ -18,9 +18,11 @@ from tests.lab_runs import write_part_of_excerpt
 
 
 @pytest.mark.parametrize("rates, chosen", [
-    ({"float32": 100.0, "bfloat16": 104.9}, "float32"),                                # 5 % are not worth the digits
+    # 5 % are not worth the digits
+    ({"float32": 100.0, "bfloat16": 104.9}, "float32"),
     ({"float32": 100.0, "bfloat16": 106.0}, "bfloat16"),
-    ({"float32": 757.0, "bfloat16": 617.0, "bfloat16 with AMX": 203.0}, "float32"),    # few channels do not fill a tile
+    # few channels do not fill a tile
+    ({"float32": 757.0, "bfloat16": 617.0, "bfloat16 with AMX": 203.0}, "float32"),
     ({"float32": 8.2, "bfloat16": 6.5, "bfloat16 with AMX": 15.6}, "bfloat16 with AMX"),
 ])
 def test_the_fastest_is_chosen_but_float32_unless_another_is_clearly_faster(rates, chosen):
@@ -90,9 +92,9 @@ def test_the_log_names_the_choice(name):
 
 
 def flags(folder, *more):
-    return ["--dataset", "cifar10-excerpt", "--model", "cifar_resnet20_v1", "--mode", "hybrid", "--batch-size", "40",
-            "-j", "1", "--num-epochs", "1", "--dtype", "auto", "--save-dir", str(folder), "--logging-dir", str(folder),
-            "--save-plot-dir", str(folder), *more]
+    return ["--dataset", "cifar10-excerpt", "--model", "cifar_resnet20_v1", "--mode", "hybrid",
+            "--batch-size", "40", "-j", "1", "--num-epochs", "1", "--dtype", "auto", "--save-dir",
+            str(folder), "--logging-dir", str(folder), "--save-plot-dir", str(folder), *more]
 
 
 @pytest.mark.slow
@@ -104,8 +106,8 @@ def test_a_resumed_run_keeps_the_type_and_tries_nothing(tmp_path, monkeypatch):
     log = (tmp_path / "train_cifar10_cifar_resnet20_v1.log").read_text()
     assert log.count("--dtype auto: float32; images/s of the trials: float32 10.0, bfloat16 9.0") == 2
     (record,) = tmp_path.rglob("run.json")
-    told = json.loads(record.read_text())
-    assert (told["dtype"], told["dtype_trial"]) == ("float32", {"float32": 10.0, "bfloat16": 9.0})
+    facts = json.loads(record.read_text())
+    assert (facts["dtype"], facts["dtype_trial"]) == ("float32", {"float32": 10.0, "bfloat16": 9.0})
 
 
 @pytest.mark.slow
@@ -117,7 +119,8 @@ def test_memory_is_in_log_and_metrics(tmp_path):
     epoch = json.loads(metrics.read_text().splitlines()[-1])
     # Python and MXNet are more than 100 MiB; the highest is no less than any other
     assert 100 < epoch["rss_mib"] <= epoch["peak_rss_mib"] < 10_000
-    assert "peak resident memory of this process: " in (tmp_path / "train_cifar10_cifar_resnet20_v1.log").read_text()
+    log = (tmp_path / "train_cifar10_cifar_resnet20_v1.log").read_text()
+    assert "peak resident memory of this process: " in log
 
 
 def test_auto_is_for_one_process_on_a_cpu(tmp_path, monkeypatch):
@@ -129,7 +132,8 @@ def test_auto_is_for_one_process_on_a_cpu(tmp_path, monkeypatch):
         train_cifar.main(flags(tmp_path, "--kvstore", "dist_sync"))
 
 
-@pytest.mark.parametrize("dtype, amx, asks", [("bfloat16", True, 1), ("bfloat16", False, 0), ("float32", True, 0)])
+@pytest.mark.parametrize("dtype, amx, asks", [("bfloat16", True, 1), ("bfloat16", False, 0),
+                                              ("float32", True, 0)])
 def test_amx_is_asked_for_in_bfloat16_unless_it_was_slower(monkeypatch, dtype, amx, asks):
     from mxnet.contrib import amp
 

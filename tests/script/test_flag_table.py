@@ -11,7 +11,8 @@ from gluon_tricks.script.load import load_script
 from gluon_tricks.transfer.shape import Shape
 
 SCRIPTS = ("train_cifar.py", "train_imagenet.py", "train_fcn.py", "train_faster_rcnn.py")
-DECIDED_LATER = {"lr", "num_epochs", "mixup", "mix", "mixup_alpha", "mixup_off_epoch", "mixup_partners", "random_flip"}
+DECIDED_LATER = {"lr", "num_epochs", "mixup", "mix", "mixup_alpha", "mixup_off_epoch", "mixup_partners",
+                 "random_flip"}
 
 
 def parser_of(script, monkeypatch):

@@ -24,9 +24,9 @@ from gluon_tricks.script.targets import training_targets
 from gluon_tricks.tricks.no_bias_decay import exempt_from_decay
 from gluon_tricks.tricks.zero_gamma import count_zero_gammas, gammas_from_zero
 
-FP16_ON_8_GPUS = ["--model", "resnet50_v1d", "--mode", "hybrid", "--lr", "0.4", "--lr-mode", "cosine", "--num-epochs", "120",
-                  "--batch-size", "128", "--num-gpus", "8", "--use-rec", "--dtype", "float16", "--warmup-epochs", "5",
-                  "--last-gamma", "--no-wd", "--label-smoothing"]
+FP16_ON_8_GPUS = ["--model", "resnet50_v1d", "--mode", "hybrid", "--lr", "0.4", "--lr-mode", "cosine",
+                  "--num-epochs", "120", "--batch-size", "128", "--num-gpus", "8", "--use-rec", "--dtype",
+                  "float16", "--warmup-epochs", "5", "--last-gamma", "--no-wd", "--label-smoothing"]
 
 
 def sentences(rows, word):
@@ -42,7 +42,7 @@ def numbers(text):
     return [int(number.replace(",", "")) for number in re.findall(r"\d[\d,]*", text)]
 
 
-# --- the net ------------------------------------------------------------------------------------------------------
+# --- the net ------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("name", sorted(set(SIZES) & set(list_models())))
 @pytest.mark.parametrize("no_wd", [False, True])
@@ -55,17 +55,19 @@ def test_sizes_and_decay_are_those_of_gluoncvs_parameters(name, no_wd):
     if no_wd:
         exempt_from_decay(net)
     trained = [fact for fact in PARAMETERS[name].values() if fact.trained]
-    assert numbers(sentences(rows, "parameters")[0]) == [SIZES[name].trainable, len(trained), SIZES[name].with_statistics]
+    assert numbers(sentences(rows, "parameters")[0]) == [SIZES[name].trainable, len(trained),
+                                                         SIZES[name].with_statistics]
     assert f"{SIZES[name].multiply_adds / 1e9:.4g} G" in sentences(rows, "model")[0]
     exempt = [fact for fact in trained if no_wd and re.match(".*beta|.*gamma|.*bias", fact.gluon_name)]
     decayed = [fact for fact in trained if fact not in exempt]
-    said = sentences(plan.decay_rows(net, 0.0001), "decay")
-    assert len(said) == 1 + no_wd
-    for sentence, facts in zip(said, [decayed, exempt]):
+    found = sentences(plan.decay_rows(net, 0.0001), "decay")
+    assert len(found) == 1 + no_wd
+    for sentence, facts in zip(found, [decayed, exempt]):
         sentence = sentence.removeprefix("0.0001 on ")
         ends = sorted({fact.gluon_name.rpartition("_")[2] for fact in facts})
         assert numbers(sentence) == [len(facts), sum(math.prod(fact.shape) for fact in facts),
-                                     *(sum(fact.gluon_name.endswith(f"_{end}") for fact in facts) for end in ends)]
+                                     *(sum(fact.gluon_name.endswith(f"_{end}") for fact in facts)
+                                       for end in ends)]
         assert re.findall(r"\*_(\w+)", sentence) == ends
 
 
@@ -83,13 +85,16 @@ def test_without_weight_decay_nothing_decays():
     assert word == "decay" and sentence.startswith("none on 62 arrays, 11,689,512 values")
 
 
-@pytest.mark.parametrize("name, kwargs, zeros, all_gammas", [        # by counting blocks: ResNet-50 has 3 + 4 + 6 + 3
+# by counting blocks: ResNet-50 has 3 + 4 + 6 + 3
+@pytest.mark.parametrize("name, kwargs, zeros, all_gammas", [
     ("resnet18_v1", {"last_gamma": True}, 8, 20),
     ("resnet50_v1b", {"last_gamma": True}, 16, 53),
     ("resnet50_v1b", {"last_gamma": True, "norm_layer": GroupNorm}, 16, 53),
     ("resnet50_v1d", {}, 0, 55),
-    ("resnet18_v1b", {"last_gamma": True, "fix_last_gamma": False}, 0, 20),     # GluonCV's basic block ignores the flag
-    ("resnext50_32x4d", {"last_gamma": True}, 0, 53),                           # and its ResNeXt has it inverted
+    # GluonCV's basic block ignores the flag
+    ("resnet18_v1b", {"last_gamma": True, "fix_last_gamma": False}, 0, 20),
+    # and its ResNeXt has it inverted
+    ("resnext50_32x4d", {"last_gamma": True}, 0, 53),
     ("resnext50_32x4d", {}, 16, 53),
     ("mobilenetv3_small", {"last_gamma": True}, 0, 34),
 ])
@@ -117,7 +122,7 @@ def test_a_flag_without_effect_is_named():
     assert sentence == "16 of 55 gammas start at 0: layer*.*.bn3.gamma 16"
 
 
-# --- batch and rate -----------------------------------------------------------------------------------------------
+# --- batch and rate -----------------------------------------------------------------------------------------
 
 def test_batch_arithmetic():
     # 1,281,167 = 1251 x 1024 + 143;  1251 x 120 = 150,120
@@ -135,38 +140,42 @@ def corners(rows):
 def test_the_corners_of_a_cosine():
     schedule = lr_schedule("cosine", 0.4, 120, 1251, 5, formula="logs")
     rows = list(plan.rate_rows(schedule, "cosine", 0.4, 1024, 1251, 120, 5))
-    last = 0.2 * (1 + math.cos(math.pi * (115 * 1251 - 1) / (115 * 1251)))       # of 115 epochs after warm-up, one to go
+    # of 115 epochs after warm-up, one to go
+    last = 0.2 * (1 + math.cos(math.pi * (115 * 1251 - 1) / (115 * 1251)))
     assert corners(rows) == pytest.approx({0: 0, 6255: 0.4, 150_119: last}, rel=1e-5)
     assert sentences(rows, "rate")[0] == "cosine, peak 0.4; the linear rule 0.1 x 1024/256 gives 0.4"
 
 
 def test_the_corners_of_steps():
-    rows = list(plan.rate_rows(lr_schedule("step", 0.1, 9, 10, 1, 0.1, [3, 6, 40], formula="paper"), "step", 0.1, 256, 10, 9,
-                               1, [3, 6, 40]))
+    rows = list(plan.rate_rows(lr_schedule("step", 0.1, 9, 10, 1, 0.1, [3, 6, 40], formula="paper"), "step",
+                               0.1, 256, 10, 9, 1, [3, 6, 40]))
     assert corners(rows) == pytest.approx({0: 0.01, 10: 0.1, 30: 0.01, 60: 0.001, 89: 0.001})
 
 
-# --- images and targets -------------------------------------------------------------------------------------------
+# --- images and targets -------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("size, ratio, resize", [(224, 0.875, 256), (299, 0.875, 342), (299, 1.16797, 256)])
 def test_validation_is_resized_as_the_transform_does(size, ratio, resize):
     assert ImagenetTestTransform(size, ratio).resize == resize
-    args = train_imagenet.parse_args(["--model", "resnet18_v1", "--input-size", str(size), "--crop-ratio", str(ratio)])
+    args = train_imagenet.parse_args(["--model", "resnet18_v1", "--input-size", str(size), "--crop-ratio",
+                                      str(ratio)])
     assert sentences(imagenet.plan_of(args), "validation") == [
         f"shorter side to {resize}, centre {size}x{size}, normalise"]
 
 
 def test_smoothed_targets_of_one_label():
     args = train_imagenet.parse_args(FP16_ON_8_GPUS)
-    said, = sentences(imagenet.plan_of(args), "targets")
-    assert said == "0.9001 on the image's class, 0.0001 on each of the other 999"        # 1 - 0.1 + 0.1 / 1000
+    found, = sentences(imagenet.plan_of(args), "targets")
+    # 1 - 0.1 + 0.1 / 1000
+    assert found == "0.9001 on the image's class, 0.0001 on each of the other 999"
 
 
 def test_mixed_targets_are_those_of_the_first_update():
     args = train_imagenet.parse_args([*FP16_ON_8_GPUS, "--mixup", "--seed", "3", "--mixup-off-epoch", "20"])
     rows = list(imagenet.plan_of(args))
     lam = generator(3, MIXUP, 0, 0).beta(0.2, 0.2)
-    own, partner, rest, others = map(float, re.findall(r"[\d.]+(?:e-\d+)?", sentences(rows, "targets")[0])[:4])
+    own, partner, rest, others = map(float,
+                                     re.findall(r"[\d.]+(?:e-\d+)?", sentences(rows, "targets")[0])[:4])
     assert (own, partner) == pytest.approx((0.9 * lam + 0.0001, 0.9 * (1 - lam) + 0.0001), rel=1e-4)
     assert (rest, others) == (0.0001, 998)
     assert sentences(rows, "mixup") == [
@@ -174,13 +183,15 @@ def test_mixed_targets_are_those_of_the_first_update():
 
 
 def test_the_papers_ways_are_planned_as_such():
-    flags = ["--as", "paper", "--colors", "gluoncv", "--mixup", "--teacher", "resnet152_v1d", "--accumulate", "2"]
+    flags = ["--as", "paper", "--colors", "gluoncv", "--mixup", "--teacher", "resnet152_v1d", "--accumulate",
+             "2"]
     rows = list(imagenet.plan_of(train_imagenet.parse_args([*FP16_ON_8_GPUS, *flags])))
     assert sentences(rows, "preset") == ["paper, --colors gluoncv"]
     assert "partners in random order" in sentences(rows, "mixup")[0]
     assert sentences(rows, "teacher") == ["resnet152_v1d, temperature 20; weights: labels 1, teacher 1"]
     assert sentences(rows, "batch") == ["2048 = 128 per device x 8 devices x 2 accumulated x 1 process"]
-    assert corners(rows)[0] == pytest.approx(0.4 / (5 * (1_281_167 // 2048)), rel=1e-5)      # warm-up, Eq. of §3.1: i = 1
+    # warm-up, Eq. of §3.1: i = 1
+    assert corners(rows)[0] == pytest.approx(0.4 / (5 * (1_281_167 // 2048)), rel=1e-5)
     lam = generator(0, MIXUP, 0, 0).beta(0.2, 0.2)
     own, partner = map(float, re.findall(r"[\d.]+(?:e-\d+)?", sentences(rows, "targets")[0])[:2])
     eps = 0.1                                                                                  # Eq. 4
@@ -189,25 +200,28 @@ def test_the_papers_ways_are_planned_as_such():
 
 
 @pytest.mark.parametrize("flags, says, says_not", [
-    (["--use-rec"], ["sides swapped", "brightness, contrast, saturation x 0.6 to 1.4", "mean 123.68, 116.779"], ["hue"]),
+    (["--use-rec"], ["sides swapped", "brightness, contrast, saturation x 0.6 to 1.4",
+                     "mean 123.68, 116.779"], ["hue"]),
     ([], ["log-uniform", "mean 123.675, 116.28"], ["swapped"]),
-    (["--use-rec", "--as", "paper"], ["brightness, hue, saturation", "0.75 to 1.33, uniform"], ["swapped", "contrast"]),
-    (["--data-backend", "dali-gpu", "--num-gpus", "1"], ["no colours, no noise", "mean 123.68, 116.779"], ["PCA"]),
+    (["--use-rec", "--as", "paper"], ["brightness, hue, saturation", "0.75 to 1.33, uniform"],
+     ["swapped", "contrast"]),
+    (["--data-backend", "dali-gpu", "--num-gpus", "1"], ["no colours, no noise", "mean 123.68, 116.779"],
+     ["PCA"]),
 ])
 def test_the_steps_of_the_augmentation_are_those_of_the_flags(flags, says, says_not):
     args = train_imagenet.parse_args(["--model", "resnet18_v1", *flags])
-    told = "\n".join(sentences(imagenet.plan_of(args), "images"))
-    assert all(words in told for words in says) and not any(words in told for words in says_not)
+    images = "\n".join(sentences(imagenet.plan_of(args), "images"))
+    assert all(words in images for words in says) and not any(words in images for words in says_not)
 
 
 @pytest.mark.parametrize("classes", [2, 3, 10])
 def test_hard_targets_of_few_classes(classes):
     args = train_imagenet.parse_args(["--model", "resnet18_v1", "--classes", str(classes)])
-    said, = plan.target_rows(training_targets(args, classes, args.dtype, None)[0], classes)
-    assert said == ("targets", f"1 on the image's class, 0 on the other {classes - 1}")
+    found, = plan.target_rows(training_targets(args, classes, args.dtype, None)[0], classes)
+    assert found == ("targets", f"1 on the image's class, 0 on the other {classes - 1}")
 
 
-# --- the scripts --------------------------------------------------------------------------------------------------
+# --- the scripts --------------------------------------------------------------------------------------------
 
 def test_a_dry_run_needs_neither_data_nor_gpus_and_writes_nothing(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
@@ -226,7 +240,8 @@ def test_the_planned_updates_are_those_of_the_data():
     folder = default_record_dir("cifar10-excerpt")
     images, classes = len(np.load(folder / "train.records.npy")), len(read_manifest(folder).classes)
     assert DATASETS["cifar10-excerpt"][:2] == (images, classes) == (2000, 10)
-    args = train_cifar.parse_args(["--model", "cifar_resnet20_v1", "--dataset", "cifar10-excerpt", "--batch-size", "64"])
+    args = train_cifar.parse_args(["--model", "cifar_resnet20_v1", "--dataset", "cifar10-excerpt",
+                                   "--batch-size", "64"])
     assert "31 per epoch of 2,000 images, 16 over" in sentences(cifar.plan_of(args), "updates")[0]
 
 
@@ -241,4 +256,5 @@ def test_the_plan_says_what_the_runs_log_says(tmp_path):
     assert sentences(rows, "batch")[0].split(" x 1 process")[0] in log.replace("global batch ", "")
     zero = re.search(r"(\d+ of \d+ gammas start at) zero", log)[1]
     assert sentences(rows, "zero gamma")[0].startswith(zero)
-    assert numbers(sentences(rows, "updates")[0])[:1] == numbers(re.search(r"(\d+) updates/epoch in the schedule", log)[1])
+    updates = re.search(r"(\d+) updates/epoch in the schedule", log)[1]
+    assert numbers(sentences(rows, "updates")[0])[:1] == numbers(updates)

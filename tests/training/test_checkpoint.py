@@ -11,19 +11,22 @@ from gluon_tricks.parameters import flat
 from gluon_tricks.training import checkpoint
 from gluon_tricks.training.progress import Progress
 
-FACTS = {"model": "tiny", "network": "resnet18_v1b", "classes": 4, "dataset": "cifar10", "data_root_hash": "ab",
-         "seed": 0, "dtype": "float32", "devices": 1, "mixup": False, "global_batch_size": 8, "threads": "2", "mix": None,
-         "optimizer": "nag", "model_kwargs": {}, "args": {"lr": 0.1, "num_workers": 2}}
+FACTS = {"model": "tiny", "network": "resnet18_v1b", "classes": 4, "dataset": "cifar10",
+         "data_root_hash": "ab", "seed": 0, "dtype": "float32", "devices": 1, "mixup": False,
+         "global_batch_size": 8, "threads": "2", "mix": None, "optimizer": "nag", "model_kwargs": {},
+         "args": {"lr": 0.1, "num_workers": 2}}
 
 
 def make(seed, ctx=None, optimizer=None):
     ctx = ctx or [mx.cpu()]
     mx.random.seed(seed)
     net = gluon.nn.HybridSequential()
-    net.add(gluon.nn.Conv2D(5, 3, in_channels=3), gluon.nn.BatchNorm(in_channels=5), gluon.nn.Dense(4, in_units=180))
+    net.add(gluon.nn.Conv2D(5, 3, in_channels=3), gluon.nn.BatchNorm(in_channels=5),
+            gluon.nn.Dense(4, in_units=180))
     net.initialize(mx.init.Xavier(), ctx=ctx)
     engine = SingleProcess(ctx)
-    return net, engine.trainer(net, optimizer or mx.optimizer.NAG(learning_rate=0.1, momentum=0.9, wd=1e-4)), engine
+    optimizer = optimizer or mx.optimizer.NAG(learning_rate=0.1, momentum=0.9, wd=1e-4)
+    return net, engine.trainer(net, optimizer), engine
 
 
 def train(net, trainer, engine, updates, first=0):
@@ -77,9 +80,11 @@ def test_float32_masters_of_float16_weights_come_back(tmp_path):
         net.initialize()
         net.cast("float16")
         engine = SingleProcess([mx.cpu()])
-        return net, engine.trainer(net, mx.optimizer.NAG(learning_rate=0.1, momentum=0.9, multi_precision=True))
+        return net, engine.trainer(net, mx.optimizer.NAG(learning_rate=0.1, momentum=0.9,
+                                                         multi_precision=True))
 
-    def update(net, trainer):                              # MXNet has no float16 product on CPUs: gradients by hand
+    # MXNet has no float16 product on CPUs: gradients by hand
+    def update(net, trainer):
         for p in net.collect_params().values():
             p.grad()[:] = nd.full(p.shape, 0.001, dtype="float16")
             p.list_data()[0]._fresh_grad = True
@@ -98,8 +103,8 @@ def test_float32_masters_of_float16_weights_come_back(tmp_path):
 
 def test_progress_and_facts_come_back(tmp_path):
     net, trainer, _ = make(0)
-    progress = Progress(epoch=3, batch=5, num_update=77, loss_sum=1.25, metric_sum=3, metric_count=4, best_val=0.5,
-                        history=[{"epoch": 0, "val": 0.5}])
+    progress = Progress(epoch=3, batch=5, num_update=77, loss_sum=1.25, metric_sum=3, metric_count=4,
+                        best_val=0.5, history=[{"epoch": 0, "val": 0.5}])
     checkpoint.save_resume(tmp_path / "r.npz", net, trainer, progress, FACTS)
     assert checkpoint.read_meta(tmp_path / "r.npz") == (FACTS, progress)
 
@@ -112,7 +117,8 @@ def test_another_runs_file_is_refused_by_name(key):
 
 
 def test_permitted_differences_are_noted():
-    notes = checkpoint.check_facts("r.npz", FACTS, {**FACTS, "threads": "4", "args": {"lr": 0.2, "num_workers": 8}})
+    notes = checkpoint.check_facts("r.npz", FACTS,
+                                   {**FACTS, "threads": "4", "args": {"lr": 0.2, "num_workers": 8}})
     assert len(notes) == 2
     assert "--lr was 0.1 and is now 0.2" in notes[0] and "OMP_NUM_THREADS was 2" in notes[1]
 
@@ -124,7 +130,8 @@ def test_an_unreadable_file_is_one_sentence(tmp_path, damage):
         net, trainer, _ = make(0)
         checkpoint.save_resume(path, net, trainer, Progress(), FACTS)
         whole = path.read_bytes()
-        path.write_bytes({"empty": b"", "truncated": whole[:len(whole) // 2], "no archive": b"params"}[damage])
+        path.write_bytes({"empty": b"", "truncated": whole[:len(whole) // 2],
+                          "no archive": b"params"}[damage])
     with pytest.raises(UserError, match="--resume .*r.npz: "):
         checkpoint.read_meta(path)
 
@@ -133,7 +140,8 @@ def test_a_net_of_another_shape_is_refused(tmp_path):
     net, trainer, _ = make(0)
     checkpoint.save_resume(tmp_path / "r.npz", net, trainer, Progress(), FACTS)
     wider = gluon.nn.HybridSequential()
-    wider.add(gluon.nn.Conv2D(6, 3, in_channels=3), gluon.nn.BatchNorm(in_channels=6), gluon.nn.Dense(4, in_units=216))
+    wider.add(gluon.nn.Conv2D(6, 3, in_channels=3), gluon.nn.BatchNorm(in_channels=6),
+              gluon.nn.Dense(4, in_units=216))
     wider.initialize()
     with pytest.raises(UserError, match="0.weight has shape"):
         checkpoint.load_resume(tmp_path / "r.npz", wider, gluon.Trainer(wider.collect_params(), "nag"))
