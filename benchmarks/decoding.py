@@ -10,7 +10,7 @@ little:
     opencv    all rows, by OpenCV
     full      all rows, by simplejpeg
     rows      down to the crop's last row: what the loader does
-    scaled    the same at 1/2, 1/4 or 1/8 of the size, where the crop stays at least as large as the net's input
+    scaled    the same at 1/2, 1/4 or 1/8 of the size, where the crop stays as large as the net's input
 """
 
 import argparse
@@ -67,7 +67,8 @@ def one_crop(encoded, rng, size, spent, changes):
         start = time.thread_time()
         crops[way] = take(encoded, frame, box, size)
         spent[way] += time.thread_time() - start
-    assert (crops["opencv"] == crops["full"]).all() and (crops["full"] == crops["rows"]).all(), "pixels differ"
+    for name in ("opencv", "rows"):
+        assert (crops[name] == crops["full"]).all(), f"pixels of {name} differ"
     if scale_of(box, size) > 1:
         changes.append(np.abs(crops["scaled"].astype(int) - crops["full"]))
     else:

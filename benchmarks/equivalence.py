@@ -1,7 +1,7 @@
 """Is it the same training at any number of devices and processes? Ten updates each, parameters and momentum
 compared.
 
-    python benchmarks/equivalence.py                            # both engines and devices of one process, 1, 2 and 4 parts
+    python benchmarks/equivalence.py              # both engines and devices of one process, 1, 2 and 4 parts
     python benchmarks/equivalence.py --dtypes float32 --workers 2
 
 First with BatchNorm on its stored (global) statistics, so that the net treats every image by itself: one

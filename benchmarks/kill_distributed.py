@@ -80,7 +80,8 @@ def kill_one(args, rng, engine, workers, folder, expected):
     except subprocess.TimeoutExpired:
         left = members_of(job)
         job.kill()
-        return False, f"{engine} x {workers}, {name} killed after update {wanted}: HUNG, {len(left)} processes left"
+        killed = f"{engine} x {workers}, {name} killed after update {wanted}"
+        return False, f"{killed}: HUNG, {len(left)} processes left"
     seconds = time.time() - start
     orphans = [process for process in psutil.process_iter(["cmdline"])
                if str(folder) in " ".join(process.info["cmdline"] or [])]

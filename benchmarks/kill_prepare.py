@@ -1,8 +1,8 @@
 """Kill the preparation of ImageNet at random moments, start it again each time, and compare with an
 undisturbed run.
 
-    python benchmarks/kill_prepare.py                                                       # generated images, 10 trials
-    python benchmarks/kill_prepare.py --photographs imagenet-sample.tar --copies 10         # photographs: a tar or a folder
+    python benchmarks/kill_prepare.py                                            # generated images, 10 trials
+    python benchmarks/kill_prepare.py --photographs imagenet-sample.tar --copies 10 # a tar or a folder
     python benchmarks/kill_prepare.py --trials 3 --flags "--resize 480"
 
 Builds a synthetic ILSVRC2012 in the publisher's layout, a tar of class tars and a tar of validation images,

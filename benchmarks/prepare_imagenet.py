@@ -2,8 +2,8 @@
 threads.
 
     python benchmarks/prepare_imagenet.py                                                   # generated images
-    python benchmarks/prepare_imagenet.py --photographs imagenet-sample.tar --copies 20     # photographs: a tar or a folder
-    python benchmarks/prepare_imagenet.py --modes pass-through --rounds 9 --im2rec ~/incubator-mxnet/tools/im2rec.py
+    python benchmarks/prepare_imagenet.py --photographs imagenet-sample.tar --copies 20    # a tar or a folder
+    python benchmarks/prepare_imagenet.py --modes pass-through --rounds 9 --im2rec ~/mxnet/tools/im2rec.py
 
 Both read the same class folders and write one .rec file in the same order, as commands of their own, in turn,
 --rounds times; ratios are taken round by round. What a command needs before its first image (interpreter,
@@ -170,7 +170,8 @@ def parse_args(argv):
     args = parser.parse_args(argv)
     if args.im2rec is None:
         package = importlib.util.find_spec("mxnet")
-        args.im2rec = Path(package.origin).parent / "tools" / "im2rec.py" if package else Path("mxnet/tools/im2rec.py")
+        folder = Path(package.origin).parent if package else Path("mxnet")
+        args.im2rec = folder / "tools" / "im2rec.py"
     if not args.im2rec.is_file():
         raise UserError(f"--im2rec {args.im2rec}: is no file; give the tools/im2rec.py of a copy of MXNet's "
                         "source")

@@ -1,7 +1,7 @@
 """A synthetic ILSVRC2012 in the publisher's layout, for tests and benchmarks of its preparation.
 
-    python benchmarks/synthetic_imagenet.py --out /tmp/fake --copies 20                           # generated images
-    python benchmarks/synthetic_imagenet.py --out /tmp/fake --photographs imagenet-sample.tar  # n01440764/*.JPEG
+    python benchmarks/synthetic_imagenet.py --out /tmp/fake --copies 20               # generated images
+    python benchmarks/synthetic_imagenet.py --out /tmp/fake --photographs imagenet.tar # n01440764/*.JPEG
 
 Writes ILSVRC2012_img_train.tar (a tar of class tars), ILSVRC2012_img_val.tar and the training images again as
 class folders. With --faults the first class also holds a CMYK JPEG, a PNG named .JPEG, a truncated and an
@@ -140,7 +140,7 @@ def write_folders(path, images):
 
 
 def write_devkit(path, val_wnids, seed=0):
-    """ILSVRC2012_devkit_t12.tar.gz, whose ids of the classes are in no order, with groups of classes among them."""
+    """ILSVRC2012_devkit_t12.tar.gz: class ids in no order, with gaps for groups of classes."""
     ids = np.random.default_rng(seed).permutation(len(WNIDS)) + 1
     synsets = [(number, wnid, 0) for number, wnid in zip(ids.tolist(), WNIDS)]
     synsets += [(number, f"n9{number:07d}", 3) for number in range(1001, 1021)]
@@ -151,10 +151,11 @@ def write_devkit(path, val_wnids, seed=0):
         table[position, 0] = (number, wnid, "a word", "what it means", children, np.zeros(children), 0, 0)
     savemat(meta := io.BytesIO(), {"synsets": table})
     truth = "".join(f"{ids[WNIDS.index(wnid)]}\n" for wnid in val_wnids)
+    folder = "ILSVRC2012_devkit_t12/data"
     with gzip.open(path, "wb") as stream:
         stream.write(_tar({"ILSVRC2012_devkit_t12/readme.txt": b"",
-                           "ILSVRC2012_devkit_t12/data/meta.mat": meta.getvalue(),
-                           "ILSVRC2012_devkit_t12/data/ILSVRC2012_validation_ground_truth.txt": truth.encode()}))
+                           f"{folder}/meta.mat": meta.getvalue(),
+                           f"{folder}/ILSVRC2012_validation_ground_truth.txt": truth.encode()}))
     return path
 
 

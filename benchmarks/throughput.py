@@ -1,9 +1,9 @@
 """Images per second of train_cifar.py's loop, image loading included, beside the bare net's on one synthetic
 batch.
 
-    python benchmarks/throughput.py                                   # cifar_resnet20_v1, batch 128, the excerpt
+    python benchmarks/throughput.py                             # cifar_resnet20_v1, batch 128, the excerpt
     python benchmarks/throughput.py --data-dir ~/.mxnet/datasets/cifar10/rec --rounds 5
-    python benchmarks/throughput.py --gluoncv                         # also GluonCV's net as its script runs it
+    python benchmarks/throughput.py --gluoncv                   # also GluonCV's net as its script runs it
 
 Both sides train in turn in one process, `--updates` updates each, `--rounds` times; the ratio is taken round
 by round, so that it holds when the machine's speed drifts. The loop is `gluon_tricks.training.train_epoch`

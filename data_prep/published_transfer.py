@@ -66,8 +66,8 @@ def quality_flags(log, sh):
     if len(log.epochs) < log.args["epochs"]:
         found["unfinished"] = f"The log ends after {len(log.epochs)} of {log.args['epochs']} epochs."
     if log.args["network"] not in RESNETS:
-        found["net-gone"] = (f"{log.args['network']} is neither in this kit nor in today's GluonCV: the run can be planned, "
-                             "not started.")
+        found["net-gone"] = (f"{log.args['network']} is neither in this kit nor in today's GluonCV: the run "
+                             f"can be planned, not started.")
     return found
 
 

@@ -5,7 +5,7 @@ Importing this package prepares the process for MXNet 1.9.1 (see `compat`), so i
 These names are stable: they keep their meaning until the next major version. CHANGELOG.md has the changes.
 
     gluon_tricks.models             get_model, list_models, count_parameters, count_multiply_adds
-    gluon_tricks.tricks.*           the functions of each module: mixup, smooth_one_hot, linear_scaled_lr, cutmix, ...
+    gluon_tricks.tricks.*           the functions of each module: mixup, smooth_one_hot, linear_scaled_lr, ...
     gluon_tricks.optim              lr_schedule.lr_schedule, optimizers.create_optimizer
     gluon_tricks.data               cifar.open_cifar, manifest.read_manifest
     gluon_tricks.log_lines.reading  read_log: a log of this kit or of GluonCV as data

@@ -15,7 +15,8 @@ def panels(size, rows=1, columns=1):
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise UserError('a picture needs matplotlib; install it with pip install "gluon_tricks[cpu]"') from None
+        raise UserError(
+            'a picture needs matplotlib; install it with pip install "gluon_tricks[cpu]"') from None
     figure = Figure(figsize=size, layout="constrained")
     found = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axes in found:

@@ -22,7 +22,8 @@ def write_data(folder, dataset, train=16, test=30):
         labels = (np.arange(count) * 7 % known.classes).tolist()
         records = [(key, label, 0, cv2.imencode(".png", image)[1].tobytes())
                    for key, (label, image) in enumerate(zip(labels, images))]
-        rows = [record_row(*row) for row in write_image_records(folder / f"{name}.rec", folder / f"{name}.idx", records)]
+        rows = [record_row(*row) for row in write_image_records(folder / f"{name}.rec",
+                                                                folder / f"{name}.idx", records)]
         splits[name] = describe_split(folder, name, classes, rows)
     write_manifest(folder, Manifest(dataset, classes, {}, splits, "test"))
     return folder
@@ -30,9 +31,9 @@ def write_data(folder, dataset, train=16, test=30):
 
 def train_words(folder, *flags, model="cifar_preact20", dataset="cifar10"):
     """An epoch of two updates of eight images."""
-    return ["--dataset", dataset, "--model", model, "--mode", "hybrid", "--batch-size", "8", "-j", "0", "--num-epochs", "1",
-            "--lr", "0.05", "--save-dir", f"{folder}/params", "--logging-dir", str(folder), "--save-plot-dir", str(folder),
-            *flags]
+    return ["--dataset", dataset, "--model", model, "--mode", "hybrid", "--batch-size", "8", "-j", "0",
+            "--num-epochs", "1", "--lr", "0.05", "--save-dir", f"{folder}/params", "--logging-dir",
+            str(folder), "--save-plot-dir", str(folder), *flags]
 
 
 def train(folder, *flags, **options):
@@ -56,7 +57,8 @@ def write_part_of_excerpt(folder, train, test):
         reader = RecordReader(EXCERPT_DIR / f"{name}.rec")
         images = [reader.read_image(position) for position in range(count)]
         records = [(key, int(label), 0, image) for key, (label, image, _, _) in enumerate(images)]
-        rows = [record_row(*row) for row in write_image_records(folder / f"{name}.rec", folder / f"{name}.idx", records)]
+        rows = [record_row(*row) for row in write_image_records(folder / f"{name}.rec",
+                                                                folder / f"{name}.idx", records)]
         splits[name] = describe_split(folder, name, manifest.classes, rows)
     write_manifest(folder, Manifest(manifest.dataset, manifest.classes, {}, splits, "test"))
     return folder

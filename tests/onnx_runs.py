@@ -34,4 +34,5 @@ def run_onnx(model, images):
     content = model if isinstance(model, bytes) else model.SerializeToString()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"]).run(None, {"data": images})
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    return session.run(None, {"data": images})

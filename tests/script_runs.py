@@ -1,4 +1,5 @@
-"""A script's `main` in this process, as `subprocess.run` would report it, without the seconds that importing MXNet takes.
+"""A script's `main` in this process, as `subprocess.run` would report it, without the seconds that importing
+MXNet takes.
 
 Not for bfloat16, which patches operators for the rest of the process.
 """

@@ -25,7 +25,7 @@ def python(code, **variables):
     return result.stdout.strip()
 
 
-# ---- prepare --------------------------------------------------------------------------------------------------------
+# ---- prepare -----------------------------------------------------------------------------------------------
 
 def test_importing_the_package_prepares_and_does_not_import_mxnet():
     code = "import os, sys, gluon_tricks; print('mxnet' in sys.modules, os.environ['OMP_NUM_THREADS'])"
@@ -33,8 +33,8 @@ def test_importing_the_package_prepares_and_does_not_import_mxnet():
 
 
 def test_preparing_again_changes_nothing():
-    code = ("import os; from gluon_tricks import compat; before = list(compat.steps_taken), dict(os.environ); "
-            "compat.prepare(); print(before == (compat.steps_taken, dict(os.environ)))")
+    code = ("import os; from gluon_tricks import compat; before = list(compat.steps_taken), "
+            "dict(os.environ); compat.prepare(); print(before == (compat.steps_taken, dict(os.environ)))")
     assert python(code) == "True"
 
 
@@ -44,7 +44,7 @@ def test_mxnet_imports_after_it_in_this_environment():
     assert python(code) == "3.0"
 
 
-# ---- Threads --------------------------------------------------------------------------------------------------------
+# ---- Threads -----------------------------------------------------------------------------------------------
 
 def test_the_users_thread_count_stays(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
@@ -52,7 +52,7 @@ def test_the_users_thread_count_stays(monkeypatch):
     assert os.environ["OMP_NUM_THREADS"] == "7"
 
 
-# ---- NumPy ----------------------------------------------------------------------------------------------------------
+# ---- NumPy -------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("version, restored", [
     ("1.23.5", False),             # still has them, with a warning
@@ -69,14 +69,15 @@ def test_the_aliases_come_back_where_numpy_removed_them(monkeypatch, version, re
     assert compat.restore_numpy_aliases() is None          # a second time there is nothing to do
 
 
-@pytest.mark.parametrize("source", ["raise ImportError('libopenblas')", "raise AttributeError", "__version__ = '?'"])
+@pytest.mark.parametrize("source", ["raise ImportError('libopenblas')", "raise AttributeError", "__version__ "
+                                    "= '?'"])
 def test_a_broken_numpy_is_left_for_its_importer(tmp_path, source):
     (tmp_path / "numpy.py").write_text(source)
     code = "from gluon_tricks import compat; print(compat.restore_numpy_aliases())"
     assert python(code, PYTHONPATH=str(tmp_path)) == "None"
 
 
-# ---- distutils ------------------------------------------------------------------------------------------------------
+# ---- distutils ---------------------------------------------------------------------------------------------
 
 def fake_setuptools(monkeypatch, version, finders=()):
     """A Python of some version with setuptools' finder in `sys.meta_path`, or not."""
@@ -108,17 +109,19 @@ def test_without_setuptools_nothing_is_promised(monkeypatch):
     assert compat.provide_distutils() is None
 
 
-# ---- CUDA -----------------------------------------------------------------------------------------------------------
+# ---- CUDA --------------------------------------------------------------------------------------------------
 
 @pytest.fixture
 def cuda_packages(tmp_path, monkeypatch):
-    """The files of the nvidia-*-cu11 packages in a site-packages of their own, and a list of what gets loaded."""
+    """The files of the nvidia-*-cu11 packages in a site-packages of their own, and a list of what gets
+    loaded."""
     for package, soname in compat.CUDA_LIBRARIES:
         path = tmp_path / "nvidia" / package / "lib" / soname
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     loaded = []
-    monkeypatch.setattr(sys, "path", [str(tmp_path), *(entry for entry in sys.path if "site-packages" not in entry)])
+    monkeypatch.setattr(sys, "path",
+                        [str(tmp_path), *(entry for entry in sys.path if "site-packages" not in entry)])
     monkeypatch.delitem(sys.modules, "nvidia", raising=False)
     monkeypatch.delitem(sys.modules, "mxnet", raising=False)
     monkeypatch.setattr(ctypes, "CDLL", lambda path, mode: loaded.append((Path(path).name, mode)))
@@ -159,9 +162,10 @@ def test_a_cuda_library_that_does_not_load_is_named_with_its_own_error(cuda_pack
                                      "libz.so.1: cannot open shared object file: No such file or directory")
 
 
-# ---- AMX ------------------------------------------------------------------------------------------------------------
+# ---- AMX ---------------------------------------------------------------------------------------------------
 
-needs_amx = pytest.mark.skipif("amx_tile" not in doctor.read_text("/proc/cpuinfo"), reason="this processor has no AMX")
+needs_amx = pytest.mark.skipif("amx_tile" not in doctor.read_text("/proc/cpuinfo"),
+                               reason="this processor has no AMX")
 
 BFLOAT16_CONVOLUTION = """
 from mxnet.contrib import amp
@@ -206,7 +210,8 @@ def test_the_system_call_is_made_on_linux_x86_64_only(monkeypatch, system, machi
 
 @needs_amx
 def test_asking_for_amx_never_crashes_a_bfloat16_convolution():
-    code = f"from gluon_tricks import compat; assert compat.request_amx() in (True, False)\n{BFLOAT16_CONVOLUTION}"
+    code = ("from gluon_tricks import compat; assert compat.request_amx() in (True, False)\n"
+            f"{BFLOAT16_CONVOLUTION}")
     assert python(code) == "(8, 64, 14, 14)"
 
 

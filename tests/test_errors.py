@@ -43,7 +43,8 @@ def test_our_own_mistakes_keep_their_traceback():
         run_main(lambda: fail(ValueError("a promise broken")))
 
 
-@pytest.mark.parametrize("lines, code", [(1, 0), (1, 1), (100_000, 0)])      # seen at the end; or while main prints
+# seen at the end; or while main prints
+@pytest.mark.parametrize("lines, code", [(1, 0), (1, 1), (100_000, 0)])
 def test_a_reader_that_is_gone_ends_the_script_quietly(lines, code):
     script = ("from gluon_tricks.errors import run_main\n"
               f"def main():\n    for _ in range({lines}): print('one more line')\n    return {code}\n"

@@ -57,13 +57,13 @@ def test_a_file_is_hashed_in_pieces_as_in_one(tmp_path):
     assert sha256_of(tmp_path / "a") == sha256_of(tmp_path / "a", chunk_bytes=7) == expected
 
 
-# --- one process at a time ----------------------------------------------------------------------------------------
+# --- one process at a time ----------------------------------------------------------------------------------
 
 def killed_while_writing(path):
     """Run a process that is killed with half of `path` written."""
-    script = (f"import os, signal\nfrom gluon_tricks.files import *\nwith only_writer({str(path.parent)!r}):\n"
-              f"    with atomic_path({str(path)!r}) as part:\n        part.write_text('half')\n"
-              f"        os.kill(os.getpid(), signal.SIGKILL)")
+    script = (f"import os, signal\nfrom gluon_tricks.files import *\nwith "
+              f"only_writer({str(path.parent)!r}):\n    with atomic_path({str(path)!r}) as part:\n        "
+              f"part.write_text('half')\n        os.kill(os.getpid(), signal.SIGKILL)")
     result = subprocess.run([sys.executable, "-c", script], cwd=ROOT, timeout=60, check=False)
     assert result.returncode == -signal.SIGKILL
 
@@ -74,7 +74,8 @@ def test_what_a_killed_process_left_half_written_is_removed_and_nothing_else(tmp
         (tmp_path / name).write_text(text)
     for name in ("a.rec", "no_suffix"):
         killed_while_writing(tmp_path / name)
-        assert len(contents(tmp_path)) == len(others) + 1        # the second one has removed what the first one left
+        # the second one has removed what the first one left
+        assert len(contents(tmp_path)) == len(others) + 1
     with only_writer(tmp_path):
         assert contents(tmp_path) == others
 
@@ -82,9 +83,10 @@ def test_what_a_killed_process_left_half_written_is_removed_and_nothing_else(tmp
 def test_a_second_writer_waits_until_the_first_is_gone(tmp_path):
     handle = os.open(tmp_path, os.O_RDONLY)
     fcntl.flock(handle, fcntl.LOCK_EX)
-    script = f"from gluon_tricks.files import only_writer\nwith only_writer({str(tmp_path)!r}):\n    print('my turn')"
-    second = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              text=True)
+    script = ("from gluon_tricks.files import only_writer\n"
+              f"with only_writer({str(tmp_path)!r}):\n    print('my turn')")
+    second = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True)
     assert second.stderr.readline() == f"waiting for another process that writes to {tmp_path}\n"
     with pytest.raises(subprocess.TimeoutExpired):
         second.wait(0.2)
@@ -105,7 +107,8 @@ def test_where_folders_cannot_be_locked_nothing_is_removed(tmp_path, monkeypatch
 def test_leftovers_of_processes_that_are_gone_are_removed_and_nothing_else(tmp_path):
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    names = {f".x.params.{gone.pid}.part.params": False, f".x.params.{os.getpid()}.part.params": True, "x.params": True}
+    names = {f".x.params.{gone.pid}.part.params": False, f".x.params.{os.getpid()}.part.params": True,
+             "x.params": True}
     for name in names:
         (tmp_path / name).write_text("")
     remove_leftovers(tmp_path)

@@ -70,7 +70,8 @@ def test_mxnet_and_its_gpu_wheel_are_never_installed_together(python):
 @pytest.mark.parametrize("python", PYTHONS)
 @pytest.mark.parametrize("wheel", ["cpu", "gpu"])
 def test_the_files_of_an_environment_pin_nothing_twice(wheel, python):
-    names = [name for file in ("base", "training", wheel) for name in pins(f"requirements/{file}.txt", python)]
+    names = [name for file in ("base", "training", wheel) for name in pins(f"requirements/{file}.txt",
+                                                                           python)]
     assert len(names) == len(set(names))
 
 

@@ -45,13 +45,15 @@ def test_epochs_and_seeds_have_different_orders():
 
 def test_an_order_is_drawn_fairly():
     first_places = np.bincount([epoch_order(0, epoch, 5)[0] for epoch in range(1000)], minlength=5)
-    np.testing.assert_allclose(first_places, 1000 / 5, atol=4 * (1000 * 0.2 * 0.8) ** 0.5)   # four standard deviations
+    # four standard deviations
+    np.testing.assert_allclose(first_places, 1000 / 5, atol=4 * (1000 * 0.2 * 0.8) ** 0.5)
 
 
 @settings(max_examples=50, deadline=None)
 @given(seed=seeds, epoch=epochs, few=st.integers(0, 50), more=st.integers(0, 50), draws=st.integers(1, 5))
 def test_a_records_draws_do_not_depend_on_the_number_of_records(seed, epoch, few, more, draws):
-    np.testing.assert_array_equal(sample_draws(seed, epoch, few, draws), sample_draws(seed, epoch, few + more, draws)[:few])
+    np.testing.assert_array_equal(sample_draws(seed, epoch, few, draws),
+                                  sample_draws(seed, epoch, few + more, draws)[:few])
 
 
 def test_draws_lie_in_the_unit_interval_and_differ_by_epoch_and_seed():
@@ -68,7 +70,8 @@ def test_nobody_can_alter_a_remembered_order_or_table():
 
 
 def test_each_purpose_has_a_stream_of_its_own():
-    firsts = [generator(seed, purpose, epoch).random() for seed in range(4) for purpose in (ORDER, AUGMENT, MIXUP, NET)
+    firsts = [generator(seed, purpose, epoch).random() for seed in range(4) for purpose in (ORDER, AUGMENT,
+                                                                                            MIXUP, NET)
               for epoch in range(4)]
     assert len(set(firsts)) == 4 * 4 * 4
 
@@ -88,7 +91,8 @@ def test_orders_are_those_of_earlier_runs():
 
 def test_draws_are_those_of_earlier_runs():
     assert sample_draws(0, 0, 2, 3).tolist() == [[0.8806353521099166, 0.890899183549994, 0.8549471014066197],
-                                                 [0.06889586489303812, 0.02603265450550385, 0.7790123350639033]]
+                                                 [0.06889586489303812, 0.02603265450550385,
+                                                  0.7790123350639033]]
     assert generator(0, MIXUP, 1, 2).beta(0.2, 0.2) == pytest.approx(0.045739178444410035, rel=1e-12)
 
 

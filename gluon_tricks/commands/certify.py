@@ -35,7 +35,8 @@ def main(argv=None):
 def parse_args(argv):
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path, metavar="RUN_DIR", help="folder with the run's run.json and metrics.jsonl")
+    parser.add_argument("run", type=Path, metavar="RUN_DIR",
+                        help="folder with the run's run.json and metrics.jsonl")
     parser.add_argument("--log", type=Path, help="the log, if it is elsewhere")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: RUN_DIR)")
     return parser.parse_args(argv)

@@ -47,7 +47,8 @@ def main(argv=None):
 def show_transfer(log, args):
     """Print a log of detection or segmentation next to the published one; returns the exit code."""
     if args.plot:
-        raise UserError(f"--plot {args.plot}: draws bands, and none is known of detection and segmentation; leave it out")
+        raise UserError(f"--plot {args.plot}: draws bands, and none is known of detection and segmentation; "
+                        "leave it out")
     lines, verdict = side_by_side(log, args.ref)
     print("\n".join([*lines, "", verdict]))
     return EXIT_CODES["none"]
@@ -69,7 +70,8 @@ def table(comparisons):
     epochs = sorted({epoch for comparison in comparisons for epoch in comparison.epochs})
     rows_of = [dict(zip(comparison.epochs, _cells(comparison))) for comparison in comparisons]
     yield "       " + "".join(f"{c.witness + ' ' + UNITS[c.metric]:^43}" for c in comparisons)
-    yield "epoch  " + "".join(f"{'here':>9}{'published':>11}{'diff':>8}{'band':>8}{'':7}" for _ in comparisons)
+    yield "epoch  " + "".join(
+        f"{'here':>9}{'published':>11}{'diff':>8}{'band':>8}{'':7}" for _ in comparisons)
     for epoch in epochs:
         yield f"{epoch:5d}  " + "".join(rows.get(epoch, " " * 43) for rows in rows_of).rstrip()
 
@@ -77,8 +79,10 @@ def table(comparisons):
 def _cells(comparison):
     digits = 3 if comparison.metric == "rmse" else 2
     for ours, published, difference, limit, inside in zip(
-            comparison.ours, comparison.published, comparison.difference, comparison.limits[1], comparison.inside):
-        yield (f"{ours:9.{digits}f}{published:11.{digits}f}{difference:+8.{digits}f}{f'±{limit:.{digits}f}':>8}"
+            comparison.ours, comparison.published, comparison.difference, comparison.limits[1],
+            comparison.inside):
+        yield (
+            f"{ours:9.{digits}f}{published:11.{digits}f}{difference:+8.{digits}f}{f'±{limit:.{digits}f}':>8}"
                f"{'' if inside else ' OUT':7}")
 
 
@@ -89,7 +93,8 @@ def plot(verdict, path):
     try:
         plot_verdict(verdict, path)
     except (OSError, ValueError) as error:
-        raise UserError(f"--plot {path}: cannot be written ({error}); give a .png in a folder that exists") from None
+        raise UserError(
+            f"--plot {path}: cannot be written ({error}); give a .png in a folder that exists") from None
 
 
 def parse_args(argv):
@@ -98,7 +103,8 @@ def parse_args(argv):
     parser.add_argument("log", type=Path, help="log of a run of this kit or of GluonCV's scripts")
     parser.add_argument("--ref", metavar="NAME",
                         help="published log to compare with (default: found from the run's arguments)")
-    parser.add_argument("--plot", metavar="OUT.png", type=Path, help="write a picture of both curves and the band")
+    parser.add_argument("--plot", metavar="OUT.png", type=Path,
+                        help="write a picture of both curves and the band")
     return parser.parse_args(argv)
 
 

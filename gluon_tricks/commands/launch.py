@@ -41,7 +41,8 @@ def main(argv):
                 return code
             if job.has_trained:        # else only an older run may be saved, which must not be continued
                 command = resuming(command)
-            say(f"restart {attempt + 1} of {args.restarts}" + (", with --resume auto" if job.has_trained else ""))
+            say(f"restart {attempt + 1} of {args.restarts}"
+                + (", with --resume auto" if job.has_trained else ""))
     return code
 
 
@@ -62,9 +63,12 @@ def parse_args(argv):
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     has_horovod = importlib.util.find_spec("horovod") is not None
     parser.add_argument("-n", "--num-workers", type=int, required=True, help="processes that train")
-    parser.add_argument("--engine", choices=("horovod", "dist_sync"), default="horovod" if has_horovod else "dist_sync",
-                        help="who adds up gradients: Horovod, or MXNet's parameter server (default: horovod if installed)")
-    parser.add_argument("--servers", type=int, default=0, help="of the parameter server (default: one per machine)")
+    parser.add_argument("--engine", choices=("horovod", "dist_sync"),
+                        default="horovod" if has_horovod else "dist_sync",
+                        help="who adds up gradients: Horovod, or MXNet's parameter server (default: horovod "
+                             "if installed)")
+    parser.add_argument("--servers", type=int, default=0,
+                        help="of the parameter server (default: one per machine)")
     parser.add_argument("-H", "--hosts", metavar="HOST:SLOTS,...", help="machines (default: this one)")
     parser.add_argument("--interface", help="network interface between machines, as eth0")
     parser.add_argument("--timeout", type=float, default=120, metavar="S",

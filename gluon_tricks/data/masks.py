@@ -33,6 +33,7 @@ class Masks:
         for name, mask in MASKS.items():
             if name in self.settings:
                 views = range(2 if self.dual and mask.in_each_view else 1)
-                painted = [mask.paint(images, self.settings[name], draws._replace(view=view)) for view in views]
+                setting = self.settings[name]
+                painted = [mask.paint(images, setting, draws._replace(view=view)) for view in views]
                 images = np.concatenate(painted, axis=1)
         return images

@@ -79,7 +79,8 @@ class Comparison:
         return np.abs(self.difference) <= self.limits[1]
 
     def used(self, window):
-        """Per epoch: the share of its limit that the running median over `window` epochs uses; NaN before so many."""
+        """Per epoch: the share of its limit that the running median over `window` epochs uses; NaN before so
+        many."""
         return np.abs(running_median(self.difference / self.limits[window], window))
 
     @property
@@ -142,7 +143,8 @@ def series(records, witness, dataset):
     """(epochs, points) of the records that have the figure."""
     found = [(record.epoch, points(record, witness, dataset)) for record in records]
     found = [(epoch, value) for epoch, value in found if value is not None]
-    return np.array([epoch for epoch, _ in found], dtype=int), np.array([value for _, value in found], dtype=float)
+    epochs, values = zip(*found) if found else ((), ())
+    return np.array(epochs, dtype=int), np.array(values, dtype=float)
 
 
 def band_of(name, witness):
@@ -167,7 +169,8 @@ def band_of(name, witness):
     images = (TRAIN_IMAGES if witness == "train" else VAL_IMAGES)[run.dataset]
     noise = np.maximum(off_curve, 0 if metric == "rmse" else FINEST_ACCURACY)
     counting = counting_error(values, metric, images, CLASSES[run.dataset])
-    errors = COUNTING_ERRORS_CIFAR_TRAIN if witness == "train" and run.dataset.startswith("cifar") else COUNTING_ERRORS
+    is_cifar_train = witness == "train" and run.dataset.startswith("cifar")
+    errors = COUNTING_ERRORS_CIFAR_TRAIN if is_cifar_train else COUNTING_ERRORS
     allowance = errors * counting + SLOPES * np.abs(slopes)
     limits = {window: scatters * noise + allowance for window, scatters in SCATTERS.items()}
     return Band(witness, metric, epochs, values, limits, noise, counting)
@@ -175,7 +178,8 @@ def band_of(name, witness):
 
 @functools.cache
 def _shape_of(name, witness):
-    """(epochs, points, scatter, slope) of a published curve; several runs are often compared with the same one."""
+    """(epochs, points, scatter, slope) of a published curve; several runs are often compared with the same
+    one."""
     run = published_run(name)
     epochs, values = series(curve(name), witness, run.dataset)
     phase = np.searchsorted(breaks_of(recipe(run.args, run.dataset), run.epochs), epochs, side="right")
@@ -203,13 +207,15 @@ def breaks_of(values, epochs):
 
 
 def scatter(values, phase):
-    """Standard deviation of one epoch's noise around the curve, robustly, from the epochs nearby in the same phase."""
+    """Standard deviation of one epoch's noise around the curve, robustly, from the epochs nearby in the same
+    phase."""
     middle = np.flatnonzero(phase[:-2] == phase[2:]) + 1
     off = np.abs(values[middle] - (values[middle - 1] + values[middle + 1]) / 2) / np.sqrt(1.5)
     noise = np.empty(len(values))
     for i in range(len(values)):
         nearby = (np.abs(middle - i) <= NEARBY) & (phase[middle] == phase[i])
-        noise[i] = 1.4826 * np.median(off[nearby] if nearby.any() else off)        # else: a phase of two epochs
+        # else: a phase of two epochs
+        noise[i] = 1.4826 * np.median(off[nearby] if nearby.any() else off)
     return noise
 
 

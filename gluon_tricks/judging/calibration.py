@@ -41,14 +41,16 @@ def main():
         print(f"  {offset:4.2f}  {shares}")
     for dataset in VAL_IMAGES:
         first = list(first_epochs_outside(dataset))
-        print(f"\n{len(first)} pairs of different networks on {dataset}, mixup alike: share told apart within epochs")
+        print(f"\n{len(first)} pairs of different networks on {dataset}, mixup alike: share told apart "
+              "within epochs")
         for epochs in (1, 5, 10, 20, 50, 100, 400):
             print(f"  {epochs:3d}  {sum(epoch < epochs for epoch in first) / len(first):.3f}")
 
 
 def largest_shares(found):
     """Of each limit the largest share that a comparison uses, as text; - where it has too few epochs."""
-    return "  ".join(f"{np.nanmax(found.used(m)):.2f}" if len(found.epochs) >= m else "-" for m in found.limits)
+    shares = {m: np.nanmax(found.used(m)) for m in found.limits if len(found.epochs) >= m}
+    return "  ".join(f"{shares[m]:.2f}" if m in shares else "-" for m in found.limits)
 
 
 def runs_here():
@@ -68,13 +70,15 @@ def false_alarms(offset, repeats=60, seed=0):
         for band in filter(None, (band_of(name, witness) for witness in WITNESSES)):
             for _ in range(repeats):
                 noise = draw(size=len(band.epochs)) * np.sqrt(2) * band.scatter
-                repeat = compare_with(band, band.epochs, band.published + noise + draw() * offset * band.counting)
+                repeat = compare_with(band, band.epochs,
+                                      band.published + noise + draw() * offset * band.counting)
                 found[band.witness].append(bool(repeat.because))
     return {witness: sum(outside) / len(outside) for witness, outside in found.items()}
 
 
 def first_epochs_outside(dataset):
-    """For each ordered pair of usable logs that are no repeats: the first epoch that tells them apart, or infinity."""
+    """For each ordered pair of usable logs that are no repeats: the first epoch that tells them apart, or
+    infinity."""
     runs = [run for run in catalogue().values() if run.dataset == dataset and run.is_usable]
     bands = {(run.name, witness): band_of(run.name, witness) for run in runs for witness in WITNESSES}
     repeats = [set(pair) for pair in REPEATS]

@@ -41,11 +41,12 @@ def certify(folder, log=None):
     log = Path(log) if log else find_log(folder) or _log_of(facts, folder)
     for key in REQUIRED:
         if key not in facts:
-            raise UserError(f"{folder / 'run.json'}: has no {key!r}, so nothing can be certified; it is no run.json "
-                            "of this kit")
+            raise UserError(f"{folder / 'run.json'}: has no {key!r}, so nothing can be certified; it is no "
+                            f"run.json of this kit")
     if facts.get("data_root_hash") in ("", "synthetic", None):
-        raise UserError(f"{folder / 'run.json'}: the data have no root hash ({facts.get('data_root_hash') or 'none'}), "
-                        "so they are not known; prepare them with data_prep/, which writes manifest.json")
+        raise UserError(f"{folder / 'run.json'}: the data have no root hash "
+                        f"({facts.get('data_root_hash') or 'none'}), so they are not known; prepare them "
+                        "with data_prep/, which writes manifest.json")
     verdict = judge(log)
     trace = rate_trace(folder / "metrics.jsonl")
     _agree(folder, facts, verdict.run, trace)
@@ -56,20 +57,25 @@ def certify(folder, log=None):
         "global_batch_size": facts["global_batch_size"], "seed": facts["seed"], "commit": facts.get("commit"),
         "versions": facts["versions"], "device": device(facts), "threads": facts.get("threads"),
         "data_root_hash": facts["data_root_hash"],
-        "rate_trace": {"sha256": rate_trace_hash(trace), "lines": len(trace), "of": "epoch,batch,rate, rate as %.9g"},
-        "files": {path.name: sha256_of(path) for path in (log, folder / "metrics.jsonl", folder / "run.json")},
+        "rate_trace": {"sha256": rate_trace_hash(trace), "lines": len(trace),
+                       "of": "epoch,batch,rate, rate as %.9g"},
+        "files": {path.name: sha256_of(path) for path in (log, folder / "metrics.jsonl",
+                                                          folder / "run.json")},
         "epochs": {"first": run.epochs[0].epoch, "last": last.epoch, "of": facts["args"].get("num_epochs"),
                    "finished": finished},
         "here": _here(last), "official": official(facts["args"], dataset_of(run)),
-        "verdict": verdict.line, "diagnosis": [f"{finding.name}: {finding.says}" for finding in diagnose(verdict)],
+        "verdict": verdict.line,
+        "diagnosis": [f"{finding.name}: {finding.says}" for finding in diagnose(verdict)],
         "not_known": list(not_known(facts, run, finished)),
     }
 
 
 def data(facts, run):
-    """The data set's name, or a sentence where the numbers of images or classes are not the published ones."""
+    """The data set's name, or a sentence where the numbers of images or classes are not the published
+    ones."""
     dataset, images = dataset_of(run), facts["args"].get("num_training_samples")
-    if dataset in CLASSES and images in (None, TRAIN_IMAGES[dataset]) and facts.get("classes") == CLASSES[dataset]:
+    if dataset in CLASSES and images in (None,
+                                         TRAIN_IMAGES[dataset]) and facts.get("classes") == CLASSES[dataset]:
         return dataset
     return f"{images or 'some'} training images of {facts.get('classes')} classes, not {dataset} as published"
 
@@ -104,18 +110,22 @@ def rate_trace(path):
     try:
         records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); without it no rate can be certified") from None
+        raise UserError(
+            f"{path}: cannot be read ({error.strerror}); without it no rate can be certified") from None
     except ValueError:
-        raise UserError(f"{path}: has a line that is no JSON; a run continued with --resume auto repairs it") from None
+        raise UserError(
+            f"{path}: has a line that is no JSON; a run continued with --resume auto repairs it") from None
     found = {(record["epoch"], record["batch"]): record["lr"] for record in records
              if record.get("kind") == "interval"}
     if not found:
-        raise UserError(f"{path}: has no interval, so no rate can be certified; the run needs --log-interval above 0")
+        raise UserError(f"{path}: has no interval, so no rate can be certified; the run needs --log-interval "
+                        "above 0")
     return [(epoch, batch, rate) for (epoch, batch), rate in sorted(found.items())]
 
 
 def rate_trace_hash(trace):
-    """SHA-256 over the lines `epoch,batch,rate`: equal for two runs whose logged rates agree to nine digits."""
+    """SHA-256 over the lines `epoch,batch,rate`: equal for two runs whose logged rates agree to nine
+    digits."""
     lines = "".join(f"{epoch},{batch},{rate:.9g}\n" for epoch, batch, rate in trace)
     return hashlib.sha256(lines.encode()).hexdigest()
 
@@ -150,8 +160,8 @@ def _agree(folder, facts, run, trace):
     for key in ("model", "seed", "lr", "batch_size"):
         ours, logged = facts["args"].get(key), run.args.get(key)
         if logged is not None and ours != logged:
-            raise UserError(f"{run.path}: its header says {key} {logged}, run.json {ours}: they are not of one run; "
-                            "name the log with --log")
+            raise UserError(f"{run.path}: its header says {key} {logged}, run.json {ours}: they are not of "
+                            f"one run; name the log with --log")
     if trace[-1][0] < run.epochs[-1].epoch:
         raise UserError(f"{folder / 'metrics.jsonl'}: ends in epoch {trace[-1][0]}, the log in epoch "
                         f"{run.epochs[-1].epoch}: they are not of one run; name the log with --log")
@@ -184,7 +194,8 @@ def markdown(certificate):
     yield f"| diagnosis | {'; '.join(certificate['diagnosis']) or 'nothing found'} |"
     yield f"| data | root hash `{certificate['data_root_hash']}` |"
     yield f"| rates | SHA-256 `{rates['sha256']}` of {rates['lines']} logged (epoch, batch, rate) |"
-    yield f"| batch, seed | {certificate['global_batch_size']} images per update, seed {certificate['seed']} |"
+    batch, seed = certificate["global_batch_size"], certificate["seed"]
+    yield f"| batch, seed | {batch} images per update, seed {seed} |"
     yield f"| device | {certificate['device']}, {certificate['threads']} operator threads |"
     yield f"| versions | {', '.join(f'{name} {version}' for name, version in versions.items())} |"
     yield f"| commit | {certificate['commit'] or 'none'} |"

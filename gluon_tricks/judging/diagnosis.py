@@ -2,10 +2,11 @@
 
     chance validation     validation as good as guessing while training improves: labels of another list of
                           classes, or a flat validation folder
-    unscaled rate         a rate that differs by a factor of three or more from that of the global batch, and a
+    unscaled rate         a rate that differs three times or more from that of the global batch, and a
                           curve that shows it
     lost momentum         the training metric drops where the run was resumed, and nowhere before
-    metric on soft labels a training "accuracy" above 0.6 in the first epoch on ImageNet, as in 7 published logs
+    metric on soft labels a training "accuracy" above 0.6 in the first epoch on ImageNet, as in 7 published
+    logs
     input bound           images per second and GPU below half of the published run's
 
 A rule needs evidence in the log itself; `tests/judging/test_diagnosis.py` holds all of them against every
@@ -24,7 +25,8 @@ from gluon_tricks.published.recipe import logged_batch_size
 from gluon_tricks.published.reference import dataset_of
 from gluon_tricks.tricks.linear_scaling import linear_scaled_lr
 
-RATE_FACTOR = 3                  # mobilenetv3_small's 2.6 at batch 2048 is 3.25 times the rule, vgg's 0.01 a tenth of it
+# mobilenetv3_small's 2.6 at batch 2048 is 3.25 times the rule, vgg's 0.01 a tenth of it
+RATE_FACTOR = 3
 DROP_SCATTERS, DROP_POINTS = 6, 0.5
 SOFT_LABEL_ACCURACY = 60.0       # percent; the honest published first epochs end at 6 and less
 SLOW = 0.5                       # share of the published speed; GPUs of one generation differ by less
@@ -60,13 +62,15 @@ def classes_of(run):
 
 
 def chance_validation(run):
-    """Validation at chance in the newest epochs while training improves: in one epoch of many classes, two of few."""
+    """Validation at chance in the newest epochs while training improves: in one epoch of many classes, two of
+    few."""
     classes, dataset = classes_of(run), dataset_of(run)
     if not classes or metric_on_soft_labels(run):
         return None
     chance = 100 / classes
     images = VAL_IMAGES.get(dataset, 500)
-    limit = chance + 4 * 100 * math.sqrt((1 - 1 / classes) / classes / images)     # four standard errors of guessing
+    # four standard errors of guessing
+    limit = chance + 4 * 100 * math.sqrt((1 - 1 / classes) / classes / images)
     newest = run.epochs[-1 if classes >= 100 else -2:]
     accuracies = [100 * (1 - record.val_err_top1) for record in newest if record.val_err_top1 is not None]
     if len(accuracies) < (1 if classes >= 100 else 2) or max(accuracies) > limit:
@@ -81,14 +85,15 @@ def chance_validation(run):
             return None
         learns = f"training accuracy is {last:.2f} %"
     epochs = " and ".join(str(record.epoch) for record in newest)
-    return Finding("chance validation", f"validation top-1 is {max(accuracies):.2f} % in epoch {epochs}, chance of {classes}"
-                   f" classes is {chance:.2f} %, while {learns}",
-                   "the validation labels are not those of training: prepare both in one go (data_prep/); a flat folder of "
-                   "validation images has one class, so sort them into class folders")
+    return Finding("chance validation", f"validation top-1 is {max(accuracies):.2f} % in epoch {epochs}, "
+                   f"chance of {classes} classes is {chance:.2f} %, while {learns}",
+                   "the validation labels are not those of training: prepare both in one go (data_prep/); a "
+                   "flat folder of validation images has one class, so sort them into class folders")
 
 
 def unscaled_rate(run, reference, comparisons):
-    """A rate far from what the global batch calls for: the published one's at its batch, else the linear rule's."""
+    """A rate far from what the global batch calls for: the published one's at its batch, else the linear
+    rule's."""
     batch, lr = logged_batch_size(run.args), run.args.get("lr")
     if not batch or not lr or run.style == "horovod" or run.args.get("auto_lr"):
         return None
@@ -105,9 +110,11 @@ def unscaled_rate(run, reference, comparisons):
         return None
     if not comparisons and not _stuck(run):
         return None
-    return Finding("unscaled rate", f"--lr {lr:g} for a global batch of {batch} is {ratio:.3g} times what {why} calls for"
+    return Finding("unscaled rate", f"--lr {lr:g} for a global batch of {batch} is {ratio:.3g} times what "
+                   f"{why} calls for"
                    + (f"; {curves}" if curves else f"; {_stuck(run)}"),
-                   f"give --lr {expected:g}; --lr is the rate of the whole batch over all devices, nothing scales it")
+                   f"give --lr {expected:g}; --lr is the rate of the whole batch over all devices, nothing "
+                   "scales it")
 
 
 def _below(comparisons):
@@ -122,12 +129,15 @@ def _below(comparisons):
 
 
 def _stuck(run):
-    """A run without a published curve whose training accuracy, after two epochs or more, is still near chance."""
+    """A run without a published curve whose training accuracy, after two epochs or more, is still near
+    chance."""
     classes, last = classes_of(run), run.epochs[-1]
     if not classes or len(run.epochs) < 2 or last.train_metric_name == "rmse":
         return ""
     accuracy = points(last, "train", dataset_of(run))
-    return f"train accuracy is {accuracy:.2f} % after {len(run.epochs)} epochs" if accuracy < 150 / classes else ""
+    if accuracy >= 150 / classes:
+        return ""
+    return f"train accuracy is {accuracy:.2f} % after {len(run.epochs)} epochs"
 
 
 def lost_momentum(run):
@@ -144,10 +154,11 @@ def lost_momentum(run):
         limit = max(DROP_SCATTERS * noise, DROP_POINTS * (0.1 if sign < 0 else 1))
         gain, usual = figures[epoch] - before[-1], np.median(gains)
         if gain < min(0, gains.min()) - limit:
-            return Finding("lost momentum", f"the run was resumed at epoch {epoch}, and its training metric is "
+            return Finding("lost momentum",
+                           f"the run was resumed at epoch {epoch}, and its training metric is "
                            f"{-gain:.2f} points worse than in the epoch before (usual change: {usual:+.2f})",
-                           "parameters alone do not continue a run: give --resume auto, or --resume-states beside "
-                           "--resume-params and --resume-epoch")
+                           "parameters alone do not continue a run: give --resume auto, or --resume-states "
+                           "beside --resume-params and --resume-epoch")
     return None
 
 
@@ -162,7 +173,8 @@ def metric_on_soft_labels(run):
     if accuracy <= SOFT_LABEL_ACCURACY:
         return None
     val = "" if first.val_err_top1 is None else f" (validation: {100 * (1 - first.val_err_top1):.2f} %)"
-    return Finding("metric on soft labels", f"training accuracy is {accuracy:.2f} % in epoch 0{val}: an accuracy fed "
+    return Finding("metric on soft labels",
+                   f"training accuracy is {accuracy:.2f} % in epoch 0{val}: an accuracy fed "
                    "smoothed labels counts the logits that truncate to 0",
                    "judge by validation alone; GluonCV's script did this from 2018-08-13 to 2018-10-08")
 
@@ -181,10 +193,10 @@ def input_bound(run, reference, published):
     if here >= SLOW * there:
         return None
     workers, theirs = run.args.get("num_workers"), reference.args.get("num_workers")
-    return Finding("input bound", f"{here:.0f} images/s and GPU, the published run {there:.0f}, with {workers} loader "
-                   f"threads, the published run {theirs}",
-                   "unless the GPUs are slower than V100s, decoding is the bottleneck: raise -j, use --use-rec, keep the "
-                   "records on a fast disk; --synthetic shows the speed without data")
+    return Finding("input bound", f"{here:.0f} images/s and GPU, the published run {there:.0f}, with "
+                   f"{workers} loader threads, the published run {theirs}",
+                   "unless the GPUs are slower than V100s, decoding is the bottleneck: raise -j, use "
+                   "--use-rec, keep the records on a fast disk; --synthetic shows the speed without data")
 
 
 def _speed(records):

@@ -116,7 +116,8 @@ def read_run(folder, log):
 def our_run(flags, dataset, runs):
     """Of `our_runs()`, the one with exactly this recipe and the most epochs, or None."""
     wanted = recipe(flags, dataset)
-    found = [ours for ours in runs if dataset_of(ours.run) == dataset and recipe(ours.run.args, dataset) == wanted]
+    found = [ours for ours in runs if dataset_of(ours.run) == dataset
+             and recipe(ours.run.args, dataset) == wanted]
     return max(found, key=lambda ours: ours.run.epochs[-1].epoch, default=None)
 
 
@@ -132,7 +133,7 @@ def read_run_json(folder):
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); give the folder of a run of train_imagenet.py or "
-                        "train_cifar.py, where metrics.jsonl lies") from None
+        raise UserError(f"{path}: cannot be read ({error.strerror}); give the folder of a run of "
+                        f"train_imagenet.py or train_cifar.py, where metrics.jsonl lies") from None
     except ValueError:
         raise UserError(f"{path}: is no JSON; give the folder of a run of this kit") from None

@@ -39,12 +39,13 @@ def draw_comparison(axes, comparison, band):
     outside, last = ~comparison.inside, comparison.epochs[-1]
     shown = band.epochs <= max(last + max(2, last // 10), 9)             # a few of the epochs still to come
     epochs, values, limit = band.epochs[shown], band.published[shown], band.limits[1][shown]
-    axes.fill_between(epochs, values - limit, values + limit, color=PUBLISHED, alpha=0.18, linewidth=0, label="band")
+    axes.fill_between(epochs, values - limit, values + limit, color=PUBLISHED, alpha=0.18, linewidth=0,
+                      label="band")
     axes.plot(epochs, values, color=PUBLISHED, linewidth=1.2, label="published")
     axes.plot(comparison.epochs, comparison.ours, color=OURS, linewidth=1.4, label="this run",
               marker="o" if len(comparison.epochs) < 30 else None, markersize=3.5)
-    axes.plot(comparison.epochs[outside], comparison.ours[outside], "x", color="black", markersize=6, zorder=3,
-              label="outside" if outside.any() else None)
+    axes.plot(comparison.epochs[outside], comparison.ours[outside], "x", color="black", markersize=6,
+              zorder=3, label="outside" if outside.any() else None)
     seen = np.concatenate([values, comparison.ours[np.isfinite(comparison.ours)]])
     if band.metric == "rmse":
         axes.set_ylim(0.9 * seen.min(), 1.05 * seen.max())

@@ -61,7 +61,8 @@ def judge(path, ref=None):
     comparisons, counts, because = compare_curves(run, match.reference)
     if not comparisons:
         why = "; ".join(because + counts) or "no epoch in common"
-        return Verdict("none", f"verdict: none: nothing to compare with {match.reference.name}: {why}", run, match)
+        return Verdict("none", f"verdict: none: nothing to compare with {match.reference.name}: {why}", run,
+                       match)
     outcome = "OUTSIDE" if because else "INSIDE"
     first, last = (end(end(found.epochs) for found in comparisons) for end in (min, max))
     line = (f"verdict: {outcome} the band of {match.reference.name} over epochs {first}-{last} of "

@@ -16,7 +16,8 @@ GRACE_S = 3.0            # for the others to report, when one has failed
 CULPRIT_S = 20.0         # for the first failure to show, when the others only noticed it
 SERVERS_S = 10.0         # for servers and scheduler to end after the last worker
 SIGNS_OF_ANOTHER = ("Horovod has been shut down", "Connection reset by peer", "Connection closed by peer")
-START_S = 120.0          # until the first heartbeat, while others have theirs: the time MXNet's import may take
+# until the first heartbeat, while others have theirs: the time MXNet's import may take
+START_S = 120.0
 
 
 class Job:
@@ -53,18 +54,21 @@ class Job:
             self._tick()
             workers = [process for process in self.processes if process.role.is_worker]
             if all(process.exit_code == 0 for process in workers):
-                self._wait_for(SERVERS_S, lambda: all(process.exit_code is not None for process in self.processes))
+                self._wait_for(SERVERS_S,
+                               lambda: all(process.exit_code is not None for process in self.processes))
                 return 0
             if len(self.signals) > 1:
                 say("second signal: all processes are killed")
                 return 128 + self.signals[-1]
             failed = self._failed()
         # killed before the others noticed, which may then abort themselves
-        died = [p for p in failed if p.exit_code is not None and p.exit_code < 0 and p.exit_code != -signal.SIGABRT]
+        died = [p for p in failed if p.exit_code is not None and p.exit_code < 0
+                and p.exit_code != -signal.SIGABRT]
         self._wait_for(GRACE_S, lambda: all(process.exit_code is not None for process in workers))
         ended = [process for process in self.processes if process.exit_code]
         if not died and ended and all(map(only_noticed, ended)):
-            self._wait_for(CULPRIT_S, lambda: any(process.exit_code and not only_noticed(process) for process in workers)
+            self._wait_for(CULPRIT_S,
+                           lambda: any(process.exit_code and not only_noticed(process) for process in workers)
                            or all(process.exit_code is not None for process in workers))
         return self._explain(failed, died)
 
@@ -77,7 +81,8 @@ class Job:
             if rank is None or not process.role.is_local:
                 continue
             beat = self._heartbeat(rank)
-            self._silent_s[rank] = 0.0 if beat != self._seen.get(rank) else self._silent_s.get(rank, 0.0) + passed
+            self._silent_s[rank] = 0.0 if beat != self._seen.get(rank) else self._silent_s.get(rank,
+                                                                                               0.0) + passed
             self._seen[rank] = beat
             self.has_trained |= beat.get("stage", "starting") != "starting"
         if len(self.signals) > self._passed_on:
@@ -93,8 +98,10 @@ class Job:
             return {}
 
     def _failed(self):
-        """Processes that ended badly, or whose heartbeat has stopped; servers and scheduler end well after the workers."""
-        frozen = [process for process in self.processes if process.exit_code is None and self._is_frozen(process, 1.0)]
+        """Processes that ended badly, or whose heartbeat has stopped; servers and scheduler end well after
+        the workers."""
+        frozen = [process for process in self.processes if process.exit_code is None
+                  and self._is_frozen(process, 1.0)]
         return [process for process in self.processes if process.exit_code] or frozen
 
     def _is_frozen(self, process, timeouts):
@@ -111,10 +118,12 @@ class Job:
 
     def _explain(self, failed, died):
         """Print which process is at fault; returns the exit code."""
-        stopped = [p for p in self.processes if p.exit_code is None and (p.is_stopped or self._is_frozen(p, 0.5))]
+        stopped = [p for p in self.processes if p.exit_code is None
+                   and (p.is_stopped or self._is_frozen(p, 0.5))]
         beats = {p.role.rank: self._seen.get(p.role.rank, {}) for p in self.processes if p.role.is_worker}
         timed_out = any(beat.get("quiet_s", 0) > self.timeout_s for beat in beats.values())
-        hung = [p for p in self.processes if timed_out and p.role.is_worker and beats[p.role.rank].get("stage") != "waiting"]
+        hung = [p for p in self.processes if timed_out and p.role.is_worker
+                and beats[p.role.rank].get("stage") != "waiting"]
         bad = failed + [p for p in self.processes if p.exit_code and p not in failed]
         guilty = (died or stopped or hung or sorted(bad, key=only_noticed))[0]
         if died:
@@ -140,7 +149,8 @@ class Job:
 def passed_on_signals():
     """Within the block SIGTERM, Ctrl-C and a lost terminal are appended to the list that it yields."""
     noted = []
-    with handled_by(lambda number, frame: noted.append(number), signal.SIGTERM, signal.SIGINT, *not_ignored(signal.SIGHUP)):
+    with handled_by(lambda number, frame: noted.append(number), signal.SIGTERM, signal.SIGINT,
+                    *not_ignored(signal.SIGHUP)):
         yield noted
 
 

@@ -28,9 +28,9 @@ class Process:
         self.role, self.last_lines = role, deque(maxlen=LAST_LINES)
         self.killed_by_us = False
         pipe = subprocess.PIPE
-        self._popen = subprocess.Popen(role.argv(), env=role.full_environment(), stdin=pipe, stdout=pipe, stderr=pipe,
-                                       text=True, errors="replace", bufsize=1, start_new_session=True,
-                                       preexec_fn=die_with_parent)
+        self._popen = subprocess.Popen(role.argv(), env=role.full_environment(), stdin=pipe, stdout=pipe,
+                                       stderr=pipe, text=True, errors="replace", bufsize=1,
+                                       start_new_session=True, preexec_fn=die_with_parent)
         self._readers = [threading.Thread(target=self._copy, args=streams, daemon=True)
                          for streams in ((self._popen.stdout, sys.stdout), (self._popen.stderr, sys.stderr))]
         for reader in self._readers:
@@ -64,7 +64,8 @@ class Process:
             return False
 
     def ask_to_stop(self):
-        """SIGTERM, upon which a training saves its state; to another machine, Ctrl-C through ssh's terminal."""
+        """SIGTERM, upon which a training saves its state; to another machine, Ctrl-C through ssh's
+        terminal."""
         if self.role.is_local:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGTERM)

@@ -12,9 +12,12 @@ from gluon_tricks.engines.watchdog import HEARTBEATS, TIMEOUT
 from gluon_tricks.errors import UserError
 
 LOCAL = ("localhost", "127.0.0.1", socket.gethostname())
-# Of another launcher: a DMLC_ROLE would make any process a server. (HOROVOD_FUSION_THRESHOLD and the like stay.)
-FOREIGN = ("DMLC_", "HOROVOD_RANK", "HOROVOD_SIZE", "HOROVOD_LOCAL_", "HOROVOD_CROSS_", "OMPI_", "GLUON_TRICKS_")
-ROLE_COMMAND = [sys.executable, "-c", "import gluon_tricks, mxnet"]  # MXNet serves while it is imported, by its DMLC_ROLE
+# Of another launcher: a DMLC_ROLE would make any process a server. (HOROVOD_FUSION_THRESHOLD and the like
+# stay.)
+FOREIGN = ("DMLC_", "HOROVOD_RANK", "HOROVOD_SIZE", "HOROVOD_LOCAL_", "HOROVOD_CROSS_", "OMPI_",
+           "GLUON_TRICKS_")
+# MXNet serves while it is imported, by its DMLC_ROLE
+ROLE_COMMAND = [sys.executable, "-c", "import gluon_tricks, mxnet"]
 
 
 @dataclass
@@ -45,8 +48,10 @@ class Role:
 
     def full_environment(self):
         """The launcher's environment without other launchers' variables, and with ours."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN) and name != "PORT"}
-        return {**kept, **self.environment}              # ps-lite would listen on $PORT, all its processes on the same
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)
+                and name != "PORT"}
+        # ps-lite would listen on $PORT, all its processes on the same
+        return {**kept, **self.environment}
 
 
 def parse_hosts(text, workers):
@@ -109,7 +114,8 @@ def roles(engine, command, workers, servers, hosts, timeout_s, heartbeats, inter
 
 def threads(workers_here):
     """OMP_NUM_THREADS for one of so many workers on a machine, unless the user has set it."""
-    if not any(step.startswith("OMP_NUM_THREADS") for step in compat.steps_taken):    # what we set ourselves is no wish
+    # what we set ourselves is no wish
+    if not any(step.startswith("OMP_NUM_THREADS") for step in compat.steps_taken):
         return {"OMP_NUM_THREADS": os.environ["OMP_NUM_THREADS"]}
     return {"OMP_NUM_THREADS": str(max(1, compat.visible_cpus() // workers_here))}
 
@@ -119,13 +125,14 @@ def ps_roles(command, where, servers, hosts, timeout_s, interface):
     """A scheduler on the first machine, servers on each in turn, workers."""
     local = all(host in LOCAL for host, _ in hosts)
     root = "127.0.0.1" if local else address_of(hosts[0][0])
-    common = {"DMLC_PS_ROOT_URI": root, "DMLC_PS_ROOT_PORT": str(free_port()), "DMLC_NUM_SERVER": str(servers),
-              "DMLC_NUM_WORKER": str(len(where))}
+    common = {"DMLC_PS_ROOT_URI": root, "DMLC_PS_ROOT_PORT": str(free_port()),
+              "DMLC_NUM_SERVER": str(servers), "DMLC_NUM_WORKER": str(len(where))}
     if local:
         common["DMLC_NODE_HOST"] = "127.0.0.1"
     if interface:
         common["DMLC_INTERFACE"] = interface
-    made = [Role("scheduler", ROLE_COMMAND, {**common, "DMLC_ROLE": "scheduler", "OMP_NUM_THREADS": "1"}, host=hosts[0][0])]
+    made = [Role("scheduler", ROLE_COMMAND, {**common, "DMLC_ROLE": "scheduler", "OMP_NUM_THREADS": "1"},
+                 host=hosts[0][0])]
     made += [Role(f"server {i}", ROLE_COMMAND, {**common, "DMLC_ROLE": "server", "OMP_NUM_THREADS": "1"},
                   host=hosts[i % len(hosts)][0]) for i in range(servers)]
     made += [Role(f"rank {rank}", command, {**common, "DMLC_ROLE": "worker"}, rank, host)
@@ -145,8 +152,8 @@ def horovod_roles(command, where, servers, hosts, timeout_s, interface):
         from horovod.runner.common.util.hosts import parse_hosts as horovod_hosts
         from horovod.runner.http.http_server import RendezvousServer
     except ImportError as error:
-        raise UserError(f"--engine horovod: Horovod is not installed ({error}); make horovod compiles it, or use --engine "
-                        f"dist_sync") from error
+        raise UserError(f"--engine horovod: Horovod is not installed ({error}); make horovod compiles it, or "
+                        f"use --engine dist_sync") from error
     local = all(host in LOCAL for host, _ in hosts)
     slots = get_host_assignments(horovod_hosts(",".join(f"{host}:{n}" for host, n in hosts)), len(where))
     server = RendezvousServer()
@@ -155,7 +162,8 @@ def horovod_roles(command, where, servers, hosts, timeout_s, interface):
     interface = interface or ("lo" if local else None)
     common = {"HOROVOD_CONTROLLER": "gloo", "HOROVOD_CPU_OPERATIONS": "gloo",
               "HOROVOD_GLOO_RENDEZVOUS_ADDR": "127.0.0.1" if local else address_of(socket.gethostname()),
-              "HOROVOD_GLOO_RENDEZVOUS_PORT": str(port), "HOROVOD_GLOO_TIMEOUT_SECONDS": str(max(30, round(timeout_s)))}
+              "HOROVOD_GLOO_RENDEZVOUS_PORT": str(port),
+              "HOROVOD_GLOO_TIMEOUT_SECONDS": str(max(30, round(timeout_s)))}
     if interface:
         common.update(HOROVOD_GLOO_IFACE=interface, NCCL_SOCKET_IFNAME=interface)
     try:

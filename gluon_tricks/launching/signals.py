@@ -16,5 +16,6 @@ def handled_by(handler, *numbers):
 
 
 def not_ignored(*numbers):
-    """Those of the signals that this process does not ignore: nohup has SIGHUP ignored, a shell's & SIGINT."""
+    """Those of the signals that this process does not ignore: nohup has SIGHUP ignored, a shell's &
+    SIGINT."""
     return [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]

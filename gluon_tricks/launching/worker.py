@@ -34,9 +34,10 @@ class Worker:
     def __init__(self, name, words, python=sys.executable, env=None):
         environ = {**os.environ, **(env or {})}
         self.name, self._errors = name, tempfile.TemporaryFile("w+")          # noqa: SIM115  closed with the process
-        self._process = subprocess.Popen([str(python), *map(str, words)], cwd=ROOT, text=True, stdin=subprocess.PIPE,
-                                         stdout=subprocess.PIPE, stderr=self._errors,
-                                         env={key: value for key, value in environ.items() if value is not None})
+        self._process = subprocess.Popen([str(python), *map(str, words)], cwd=ROOT, text=True,
+                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
+                                         env={key: value for key, value in environ.items()
+                                              if value is not None})
         self.facts = self._answer()        # the program's description of itself, before its first turn
         self.told = []                     # of each turn: rate, cpu_ms (of all threads, per image), and more
 
@@ -84,5 +85,6 @@ def serve(work, more=dict, **facts):
     for _ in sys.stdin:
         start, used = time.perf_counter(), time.process_time()
         images = work()
-        told = {"rate": images / (time.perf_counter() - start), "cpu_ms": 1000 * (time.process_time() - used) / images}
+        told = {"rate": images / (time.perf_counter() - start),
+                "cpu_ms": 1000 * (time.process_time() - used) / images}
         print(json.dumps({**told, **more()}), flush=True)

@@ -104,8 +104,9 @@ def read_log(path):
             epochs.add(line, flags)
     records = epochs.records()
     if not records:
-        raise UserError(f"{path}: no finished epoch in this file ({sum(counts.values())} lines); give the log of "
-                        "a run of train_cifar.py or train_imagenet.py that has finished its first epoch")
+        raise UserError(f"{path}: no finished epoch in this file ({sum(counts.values())} lines); give the "
+                        f"log of a run of train_cifar.py or train_imagenet.py that has finished its first "
+                        "epoch")
     return RunLog(path, style, flags, counts["namespace"], records, dict(counts), unmatched,
                   epochs.resumed_at())
 

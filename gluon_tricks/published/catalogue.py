@@ -1,9 +1,10 @@
-"""The 73 logs that GluonCV published, as curves and a catalogue, and which of them a run should be held against.
+"""The 73 logs that GluonCV published, as curves and a catalogue, and which of them a run should be held
+against.
 
-`logs/published/` holds what `data_prep/published_logs.py` read from the original files: `curves.csv.gz`, one row per
-run and epoch, and `catalogue.json`, one entry per run with its command, arguments, results and quality flags. A flag
-is a sentence on why a file is not what it seems; `resnet152_v1d.log`, say, has a straight line for its validation
-errors.
+`logs/published/` holds what `data_prep/published_logs.py` read from the original files: `curves.csv.gz`, one
+row per run and epoch, and `catalogue.json`, one entry per run with its command, arguments, results and
+quality flags. A flag is a sentence on why a file is not what it seems; `resnet152_v1d.log`, say, has a
+straight line for its validation errors.
 """
 
 import csv
@@ -26,7 +27,7 @@ NO_TRAIN_METRIC = ("copy", "meaningless-train-metric")
 NO_VALIDATION = ("copy", "synthetic-validation")
 
 
-# --- Catalogue and curves -------------------------------------------------------------------------------------------
+# --- Catalogue and curves -----------------------------------------------------------------------------------
 
 @dataclass(frozen=True)
 class PublishedRun:
@@ -90,7 +91,8 @@ def published_run(name):
     runs = catalogue()
     if name not in runs:
         near = [known for known in runs if name.lower() in known.lower() or known.lower() in name.lower()]
-        raise UserError(f"no published log is called {name!r}; " + (f"there are {', '.join(near)}" if near else
+        raise UserError(f"no published log is called {name!r}; "
+                        + (f"there are {', '.join(near)}" if near else
                         "logs/published/catalogue.json lists all 73"))
     return runs[name]
 
@@ -100,7 +102,8 @@ def _curves():
     curves = {}
     with _open("curves.csv.gz") as stream:
         rows = csv.reader(stream)
-        assert tuple(next(rows)) == ("run",) + EpochRecord._fields, "curves.csv.gz has the columns of EpochRecord"
+        assert tuple(next(rows)) == (
+            "run",) + EpochRecord._fields, "curves.csv.gz has the columns of EpochRecord"
         for name, *row in rows:
             curves.setdefault(name, []).append(EpochRecord(*map(_value, EpochRecord._fields, row)))
     return curves
@@ -117,13 +120,14 @@ def _value(field, text):
 def _open(name):
     path = FOLDER / name
     try:
-        return gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else open(path, encoding="utf-8")
+        return gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else open(path,
+                                                                                         encoding="utf-8")
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); restore it from the repository or make it with "
-                        "data_prep/published_logs.py") from None
+        raise UserError(f"{path}: cannot be read ({error.strerror}); restore it from the repository or make "
+                        f"it with data_prep/published_logs.py") from None
 
 
-# --- What of a run's arguments makes it that run --------------------------------------------------------------------
+# --- What of a run's arguments makes it that run ------------------------------------------------------------
 
 
-# --- Which published run a run should be held against ---------------------------------------------------------------
+# --- Which published run a run should be held against -------------------------------------------------------

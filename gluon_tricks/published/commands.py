@@ -1,13 +1,13 @@
 """The commands that GluonCV published beside its logs, and what each is called today.
 
-`logs/published/commands.json` holds 80 of them as flags: 78 of classification, with five that have no log, and two of
-detection. Today's command has GluonCV's own flags, and besides
+`logs/published/commands.json` holds 80 of them as flags: 78 of classification, with five that have no log,
+and two of detection. Today's command has GluonCV's own flags, and besides
 
     --lr-formula logs     where the log was made before 2019-03-12, so that every rate is the printed one
     --crop-ratio          where the script of that time resized validation images to 256 whatever their crop
     --mixup               train_mixup_cifar10.py is train_cifar.py with this flag
-    --flags horovod       train_horovod.py is train_imagenet.py with this flag, in as many processes as were started
-    --batch-size          train_faster_rcnn.py took an image for each GPU then, as the logs' headers say; now it takes one
+    --flags horovod       train_horovod.py is train_imagenet.py with this flag, in as many processes
+    --batch-size          train_faster_rcnn.py took an image for each GPU then, and takes one now
 
 Paths of records, which are those of the authors' machines, are left out: the defaults are GluonCV's.
 """
@@ -36,7 +36,8 @@ RECORD_PATHS = ("--rec-train", "--rec-train-idx", "--rec-val", "--rec-val-idx")
 
 @dataclass(frozen=True)
 class PublishedCommand:
-    """A command as published: `before` are the words up to the script, `flags` maps a flag to its text, or to True."""
+    """A command as published: `before` are the words up to the script, `flags` maps a flag to its text, or to
+    True."""
 
     name: str
     file: str
@@ -95,8 +96,8 @@ def published_commands():
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))["commands"]
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); restore it from the repository or make it with "
-                        "data_prep/published_logs.py") from None
+        raise UserError(f"{path}: cannot be read ({error.strerror}); restore it from the repository or make "
+                        f"it with data_prep/published_logs.py") from None
     return {entry["name"]: PublishedCommand(**entry) for entry in entries}
 
 
@@ -104,7 +105,8 @@ def published_command(name):
     """The command of that name; a `UserError` names the nearest ones."""
     commands = published_commands()
     if name not in commands:
-        near = [known for known in commands if name and name in known] or difflib.get_close_matches(name, commands)
+        near = [known for known in commands if name and name in known] or difflib.get_close_matches(name,
+                                                                                                    commands)
         raise UserError(f"no published command is called {name!r}; " + (
             f"there are {', '.join(near[:8])}" if near else "replay --list shows all of them"))
     return commands[name]

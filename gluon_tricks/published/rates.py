@@ -47,8 +47,8 @@ def schedule_of(script, flags, workers=1, formula="head"):
     """
     if script == "train_horovod.py":
         updates = -(-(IMAGES // workers) // flags["batch_size"])
-        return lr_schedule("cosine", flags["lr"] * workers, flags["num_epochs"], updates, flags["warmup_epochs"],
-                           formula=formula)
+        return lr_schedule("cosine", flags["lr"] * workers, flags["num_epochs"], updates,
+                           flags["warmup_epochs"], formula=formula)
     updates = IMAGES // (flags["batch_size"] * flags["num_gpus"])
     steps = [int(epoch) for epoch in str(flags["lr_decay_epoch"]).split(",")]
     return lr_schedule(flags["lr_mode"], flags["lr"], flags["num_epochs"], updates, flags["warmup_epochs"],
@@ -92,6 +92,7 @@ def mismatches(rates, script, flags, workers=1, formula="head", schedule=None):
 
 def formula_of(rates, script, flags, workers=1):
     """The formula that gives every logged rate of a run as printed; None if there is none."""
-    order = ("paper",) if script == "train_horovod.py" else [formula for formula in FORMULAS if formula != "paper"]
+    order = ("paper",) if script == "train_horovod.py" else [formula for formula in FORMULAS
+                                                             if formula != "paper"]
     fits = (formula for formula in order if not mismatches(rates, script, flags, workers, formula))
     return next(fits, None)

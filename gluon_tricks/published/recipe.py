@@ -5,9 +5,11 @@ from gluon_tricks.recipes.flags import recipe_defaults, without_effect
 
 
 def recipe(flags, dataset):
-    """The flags that decide what is computed, with their defaults filled in; those without effect are left out.
+    """The flags that decide what is computed, with their defaults filled in; those without effect are left
+    out.
 
-    Devices, workers, paths, intervals and seeds are not among them. `global_batch_size` is `batch_size` times devices:
+    Devices, workers, paths, intervals and seeds are not among them. `global_batch_size` is `batch_size` times
+    devices:
     4 x 256 and 8 x 128 are the same recipe.
 
     Parameters
@@ -21,15 +23,18 @@ def recipe(flags, dataset):
               **{name: flags.get(name, default) for name, default in recipe_defaults(cifar).items()}}
     values["mixup"] = cifar_is_mixup(flags) if cifar else bool(flags.get("mixup"))
     values["lr_decay_epoch"] = _decay_epochs(values, cifar)
-    left_out = {"lr_decay_period", *(name for name, _ in without_effect(values))}         # the period is in lr_decay_epoch
+    # the period is in lr_decay_epoch
+    left_out = {"lr_decay_period", *(name for name, _ in without_effect(values))}
     return {name: value for name, value in values.items() if name not in left_out}
 
 
 def logged_batch_size(flags):
-    """Images per update over all devices, real or emulated, of all processes, by a log's header; None if it lacks them."""
+    """Images per update over all devices, real or emulated, of all processes, by a log's header; None if it
+    lacks them."""
     if "batch_size" not in flags:
         return None
-    devices = max(1, flags.get("num_gpus", 1), flags.get("num_cpus", 1)) * max(1, flags.get("emulate_gpus", 0))
+    devices = max(1, flags.get("num_gpus", 1), flags.get("num_cpus", 1)) * max(1,
+                                                                               flags.get("emulate_gpus", 0))
     return flags["batch_size"] * devices * flags.get("accumulate", 1) * flags.get("world_size", 1)
 
 
@@ -44,8 +49,8 @@ def _decay_epochs(values, cifar):
 def departures(run_recipe, reference_recipe):
     """What a run does otherwise than its reference, as `lr 0.8 (published 0.1)`.
 
-    Fewer epochs alone are no departure where the rate does not depend on their number: the curve is the same as far
-    as it goes.
+    Fewer epochs alone are no departure where the rate does not depend on their number: the curve is the same
+    as far as it goes.
     """
     found = []
     for key, published in reference_recipe.items():

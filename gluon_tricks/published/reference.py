@@ -60,18 +60,19 @@ def reference_of(flags, dataset, name=None):
     if dataset not in VAL_IMAGES:
         return Match(None, reason=WITHOUT_REFERENCE.get(dataset, f"GluonCV published no log on {dataset}"))
     if not ours["model"]:
-        return Match(None, reason="the log names no model: it has no Namespace line before its epochs; name the "
-                                  "reference with --ref")
+        return Match(None, reason="the log names no model: it has no Namespace line before its epochs; name "
+                                  "the reference with --ref")
     images = ours["num_training_samples"]
     if images not in (None, TRAIN_IMAGES[dataset]):
-        return Match(None, reason=f"{images} training images are not all {TRAIN_IMAGES[dataset]} of {dataset}; no "
-                                  "published log to compare with")
+        return Match(None, reason=f"{images} training images are not all {TRAIN_IMAGES[dataset]} of "
+                                  f"{dataset}; no published log to compare with")
     candidates = [_match(ours, other) for other in catalogue().values()
                   if other.is_usable and (other.dataset, other.model) == (dataset, ours["model"])
                   and other.tricks["mixup"] == ours["mixup"]]
     if not candidates:
         return Match(None, reason=_why_none(ours))
-    return min(candidates, key=lambda match: (len(match.departures), len(match.reference.flags), match.reference.name))
+    return min(candidates,
+               key=lambda match: (len(match.departures), len(match.reference.flags), match.reference.name))
 
 
 def _match(ours, reference):

@@ -28,8 +28,8 @@ def published_transfer():
     try:
         return {run["name"]: run for run in json.loads(path.read_text(encoding="utf-8"))}
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); restore it from the repository or make it "
-                        "with data_prep/published_transfer.py") from None
+        raise UserError(f"{path}: cannot be read ({error.strerror}); restore it from the repository or make "
+                        f"it with data_prep/published_transfer.py") from None
 
 
 def reference_for(log, name=None):
@@ -49,7 +49,8 @@ def reference_for(log, name=None):
         if run["args"]["network"] == network:
             return run, ""
     published = ", ".join(run["args"]["network"] for run in runs.values())
-    return None, f"no published log on VOC is of {network or 'a net that the log does not name'}, only {published}"
+    net = network or "a net that the log does not name"
+    return None, f"no published log on VOC is of {net}, only {published}"
 
 
 def transfer_departures(flags, reference):

@@ -11,7 +11,8 @@ from gluon_tricks.recipes.rows import Figures
 
 @dataclass(frozen=True)
 class ZooWeights:
-    """What GluonCV's documentation says of weights it offers; `log` is the published log they are linked to."""
+    """What GluonCV's documentation says of weights it offers; `log` is the published log they are linked
+    to."""
 
     model: str
     hashtag: str
@@ -26,7 +27,8 @@ def zoo():
     Two links are mended: GoogLeNet's to a file of another spelling, ResNet152_v1c's to the log of v1b.
     """
     with open(Path(__file__).with_name("zoo.csv"), encoding="utf-8", newline="") as stream:
-        return tuple(ZooWeights(row["model"], row["hashtag"], Figures(row["top1_pct"], row["top5_pct"]), row["log"])
+        return tuple(ZooWeights(row["model"], row["hashtag"], Figures(row["top1_pct"], row["top5_pct"]),
+                                row["log"])
                      for row in csv.DictReader(stream))
 
 

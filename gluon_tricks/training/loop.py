@@ -9,7 +9,8 @@ from gluon_tricks.training.progress import Diverged, Meter
 from gluon_tricks.tricks.low_precision import all_finite
 
 
-# So many parameters because each is another part of Algorithm 1; so many lines because an update is read best in one piece
+# So many parameters because each is another part of Algorithm 1; so many lines because an update is read best
+# in one piece
 def train_epoch(net, train_data, targets, loss, metric, trainer, schedule, engine, progress, after_update,
                 reseed_from=None, loss_scale=None, keep_going=lambda: True):
     """Train from `progress.batch` to the end of `progress.epoch`.
@@ -64,9 +65,11 @@ def train_epoch(net, train_data, targets, loss, metric, trainer, schedule, engin
             autograd.backward(scaled)
             if gradients:
                 gradients.add()
-            values += [(one.sum(), metric.of(output, part[2])) for one, output, part in zip(losses, outputs, parts)]
+            values += [(one.sum(), metric.of(output, part[2])) for one, output, part in zip(losses, outputs,
+                                                                                            parts)]
             counted += [part[2] for part in parts]
-        # Gradients are sums over samples; step and engine together divide by the samples of all devices and processes
+        # Gradients are sums over samples; step and engine together divide by the samples of all devices and
+        # processes
         if gradients:
             gradients.put_back()
         samples = engine.step_size(train_data.batch_size)
@@ -94,7 +97,8 @@ class GradientSum:
         self.totals = None
 
     def add(self):
-        """Take what the last backward wrote, and leave zeros, for a device may have no part of the next pass."""
+        """Take what the last backward wrote, and leave zeros, for a device may have no part of the next
+        pass."""
         if self.totals is None:
             self.totals = [gradient.copy() for gradient in self.gradients]
         else:
@@ -125,7 +129,8 @@ def scaled_update(trainer, params, samples, loss_scale, progress):
     if loss_scale.update(all_finite([param.list_grad()[0] for param in params])):
         trainer.update(samples * scale)
     elif scale <= loss_scale.lowest:
-        raise Diverged(progress.epoch, progress.num_update + 1, f"gradients are not finite at a loss scale of {scale:g}")
+        raise Diverged(progress.epoch, progress.num_update + 1,
+                       f"gradients are not finite at a loss scale of {scale:g}")
     progress.loss_scale = loss_scale.state()
 
 
@@ -144,7 +149,8 @@ class accuracy:
 
 
 class rmse:
-    """Root of the mean squared difference between softmax outputs and dense targets, as GluonCV's mixup scripts log it.
+    """Root of the mean squared difference between softmax outputs and dense targets, as GluonCV's mixup
+    scripts log it.
 
     MXNet averages the values of the devices' parts; it is not the root of the overall mean.
     """

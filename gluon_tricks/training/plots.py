@@ -1,9 +1,10 @@
-"""Plot the figures of each epoch: GluonCV's MODEL_history.png, and a similar picture for detection and segmentation."""
+"""Plot the figures of each epoch: GluonCV's MODEL_history.png, and a similar picture for detection and
+segmentation."""
 
 from gluon_tricks import pictures
 
-LABELS = {"map_voc07": "mAP at IoU 0.5, 11 points", "map_area": "mAP at IoU 0.5, area", "pix_acc": "pixel accuracy",
-          "miou": "mean IoU"}
+LABELS = {"map_voc07": "mAP at IoU 0.5, 11 points", "map_area": "mAP at IoU 0.5, area",
+          "pix_acc": "pixel accuracy", "miou": "mean IoU"}
 
 
 def plot_history(path, history, title):
@@ -50,6 +51,7 @@ def _losses_and_rates(axes, history, ylabel):
     axes.set(xlabel="epoch", ylabel=ylabel, ylim=(0, None))
     axes.legend(loc="upper right")
     rates = axes.twinx()
-    rates.plot(epochs, [row["lr"] for row in history], label="learning rate", color="tab:green", drawstyle="steps-post")
+    rates.plot(epochs, [row["lr"] for row in history], label="learning rate", color="tab:green",
+               drawstyle="steps-post")
     rates.legend(loc="lower left")
     return rates

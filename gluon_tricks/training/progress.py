@@ -22,7 +22,8 @@ class Progress:
     best_val: float = 0.0
     history: list = field(default_factory=list)      # a dict per finished epoch
     loss_scale: dict = field(default_factory=dict)   # state of the loss scale, where there is one
-    figures: dict = field(default_factory=dict)      # name -> [sum, count] over the epoch, of detection and segmentation
+    # name -> [sum, count] over the epoch, of detection and segmentation
+    figures: dict = field(default_factory=dict)
 
     def next_epoch(self):
         self.epoch += 1
@@ -84,7 +85,8 @@ class Meter:
             return
         epoch, num_update, values, count = self._pending
         self._pending = None
-        if self.engine and self.engine.world_size > 1:         # reading waits for the others' gradients already
+        # reading waits for the others' gradients already
+        if self.engine and self.engine.world_size > 1:
             self.engine.beat("waiting", num_update)
         loss = sum(float(loss_sum.asscalar()) for loss_sum, _ in values)
         metric = sum(float(metric_sum.asscalar()) for _, metric_sum in values)

@@ -1,4 +1,5 @@
-"""The numbers of a Faster R-CNN, as GluonCV's scripts have them. Importing this file does not import MXNet."""
+"""The numbers of a Faster R-CNN, as GluonCV's scripts have them. Importing this file does not import
+MXNet."""
 
 from typing import NamedTuple
 
@@ -38,5 +39,6 @@ class Shape(NamedTuple):
 
 VOC = Shape()
 FPN = Shape(image_short=800, image_max_size=1333, nms_thresh=0.5, nms_topk=-1, post_nms=-1, roi_size=(7, 7),
-            strides=(4, 8, 16, 32, 64), clip=4.14, rpn_channel=256, anchor_alloc_size=(384, 384), rpn_test_post_nms=1000,
-            rpn_min_size=1, rcnn_num_samples=512)                     # those of GluonCV's `custom-model`
+            strides=(4, 8, 16, 32, 64), clip=4.14, rpn_channel=256, anchor_alloc_size=(384, 384),
+            # those of GluonCV's `custom-model`
+            rpn_test_post_nms=1000, rpn_min_size=1, rcnn_num_samples=512)

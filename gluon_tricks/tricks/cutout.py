@@ -62,8 +62,8 @@ def paint_squares(images, size, draws):
 
 CUTOUT_MASK = Mask(
     "cutout", dict(type=int, default=0, metavar="SIZE", help="a square of zeros in every image, say 16"),
-    paint_squares, lambda size: f"cut out a square of {size}x{size}, its centre uniform", {"cutout": ("--cutout 16", 16)},
-    in_each_view=True)
+    paint_squares, lambda size: f"cut out a square of {size}x{size}, its centre uniform",
+    {"cutout": ("--cutout 16", 16)}, in_each_view=True)
 
 
 def side_by_side(pairs):

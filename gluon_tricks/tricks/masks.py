@@ -1,4 +1,5 @@
-"""What an augmentation that paints over normalised images has to state; see `cutout.py` and `random_erasing.py`."""
+"""What an augmentation that paints over normalised images has to state; see `cutout.py` and
+`random_erasing.py`."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -11,7 +12,8 @@ from gluon_tricks.randomness import generator, purpose_of, sample_draws
 class Draws(NamedTuple):
     """Random numbers of the images of a batch: they follow from (seed, epoch, record) alone.
 
-    The `purpose` of a draw keeps the streams of two augmentations apart: one of `randomness`, or the augmentation's name.
+    The `purpose` of a draw keeps the streams of two augmentations apart: one of `randomness`, or the
+    augmentation's name.
 
     Attributes
     ----------
@@ -32,12 +34,14 @@ class Draws(NamedTuple):
 
     def uniform(self, count, purpose):
         """`count` uniform draws in [0, 1) for each image and view: shape (N, count)."""
-        table = sample_draws(self.seed, self.epoch, self.records, 2 * count, purpose_of(purpose))[self.positions]
+        table = sample_draws(self.seed, self.epoch, self.records, 2 * count,
+                             purpose_of(purpose))[self.positions]
         return table[:, count * self.view:count * (self.view + 1)]
 
     def generators(self, purpose):
         """Yield a numpy generator for each image."""
-        yield from (generator(self.seed, purpose_of(purpose), self.epoch, int(position)) for position in self.positions)
+        yield from (generator(self.seed, purpose_of(purpose), self.epoch,
+                              int(position)) for position in self.positions)
 
 
 class Mask(NamedTuple):

@@ -41,7 +41,8 @@ def test_the_certificate_of_our_cifar_run(run, capsys):
     assert found["files"]["run.json"] == hashlib.sha256((run / "run.json").read_bytes()).hexdigest()
     text = (run / "certificate.md").read_text()
     assert "| epochs | 0-14 of 200, not finished |" in text and "| paper | none of exactly this recipe |" in text
-    assert text.splitlines()[0] == capsys.readouterr().out.splitlines()[0] == "# Certificate: cifar_resnet20_v1 on cifar10"
+    assert text.splitlines()[0] == capsys.readouterr().out.splitlines()[
+        0] == "# Certificate: cifar_resnet20_v1 on cifar10"
 
 
 def test_the_hash_of_the_rates_is_that_of_the_logged_lines(run):
@@ -64,7 +65,8 @@ def test_the_hash_of_the_rates_is_that_of_the_logged_lines(run):
     (lambda run: (run / "metrics.jsonl").write_text('{"kind": "epoch"}\n'), "has no interval"),
     (lambda run: (run / "metrics.jsonl").write_text('{"kind": '), "is no JSON"),
     (lambda run: (run / "metrics.jsonl").write_text(
-        '{"kind": "interval", "epoch": 3, "batch": 100, "lr": 0.1}\n'), "ends in epoch 3, the log in epoch 14"),
+        '{"kind": "interval", "epoch": 3, "batch": 100, "lr": 0.1}\n'),
+     "ends in epoch 3, the log in epoch 14"),
     (lambda run: edit(run, args={"seed": 5, "num_epochs": 200}), "its header says"),
     (lambda run: next(run.glob("*.log")).unlink(), "holds no log")])
 def test_what_cannot_be_known_is_refused(run, change, says):
@@ -74,12 +76,14 @@ def test_what_cannot_be_known_is_refused(run, change, says):
 
 
 def imagenet_run(folder, row, **args):
-    """A finished run of a row of the paper, as train_imagenet.py would leave it; the figures of its log are made up."""
+    """A finished run of a row of the paper, as train_imagenet.py would leave it; the figures of its log are
+    made up."""
     args = {**row.flags, "seed": 0, "data_backend": "mxnet", "num_training_samples": 1281167, **args}
     args = {key: value for key, value in args.items() if value is not None}
-    facts = {"command": row.command, "versions": {"python": "3.11"}, "processor": "a CPU", "cpus": 96, "seed": 0,
-             "args": args, "global_batch_size": 1024, "data_root_hash": "f" * 64, "model": args["model"], "classes": 1000,
-             "threads": "4", "commit": "c" * 40 + "+", "gpus": ["Tesla V100"] * 8}
+    facts = {"command": row.command, "versions": {"python": "3.11"}, "processor": "a CPU", "cpus": 96,
+             "seed": 0, "args": args, "global_batch_size": 1024, "data_root_hash": "f" * 64,
+             "model": args["model"], "classes": 1000, "threads": "4", "commit": "c" * 40 + "+",
+             "gpus": ["Tesla V100"] * 8}
     folder.mkdir()
     (folder / "run.json").write_text(json.dumps(facts))
     last = args["num_epochs"] - 1
@@ -87,12 +91,15 @@ def imagenet_run(folder, row, **args):
     for epoch in range(last + 1):
         lines += [str(ImagenetTrain(epoch, "accuracy", 0.7)), str(ImagenetValidation(epoch, 0.2169, 0.0591))]
     (folder / "train.log").write_text("\n".join(lines) + "\n")
-    (folder / "metrics.jsonl").write_text(json.dumps({"kind": "interval", "epoch": last, "batch": 50, "lr": 1e-5}) + "\n")
+    (folder
+     / "metrics.jsonl").write_text(json.dumps({"kind": "interval", "epoch": last, "batch": 50, "lr": 1e-5})
+                                   + "\n")
     return folder
 
 
 def test_a_row_of_the_paper_gets_all_three_figures(tmp_path):
-    row = next(row for row in TABLES[6].rows if row.name == "+ label smoothing" and row.column == "ResNet-50-D")
+    row = next(row for row in TABLES[6].rows if row.name == "+ label smoothing"
+               and row.column == "ResNet-50-D")
     found = certify.certify(imagenet_run(tmp_path / "run", row))
     assert found["here"]["figures"] == "78.31 / 94.09" and found["epochs"]["finished"]
     assert found["official"] == {
@@ -101,11 +108,13 @@ def test_a_row_of_the_paper_gets_all_three_figures(tmp_path):
         "log": {"figures": "78.47 / 94.26", "name": "resnet50_v1d", "best": "78.52 / 94.24", "epochs": 120}}
     assert found["data"] == "imagenet" and found["device"] == "8 GPUs (Tesla V100), a CPU"
     assert found["not_known"] == ["the exact code: files differed from the commit",
-                                  "the order and crops of the images: MXNet's iterator draws its own random numbers"]
+                                  "the order and crops of the images: MXNet's iterator draws its own random "
+                                  "numbers"]
 
 
 def test_a_recipe_of_its_own_gets_none(tmp_path):
-    row = next(row for row in TABLES[6].rows if row.name == "+ label smoothing" and row.column == "ResNet-50-D")
+    row = next(row for row in TABLES[6].rows if row.name == "+ label smoothing"
+               and row.column == "ResNet-50-D")
     found = certify.certify(imagenet_run(tmp_path / "run", row, num_training_samples=2000))
     assert found["official"] == {"paper": None, "zoo": None, "log": None}
     assert found["data"] == "2000 training images of 1000 classes, not imagenet as published"

@@ -30,7 +30,8 @@ ARCHIVE = ROOT.parent / "shared" / "published-logs" / "gluoncv-logs.tar.xz"
 CIFAR_RUNS = [name for name, run in catalogue().items() if run.dataset == "cifar10"]
 PLAIN_CIFAR_RUNS = [name for name in CIFAR_RUNS if not published_run(name).tricks["mixup"]]
 
-# GluonCV's own train_cifar10.py, cifar_resnet20_v1 by the published command, on two CPU cores instead of a GPU:
+# GluonCV's own train_cifar10.py, cifar_resnet20_v1 by the published command, on two CPU cores instead of a
+# GPU:
 # points above the published log in epochs 0-10.
 CPU_TRAIN = [-0.9, 0.7, 1.2, 0.8, 0.4, 0.5, 0.5, 0.6, 0.3, 0.3, 0.3]
 CPU_VAL = [-9.5, -0.7, -4.0, 5.8, -1.7, 1.2, -1.4, 2.2, -0.8, 0.4, -0.4]
@@ -47,8 +48,8 @@ def cifar_log(path, name, train=None, val=None, end="\n", **args):
     records = curve(name)
     train = [record.train_metric for record in records] if train is None else train
     val = [1 - record.val_err_top1 for record in records][:len(train)] if val is None else val
-    header = {**published_run(name).args, "dataset": "cifar10", "seed": 0, "mixup": published_run(name).tricks["mixup"],
-              **args}
+    header = {**published_run(name).args, "dataset": "cifar10", "seed": 0,
+              "mixup": published_run(name).tricks["mixup"], **args}
     lines = [namespace_line(header), "global batch 128 = 128 per device x 1 device x 1 process; lr 0.1"]
     lines += [cifar_epoch_line(epoch, *figures, 1.0, 16.0) for epoch, figures in enumerate(zip(train, val))]
     path.write_text("\n".join(f"INFO:root:{line}" for line in lines) + end)
@@ -67,12 +68,13 @@ def cpu_run():
             [1 - record.val_err_top1 + d / 100 for record, d in zip(records, CPU_VAL)])
 
 
-# --- inside ---------------------------------------------------------------------------------------------------------
+# --- inside -------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("name", CIFAR_RUNS)
 def test_every_published_cifar_run_is_inside_its_own_band(tmp_path, capsys, name):
     log = cifar_log(tmp_path / "run.log", name)
-    reference = {"cifar_resnet20_v2_mixup": "cifar_resnet20_v1_mixup"}.get(name, name)       # it is a run of v1
+    # it is a run of v1
+    reference = {"cifar_resnet20_v2_mixup": "cifar_resnet20_v1_mixup"}.get(name, name)
     epochs = published_run(name).epochs
     assert main([str(log)]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == (
@@ -102,7 +104,8 @@ def test_repeats_are_inside_with_a_quarter_of_each_limit_to_spare(reference, oth
 def test_the_runs_of_this_kit_that_have_a_published_log_are_inside_for_all_their_epochs():
     """What logs/ours/README.md says of them, epoch for epoch."""
     runs = {ours.folder.name: ours.verdict for ours in numbers.our_runs() if ours.verdict.comparisons}
-    assert {name: (verdict.outcome, verdict.match.reference.name, [len(each.epochs) for each in verdict.comparisons])
+    assert {name: (verdict.outcome, verdict.match.reference.name,
+                   [len(each.epochs) for each in verdict.comparisons])
             for name, verdict in runs.items()} == {
         "cifar_resnet20_v1": ("INSIDE", "cifar_resnet20_v1", [15, 15]),
         "cifar_resnet20_v1_float32": ("INSIDE", "cifar_resnet20_v1", [40, 40]),
@@ -115,8 +118,8 @@ def test_the_runs_of_this_kit_that_have_a_published_log_are_inside_for_all_their
 
 @pytest.mark.slow
 def test_a_hundred_simulated_repeats_of_every_usable_log_are_inside():
-    # NVIDIA's eight seeds of ResNet-50 (77.15 %, deviation 0.07 to 0.10 points) differ by 0.1 sqrt(2) points, which is
-    # 0.75 counting errors of 50,000 images.
+    # NVIDIA's eight seeds of ResNet-50 (77.15 %, deviation 0.07 to 0.10 points) differ by 0.1 sqrt(2) points,
+    # which is 0.75 counting errors of 50,000 images.
     assert calibration.false_alarms(offset=0.75, repeats=100) == {"train": 0.0, "val": 0.0}
 
 
@@ -139,11 +142,12 @@ def test_one_wild_validation_is_forgiven_and_two_are_not(tmp_path):
     assert (verdict.outcome, verdict.exit_code) == ("OUTSIDE", 1)
 
 
-# --- outside --------------------------------------------------------------------------------------------------------
+# --- outside ------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("epochs", [1, 2, 3])
 def test_a_wrong_rate_is_found_from_the_first_epoch_on(tmp_path, capsys, epochs):
-    log = cifar_log(tmp_path / "run.log", "cifar_resnet20_v1", RATE_08_TRAIN[:epochs], RATE_08_VAL[:epochs], lr=0.8)
+    log = cifar_log(tmp_path / "run.log", "cifar_resnet20_v1", RATE_08_TRAIN[:epochs], RATE_08_VAL[:epochs],
+                    lr=0.8)
     assert main([str(log)]) == 1
     line = capsys.readouterr().out.splitlines()[-1]
     assert line.startswith("verdict: OUTSIDE the band of cifar_resnet20_v1 over epochs 0-")
@@ -193,9 +197,11 @@ def test_other_recipes_are_outside(tmp_path, capsys, run, reference, exit_code):
     assert "; departs from it in " in capsys.readouterr().out.splitlines()[-1]
 
 
-@pytest.mark.parametrize(("reference", "other"), [("resnet50_v1d", "resnet50_v1b"), ("resnet50_v1b", "resnet50_v1d")])
+@pytest.mark.parametrize(("reference", "other"),
+                         [("resnet50_v1d", "resnet50_v1b"), ("resnet50_v1b", "resnet50_v1d")])
 def test_resnet_b_is_told_from_resnet_d_by_validation_alone_also_at_the_end(reference, other):
-    assert band_of(reference, "train") is None                        # its training accuracy is no measurement
+    # its training accuracy is no measurement
+    assert band_of(reference, "train") is None
     band, run = band_of(reference, "val"), band_of(other, "val")
     assert compare_with(band, run.epochs, run.published).because
     late = run.epochs >= 90
@@ -211,7 +217,7 @@ def test_nearly_all_pairs_of_different_networks_are_told_apart(dataset, share):
     assert np.median(first) < 5
 
 
-# --- bands ----------------------------------------------------------------------------------------------------------
+# --- bands --------------------------------------------------------------------------------------------------
 
 def test_counting_errors_equal_the_formulas():
     accuracy = bands.counting_error(np.array([90.0]), "accuracy", images=50_000, classes=10)
@@ -227,7 +233,8 @@ def test_scatter_recovers_the_noise_of_a_smooth_curve_and_ignores_drops():
     values = 80 + 0.01 * epochs + 10 * (epochs >= 200) + rng.normal(scale=0.5, size=400)
     got = bands.scatter(values, phase=(epochs >= 200).astype(int))
     assert np.median(got) == pytest.approx(0.5, rel=0.1)
-    assert got[195:205].max() < 1.0                                  # ten points of drop do not count as noise
+    # ten points of drop do not count as noise
+    assert got[195:205].max() < 1.0
 
 
 def test_slope_is_that_of_the_curve_and_ignores_drops():
@@ -250,7 +257,7 @@ def test_bands_are_wide_at_first_and_tight_at_the_end():
     assert val[0] > 15 > val[50] > 4 > 2 > val[199]
 
 
-# --- the command ----------------------------------------------------------------------------------------------------
+# --- the command --------------------------------------------------------------------------------------------
 
 def exit_code(argv):
     with pytest.raises(SystemExit) as stopped:
@@ -266,18 +273,20 @@ def test_a_run_still_going_is_judged_so_far(tmp_path, capsys):
 
 
 def test_an_imagenet_run_of_today_is_held_against_errors_and_departures_are_named(tmp_path, capsys):
-    lines = [namespace_line({**published_run("resnet18_v1").args, "batch_size": 128, "num_gpus": 8, "lr": 0.2})]
+    lines = [namespace_line({**published_run("resnet18_v1").args, "batch_size": 128, "num_gpus": 8,
+                             "lr": 0.2})]
     for record in curve("resnet18_v1b")[:12]:
         lines += [ImagenetBatch(record.epoch, 50, 900.0, "accuracy", 0.5, 0.4),
-                  ImagenetTrain(record.epoch, "accuracy", 1 - record.train_metric),      # logged as err-top1 in 2018
+                  # logged as err-top1 in 2018
+                  ImagenetTrain(record.epoch, "accuracy", 1 - record.train_metric),
                   ImagenetValidation(record.epoch, record.val_err_top1, record.val_err_top5)]
     (tmp_path / "train_imagenet.log").write_text("\n".join(map(str, lines)) + "\n")
     assert exit_code([str(tmp_path / "train_imagenet.log")]) == 0
     out = capsys.readouterr().out
     assert "val error, %" in out
     assert out.splitlines()[-1] == (
-        "verdict: INSIDE the band of resnet18_v1 over epochs 0-11 of 120 (train 12/12, val 12/12); departs from it in "
-        "lr 0.2 (published 0.4)")
+        "verdict: INSIDE the band of resnet18_v1 over epochs 0-11 of 120 (train 12/12, val 12/12); departs "
+        "from it in lr 0.2 (published 0.4)")
 
 
 def test_a_run_with_mixup_is_judged_by_its_rmse(tmp_path, capsys):
@@ -293,7 +302,8 @@ def test_label_smoothing_is_named_as_a_departure(tmp_path):
 
 
 @pytest.mark.parametrize(("args", "reason"), [
-    ({"dataset": "cifar10-excerpt"}, "cifar10-excerpt is a 2,500-image excerpt; no published log to compare with"),
+    ({"dataset": "cifar10-excerpt"}, "cifar10-excerpt is a 2,500-image excerpt; no published log to compare "
+     "with"),
     ({"dataset": "cifar100"}, "GluonCV published no log on CIFAR-100"),
     ({"model": "cifar_resnet8"}, "no published log is of the model cifar_resnet8"),
 ])
@@ -304,7 +314,8 @@ def test_without_a_reference_the_verdict_is_none(tmp_path, capsys, args, reason)
 
 
 def test_epochs_beyond_the_published_ones_are_nothing_to_compare_with(tmp_path):
-    lines = [namespace_line(published_run("cifar_resnet20_v1").args), cifar_epoch_line(250, 0.9, 0.9, 1.0, 1.0)]
+    lines = [namespace_line(published_run("cifar_resnet20_v1").args),
+             cifar_epoch_line(250, 0.9, 0.9, 1.0, 1.0)]
     (tmp_path / "run.log").write_text("\n".join(lines) + "\n")
     assert judge(tmp_path / "run.log").line == (
         "verdict: none: nothing to compare with cifar_resnet20_v1: no epoch in common")
@@ -348,7 +359,8 @@ def test_a_process_of_its_own_starts_fast_and_without_mxnet(tmp_path):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0
     assert done.stdout.splitlines()[-1].startswith("verdict: INSIDE the band of cifar_resnet20_v1")
-    assert not {"mxnet", "gluoncv", "matplotlib"} & {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
+    assert not {"mxnet", "gluoncv",
+                "matplotlib"} & {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
 
 
 def test_the_help_shows_examples(capsys):
@@ -357,7 +369,7 @@ def test_the_help_shows_examples(capsys):
     assert "python -m gluon_tricks compare logs/train_cifar10" in capsys.readouterr().out
 
 
-# --- the original logs ----------------------------------------------------------------------------------------------
+# --- the original logs --------------------------------------------------------------------------------------
 
 @pytest.mark.shared
 @pytest.mark.skipif(not ARCHIVE.exists(), reason=f"the original logs are not at {ARCHIVE}")

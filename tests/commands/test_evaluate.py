@@ -518,8 +518,8 @@ def test_flags_that_contradict_each_other_or_are_out_of_range(params, more, says
 @pytest.mark.slow
 def test_a_mistake_is_one_sentence_and_exit_code_2(params):
     done = run(*flags(params, "--rec-dir", "nowhere"), check=2)
-    assert done.stderr == ("python -m gluon_tricks evaluate: error: --rec-val nowhere/val.rec: does not exist; make "
-                           "it with data_prep/imagenet.py\n")
+    assert done.stderr == ("python -m gluon_tricks evaluate: error: --rec-val nowhere/val.rec: does not "
+                           "exist; make it with data_prep/imagenet.py\n")
 
 
 # --- The 160 photographs ------------------------------------------------------------------------------------

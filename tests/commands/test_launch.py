@@ -1,4 +1,5 @@
-"""python -m gluon_tricks launch: who runs where, with what in the environment, and how a command is gone on with."""
+"""python -m gluon_tricks launch: who runs where, with what in the environment, and how a command is gone on
+with."""
 
 import os
 
@@ -18,25 +19,30 @@ def test_hosts_are_read(text, workers, expected):
     assert parse_hosts(text, workers) == expected
 
 
-@pytest.mark.parametrize("text, says", [("a", "HOST:SLOTS"), ("a:x", "HOST:SLOTS"), ("a:1,b:1", "has 2 slots, -n asks")])
+@pytest.mark.parametrize("text, says", [("a", "HOST:SLOTS"), ("a:x", "HOST:SLOTS"), ("a:1,b:1", "has 2 "
+                                                                                     "slots, -n asks")])
 def test_hosts_that_do_not_fit_are_refused(text, says):
     with pytest.raises(UserError, match=says):
         parse_hosts(text, 3)
 
 
 def test_ranks_fill_one_host_after_the_other():
-    assert places([("a", 2), ("b", 4)], 5) == [("a", 0, 2), ("a", 1, 2), ("b", 0, 3), ("b", 1, 3), ("b", 2, 3)]
+    assert places([("a", 2), ("b", 4)], 5) == [("a", 0, 2), ("a", 1, 2), ("b", 0, 3), ("b", 1, 3),
+                                               ("b", 2, 3)]
 
 
 def made(engine="dist_sync", workers=4, servers=2, hosts=None, interface=None):
-    with roles(engine, ["true"], workers, servers, hosts or [("localhost", workers)], 7.5, "/beats", interface) as found:
+    with roles(engine, ["true"], workers, servers, hosts or [("localhost", workers)], 7.5, "/beats",
+               interface) as found:
         return found
 
 
 def test_the_parameter_servers_roles():
     found = made()
-    assert [role.name for role in found] == ["scheduler", "server 0", "server 1", "rank 0", "rank 1", "rank 2", "rank 3"]
-    assert [role.environment["DMLC_ROLE"] for role in found] == ["scheduler"] + ["server"] * 2 + ["worker"] * 4
+    assert [role.name for role in found] == ["scheduler", "server 0", "server 1", "rank 0", "rank 1",
+                                             "rank 2", "rank 3"]
+    assert [role.environment["DMLC_ROLE"] for role in found] == ["scheduler"] + ["server"] * 2 + [
+        "worker"] * 4
     names = ("DMLC_PS_ROOT_PORT", "DMLC_NUM_SERVER", "DMLC_NUM_WORKER", "GLUON_TRICKS_TIMEOUT")
     shared = {tuple(role.environment[name] for name in names) for role in found}
     assert len(shared) == 1 and next(iter(shared))[1:] == ("2", "4", "7.5")
@@ -64,7 +70,8 @@ def test_no_process_inherits_another_launchers_part(monkeypatch):
 def test_cores_are_divided_unless_the_user_has_done_so(cores, workers, threads, monkeypatch):
     monkeypatch.setattr(compat, "visible_cpus", lambda: cores)
     monkeypatch.setattr(compat, "steps_taken", ["OMP_NUM_THREADS=8, every visible CPU"])
-    assert {role.environment["OMP_NUM_THREADS"] for role in made(workers=workers) if role.is_worker} == {threads}
+    assert {role.environment["OMP_NUM_THREADS"] for role in made(workers=workers)
+            if role.is_worker} == {threads}
     monkeypatch.setattr(compat, "steps_taken", [])
     monkeypatch.setenv("OMP_NUM_THREADS", "5")
     assert {role.environment["OMP_NUM_THREADS"] for role in made(workers=workers) if role.is_worker} == {"5"}

@@ -2,9 +2,9 @@
 
     python tests/data_prep/kill_at_every_step.py SCRATCH_DIR FLAG ...
 
-The flags are those of data_prep/imagenet.py without --out. Each trial runs in a forked process that ends itself, without
-any clean-up, in place of its n-th fsync, rename or removal. Prints the number of trials; exit code 0 if every one ended
-with the root hash of the undisturbed run and nothing else in its folder.
+The flags are those of data_prep/imagenet.py without --out. Each trial runs in a forked process that ends
+itself, without any clean-up, in place of its n-th fsync, rename or removal. Prints the number of trials; exit
+code 0 if every one ended with the root hash of the undisturbed run and nothing else in its folder.
 """
 
 import json
@@ -46,7 +46,9 @@ def counted(step, writer, die_at, taken=[0]):  # noqa: B006  shared by all steps
 
 
 def outcome(folder):
-    return json.loads((folder / "manifest.json").read_text())["root_hash"], sorted(path.name for path in folder.iterdir())
+    return json.loads((folder
+                       / "manifest.json").read_text())["root_hash"], sorted(
+                           path.name for path in folder.iterdir())
 
 
 def main(scratch, *flags):

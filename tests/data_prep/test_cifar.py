@@ -420,7 +420,8 @@ def test_a_download_is_checked_and_kept(tmp_path, mxnet_home, monkeypatch, cifar
 
 def test_a_damaged_download_is_not_kept(tmp_path, mxnet_home, monkeypatch, cifar10):
     serve(monkeypatch, pack(cifar10, tmp_path / "archive").read_bytes()[:-100])
-    assert refusal("--dataset", "cifar10").startswith(f"{mxnet_home}/datasets/cifar10/cifar-10-binary.tar.gz: MD5 ")
+    assert refusal("--dataset",
+                   "cifar10").startswith(f"{mxnet_home}/datasets/cifar10/cifar-10-binary.tar.gz: MD5 ")
     assert names(mxnet_home / "datasets" / "cifar10") == set()
 
 

@@ -447,11 +447,14 @@ def test_published_checksums_are_compared_once(archives, tmp_path, monkeypatch):
            for name in ("train", "val")}
     assert f"train.tar: MD5 {md5['train']}, published 1d675b47d978889d74fa0da5fadfb00e" in said
     monkeypatch.setitem(imagenet.PUBLISHED.md5, "--train-tar", md5["train"])
-    assert f"val.tar: MD5 {md5['val']}, published 29b22e2961454d5413ddabcf34fc5622" in refused(tmp_path / "rec", *flags)
+    assert f"val.tar: MD5 {md5['val']}, published 29b22e2961454d5413ddabcf34fc5622" in refused(tmp_path
+                                                                                               / "rec",
+                                                                                               *flags)
     monkeypatch.setitem(imagenet.PUBLISHED.md5, "--val-tar", md5["val"])
     monkeypatch.setattr(preparation, "digests_of", None)            # both are known by now
     manifest = prepare(tmp_path / "rec", *flags)
-    assert manifest.sources == {f"{name}.tar": hashlib.sha256((archives[0] / f"{name}.tar").read_bytes()).hexdigest()
+    assert manifest.sources == {f"{name}.tar": hashlib.sha256((archives[0]
+                                                               / f"{name}.tar").read_bytes()).hexdigest()
                                 for name in ("train", "val")}
 
 

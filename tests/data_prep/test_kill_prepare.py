@@ -18,7 +18,8 @@ def test_killed_in_every_phase_it_ends_with_the_root_hash_of_the_undisturbed_run
     assert kill_prepare.main(["--trials", "2", "--copies", "6"]) == 0
     printed = capsys.readouterr().out
     assert "96 training images and 4 faulty ones, 48 validation images" in printed
-    assert re.search(r"--on-error fail: exit code 2, imagenet.py: error: --train-tar .*: n01440764_fault\d.JPEG: ", printed)
+    assert re.search(r"--on-error fail: exit code 2, imagenet.py: error: --train-tar .*: "
+                     r"n01440764_fault\d.JPEG: ", printed)
     assert "--on-error skip: 96 records, 0 repaired, 4 left out (" in printed
     assert "--on-error repair: 98 records, 2 repaired (" in printed
     assert re.search(r"^2 of 2 equal", printed.splitlines()[-1])

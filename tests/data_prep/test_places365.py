@@ -17,7 +17,9 @@ CLASSES = ["/a/airfield", "/a/airplane_cabin", "/b/bedroom"]
 
 
 def jpeg(seed):
-    return cv2.imencode(".jpg", np.random.default_rng(seed).integers(0, 255, (40, 40, 3)).astype(np.uint8))[1].tobytes()
+    return cv2.imencode(".jpg", np.random.default_rng(seed).integers(0, 255,
+                                                                     (40, 40,
+                                                                      3)).astype(np.uint8))[1].tobytes()
 
 
 def write_tar(path, files, links=()):
@@ -42,7 +44,8 @@ def val_files():
 
 
 def lists():
-    train = "".join(f"{name}/0000000{i}.jpg {label}\n" for label, name in enumerate(CLASSES) for i in (1, 2, 3))
+    train = "".join(f"{name}/0000000{i}.jpg {label}\n" for label, name in enumerate(CLASSES) for i in (1, 2,
+                                                                                                       3))
     return {"places365_train_standard.txt": train.encode(),
             "places365_val.txt": b"Places365_val_00000001.jpg 2\nPlaces365_val_00000002.jpg 0\n",
             "categories_places365.txt": "".join(f"{name} {i}\n" for i, name in enumerate(CLASSES)).encode(),
@@ -67,7 +70,8 @@ def prepare_test(tmp_path, *flags, files=None, listed=TEST_LIST, links=()):
 def prepare(tmp_path, *flags, train=None, val=None, filelist=None, links=()):
     words = ["--train-tar", write_tar(tmp_path / "train.tar", train or train_files(), links),
              "--val-tar", write_tar(tmp_path / "val.tar", val or val_files()),
-             "--file-lists", write_tar(tmp_path / "lists.tar", filelist or lists()), "--out", str(tmp_path / "rec")]
+             "--file-lists", write_tar(tmp_path / "lists.tar", filelist or lists()), "--out",
+             str(tmp_path / "rec")]
     return places365.main([*words, *(flags or ["--subset", "--no-checksum"])])
 
 
@@ -90,10 +94,13 @@ def test_the_test_set_has_names_and_no_labels(tmp_path, capsys):
     folder = tmp_path / "rec"
     manifest = read_manifest(folder)
     assert not manifest.splits["test"].labelled and manifest.splits["test"].per_class == [0, 0, 0]
-    assert (folder / "test.names.txt").read_text().splitlines() == sorted(name.split("/")[1] for name in test_files())
+    assert (folder
+            / "test.names.txt").read_text().splitlines() == sorted(
+                name.split("/")[1] for name in test_files())
     reader, labels = open_split(folder, "test", manifest)
     assert labels.tolist() == [-1, -1, -1] and reader.read_image(0)[:2] == (-1, jpeg(21))
-    with pytest.raises(UserError, match="label -1.* is no class index"):              # training on them is refused
+    # training on them is refused
+    with pytest.raises(UserError, match="label -1.* is no class index"):
         RecordImages(folder / "test.rec").read([0])
     assert verify.main([str(folder)]) == 0 and prepare_test(tmp_path) == 0
     assert "places365 is prepared already" in capsys.readouterr().out
@@ -110,11 +117,14 @@ def test_a_label_among_those_that_have_none_is_found(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("change, says", [
-    (dict(files={**test_files(), "test_256/Places365_test_00000009.jpg": b"x"}), "00000009.jpg is not in places365_test"),
+    (dict(files={**test_files(), "test_256/Places365_test_00000009.jpg": b"x"}),
+     "00000009.jpg is not in places365_test"),
     (dict(files={**test_files(), "test_256/../../evil.jpg": b"x"}), "points out of the archive"),
     (dict(links=["test_256/Places365_test_00000004.jpg"]), "is a link, a device or the like"),
-    (dict(files={**test_files(), "test_256/Places365_test_00000002.jpg": jpeg(1)[:200]}), "Places365_test_00000002.jpg: "),
-    (dict(listed=TEST_LIST + b"Places365_test_00000002.jpg\n"), "00000002.jpg' is not one name, or is there twice"),
+    (dict(files={**test_files(), "test_256/Places365_test_00000002.jpg": jpeg(1)[:200]}),
+     "Places365_test_00000002.jpg: "),
+    (dict(listed=TEST_LIST + b"Places365_test_00000002.jpg\n"),
+     "00000002.jpg' is not one name, or is there twice"),
     (dict(listed=b"Places365_test_00000001.jpg 7\n"), "00000001.jpg 7' is not one name"),
 ])
 def test_faults_of_the_test_set_are_named_and_refused(tmp_path, change, says):
@@ -132,15 +142,19 @@ def test_flags_of_places365():
     args = train_imagenet.parse_args(["--model", "resnet50_v1d", "--dataset", "places365", "--use-rec"])
     assert (args.classes, args.num_training_samples) == (365, 1803460)
     assert args.rec_train == "~/.mxnet/datasets/places365/rec/train.rec"
-    assert train_imagenet.parse_args(["--model", "resnet50_v1d"]).rec_val == "~/.mxnet/datasets/imagenet/rec/val.rec"
+    assert train_imagenet.parse_args(["--model",
+                                      "resnet50_v1d"]).rec_val == "~/.mxnet/datasets/imagenet/rec/val.rec"
 
 
 @pytest.mark.parametrize("change, says", [
-    (dict(train={**train_files(), "data_256_standard/a/airfield/00000009.jpg": b"x"}), "00000009.jpg is not in places365"),
+    (dict(train={**train_files(), "data_256_standard/a/airfield/00000009.jpg": b"x"}),
+     "00000009.jpg is not in places365"),
     (dict(train={**train_files(), "../evil.jpg": b"x"}), "points out of the archive"),
     (dict(links=["data_256_standard/a/airfield/00000004.jpg"]), "is a link, a device or the like"),
-    (dict(val={**val_files(), "val_256/Places365_val_00000002.jpg": jpeg(1)[:200]}), "Places365_val_00000002.jpg: "),
-    (dict(filelist={**lists(), "places365_val.txt": b"Places365_val_00000001.jpg 3\n"}), "has no label from 0 to 2"),
+    (dict(val={**val_files(), "val_256/Places365_val_00000002.jpg": jpeg(1)[:200]}),
+     "Places365_val_00000002.jpg: "),
+    (dict(filelist={**lists(), "places365_val.txt": b"Places365_val_00000001.jpg 3\n"}),
+     "has no label from 0 to 2"),
     (dict(filelist={**lists(), "categories_places365.txt": b"/a/airfield 1\n"}), "numbers do not run from 0"),
     (dict(filelist={"categories_places365.txt": b"/a/airfield 0\n"}), "has no places365_train_standard.txt"),
 ])

@@ -34,8 +34,8 @@ def prepared(original, tmp_path):
 
 
 def run_verify(folder):
-    return subprocess.run([sys.executable, "-m", "data_prep.verify", folder], cwd=ROOT, capture_output=True, text=True,
-                          timeout=60, check=False)
+    return subprocess.run([sys.executable, "-m", "data_prep.verify", folder], cwd=ROOT, capture_output=True,
+                          text=True, timeout=60, check=False)
 
 
 def differences(folder, split):
@@ -49,7 +49,7 @@ def flip(path, offset, bits=1):
     path.write_bytes(data)
 
 
-# --- exit codes ---------------------------------------------------------------------------------------------------
+# --- exit codes ---------------------------------------------------------------------------------------------
 
 def test_a_good_folder_is_exit_code_0(original):
     result = run_verify(original)
@@ -82,7 +82,7 @@ def test_a_folder_without_a_manifest_is_exit_code_2(tmp_path):
     assert result.stderr.startswith(f"data_prep.verify: error: {tmp_path}/manifest.json: cannot be read (")
 
 
-# --- what is found ------------------------------------------------------------------------------------------------
+# --- what is found ------------------------------------------------------------------------------------------
 
 @settings(max_examples=60, deadline=None)
 @given(data=st.data(), bits=st.integers(1, 255))
@@ -91,7 +91,8 @@ def test_any_altered_byte_of_a_record_is_found(original, data, bits):
     content = path.read_bytes()
     reader = RecordReader(path)
     position = data.draw(st.integers(0, 9))
-    header = st.integers(0, 31)                      # 8 bytes of RecordIO's, 24 of the image record's: rarer, so aimed at
+    # 8 bytes of RecordIO's, 24 of the image record's: rarer, so aimed at
+    header = st.integers(0, 31)
     within = data.draw(header | st.integers(0, 7 + len(reader.read(position))))
     try:
         flip(path, int(reader.offsets[position]) + within, bits)
@@ -120,7 +121,8 @@ def test_any_edit_of_the_index_is_found(prepared, edit):
 @pytest.mark.parametrize("name", ["train.rec", "train.idx", "train.records.npy"])
 def test_a_missing_file_is_a_difference(prepared, name):
     (prepared / name).unlink()
-    assert [difference.split(": ")[0] for difference in differences(prepared, "train")] == [f"{prepared}/{name}"]
+    assert [difference.split(": ")[0] for difference in differences(prepared,
+                                                                    "train")] == [f"{prepared}/{name}"]
 
 
 @pytest.mark.parametrize("field, value, said", [
@@ -132,15 +134,18 @@ def test_what_the_manifest_says_besides_its_root_hash_is_recomputed_too(prepared
     content = json.loads((prepared / "manifest.json").read_text())
     content["splits"]["train"][field] = value
     (prepared / "manifest.json").write_text(json.dumps(content))
-    assert [difference.startswith(f"{prepared}/{said}") for difference in differences(prepared, "train")] == [True]
+    assert [difference.startswith(f"{prepared}/{said}") for difference in differences(prepared,
+                                                                                      "train")] == [True]
 
 
 @pytest.mark.parametrize("label", [10, -1, 2.5, float("nan"), 1e30])
 def test_a_label_that_is_no_class_is_named_even_if_the_manifest_agrees(prepared, label):
     manifest = read_manifest(prepared)
     records = [(0, label, 0, RecordReader(prepared / "train.rec").read_image(0)[1])]
-    payloads = [payload for _, _, payload in write_image_records(prepared / "train.rec", prepared / "train.idx", records)]
-    manifest.splits["train"] = describe_split(prepared, "train", manifest.classes, [record_row(0, 2, payloads[0])])
+    payloads = [payload for _, _, payload in write_image_records(prepared / "train.rec",
+                                                                 prepared / "train.idx", records)]
+    manifest.splits["train"] = describe_split(prepared, "train", manifest.classes,
+                                              [record_row(0, 2, payloads[0])])
     found = verify.verify_split(prepared, "train", manifest.splits["train"], manifest.classes)
     assert f"{prepared}/train.rec, key 0, offset 0: label {np.float32(label)} is none of 10 classes" in found
 

@@ -36,8 +36,8 @@ def sound():
              "VOCdevkit/VOC2007/ImageSets/Main/dog_trainval.txt": b"000001  1\n000002 -1\n",
              "VOCdevkit/VOC2007/ImageSets/Main/test.txt": b"000003\n",
              "VOCdevkit/VOC2007/devkit_doc.pdf": b"not needed"}
-    annotations = [xml(thing(1, 1, 60, 40), thing(5, 6, 20, 30, name="Person", hard=1)), xml(thing(2, 3, 9, 9, name="cat")),
-                   xml()]
+    annotations = [xml(thing(1, 1, 60, 40), thing(5, 6, 20, 30, name="Person", hard=1)),
+                   xml(thing(2, 3, 9, 9, name="cat")), xml()]
     for number, annotation in enumerate(annotations, start=1):
         files[f"VOCdevkit/VOC2007/Annotations/{number:06d}.xml"] = annotation
         files[f"VOCdevkit/VOC2007/JPEGImages/{number:06d}.jpg"] = jpeg(seed=number)
@@ -74,7 +74,8 @@ def test_an_archive_becomes_folders_and_a_manifest(tmp_path, capsys):
     assert dataset.classes == CLASSES and len(dataset) == 2
     image, label = dataset[0]
     assert image.shape == (40, 60, 3)
-    np.testing.assert_array_equal(label, [[0, 0, 59, 39, 11, 0], [4, 5, 19, 29, 14, 1]])   # from 0; difficult kept
+    # from 0; difficult kept
+    np.testing.assert_array_equal(label, [[0, 0, 59, 39, 11, 0], [4, 5, 19, 29, 14, 1]])
 
 
 def test_the_same_command_goes_on_after_an_interruption(tmp_path):
@@ -96,15 +97,18 @@ def changed(**files):
 
 @pytest.mark.parametrize("files, says", [
     ({"Annotations/000001.xml": b"<annotation><size>"}, "000001.xml: broken XML"),
-    ({"Annotations/000001.xml": xml(thing(5, 5, 61, 20))}, r"000001.xml: the box \(5, 5, 61, 20\) of object 1, dog, is not"),
+    ({"Annotations/000001.xml": xml(thing(5, 5, 61, 20))},
+     r"000001.xml: the box \(5, 5, 61, 20\) of object 1, dog, is not"),
     ({"Annotations/000001.xml": xml(thing(0, 5, 20, 20))}, "is not inside the image of 60 x 40"),
     ({"Annotations/000001.xml": xml(thing(9, 5, 9, 20))}, "is not inside the image"),
     ({"Annotations/000001.xml": xml(thing("x", 5, 9, 20))}, "no number at bndbox/xmin"),
     ({"Annotations/000001.xml": xml(thing("nan", 5, 9, 20))}, "is not inside the image"),
     ({"Annotations/000001.xml": b"<annotation></annotation>"}, "no number at size/width"),
-    ({"Annotations/000002.xml": xml(width=600, height=400)}, "says 600 x 400 pixels, its image has another size"),
+    ({"Annotations/000002.xml": xml(width=600, height=400)},
+     "says 600 x 400 pixels, its image has another size"),
     ({"JPEGImages/000002.jpg": b"no image"}, "000002.jpg: is missing or does not decode"),
-    ({"ImageSets/Main/trainval.txt": b"000001\n000009\n"}, "000009.xml: is missing, though trainval.txt lists"),
+    ({"ImageSets/Main/trainval.txt": b"000001\n000009\n"},
+     "000009.xml: is missing, though trainval.txt lists"),
     ({"ImageSets/Main/trainval.txt": b"\n"}, "trainval.txt: lists no image"),
 ])
 def test_faults_are_named_and_refused(tmp_path, files, says):
@@ -175,9 +179,11 @@ def test_archives_are_fetched_whole_or_not_at_all(tmp_path, monkeypatch):
     content = write_tar(tmp_path / "there.tar", sound()).read_bytes()
     folder = tmp_path / "downloads"
     folder.mkdir()
-    words = ["--archives", str(folder), "--download", "--out", str(tmp_path / "voc"), "--subset", "--no-checksum"]
+    words = ["--archives", str(folder), "--download", "--out", str(tmp_path / "voc"), "--subset",
+             "--no-checksum"]
     monkeypatch.setattr("urllib.request.urlopen", lambda url, **_: Answer(content, cut=True))
-    with pytest.raises(UserError, match="--download: http://host.robots.ox.ac.uk/.*VOCtrainval_06-Nov-2007.tar cannot be"):
+    with pytest.raises(UserError, match="--download: "
+                                        "http://host.robots.ox.ac.uk/.*VOCtrainval_06-Nov-2007.tar cannot be"):
         voc.main(words)
     assert not list(folder.iterdir())
     asked = []

@@ -19,9 +19,10 @@ from gluon_tricks.published.catalogue import catalogue, curve, published_run
 from gluon_tricks.published.reference import find_reference
 from tests.epoch_lines import cifar_epoch_line
 
-SOFT_LABEL_LOGS = {"resnet50_v1", "resnet50_v1b", "resnet50_v1c", "resnet50_v1d", "resnet101_v1d", "resnet152_v1d",
-                   "darknet53"}
-RATE_08_TRAIN, RATE_08_VAL = [0.193349, 0.348357, 0.469872], [0.2681, 0.4173, 0.4617]      # a real run with --lr 0.8
+SOFT_LABEL_LOGS = {"resnet50_v1", "resnet50_v1b", "resnet50_v1c", "resnet50_v1d", "resnet101_v1d",
+                   "resnet152_v1d", "darknet53"}
+# a real run with --lr 0.8
+RATE_08_TRAIN, RATE_08_VAL = [0.193349, 0.348357, 0.469872], [0.2681, 0.4173, 0.4617]
 
 
 def names(verdict):
@@ -39,8 +40,8 @@ def verdict_of(name, epochs):
 
 def cifar_log(path, train, val, attempts=(), **args):
     """A log of train_cifar.py; `attempts` are epochs before which another header stands."""
-    header = {**published_run("cifar_resnet20_v1").args, "dataset": "cifar10", "seed": 0, "mixup": False, "num_gpus": 0,
-              **args}
+    header = {**published_run("cifar_resnet20_v1").args, "dataset": "cifar10", "seed": 0, "mixup": False,
+              "num_gpus": 0, **args}
     lines = [namespace_line(header)]
     for epoch, figures in enumerate(zip(train, val)):
         lines += [namespace_line(header)] if epoch in attempts else []
@@ -62,7 +63,7 @@ def imagenet_log(path, name, train=None, err=None, speed=None, epochs=3, metric=
     return path
 
 
-# --- no false alarm -------------------------------------------------------------------------------------------------
+# --- no false alarm -----------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("epochs", [1, 2, 3, 6, 15, 40, None])
 @pytest.mark.slow
@@ -79,7 +80,7 @@ def test_our_own_logs_are_silent():
     assert len(found) >= 2 and not any(found)
 
 
-# --- chance validation ----------------------------------------------------------------------------------------------
+# --- chance validation --------------------------------------------------------------------------------------
 
 def test_flat_validation_folder_on_imagenet_is_seen_in_the_first_epoch(tmp_path):
     log = imagenet_log(tmp_path / "run.log", "resnet50_v2", err=[0.999], epochs=1)
@@ -99,11 +100,12 @@ def test_shuffled_labels_of_ten_classes_need_two_epochs(tmp_path):
 def test_with_mixup_the_falling_rmse_is_the_sign(tmp_path):
     log = imagenet_log(tmp_path / "run.log", "resnet50_v1d-mixup", err=[0.999] * 8, epochs=8)
     assert names(judge(log)) == ["chance validation"]
-    flat = imagenet_log(tmp_path / "flat.log", "resnet50_v1d-mixup", train=[0.0261] * 8, err=[0.999] * 8, epochs=8)
+    flat = imagenet_log(tmp_path / "flat.log", "resnet50_v1d-mixup", train=[0.0261] * 8, err=[0.999] * 8,
+                        epochs=8)
     assert names(judge(flat)) == []                     # nothing is learned: no sign of wrong labels
 
 
-# --- unscaled rate --------------------------------------------------------------------------------------------------
+# --- unscaled rate ------------------------------------------------------------------------------------------
 
 def test_a_real_run_with_eight_times_the_rate(tmp_path, capsys):
     log = cifar_log(tmp_path / "run.log", RATE_08_TRAIN, RATE_08_VAL, lr=0.8)
@@ -118,7 +120,8 @@ def test_a_real_run_with_eight_times_the_rate(tmp_path, capsys):
 
 
 def test_one_gpu_with_the_rate_of_eight(tmp_path):
-    log = imagenet_log(tmp_path / "run.log", "resnet50_v2", train=[0.003, 0.005, 0.006], metric="accuracy", num_gpus=1)
+    log = imagenet_log(tmp_path / "run.log", "resnet50_v2", train=[0.003, 0.005, 0.006], metric="accuracy",
+                       num_gpus=1)
     [finding] = diagnose(judge(log))
     assert "--lr 0.4 for a global batch of 128 is 8 times" in finding.says and "give --lr 0.05;" in finding.remedy
 
@@ -135,7 +138,7 @@ def test_without_a_published_log_the_linear_rule_and_a_curve_at_chance_speak(tmp
     assert names(judge(cifar_log(tmp_path / "b.log", [0.2, 0.3], [0.2, 0.3], **args))) == []
 
 
-# --- lost momentum --------------------------------------------------------------------------------------------------
+# --- lost momentum ------------------------------------------------------------------------------------------
 
 def rising(epochs=20, seed=1):
     """A training curve at a constant rate, with a tenth of a point of noise."""
@@ -150,16 +153,18 @@ def test_a_drop_where_the_run_was_resumed(tmp_path):
     [finding] = [f for f in diagnose(judge(cifar_log(tmp_path / "a.log", dropped, val, attempts=[12])))
                  if f.name == "lost momentum"]
     assert "resumed at epoch 12" in finding.says
-    assert "lost momentum" not in names(judge(cifar_log(tmp_path / "b.log", dropped, val)))                # no resume there
-    assert "lost momentum" not in names(judge(cifar_log(tmp_path / "c.log", train, val, attempts=[12])))   # no drop
+    # no resume there
+    assert "lost momentum" not in names(judge(cifar_log(tmp_path / "b.log", dropped, val)))
+    # no drop
+    assert "lost momentum" not in names(judge(cifar_log(tmp_path / "c.log", train, val, attempts=[12])))
     assert "lost momentum" not in names(judge(cifar_log(tmp_path / "d.log", dropped, val, attempts=[15])))
 
 
 def test_gluoncvs_resume_epoch_is_a_resume_too(tmp_path):
     train = [0.3 + 0.02 * i + 0.001 * (i % 2) for i in range(14)]
     train[10:] = [value - 0.05 for value in train[10:]]
-    log = imagenet_log(tmp_path / "run.log", "resnet18_v1", train=train, err=None, epochs=14, metric="accuracy",
-                       resume_epoch=10, resume_params="x.params")
+    log = imagenet_log(tmp_path / "run.log", "resnet18_v1", train=train, err=None, epochs=14,
+                       metric="accuracy", resume_epoch=10, resume_params="x.params")
     assert "lost momentum" in names(judge(log))
 
 
@@ -168,15 +173,17 @@ def test_a_second_header_says_where_a_log_was_resumed(tmp_path):
     assert read_log(cifar_log(tmp_path / "b.log", rising(6), [0.5] * 6)).resumed_at == []
 
 
-# --- the other two --------------------------------------------------------------------------------------------------
+# --- the other two ------------------------------------------------------------------------------------------
 
 def test_the_old_metric_is_named_with_both_accuracies(tmp_path):
     [finding] = diagnose(verdict_of("resnet50_v1", 1))
     assert "training accuracy is 75.11 % in epoch 0 (validation: 5.26 %)" in finding.says
     assert names(verdict_of("cifar_resnet20_v1", 200)) == []            # ten classes: 0.6 is no miracle there
     cold = imagenet_log(tmp_path / "a.log", "resnet50_v2", train=[0.71], metric="accuracy", epochs=1)
-    warm = imagenet_log(tmp_path / "b.log", "resnet50_v2", train=[0.71], metric="accuracy", epochs=1, use_pretrained=True)
-    assert names(judge(cold)) == ["metric on soft labels"] and names(judge(warm)) == []      # it had been trained before
+    warm = imagenet_log(tmp_path / "b.log", "resnet50_v2", train=[0.71], metric="accuracy", epochs=1,
+                        use_pretrained=True)
+    # it had been trained before
+    assert names(judge(cold)) == ["metric on soft labels"] and names(judge(warm)) == []
 
 
 def test_a_third_of_the_published_speed_is_the_input(tmp_path):

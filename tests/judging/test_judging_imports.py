@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-MODULES = sorted(".".join(path.relative_to(ROOT).with_suffix("").parts) for room in ("judging", "published", "log_lines")
+MODULES = sorted(".".join(path.relative_to(ROOT).with_suffix("").parts) for room in ("judging", "published",
+                                                                                     "log_lines")
                  for path in (ROOT / "gluon_tricks" / room).glob("*.py") if path.stem != "__init__")
 SLOW = ("mxnet", "gluoncv", "scipy", "matplotlib")
 
@@ -15,7 +16,8 @@ SLOW = ("mxnet", "gluoncv", "scipy", "matplotlib")
 def slow_imports(statement):
     """The slow packages that a fresh interpreter has imported after the statement."""
     program = f"{statement}; import sys; print([name for name in {SLOW} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True,
+                          check=True)
     return done.stdout.strip()
 
 

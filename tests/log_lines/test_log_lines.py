@@ -34,21 +34,28 @@ PREFIXES = ["", "INFO:root:", "[1,0]<stderr>:INFO:root:"]
 
 # Lines of published logs, and of train_imagenet.py today, with what they say.
 REAL_LINES = [
-    ("INFO:root:[Epoch 0] train=0.467608 val=0.558900 loss=1.452417 time: 16.450441",               # cifar_resnet20_v1
+    # cifar_resnet20_v1
+    ("INFO:root:[Epoch 0] train=0.467608 val=0.558900 loss=1.452417 time: 16.450441",
      CifarEpoch(0, train=0.467608, val=0.5589, loss=1.452417, time_s=16.450441)),
-    ("INFO:root:Epoch[0] Batch [49]\tSpeed: 1171.107554 samples/sec\ttop1-err=0.998945\tlr=0.003133",   # resnet101_v1
+    # resnet101_v1
+    ("INFO:root:Epoch[0] Batch [49]\tSpeed: 1171.107554 samples/sec\ttop1-err=0.998945\tlr=0.003133",
      ImagenetBatch(0, 49, 1171.107554, "top1-err", 0.998945, lr=0.003133)),
-    ("Epoch[0] Batch [49]\tSpeed: 1934.811369 samples/sec\taccuracy=0.868184\tlr=0.003133",            # resnet50_v1b
+    # resnet50_v1b
+    ("Epoch[0] Batch [49]\tSpeed: 1934.811369 samples/sec\taccuracy=0.868184\tlr=0.003133",
      ImagenetBatch(0, 49, 1934.811369, "accuracy", 0.868184, lr=0.003133)),
     ("[Epoch 119] training: accuracy=0.806293", ImagenetTrain(119, "accuracy", 0.806293)),
-    ("INFO:root:[Epoch 0] training: err-top1=0.975747", ImagenetTrain(0, "err-top1", 0.975747)),       # resnet101_v1
+    # resnet101_v1
+    ("INFO:root:[Epoch 0] training: err-top1=0.975747", ImagenetTrain(0, "err-top1", 0.975747)),
     ("[Epoch 119] speed: 5154 samples/sec\ttime cost: 257.641256", ImagenetSpeed(119, 5154, 257.641256)),
-    ("[Epoch 119] validation: err-top1=0.223374 err-top5=0.062161", ImagenetValidation(119, 0.223374, 0.062161)),
+    ("[Epoch 119] validation: err-top1=0.223374 err-top5=0.062161",
+     ImagenetValidation(119, 0.223374, 0.062161)),
     ("Training time for 120 epochs: 31122.500000 sec.", TotalTime(120, 31122.5)),
-    ("[1,0]<stderr>:INFO:root:Epoch[269] Rank[0] Batch[1251]\tTime cost=399.55\tTrain-metric=0.017193",    # resnest14
+    # resnest14
+    ("[1,0]<stderr>:INFO:root:Epoch[269] Rank[0] Batch[1251]\tTime cost=399.55\tTrain-metric=0.017193",
      HorovodTrain(269, 0, 1251, time_s=399.55, value=0.017193)),
     ("[1,0]<stderr>:INFO:root:Epoch[269]\tSpeed: 3206.17 samples/sec", HorovodSpeed(269, 3206.17)),
-    ("[1,0]<stderr>:INFO:root:Epoch[269] Rank[0]\tValidation-accuracy=0.758760\tValidation-top_k_accuracy_5=0.927580",
+    ("[1,0]<stderr>:INFO:root:Epoch[269] "
+     "Rank[0]\tValidation-accuracy=0.758760\tValidation-top_k_accuracy_5=0.927580",
      HorovodValidation(269, 0, 0.75876, 0.92758)),
     ("[1,0]<stderr>:INFO:root:Epoch[0] Rank[0] Batch[100]\trmse=0.026110\tlr=0.006390",
      HorovodBatch(0, 0, 100, "rmse", 0.02611, lr=0.00639)),
@@ -56,7 +63,8 @@ REAL_LINES = [
 ]
 
 NOISE = [
-    ("mxnet_native", "[04:56:42] src/operator/nn/./cudnn/./cudnn_algoreg-inl.h:107: Running performance tests"),
+    ("mxnet_native", "[04:56:42] src/operator/nn/./cudnn/./cudnn_algoreg-inl.h:107: Running performance "
+     "tests"),
     ("command_echo", "python train_mixup_cifar10.py --num-epochs 220 --mode hybrid"),
     ("autoaugment_print", "[1,3]<stdout>:Using AutoAugment"),
     ("network_repr", "[1,0]<stderr>:  (relu): Activation(relu)"),
@@ -69,7 +77,7 @@ NOISE = [
 ]
 
 
-# --- one line -------------------------------------------------------------------------------------------------------
+# --- one line -----------------------------------------------------------------------------------------------
 
 def numbers(decimals):
     """Floats that %.{decimals}f prints exactly."""
@@ -82,7 +90,8 @@ def lines_of(kind):
     specs = {name: spec for _, name, spec, _ in string.Formatter().parse(kind.template) if name}
     strategies = {"d": st.integers(0, 10**9), "f": numbers(6), ".3f": numbers(3), ".2f": numbers(2),
                   "": st.sampled_from(["accuracy", "rmse", "top1-err", "err-top1"])}
-    return st.builds(kind, **{field.name: strategies[specs[field.name]] for field in dataclasses.fields(kind)})
+    return st.builds(kind,
+                     **{field.name: strategies[specs[field.name]] for field in dataclasses.fields(kind)})
 
 
 any_line = st.one_of([lines_of(kind) for kind in log_lines.KINDS if kind is not Namespace])
@@ -143,9 +152,10 @@ def test_a_damaged_epoch_line_is_neither_a_line_nor_a_note():
 def test_the_writers_print_as_gluoncv_does():
     args = {"model": "cifar_resnet20_v1", "batch_size": 128, "lr_decay_epoch": "100,150", "resume_from": None,
             "wd": 1e-4}
-    assert namespace_line(args) == ("Namespace(batch_size=128, lr_decay_epoch='100,150', model='cifar_resnet20_v1', "
-                                    "resume_from=None, wd=0.0001)")
-    assert cifar_epoch_line(7, 0.5, 0.25, 1.23456789, 16) == ("[Epoch 7] train=0.500000 val=0.250000 loss=1.234568 "
+    assert namespace_line(args) == ("Namespace(batch_size=128, lr_decay_epoch='100,150', "
+                                    "model='cifar_resnet20_v1', resume_from=None, wd=0.0001)")
+    assert cifar_epoch_line(7, 0.5, 0.25, 1.23456789,
+                            16) == ("[Epoch 7] train=0.500000 val=0.250000 loss=1.234568 "
                                                               "time: 16.000000")
 
 
@@ -158,7 +168,7 @@ def test_a_value_that_is_no_literal_comes_back_as_its_text():
     assert read["c"] == float("-inf")
 
 
-# --- whole logs -----------------------------------------------------------------------------------------------------
+# --- whole logs ---------------------------------------------------------------------------------------------
 
 def write(path, *lines, end="\n"):
     path.write_text("\n".join(lines) + end)
@@ -176,9 +186,9 @@ def test_a_cifar_log_is_read_as_accuracies_and_errors(tmp_path):
     log = read_log(write(tmp_path / "run.log", HEADER, epoch(0, 0.25, 0.5589), epoch(1)))
     assert (log.style, log.headers, log.args["lr"]) == ("cifar", 1, 0.1)
     assert log.epochs[0]._asdict() == {
-        "epoch": 0, "train_metric_name": "accuracy", "train_metric": 0.25, "train_loss": 1.5, "val_err_top1": 0.4411,
-        "val_err_top5": None, "samples_per_sec": None, "time_s": 16.0, "lr_last_logged": None,
-        "last_batch_logged": None}
+        "epoch": 0, "train_metric_name": "accuracy", "train_metric": 0.25, "train_loss": 1.5,
+        "val_err_top1": 0.4411, "val_err_top5": None, "samples_per_sec": None, "time_s": 16.0,
+        "lr_last_logged": None, "last_batch_logged": None}
 
 
 @pytest.mark.parametrize(("args", "metric"), [
@@ -196,11 +206,14 @@ def test_the_header_tells_what_train_means(tmp_path, args, metric):
 def test_an_imagenet_epoch_is_gathered_from_its_lines(tmp_path):
     log = read_log(write(
         tmp_path / "run.log", namespace_line({"log_interval": 50}),
-        str(ImagenetBatch(0, 50, 100.0, "accuracy", 0.1, 0.2)), str(ImagenetBatch(0, 100, 100.0, "accuracy", 0.2, 0.3)),
-        str(ImagenetTrain(0, "accuracy", 0.25)), str(ImagenetSpeed(0, 900, 8.5)), str(ImagenetValidation(0, 0.8, 0.6)),
-        str(ImagenetBatch(1, 50, 100.0, "accuracy", 0.3, 0.4)), str(TotalTime(1, 10.0))))
+        str(ImagenetBatch(0, 50, 100.0, "accuracy", 0.1, 0.2)),
+        str(ImagenetBatch(0, 100, 100.0, "accuracy", 0.2, 0.3)),
+        str(ImagenetTrain(0, "accuracy", 0.25)), str(ImagenetSpeed(0, 900, 8.5)),
+        str(ImagenetValidation(0, 0.8, 0.6)), str(ImagenetBatch(1, 50, 100.0, "accuracy", 0.3, 0.4)),
+        str(TotalTime(1, 10.0))))
     assert log.style == "imagenet-C"
-    assert [tuple(record) for record in log.epochs] == [(0, "accuracy", 0.25, None, 0.8, 0.6, 900, 8.5, 0.3, 100)]
+    assert [tuple(record) for record in log.epochs] == [(0, "accuracy", 0.25, None, 0.8, 0.6, 900, 8.5, 0.3,
+                                                         100)]
 
 
 def test_a_resumed_run_reads_as_one_run(tmp_path):
@@ -208,7 +221,8 @@ def test_a_resumed_run_reads_as_one_run(tmp_path):
     resumed = [HEADER.replace("lr=0.1", "lr=0.1, resume='auto'"), "INFO:root:resumed at epoch 2, update 780",
                epoch(2, val=0.5), epoch(3)]
     log = read_log(write(tmp_path / "run.log", *killed, *resumed))
-    assert [(record.epoch, record.val_err_top1) for record in log.epochs] == [(0, 0.6), (1, 0.6), (2, 0.5), (3, 0.6)]
+    assert [(record.epoch, record.val_err_top1) for record in log.epochs] == [(0, 0.6), (1, 0.6), (2, 0.5),
+                                                                              (3, 0.6)]
     assert log.args["resume"] == "auto"
     assert log.headers == 2
     assert log.counts == {"namespace": 2, "cifar_epoch": 5, "note": 1, "unmatched": 1}
@@ -216,7 +230,8 @@ def test_a_resumed_run_reads_as_one_run(tmp_path):
 
 
 def test_a_restarted_run_replaces_all_it_had(tmp_path):
-    log = read_log(write(tmp_path / "run.log", HEADER, epoch(0), epoch(1), HEADER.replace("0.1", "0.2"), epoch(0)))
+    log = read_log(write(tmp_path / "run.log", HEADER, epoch(0), epoch(1), HEADER.replace("0.1", "0.2"),
+                         epoch(0)))
     assert [record.epoch for record in log.epochs] == [0]
     assert log.args["lr"] == 0.2
 

@@ -40,14 +40,17 @@ Epoch 1 iteration 0659/0661: training loss 0.800
 """
 
 
-figure = st.one_of(st.integers(-10**9, 10**9).map(lambda n: n / 1000), st.sampled_from([float("inf"), float("-inf")]))
+figure = st.one_of(st.integers(-10**9, 10**9).map(lambda n: n / 1000),
+                   st.sampled_from([float("inf"), float("-inf")]))
 count = st.integers(0, 10**6)
 pairs = st.dictionaries(st.sampled_from(transfer.METRICS), figure, min_size=1).map(transfer.Pairs)
 any_line = st.one_of(
-    st.builds(transfer.DetectionBatch, count, count, figure, pairs), st.builds(transfer.DetectionCost, count, figure, pairs),
+    st.builds(transfer.DetectionBatch, count, count, figure, pairs),
+    st.builds(transfer.DetectionCost, count, figure, pairs),
     st.builds(transfer.DetectionRate, count, st.sampled_from([1.0, 0.001, 0.0001, 1e-05, 2.5e-07, 0.0])),
     st.builds(transfer.DetectionValidation, count),
-    st.builds(transfer.DetectionScore, st.sampled_from(["aeroplane", "traffic light", "mAP"]), st.floats(allow_nan=False)),
+    st.builds(transfer.DetectionScore, st.sampled_from(["aeroplane", "traffic light", "mAP"]),
+              st.floats(allow_nan=False)),
     st.builds(transfer.SegmentationBatch, count, count, count, figure),
     st.builds(transfer.SegmentationValidation, count, figure, figure))
 
@@ -62,7 +65,8 @@ def test_a_published_detection_log_is_read(tmp_path):
     assert (log.task, log.args["network"], len(log.epochs)) == ("detection", "resnet50_v1b", 2)
     first, second = log.epochs
     assert first.scores["mAP"] == 0.40289797 and first.scores["aeroplane"] == 0.5
-    assert first.figures["RPN_Conf"] == 0.139 and first.figures["RCNNL1Loss"] == 2.392 and first.cost_s == 1312.133
+    assert first.figures["RPN_Conf"] == 0.139 and first.figures[
+        "RCNNL1Loss"] == 2.392 and first.cost_s == 1312.133
     assert second.scores["mAP"] == 0.56368908
 
 
@@ -74,16 +78,19 @@ def test_what_was_done_again_replaces_what_it_repeats(tmp_path):
 
 def test_a_segmentation_log_is_read(tmp_path):
     log = read(tmp_path, SEGMENTATION)
-    assert log.task == "segmentation" and [epoch.scores for epoch in log.epochs] == [{"pixAcc": 0.856, "mIoU": 0.646}]
+    assert log.task == "segmentation" and [epoch.scores for epoch in log.epochs] == [{"pixAcc": 0.856,
+                                                                                      "mIoU": 0.646}]
 
 
 def test_other_logs_are_none_of_these(tmp_path):
-    assert read(tmp_path, "INFO:root:[Epoch 0] train=0.467608 val=0.558900 loss=1.452417 time: 16.450441\n") is None
+    assert read(tmp_path,
+                "INFO:root:[Epoch 0] train=0.467608 val=0.558900 loss=1.452417 time: 16.450441\n") is None
 
 
 def test_lines_that_we_write_are_read_back(tmp_path):
-    losses = dict(zip(("RPN_Conf", "RPN_SmoothL1", "RCNN_CrossEntropy", "RCNN_SmoothL1", "RPNAcc", "RPNL1Loss", "RCNNAcc",
-                       "RCNNL1Loss"), (0.655, 0.05, 0.773, 0.345, 0.877, 0.392, 0.845, 2.392)))
+    losses = dict(zip(("RPN_Conf", "RPN_SmoothL1", "RCNN_CrossEntropy", "RCNN_SmoothL1", "RPNAcc",
+                       "RPNL1Loss", "RCNNAcc", "RCNNL1Loss"),
+                      (0.655, 0.05, 0.773, 0.345, 0.877, 0.392, 0.845, 2.392)))
     numbers = {"epoch": 0, "batch": 100, "samples_per_s": 11.735, "train_s": 3.5, "map_voc07": 0.25,
                "classes": {"cell": 0.25}, **losses}
     lines = [*DetectionDialect.interval_lines(numbers, ""), *DetectionDialect.epoch_lines(numbers, "")]
@@ -108,7 +115,8 @@ def test_the_texts_above_hold_every_kind_of_line():
 
 @pytest.mark.parametrize("text, line", [
     ("[Epoch 20] Set learning rate to 1e-05", transfer.DetectionRate(20, 1e-05)),       # resnet50_v2a
-    ("[Epoch 19] Validation:", transfer.DetectionValidation(19)),                       # its last blank cut off
+    # its last blank cut off
+    ("[Epoch 19] Validation:", transfer.DetectionValidation(19)),
     ("mAP=0.7765967923775811", transfer.DetectionScore("mAP", 0.7765967923775811)),
     ("cell=1e-05", transfer.DetectionScore("cell", 1e-05)),
 ])
@@ -116,7 +124,8 @@ def test_formats_of_numbers(text, line):
     assert parse_line(text, transfer.KINDS) == line
 
 
-@pytest.mark.parametrize("name, epochs, last, best", [          # published-runs table of GluonCV's documentation and files
+# published-runs table of GluonCV's documentation and files
+@pytest.mark.parametrize("name, epochs, last, best", [
     ("faster_rcnn_resnet50_v1b_voc", 20, 77.66, 78.31), ("faster_rcnn_resnet50_v2a_voc", 29, 77.67, 77.93)])
 def test_published_curves(name, epochs, last, best):
     run = published_transfer()[name]
@@ -127,7 +136,9 @@ def test_published_curves(name, epochs, last, best):
 
 
 def test_compare_puts_a_run_beside_the_published_one(tmp_path, capsys):
-    (tmp_path / "run.log").write_text(DETECTION.replace("mAP=0.56368908", "mAP=0.55368908").replace("lr=0.001", "lr=0.002"))
+    (tmp_path
+     / "run.log").write_text(DETECTION.replace("mAP=0.56368908", "mAP=0.55368908").replace("lr=0.001",
+                                                                                           "lr=0.002"))
     assert compare.main([str(tmp_path / "run.log")]) == 2
     said = capsys.readouterr().out
     assert "departs    lr 0.002 (published 0.001)" in said
@@ -149,7 +160,8 @@ def test_compare_refuses_what_it_cannot_do(tmp_path):
     (tmp_path / "run.log").write_text(DETECTION)
     with pytest.raises(UserError, match="--plot"):
         compare.main([str(tmp_path / "run.log"), "--plot", "x.png"])
-    with pytest.raises(UserError, match="--ref nothing: the published logs on VOC are faster_rcnn_resnet50_v1b_voc"):
+    with pytest.raises(UserError, match="--ref nothing: the published logs on VOC are "
+                                        "faster_rcnn_resnet50_v1b_voc"):
         compare.main([str(tmp_path / "run.log"), "--ref", "nothing"])
     (tmp_path / "run.log").write_text(DETECTION.splitlines()[2] + "\n")
     with pytest.raises(UserError, match="no validated epoch"):
@@ -158,5 +170,6 @@ def test_compare_refuses_what_it_cannot_do(tmp_path):
 
 def test_the_catalogue_is_small_and_whole():
     assert (FOLDER / "transfer.json").stat().st_size < 50_000
-    assert all(set(row) >= {"epoch", "mAP", "RPN_Conf"} for run in json.loads(Path(FOLDER / "transfer.json").read_text())
+    assert all(set(row) >= {"epoch", "mAP",
+                            "RPN_Conf"} for run in json.loads(Path(FOLDER / "transfer.json").read_text())
                for row in run["epochs"])

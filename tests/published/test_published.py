@@ -26,7 +26,7 @@ needs_archive = pytest.mark.skipif(not ARCHIVE.exists(), reason=f"the original l
 needs_reference = pytest.mark.skipif(not REFERENCE.exists(), reason=f"no independent reading at {REFERENCE}")
 
 
-# --- facts ----------------------------------------------------------------------------------------------------------
+# --- facts --------------------------------------------------------------------------------------------------
 
 def test_there_are_73_runs_with_12770_epochs():
     runs = catalogue()
@@ -50,7 +50,8 @@ def test_final_accuracies_of_the_papers_models(name, top1, top5):
 
 def test_the_first_epoch_of_a_cifar_run_is_as_printed():
     # INFO:root:[Epoch 0] train=0.467608 val=0.558900 loss=1.452417 time: 16.450441
-    assert curve("cifar_resnet20_v1")[0] == EpochRecord(0, "accuracy", 0.467608, 1.452417, 0.4411, time_s=16.450441)
+    assert curve("cifar_resnet20_v1")[0] == EpochRecord(0, "accuracy", 0.467608, 1.452417, 0.4411,
+                                                        time_s=16.450441)
 
 
 def test_flags_name_the_logs_that_are_not_what_they_seem():
@@ -61,8 +62,9 @@ def test_flags_name_the_logs_that_are_not_what_they_seem():
     assert flagged["copy"] == {"inceptionv3", "mobilenet1.0"}
     assert flagged["synthetic-validation"] == {"resnet152_v1d"}
     assert flagged["other-model"] == {"cifar_resnet20_v2_mixup"}
-    assert flagged["meaningless-train-metric"] == {"resnet50_v1", "resnet50_v1b", "resnet50_v1c", "resnet50_v1d",
-                                                   "resnet101_v1d", "resnet152_v1d", "darknet53"}
+    assert flagged["meaningless-train-metric"] == {"resnet50_v1", "resnet50_v1b", "resnet50_v1c",
+                                                   "resnet50_v1d", "resnet101_v1d", "resnet152_v1d",
+                                                   "darknet53"}
     assert flagged["several-headers"] == {"xception", "resnet50_v1b_gn", "resnet101_v1c", "inceptionv3",
                                           "inceptionv3-mixup", "mobilenetv2_1.0"}
     assert flagged["sh-differs"] == {"xception", "resnet50_v1b_gn", "resnest14", "cifar_resnet110_v1"}
@@ -74,15 +76,17 @@ def test_an_unknown_name_is_answered_with_the_nearest():
         published_run("resnet50_v1d-")
 
 
-# --- recipes and references -----------------------------------------------------------------------------------------
+# --- recipes and references ---------------------------------------------------------------------------------
 
 def run_with(**args):
     """A log of this kit with these arguments."""
-    return RunLog(Path("run.log"), "imagenet-C" if args["dataset"] == "imagenet" else "cifar", args, 1, [], {})
+    return RunLog(Path("run.log"), "imagenet-C" if args["dataset"] == "imagenet" else "cifar", args, 1, [],
+                  {})
 
 
 CIFAR = {"model": "cifar_resnet20_v1", "dataset": "cifar10", "mixup": False, "batch_size": 128, "num_gpus": 1,
-         "lr": 0.1, "lr_decay": 0.1, "lr_decay_epoch": "100,150", "num_epochs": 200, "wd": 1e-4, "momentum": 0.9}
+         "lr": 0.1, "lr_decay": 0.1, "lr_decay_epoch": "100,150", "num_epochs": 200, "wd": 1e-4,
+         "momentum": 0.9}
 
 
 @pytest.mark.parametrize("name", [name for name, run in catalogue().items() if run.is_usable])
@@ -105,7 +109,8 @@ def test_every_usable_run_is_its_own_reference(name):
     ({"lr_mode": "cosine"}, ("lr_mode cosine (published step)",)),
     ({"label_smoothing": True, "dtype": "bfloat16"},
      ("dtype bfloat16 (published float32)", "label_smoothing True (published False)")),
-    ({"mixup": True, "num_epochs": 30}, ("num_epochs 30 (published 220)",)),          # mixup ends 20 epochs before
+    # mixup ends 20 epochs before
+    ({"mixup": True, "num_epochs": 30}, ("num_epochs 30 (published 220)",)),
 ])
 def test_departures_are_what_changes_the_computation(change, departs):
     match = find_reference(run_with(**{**CIFAR, **change}))
@@ -131,8 +136,10 @@ def test_distillation_flags_count_only_with_a_teacher():
     ({"dataset": "cifar100"}, "no log on CIFAR-100"),
     ({"dataset": "cifar-mnist"}, "no log on cifar-mnist"),
     ({"model": "cifar_resnet44_v1"}, "no published log is of the model cifar_resnet44_v1"),
-    ({"model": "cifar_wideresnet16_10", "mixup": 0, "dataset": "imagenet"}, "without mixup is published, only"),
-    ({"model": "cifar_resnet20_v2", "mixup": True}, "cifar_resnet20_v2_mixup.log say model cifar_resnet20_v1"),
+    ({"model": "cifar_wideresnet16_10", "mixup": 0, "dataset": "imagenet"},
+     "without mixup is published, only"),
+    ({"model": "cifar_resnet20_v2", "mixup": True},
+     "cifar_resnet20_v2_mixup.log say model cifar_resnet20_v1"),
     ({"model": "inceptionv3", "dataset": "imagenet"}, "same bytes as inceptionv3-mixup.log"),
     ({"model": "resnet152_v1d", "dataset": "imagenet"}, "straight line"),
     ({"model": "resnet50_v1d", "dataset": "imagenet", "num_training_samples": 2000}, "2000 training images"),
@@ -151,7 +158,7 @@ def test_a_reference_by_name_must_be_usable():
         find_reference(run_with(**CIFAR), "resnet152_v1d")
 
 
-# --- the builder ----------------------------------------------------------------------------------------------------
+# --- the builder --------------------------------------------------------------------------------------------
 
 @pytest.fixture()
 def small_logs(tmp_path):
@@ -161,16 +168,19 @@ def small_logs(tmp_path):
     args = {"model": "cifar_resnet20_v1", "lr": 0.1, "batch_size": 128, "num_gpus": 1, "num_workers": 4}
     lines = [namespace_line(args), cifar_epoch_line(0, 0.5, 0.4, 1, 1), cifar_epoch_line(1, 0.6, 0.5, 1, 1)]
     (folder / "cifar_resnet20_v1.log").write_text("".join(f"INFO:root:{line}\n" for line in lines))
-    (folder / "cifar_resnet20_v1.sh").write_text("#!/bin/sh\npython train_cifar10.py --lr 0.10 \\\n -j 2 --model x\n")
+    (folder / "cifar_resnet20_v1.sh").write_text("#!/bin/sh\npython train_cifar10.py --lr 0.10 \\\n -j 2 "
+                                                 "--model x\n")
     return tmp_path / "logs"
 
 
 def test_the_builder_writes_the_same_bytes_each_time(small_logs, tmp_path, capsys):
     digests = set()
     for out in (tmp_path / "a", tmp_path / "b"):
-        assert published_logs.main(["--logs", str(small_logs), "--out", str(out)]) == 1       # 1 log, expected 73
+        # 1 log, expected 73
+        assert published_logs.main(["--logs", str(small_logs), "--out", str(out)]) == 1
         written = sorted(out.iterdir())
-        assert [path.name for path in written] == ["catalogue.json", "commands.json", "curves.csv.gz", "rates.csv.xz"]
+        assert [path.name for path in written] == ["catalogue.json", "commands.json", "curves.csv.gz",
+                                                   "rates.csv.xz"]
         digests.add(tuple(hashlib.sha1(path.read_bytes()).hexdigest() for path in written))
     assert len(digests) == 1
     assert "logs: 1 (expected 73)" in capsys.readouterr().out
@@ -180,8 +190,8 @@ def test_the_builder_notices_that_command_and_log_differ(small_logs, tmp_path):
     published_logs.main(["--logs", str(small_logs), "--out", str(tmp_path)])
     run, = json.loads((tmp_path / "catalogue.json").read_text())["runs"]
     assert run["command"] == "python train_cifar10.py --lr 0.10 -j 2 --model x"
-    assert run["flags"] == {"sh-differs": "Command and log differ: model x in the command, cifar_resnet20_v1 in the "
-                                          "log, num_workers 2 in the command, 4 in the log."}
+    assert run["flags"] == {"sh-differs": "Command and log differ: model x in the command, cifar_resnet20_v1 "
+                                          "in the log, num_workers 2 in the command, 4 in the log."}
 
 
 def test_the_builder_refuses_what_holds_no_logs(tmp_path):
@@ -191,7 +201,7 @@ def test_the_builder_refuses_what_holds_no_logs(tmp_path):
             published_logs.main(["--logs", str(logs), "--out", str(tmp_path / "out")])
 
 
-# --- against the original files -------------------------------------------------------------------------------------
+# --- against the original files -----------------------------------------------------------------------------
 
 @pytest.mark.shared
 @needs_reference
@@ -218,7 +228,8 @@ def test_the_catalogue_equals_an_independent_reading():
         run = published_run(name)
         assert (run.sha1, run.model, run.dataset) == (row["sha1"], row["model"], row["dataset"])
         assert (run.global_batch_size, run.epochs) == (int(row["batch_size_total"]), int(row["epochs"]))
-        assert (run.best["epoch"], run.best["val_err_top1"]) == (int(row["best_epoch"]), float(row["best_err_top1"]))
+        assert (run.best["epoch"], run.best["val_err_top1"]) == (int(row["best_epoch"]),
+                                                                 float(row["best_err_top1"]))
         assert run.final["val_err_top1"] == float(row["final_err_top1"])
         assert run.final["train_metric"] == float(row["final_train_metric"])
         assert bool(run.tricks["mixup"]) == bool(int(row["mixup"]))
@@ -236,8 +247,8 @@ def original_logs():
 @pytest.mark.slow
 def test_the_committed_files_are_what_the_builder_makes_of_the_original_logs(original_logs, tmp_path):
     assert published_logs.main(["--logs", str(original_logs), "--out", str(tmp_path)]) == 0
-    for name, unpacked in (("catalogue.json", bytes), ("commands.json", bytes), ("curves.csv.gz", gzip.decompress),
-                           ("rates.csv.xz", lzma.decompress)):
+    for name, unpacked in (("catalogue.json", bytes), ("commands.json", bytes),
+                           ("curves.csv.gz", gzip.decompress), ("rates.csv.xz", lzma.decompress)):
         assert unpacked((tmp_path / name).read_bytes()) == unpacked((FOLDER / name).read_bytes()), name
 
 
@@ -251,5 +262,6 @@ def test_every_line_of_the_original_logs_is_known(original_logs):
     for path in sorted(original_logs.glob("classification/*/*.log")):
         counts, expected = read_log(path).counts, rows[path.name]
         assert sum(counts.values()) == int(expected.pop("lines"))
-        assert {kind: counts.get(kind, 0) for kind in expected} == {kind: int(n) for kind, n in expected.items()}
+        assert {kind: counts.get(kind,
+                                 0) for kind in expected} == {kind: int(n) for kind, n in expected.items()}
         assert counts.get("unmatched", 0) == 0

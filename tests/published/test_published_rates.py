@@ -20,11 +20,13 @@ HEAD = {"googlenet_mixup", "mobilenetv2_0.25", "mobilenetv2_0.5", "mobilenetv2_0
 
 @cache
 def logged_rates():
-    """Name of a published ImageNet run -> list of LoggedRate in the order of its log, failed attempts included."""
+    """Name of a published ImageNet run -> list of LoggedRate in the order of its log, failed attempts
+    included."""
     rates = {}
     with lzma.open(FOLDER / "rates.csv.xz", "rt", encoding="utf-8") as stream:
         rows = csv.reader(stream)
-        assert tuple(next(rows)) == ("run",) + LoggedRate._fields, "rates.csv.xz has the columns of LoggedRate"
+        assert tuple(next(rows)) == (
+            "run",) + LoggedRate._fields, "rates.csv.xz has the columns of LoggedRate"
         for name, epoch, batch, lr in rows:
             rates.setdefault(name, []).append(LoggedRate(int(epoch), int(batch), lr))
     return rates
@@ -59,14 +61,16 @@ def test_there_are_as_many_logged_rates_as_lines_in_the_logs():
 
 
 @pytest.mark.parametrize("name, other", [
-    ("resnet50_v1d", "head"), ("mobilenetv2_1.0", "logs"), ("vgg16", "head"), ("resnest14", "logs"), ("resnest14", "head")])
+    ("resnet50_v1d", "head"), ("mobilenetv2_1.0", "logs"), ("vgg16", "head"), ("resnest14", "logs"),
+    ("resnest14", "head")])
 def test_another_formula_does_not_fit(name, other):
     assert mismatches(*of(name), other)
     assert formula_of(*of(name)) == formula(name)
 
 
 def test_epochs_that_begin_at_a_multiple_of_the_schedules_do_not_fit():
-    """The logs after 2019-03-12 fit only if epoch e begins at update ceil(e N / B), as MXNet's iterator wraps round."""
+    """The logs after 2019-03-12 fit only if epoch e begins at update ceil(e N / B), as MXNet's iterator wraps
+    round."""
     rates, script, args, _ = of("googlenet_mixup")
     schedule, updates = schedule_of(script, args, formula="head"), IMAGES // 1024
     plain = sum(f"{schedule(logged.epoch * updates + logged.batch):.6f}" != logged.lr for logged in rates)
@@ -75,7 +79,8 @@ def test_epochs_that_begin_at_a_multiple_of_the_schedules_do_not_fit():
     assert plain > 1000 and wrapped == 0
 
 
-@pytest.mark.parametrize("change", [{"lr": 0.40001}, {"num_epochs": 199}, {"warmup_epochs": 4}, {"batch_size": 127}])
+@pytest.mark.parametrize("change",
+                         [{"lr": 0.40001}, {"num_epochs": 199}, {"warmup_epochs": 4}, {"batch_size": 127}])
 def test_a_slightly_different_recipe_does_not_fit(change):
     rates, script, args, workers = of("resnet50_v1d-mixup")
     assert not mismatches(rates, script, args, workers, "logs")
@@ -85,6 +90,8 @@ def test_a_slightly_different_recipe_does_not_fit(change):
 @pytest.mark.parametrize("warmup", [0, 2])
 def test_the_papers_formula_is_mxnets_cosine_scheduler(warmup):
     """train_horovod.py takes that scheduler; MXNet asks it after counting the update."""
-    theirs = mx.lr_scheduler.CosineScheduler(90, base_lr=0.4, final_lr=0, warmup_steps=warmup * 9, warmup_begin_lr=0)
+    theirs = mx.lr_scheduler.CosineScheduler(90, base_lr=0.4, final_lr=0, warmup_steps=warmup * 9,
+                                             warmup_begin_lr=0)
     ours = lr_schedule("cosine", 0.4, 10, 9, warmup, formula="paper")
-    assert [ours(n) for n in range(95)] == pytest.approx([theirs(n + 1) for n in range(95)], rel=1e-12, abs=1e-15)
+    assert [ours(n) for n in range(95)] == pytest.approx([theirs(n + 1) for n in range(95)], rel=1e-12,
+                                                         abs=1e-15)

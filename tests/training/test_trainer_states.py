@@ -29,7 +29,8 @@ def net_after(updates, units=3, dtype="float32", **optimizer):
 
 
 def arrays_of(trainer):
-    return [value.asnumpy() for i in sorted(trainer._updaters[0].states) for value in flat(trainer._updaters[0].states[i])]
+    states = trainer._updaters[0].states
+    return [value.asnumpy() for i in sorted(states) for value in flat(states[i])]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
@@ -44,7 +45,8 @@ def test_momentum_and_masters_of_a_trainer_with_gluoncvs_schedule(tmp_path, dtyp
     connect(ours)
     load_states(tmp_path / "t.states", ours)
     expected = arrays_of(theirs)
-    assert len(expected) == (2 if dtype == "float32" else 4) and any(np.abs(value).max() > 0 for value in expected)
+    assert len(expected) == (2 if dtype == "float32"
+                             else 4) and any(np.abs(value).max() > 0 for value in expected)
     for got, value in zip(arrays_of(ours), expected):
         np.testing.assert_array_equal(got, value)
     assert ours.learning_rate == 0.7                       # the schedule in the file is not taken
@@ -57,7 +59,8 @@ class Attack:
 
 @pytest.mark.parametrize("content, says", [
     (pickle.dumps(({0: Attack()}, None)), "holds states of 1 parameters, this model trains 2"),
-    (b"not a pickle", "is not a file of Trainer.save_states"), (pickle.dumps([1]), "is not a file of Trainer.save_states")])
+    (b"not a pickle", "is not a file of Trainer.save_states"),
+    (pickle.dumps([1]), "is not a file of Trainer.save_states")])
 def test_a_file_of_another_kind_is_refused_and_runs_nothing(tmp_path, content, says):
     import builtins
     (tmp_path / "t.states").write_bytes(content)

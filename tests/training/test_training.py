@@ -53,11 +53,12 @@ def linear_net(ctx=None):
     return net
 
 
-def run_epoch(net, loader, engine=CPU, lr=0.1, wd=0.01, metric=accuracy, targets=plain, loss=None, progress=None):
+def run_epoch(net, loader, engine=CPU, lr=0.1, wd=0.01, metric=accuracy, targets=plain, loss=None,
+              progress=None):
     trainer = engine.trainer(net, mx.optimizer.NAG(learning_rate=lr, momentum=0.9, wd=wd))
     progress = progress or Progress()
-    train_epoch(net, loader, targets, loss or gluon.loss.SoftmaxCrossEntropyLoss(), metric, trainer, lambda n: lr, engine,
-                progress, lambda meter: None)
+    train_epoch(net, loader, targets, loss or gluon.loss.SoftmaxCrossEntropyLoss(), metric, trainer,
+                lambda n: lr, engine, progress, lambda meter: None)
     return progress
 
 
@@ -67,7 +68,8 @@ def softmax(z):
 
 
 def nag_in_place(w, m, gradient, lr, wd, momentum):
-    """MXNet's NAG: s = lr (g + wd w), w' = w + mu (mu m - s) - s; the momentum it keeps takes its decay from w'."""
+    """MXNet's NAG: s = lr (g + wd w), w' = w + mu (mu m - s) - s; the momentum it keeps takes its decay from
+    w'."""
     s = lr * (gradient + wd * w)
     after = w + momentum * (momentum * m - s) - s
     return after, momentum * m - lr * (gradient + wd * after)
@@ -103,7 +105,8 @@ def test_two_devices_equal_one():
     run_epoch(one, loaders[0])
     run_epoch(two, loaders[1], engine=SingleProcess([mx.cpu(0), mx.cpu(1)]))
     for device in (mx.cpu(0), mx.cpu(1)):
-        np.testing.assert_allclose(two.weight.data(device).asnumpy(), one.weight.data().asnumpy(), rtol=1e-5, atol=1e-7)
+        np.testing.assert_allclose(two.weight.data(device).asnumpy(), one.weight.data().asnumpy(), rtol=1e-5,
+                                   atol=1e-7)
 
 
 def test_rmse_is_mxnets():
@@ -130,7 +133,8 @@ def test_a_loss_that_is_not_finite_stops_at_its_own_update():
 
     progress = Progress()
     with pytest.raises(Diverged) as stopped:
-        run_epoch(linear_net(), RecordLoader(images, to_float, 4, num_workers=0), targets=poisoned, progress=progress)
+        run_epoch(linear_net(), RecordLoader(images, to_float, 4, num_workers=0), targets=poisoned,
+                  progress=progress)
     assert stopped.value.num_update == 3 and stopped.value.epoch == 0
     assert math.isfinite(progress.loss_sum)
 
@@ -159,7 +163,8 @@ def test_evaluation_counts_every_image_once_whatever_the_batch():
 
 @pytest.mark.slow
 def test_training_after_an_evaluation_is_the_same_every_time():
-    """Fails within a few tries without `settle_weights`: MXNet's reordering of weights races with the optimizer."""
+    """Fails within a few tries without `settle_weights`: MXNet's reordering of weights races with the
+    optimizer."""
     rng = np.random.default_rng(0)
     batches = [(nd.array(rng.random((16, 3, 32, 32))), nd.array(rng.integers(0, 10, 16))) for _ in range(3)]
     loss = gluon.loss.SoftmaxCrossEntropyLoss()

@@ -1,6 +1,7 @@
-"""train_faster_rcnn.py that also writes down what only one rank knows. Run by test_processes.py; NOTES names the folder.
+"""train_faster_rcnn.py that also writes down what only one rank knows. Run by test_processes.py; NOTES names
+the folder.
 
-    rankR.npz    SMALL trained arrays: `before/`, `grad/` and `after/` the first update; `found/` of each image by position
+    rankR.npz    SMALL trained arrays: `before/`, `grad/`, `after/` the first update; `found/` of each image
     rankR.json   images validated, in order; SHA-256 of every parameter at the end
 """
 
@@ -17,7 +18,8 @@ from gluon_tricks.script import faster_rcnn, transfer
 from gluon_tricks.transfer import loop
 
 FOLDER, RANK, SMALL = Path(os.environ["NOTES"]), os.environ["GLUON_TRICKS_RANK"], 50_000
-HOMES = {"build_net": faster_rcnn, "detections": faster_rcnn, "shared": faster_rcnn, "train_epoch": loop, "finish": transfer}
+HOMES = {"build_net": faster_rcnn, "detections": faster_rcnn, "shared": faster_rcnn, "train_epoch": loop,
+         "finish": transfer}
 arrays, validated, script = {}, [], {name: getattr(home, name) for name, home in HOMES.items()}
 net = None
 

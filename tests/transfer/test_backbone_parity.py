@@ -25,7 +25,8 @@ def images(size, count=1, seed=0):
 
 
 def give(source, target, folder):
-    """Load the parameters of one net into another of the same names; statistics are made other than 0 and 1 first."""
+    """Load the parameters of one net into another of the same names; statistics are made other than 0 and 1
+    first."""
     rng = np.random.default_rng(1)
     for name, param in source._collect_params_with_prefix().items():
         low, high = {"running_mean": (-0.1, 0.1), "running_var": (0.5, 1.5), "gamma": (0.3, 0.6),
@@ -76,7 +77,8 @@ def test_dilated_stages_equal_gluoncvs(name, tmp_path):
     maps = []
     for net in (base, published):
         x = images(64)
-        for layer in (net.conv1, net.bn1, net.relu, net.maxpool, net.layer1, net.layer2, net.layer3, net.layer4):
+        for layer in (net.conv1, net.bn1, net.relu, net.maxpool, net.layer1, net.layer2, net.layer3,
+                      net.layer4):
             x = layer(x)
         maps.append(x)
     assert maps[0].shape[2:] == (8, 8)          # stride 8, not 32
@@ -110,7 +112,8 @@ def test_faster_rcnn_equals_gluoncvs_on_the_same_weights(tmp_path):
     assert learns == {names[key] for key, param in wanted.items() if param.grad_req != "null"}
     theirs = [param for param in wanted.values() if param.grad_req != "null"]
     [(_, said)] = plan.learning_rows(net)
-    assert said.startswith(f"{sum(param.data().size for param in theirs):,} trained in {len(theirs)} arrays; ")
+    assert said.startswith(f"{sum(param.data().size for param in theirs):,} trained in {len(theirs)} arrays; "
+                           "")
 
 
 @pytest.mark.parametrize("name", ["resnet18_v1", "resnet18_v1b"])
@@ -131,15 +134,17 @@ def test_losses_equal_gluoncvs_training_task(name):
     label[0, 1] = [20, 10, 60, 50, 0, 0]
     cls = rng.integers(-1, 2, (2, anchors)).astype(np.float64)
     mask = np.repeat((cls == 1)[..., None], 4, axis=2)
-    batch = [nd.array(a) for a in (images(64, 2).asnumpy(), label, cls, rng.normal(size=(2, anchors, 4)) * mask, mask)]
+    batch = [nd.array(a) for a in (images(64, 2).asnumpy(), label, cls,
+                                   rng.normal(size=(2, anchors, 4)) * mask, mask)]
     losses = {}
     kinds = ("rpn_cls", "rpn_box", "rcnn_cls", "rcnn_box")
-    task = ForwardBackwardTask(net, None, *[getattr(detector.Losses(net), kind) for kind in kinds], mix_ratio=0.5,
-                               amp_enabled=False)
+    task = ForwardBackwardTask(net, None, *[getattr(detector.Losses(net), kind) for kind in kinds],
+                               mix_ratio=0.5, amp_enabled=False)
     mx.random.seed(5)
     theirs = task.forward_backward(batch)
     params = net.collect_params()
-    gradients = {key: param.grad().asnumpy().copy() for key, param in params.items() if param.grad_req != "null"}
+    gradients = {key: param.grad().asnumpy().copy() for key, param in params.items()
+                 if param.grad_req != "null"}
     mx.random.seed(5)
     with autograd.record():
         loss, losses = detector.Losses(net)(*batch, weight=0.5)
@@ -147,21 +152,25 @@ def test_losses_equal_gluoncvs_training_task(name):
     for figure, value in zip(detector.METRICS[:4], theirs[:4]):
         np.testing.assert_allclose(losses[figure][0].asscalar(), value.asscalar(), rtol=1e-5)
     from gluoncv.utils.metrics.rcnn import RCNNAccMetric, RCNNL1LossMetric, RPNAccMetric, RPNL1LossMetric
-    for figure, metric, given in zip(detector.METRICS[4:], (RPNAccMetric(), RPNL1LossMetric(), RCNNAccMetric(),
+    for figure, metric, given in zip(detector.METRICS[4:],
+                                     (RPNAccMetric(), RPNL1LossMetric(), RCNNAccMetric(),
                                                             RCNNL1LossMetric()), theirs[4:]):
         metric.update(*given)
         total, count = losses[figure]
-        np.testing.assert_allclose(total.asscalar() / count.asscalar(), metric.get()[1], rtol=1e-5, err_msg=figure)
+        np.testing.assert_allclose(total.asscalar() / count.asscalar(), metric.get()[1], rtol=1e-5,
+                                   err_msg=figure)
     assert gradients
     for key, value in gradients.items():
-        np.testing.assert_allclose(params[key].grad().asnumpy(), value, atol=1e-5 * max(1, np.abs(value).max()))
+        np.testing.assert_allclose(params[key].grad().asnumpy(), value,
+                                   atol=1e-5 * max(1, np.abs(value).max()))
 
 
 def test_feature_pyramid_has_five_maps():
     base = base_network("--network", "resnet18_v1b", frozen_norm=True)
     start_base(base, "resnet18_v1b")
     shape = FPN._replace(image_short=64, num_fpn_filters=8, rpn_channel=8, num_box_head_dense_filters=16,
-                                  rpn_test_post_nms=8, rpn_test_pre_nms=60, rpn_train_post_nms=20, rcnn_num_samples=8)
+                                  rpn_test_post_nms=8, rpn_test_pre_nms=60, rpn_train_post_nms=20,
+                         rcnn_num_samples=8)
     net = detector.faster_rcnn(base, ["a"], shape, use_fpn=True)
     detector.prepare(net, ENGINE)
     assert [out.shape[2] for out in net.features(images(64))] == [16, 8, 4, 2, 1]
@@ -174,11 +183,14 @@ def test_each_region_gets_the_features_of_its_level():
     net = detector.faster_rcnn(base, ["a"], FPN, use_fpn=True)
     rng = np.random.default_rng(0)
     maps = [nd.array(rng.normal(size=(2, 3, 512 // stride, 512 // stride))) for stride in (4, 8, 16, 32, 64)]
-    # k = floor(4 + log2(sqrt(w h) / 224)), within 2 to 5 (Lin et al. 2017, equation 1): sides of 40, 113, 225, 500 pixels
-    rois, levels = [[0, 5, 6, 44, 45], [1, 9, 9, 121, 121], [1, 0, 0, 224, 224], [0, 2, 2, 501, 501]], [2, 3, 4, 5]
+    # k = floor(4 + log2(sqrt(w h) / 224)), within 2 to 5 (Lin et al. 2017, equation 1): sides of 40, 113,
+    # 225, 500 pixels
+    rois, levels = [[0, 5, 6, 44, 45], [1, 9, 9, 121, 121], [1, 0, 0, 224, 224], [0, 2, 2, 501, 501]], [2, 3,
+                                                                                                        4, 5]
     got = net._pyramid_roi_feats(nd, maps, nd.array(rois), (7, 7), (4, 8, 16, 32, 64)).asnumpy()
     for i, (roi, level) in enumerate(zip(rois, levels)):
-        alone = nd.contrib.ROIAlign(maps[level - 2], nd.array([roi]), (7, 7), 1 / 2 ** level, sample_ratio=2).asnumpy()
+        alone = nd.contrib.ROIAlign(maps[level - 2], nd.array([roi]), (7, 7), 1 / 2 ** level,
+                                    sample_ratio=2).asnumpy()
         np.testing.assert_allclose(got[i], alone[0], atol=1e-6)
 
 
@@ -194,7 +206,8 @@ def test_weights_of_a_classifier_become_the_base(tmp_path):
     assert said.endswith("seven.params")
     np.testing.assert_array_equal(base.layer4[0].conv1.weight.data().asnumpy(),
                                   classifier.layer4[0].conv1.weight.data().asnumpy())
-    for name, says in (("resnet34_v1b", "has no layer1.2"), ("resnet50_v1b", "layer1.0.conv1.weight has shape")):
+    for name, says in (("resnet34_v1b", "has no layer1.2"),
+                       ("resnet50_v1b", "layer1.0.conv1.weight has shape")):
         with pytest.raises(UserError, match=says):
             start_base(base_network("--network", name), name, params_file=tmp_path / "seven.params")
 
@@ -203,7 +216,8 @@ def test_weights_of_a_classifier_become_the_base(tmp_path):
     (lambda: base_network("--network", "mobilenet1.0"), "--network mobilenet1.0: is no ResNet of this kit"),
     (lambda: base_network("--backbone", "resnet50_v1", dilated=True), "has no dilated form"),
     (lambda: base_network("--network", "resnet50_v1b_gn", frozen_norm=True), "has no BatchNorm to freeze"),
-    (lambda: start_base(base_network("--network", "resnet18_v1b"), "resnet18_v1b", params_file="/nowhere.params"),
+    (lambda: start_base(base_network("--network", "resnet18_v1b"), "resnet18_v1b",
+                        params_file="/nowhere.params"),
      "--backbone-params /nowhere.params: cannot be read"),
 ])
 def test_unusable_bases_are_named(make, says):

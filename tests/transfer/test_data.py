@@ -1,4 +1,5 @@
-"""What the nets see and how answers are counted: against GluonCV's transforms and metrics, and formulas written again."""
+"""What the nets see and how answers are counted: against GluonCV's transforms and metrics, and formulas
+written again."""
 
 import random
 
@@ -18,7 +19,7 @@ from gluon_tricks.transfer.schedule import detection_schedule, segmentation_sche
 from gluon_tricks.transfer.segmentation import Synthetic as Scenes
 from gluon_tricks.transfer.segmentation import normalised, shown, training_crop, validate, validation_crop
 
-# --- order and randomness -----------------------------------------------------------------------------------------
+# --- order and randomness -----------------------------------------------------------------------------------
 
 class Numbers:
     def __len__(self):
@@ -33,8 +34,8 @@ def draw(image, label):
 
 
 def batches(epoch, start=0, rank=0, world_size=1, batch_size=4):
-    loader = EpochLoader(Seeded(Numbers(), draw, seed=3), lambda samples: [(nd.array(np.stack(samples)),)], batch_size,
-                         [mx.cpu()], 0, rank, world_size)
+    loader = EpochLoader(Seeded(Numbers(), draw, seed=3), lambda samples: [(nd.array(np.stack(samples)),)],
+                         batch_size, [mx.cpu()], 0, rank, world_size)
     return [shares[0][0].asnumpy() for shares in loader.epoch(epoch, start)]
 
 
@@ -55,18 +56,21 @@ def test_parts_are_equal():
     assert parts(6, 2) == [slice(0, 3), slice(3, 6)]
 
 
-# --- detection ----------------------------------------------------------------------------------------------------
+# --- detection ----------------------------------------------------------------------------------------------
 
 def reference_average_precision(found, truth, iou=0.5):
-    """Eleven-point AP of one class, written from the rules of VOC 2007: highest score first, each object once."""
-    def area(left, top, right, bottom):                               # corners are pixels that belong to the box
+    """Eleven-point AP of one class, written from the rules of VOC 2007: highest score first, each object
+    once."""
+    # corners are pixels that belong to the box
+    def area(left, top, right, bottom):
         return max(0.0, right - left + 1) * max(0.0, bottom - top + 1)
 
     def overlap(a, b):
         both = area(*np.maximum(a[:2], b[:2]), *np.minimum(a[2:4], b[2:4]))
         return both / (area(*a[:4]) + area(*b[:4]) - both)
 
-    rows = sorted(((row[1], i, row[2:]) for i, rows in enumerate(found) for row in rows), key=lambda row: -row[0])
+    rows = sorted(((row[1], i, row[2:]) for i, rows in enumerate(found) for row in rows),
+                  key=lambda row: -row[0])
     hit, taken, counted = [], [set() for _ in truth], sum((label[:, 5] == 0).sum() for label in truth)
     for _, i, box in rows:
         best = max(range(len(truth[i])), key=lambda k: overlap(box, truth[i][k]), default=None)
@@ -120,12 +124,13 @@ def test_perfect_and_empty_answers():
     assert mean_average_precision([np.zeros((0, 6))] * 3, dataset)[0][1][-1] == 0.0
 
 
-# --- segmentation -------------------------------------------------------------------------------------------------
+# --- segmentation -------------------------------------------------------------------------------------------
 
 def test_scores_equal_gluoncvs_metric():
     gluoncv = pytest.importorskip("gluoncv")
     rng = np.random.default_rng(0)
-    outputs, truth = rng.normal(size=(3, 5, 8, 9)), rng.integers(-1, 4, (3, 8, 9))      # class 4 occurs in answers only
+    # class 4 occurs in answers only
+    outputs, truth = rng.normal(size=(3, 5, 8, 9)), rng.integers(-1, 4, (3, 8, 9))
     metric = gluoncv.utils.metrics.SegmentationMetric(5)
     metric.update(nd.array(truth), nd.array(outputs))
     confusion = Confusion(5)
@@ -139,7 +144,8 @@ def test_scores_by_hand():
     confusion = Confusion(3)
     confusion.add(np.array([[0, 0, 1, 1]]), np.array([[0, 1, 1, -1]]))
     # class 0: 1 right of 2 in the union; class 1: 1 of 2; class 2 occurs nowhere
-    assert confusion.scores() == {"pix_acc": 2 / 3, "miou": pytest.approx((0.5 + 0.5 + 0) / 3), "miou_present": 0.5}
+    assert confusion.scores() == {"pix_acc": 2 / 3, "miou": pytest.approx((0.5 + 0.5 + 0) / 3),
+                                  "miou_present": 0.5}
 
 
 class Brighter(gluon.Block):
@@ -197,14 +203,16 @@ def test_crops_equal_gluoncvs(size):
         ours = training_crop(40, 24)(image, mask)
         random.seed(seed)
         other_image, other_mask = theirs._sync_transform(image, mask)
-        np.testing.assert_array_equal(ours[0], normalised(Image.fromarray(other_image.asnumpy().astype(np.uint8))))
+        np.testing.assert_array_equal(ours[0],
+                                      normalised(Image.fromarray(other_image.asnumpy().astype(np.uint8))))
         np.testing.assert_array_equal(np.maximum(ours[1], 0), other_mask.asnumpy())
-        ours, (other_image, other_mask) = validation_crop(24)(image, mask), theirs._val_sync_transform(image, mask)
+        ours, (other_image, other_mask) = validation_crop(24)(image, mask), theirs._val_sync_transform(image,
+                                                                                                       mask)
         np.testing.assert_array_equal(shown(ours[0]), other_image.asnumpy())
         np.testing.assert_array_equal(ours[1], other_mask.asnumpy())
 
 
-# --- rates --------------------------------------------------------------------------------------------------------
+# --- rates --------------------------------------------------------------------------------------------------
 
 def test_detection_rates():
     rate = detection_schedule(0.001, 0.1, [2, 4], updates_per_epoch=10, warmup_updates=5)
@@ -220,10 +228,11 @@ def test_segmentation_rates_are_gluoncvs():
         schedulers.LRScheduler("linear", base_lr=0, target_lr=0.01, nepochs=1, iters_per_epoch=7),
         schedulers.LRScheduler("poly", base_lr=0.01, target_lr=0, nepochs=4, iters_per_epoch=7, power=0.9)])
     ours = segmentation_schedule(0.01, 5, 7, warmup_epochs=1)
-    np.testing.assert_allclose([ours(n) for n in range(35)], [theirs(n + 1) for n in range(35)], rtol=1e-9, atol=1e-15)
+    np.testing.assert_allclose([ours(n) for n in range(35)], [theirs(n + 1) for n in range(35)], rtol=1e-9,
+                               atol=1e-15)
 
 
-# --- pictures -----------------------------------------------------------------------------------------------------
+# --- pictures -----------------------------------------------------------------------------------------------
 
 def test_colours_differ_and_tiles_fit():
     assert len({tuple(color) for color in palette(150)}) == 150
