@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-import mutate
 import pytest
+
+import mutate
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -9,8 +9,7 @@ from gluon_tricks.training.progress import Diverged, Meter
 from gluon_tricks.tricks.low_precision import all_finite
 
 
-# So many parameters because each is another part of Algorithm 1; so many lines because an update is read best
-# in one piece
+# So many parameters because each is a part of Algorithm 1; so many lines to show an update in one piece
 def train_epoch(net, train_data, targets, loss, metric, trainer, schedule, engine, progress, after_update,
                 reseed_from=None, loss_scale=None, keep_going=lambda: True):
     """Train from `progress.batch` to the end of `progress.epoch`.
