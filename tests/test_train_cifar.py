@@ -13,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.lab_runs import write_part_of_excerpt
-from tests.script_runs import run_here
 
 import train_cifar
 from gluon_tricks.errors import UserError
 from gluon_tricks.log_lines.reading import read_log
 from gluon_tricks.published.catalogue import catalogue
+from tests.lab_runs import write_part_of_excerpt
+from tests.script_runs import run_here
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = ["--dataset", "cifar10-excerpt", "--model", "cifar_resnet20_v1", "--mode", "hybrid", "--batch-size",

@@ -7,7 +7,6 @@ import re
 import numpy as np
 import pytest
 from mxnet import nd
-from tests.lab_runs import write_part_of_excerpt
 
 import train_cifar
 from gluon_tricks.errors import UserError
@@ -15,6 +14,7 @@ from gluon_tricks.optim.optimizers import NAMES
 from gluon_tricks.script.cifar_flags import without_effect_lines
 from gluon_tricks.script.targets import training_targets
 from gluon_tricks.tricks.mixing import KINDS
+from tests.lab_runs import write_part_of_excerpt
 
 
 def train(folder, *flags, model="cifar_preact20", updates=2):

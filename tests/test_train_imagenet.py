@@ -12,10 +12,9 @@ import cv2
 import mxnet as mx
 import numpy as np
 import pytest
-import train_imagenet
 from mxnet import gluon, nd
-from tests.script_runs import run_here
 
+import train_imagenet
 from gluon_tricks.data.imagenet import SyntheticLoader
 from gluon_tricks.data.images import RecordImages
 from gluon_tricks.data.manifest import Manifest, describe_split, read_manifest, record_row, write_manifest
@@ -33,6 +32,7 @@ from gluon_tricks.script.targets import training_targets
 from gluon_tricks.training.loop import accuracy, train_epoch
 from gluon_tricks.training.progress import Progress
 from gluon_tricks.tricks import mixing
+from tests.script_runs import run_here
 
 ENGINE = SingleProcess([mx.cpu()])
 ROOT = Path(__file__).resolve().parents[1]

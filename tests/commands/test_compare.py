@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.epoch_lines import cifar_epoch_line
 
 from data_prep import published_logs
 from gluon_tricks.commands import compare
@@ -24,6 +23,7 @@ from gluon_tricks.log_lines.lines import (
     namespace_line,
 )
 from gluon_tricks.published.catalogue import catalogue, curve, published_run
+from tests.epoch_lines import cifar_epoch_line
 
 ROOT = Path(__file__).resolve().parents[2]
 ARCHIVE = ROOT.parent / "shared" / "published-logs" / "gluoncv-logs.tar.xz"

@@ -15,7 +15,6 @@ import mxnet as mx
 import numpy as np
 import pytest
 from mxnet import autograd, gluon, nd
-from tests.lab_runs import write_part_of_excerpt
 
 from gluon_tricks.commands import evaluate as command
 from gluon_tricks.data.cifar import find_cifar, open_cifar_test
@@ -29,6 +28,7 @@ from gluon_tricks.models.registry import get_model
 from gluon_tricks.saved.predictions import best_classes
 from gluon_tricks.saved.tally import Tally, margins_of
 from gluon_tricks.training.evaluation import ranks_of
+from tests.lab_runs import write_part_of_excerpt
 
 ROOT = Path(__file__).resolve().parents[2]
 PHOTOGRAPHS = ROOT.parent / "shared" / "data" / "imagenet-sample.tar"

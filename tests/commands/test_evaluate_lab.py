@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.lab_runs import left_by, train, train_words, write_data
 
 import train_cifar
 from gluon_tricks.commands import evaluate as command
@@ -18,6 +17,7 @@ from gluon_tricks.errors import UserError
 from gluon_tricks.saved.names import run_name, run_name_of
 from gluon_tricks.saved.record import find_run
 from gluon_tricks.script import cifar as build
+from tests.lab_runs import left_by, train, train_words, write_data
 
 ROOT = Path(__file__).resolve().parents[2]
 # 255 x 0.485, ..., 0.229, ...

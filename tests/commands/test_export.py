@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from mxnet import nd
 from mxnet.gluon import HybridBlock, nn
-from tests.onnx_runs import run_onnx, spread
 
 from gluon_tricks.commands import evaluate, export
 from gluon_tricks.data.augment import CifarTestTransform
@@ -22,6 +21,7 @@ from gluon_tricks.models.blocks import GroupNorm
 from gluon_tricks.models.registry import get_model
 from gluon_tricks.saved import onnx as onnx_model
 from gluon_tricks.saved.agreement import spread as spread_positions
+from tests.onnx_runs import run_onnx, spread
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed: make onnx")
 onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed: make onnx")

@@ -9,8 +9,6 @@ import numpy as np
 import pytest
 from mxnet import autograd, nd
 from mxnet.gluon import HybridBlock
-from tests.lab_runs import train, write_data
-from tests.onnx_runs import run_onnx, spread
 
 from gluon_tricks.commands import export
 from gluon_tricks.data.cifar_sets import DATASETS
@@ -25,6 +23,8 @@ from gluon_tricks.models.cifar_vgg import CIFARVGG
 from gluon_tricks.models.cifar_wideresnet import CIFARWideResNet
 from gluon_tricks.models.registry import get_model
 from gluon_tricks.saved import onnx as onnx_model
+from tests.lab_runs import train, write_data
+from tests.onnx_runs import run_onnx, spread
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed: make onnx")
 onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed: make onnx")

@@ -11,10 +11,11 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-import train_faster_rcnn
-import train_imagenet
+from models.facts import SIZES
 
 import train_cifar
+import train_faster_rcnn
+import train_imagenet
 from gluon_tricks.commands import replay
 from gluon_tricks.errors import UserError
 from gluon_tricks.log_lines.transfer import DetectionDialect
@@ -23,7 +24,6 @@ from gluon_tricks.published.commands import PublishedCommand, published_command,
 from gluon_tricks.published.rates import logged_rates, mismatches
 from gluon_tricks.published.transfer import published_transfer
 from gluon_tricks.script import faster_rcnn, imagenet
-from models.facts import SIZES
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = published_commands()

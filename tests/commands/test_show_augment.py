@@ -3,12 +3,12 @@
 import cv2
 import numpy as np
 import pytest
-from tests.lab_runs import write_data
 
 from gluon_tricks.commands import show_augment
 from gluon_tricks.data.cifar import find_cifar, open_cifar
 from gluon_tricks.errors import UserError
 from gluon_tricks.tricks.mixing import KINDS
+from tests.lab_runs import write_data
 
 
 @pytest.fixture(scope="module")

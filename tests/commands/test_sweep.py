@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.lab_runs import write_part_of_excerpt
 
 from gluon_tricks.commands import sweep
 from gluon_tricks.errors import UserError
 from gluon_tricks.studies import sweep_report
 from gluon_tricks.studies.sweep_grid import run_of
+from tests.lab_runs import write_part_of_excerpt
 
 ROOT = Path(__file__).resolve().parents[2]
 WORDS = ["--dataset", "cifar10-excerpt", "--model", "cifar_resnet20_v1", "--mode", "hybrid", "--batch-size",

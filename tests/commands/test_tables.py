@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.data.small_records import png, random_images
 
 from gluon_tricks.commands import tables
 from gluon_tricks.data.recordio import write_image_records
@@ -19,6 +18,7 @@ from gluon_tricks.errors import UserError
 from gluon_tricks.log_lines.reading import read_log
 from gluon_tricks.studies.readme import BEGIN, END, readme_block
 from gluon_tricks.studies.runner import updates_done
+from tests.data.small_records import png, random_images
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -5,11 +5,11 @@ import io
 import cv2
 import numpy as np
 import pytest
-from benchmarks.synthetic_imagenet import FAULTS, faulty, generated
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from benchmarks.synthetic_imagenet import FAULTS, faulty, generated
 from data_prep.image_check import LONGEST_JPEG_EDGE, decode, header_problem, process
 
 GOOD = generated(classes=1, per_class=1, size=(90, 60))["n01440764"]["n01440764_0.JPEG"]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from benchmarks.synthetic_imagenet import (
     FAULTS,
     WNIDS,
@@ -25,7 +26,6 @@ from benchmarks.synthetic_imagenet import (
     write_tar,
     write_train_tar,
 )
-
 from data_prep import imagenet, verify
 from data_prep import photographs as preparation
 from data_prep.image_check import decode

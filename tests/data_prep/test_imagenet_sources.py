@@ -7,8 +7,8 @@ import tarfile
 
 import numpy as np
 import pytest
-from benchmarks.synthetic_imagenet import WNIDS, generated, write_devkit, write_folders, write_tar, write_train_tar
 
+from benchmarks.synthetic_imagenet import WNIDS, generated, write_devkit, write_folders, write_tar, write_train_tar
 from data_prep.imagenet_sources import Archive, Folder, devkit_val_wnids, list_images, published_val_wnids
 from gluon_tricks.errors import UserError
 

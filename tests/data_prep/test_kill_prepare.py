@@ -6,6 +6,7 @@ Every phase is hit, and what is not equal is not called so.
 import re
 
 import pytest
+
 from benchmarks import kill_prepare
 from benchmarks.synthetic_imagenet import generated, photographs, write_folders, write_tar
 

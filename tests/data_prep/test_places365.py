@@ -6,8 +6,8 @@ import tarfile
 import cv2
 import numpy as np
 import pytest
-import train_imagenet
 
+import train_imagenet
 from data_prep import places365, verify
 from gluon_tricks.data.images import RecordImages
 from gluon_tricks.data.manifest import open_split, read_manifest

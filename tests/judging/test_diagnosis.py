@@ -4,7 +4,6 @@ import math
 import random
 
 import pytest
-from tests.epoch_lines import cifar_epoch_line
 
 from gluon_tricks.commands.compare import main
 from gluon_tricks.judging.diagnosis import diagnose
@@ -18,6 +17,7 @@ from gluon_tricks.log_lines.lines import (
 from gluon_tricks.log_lines.reading import RunLog, read_log
 from gluon_tricks.published.catalogue import catalogue, curve, published_run
 from gluon_tricks.published.reference import find_reference
+from tests.epoch_lines import cifar_epoch_line
 
 SOFT_LABEL_LOGS = {"resnet50_v1", "resnet50_v1b", "resnet50_v1c", "resnet50_v1d", "resnet101_v1d",
                    "resnet152_v1d", "darknet53"}

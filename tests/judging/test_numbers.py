@@ -3,13 +3,13 @@
 import json
 
 import pytest
-from tests.epoch_lines import cifar_epoch_line
 
 from gluon_tricks.judging import numbers
 from gluon_tricks.log_lines.lines import namespace_line
 from gluon_tricks.published import zoo
 from gluon_tricks.published.catalogue import catalogue
 from gluon_tricks.recipes.paper import TABLES
+from tests.epoch_lines import cifar_epoch_line
 
 
 def rows_with(find):

@@ -7,7 +7,6 @@ import string
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.epoch_lines import cifar_epoch_line
 
 from gluon_tricks.errors import UserError
 from gluon_tricks.log_lines import lines as log_lines
@@ -29,6 +28,7 @@ from gluon_tricks.log_lines.lines import (
     parse_line,
 )
 from gluon_tricks.log_lines.reading import read_log
+from tests.epoch_lines import cifar_epoch_line
 
 PREFIXES = ["", "INFO:root:", "[1,0]<stderr>:INFO:root:"]
 

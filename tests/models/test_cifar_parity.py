@@ -3,7 +3,6 @@
 import pytest
 from facts import SMALL_CIFAR_NETS
 from mxnet import nd
-
 from parity import assert_close, assert_training_steps_agree, pair
 
 

@@ -4,7 +4,6 @@ import mxnet as mx
 import pytest
 from facts import RESNETS
 from mxnet import nd
-
 from parity import assert_close, assert_gradients_close, assert_training_steps_agree, pair, train_once
 
 GROUP_NORMALIZED = [name for name in RESNETS if name.endswith("_gn")]

@@ -11,9 +11,9 @@ import gluon_tricks  # noqa: F401  before mxnet
 # isort: split
 import mxnet as mx
 import numpy as np
-import train_imagenet
 from loops import FixedBatches, gluoncvs_net, train_gluoncvs, train_ours
 
+import train_imagenet
 from gluon_tricks.engines.single import SingleProcess
 from gluon_tricks.models.cpu_graph import speed_up
 from gluon_tricks.script import imagenet as build

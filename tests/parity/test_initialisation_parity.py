@@ -10,11 +10,11 @@ Kolmogorov-Smirnov tests at 1e-5; seeds are fixed, so what passes once passes al
 import mxnet as mx
 import numpy as np
 import pytest
-import train_imagenet
 from mxnet import nd
 from scipy import stats
 
 import train_cifar
+import train_imagenet
 from gluon_tricks.engines.single import SingleProcess
 from gluon_tricks.script import cifar, imagenet
 from gluon_tricks.script.auto_dtype import as_asked

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-import train_imagenet
 from mxnet import autograd, nd
 
+import train_imagenet
 from gluon_tricks.script.targets import training_targets
 from gluon_tricks.tricks.distillation import DistillationLoss
 

@@ -4,11 +4,11 @@ schedulers.
 
 import mxnet as mx
 import pytest
-import train_imagenet
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import train_cifar
+import train_imagenet
 from gluon_tricks.optim.lr_schedule import MODES, lr_schedule
 from gluon_tricks.script import cifar, imagenet
 

@@ -11,10 +11,10 @@ The last is a habit of its in-place kernels; at wd = 1e-4 nobody sees it, here w
 import mxnet as mx
 import numpy as np
 import pytest
-import train_imagenet
 from mxnet import gluon, nd
 
 import train_cifar
+import train_imagenet
 from gluon_tricks.engines.single import SingleProcess
 from gluon_tricks.script import cifar, imagenet
 from gluon_tricks.tricks.no_bias_decay import exempt_from_decay

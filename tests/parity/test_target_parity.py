@@ -5,11 +5,11 @@ in numpy.
 import mxnet as mx
 import numpy as np
 import pytest
-import train_imagenet
 from mxnet import nd
 from scipy import stats
 
 import train_cifar
+import train_imagenet
 from gluon_tricks.engines.single import SingleProcess
 from gluon_tricks.script.targets import training_targets
 from gluon_tricks.tricks import mixing

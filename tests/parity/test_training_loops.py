@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 pytest.importorskip("gluoncv", reason="GluonCV is not installed; nothing to compare with")
-import train_imagenet
 from loops import FixedBatches, gluoncvs_net, smooth_activations, train_gluoncvs, train_ours
 
+import train_imagenet
 from gluon_tricks.engines.single import SingleProcess
 from gluon_tricks.models.registry import get_model
 from gluon_tricks.script import imagenet as build

@@ -8,7 +8,6 @@ import lzma
 from pathlib import Path
 
 import pytest
-from tests.epoch_lines import cifar_epoch_line
 
 from data_prep import published_logs
 from gluon_tricks.errors import UserError
@@ -17,6 +16,7 @@ from gluon_tricks.log_lines.reading import EpochRecord, RunLog, read_log
 from gluon_tricks.published.catalogue import FOLDER, catalogue, curve, published_run
 from gluon_tricks.published.recipe import departures, recipe
 from gluon_tricks.published.reference import find_reference
+from tests.epoch_lines import cifar_epoch_line
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 ARCHIVE = SHARED / "published-logs" / "gluoncv-logs.tar.xz"

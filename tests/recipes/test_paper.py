@@ -4,8 +4,8 @@ GluonCV's."""
 import shlex
 
 import pytest
-import train_imagenet
 
+import train_imagenet
 from gluon_tricks.published.catalogue import catalogue
 from gluon_tricks.published.recipe import recipe
 from gluon_tricks.recipes.paper import TABLES

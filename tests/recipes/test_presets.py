@@ -1,8 +1,8 @@
 """`--as gluoncv` and `--as paper`: what they set, what wins over them, what a run says of it."""
 
 import pytest
-import train_imagenet
 
+import train_imagenet
 from gluon_tricks.errors import UserError
 from gluon_tricks.recipes.presets import PRESETS, overrides
 

@@ -4,7 +4,6 @@ import json
 
 import pytest
 from mxnet import nd
-from tests.lab_runs import write_part_of_excerpt
 
 import train_cifar
 from gluon_tricks.benching import net_side
@@ -15,6 +14,7 @@ from gluon_tricks.models.blocks import GroupNorm
 from gluon_tricks.models.registry import get_model
 from gluon_tricks.script import auto_dtype
 from gluon_tricks.script.auto_dtype import CANDIDATES, Precision, fastest, try_all, without_amx
+from tests.lab_runs import write_part_of_excerpt
 
 
 @pytest.mark.parametrize("rates, chosen", [

@@ -5,8 +5,8 @@ import shlex
 import mxnet as mx
 import numpy as np
 import pytest
-import train_imagenet
 
+import train_imagenet
 from gluon_tricks.errors import UserError
 from gluon_tricks.log_lines.dialects import HorovodDialect
 from gluon_tricks.log_lines.reading import read_log

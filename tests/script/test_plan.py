@@ -7,9 +7,10 @@ from pathlib import Path
 import mxnet as mx
 import numpy as np
 import pytest
-import train_imagenet
+from models.facts import PARAMETERS, SIZES
 
 import train_cifar
+import train_imagenet
 from gluon_tricks.data.cifar_sets import DATASETS
 from gluon_tricks.data.imagenet_augment import ImagenetTestTransform
 from gluon_tricks.data.manifest import read_manifest
@@ -22,7 +23,6 @@ from gluon_tricks.script import cifar, imagenet, plan
 from gluon_tricks.script.targets import training_targets
 from gluon_tricks.tricks.no_bias_decay import exempt_from_decay
 from gluon_tricks.tricks.zero_gamma import count_zero_gammas, gammas_from_zero
-from models.facts import PARAMETERS, SIZES
 
 FP16_ON_8_GPUS = ["--model", "resnet50_v1d", "--mode", "hybrid", "--lr", "0.4", "--lr-mode", "cosine",
                   "--num-epochs", "120", "--batch-size", "128", "--num-gpus", "8", "--use-rec", "--dtype",

@@ -14,8 +14,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mxnet import nd
-from tests.data.small_records import png, random_images
-from tests.lab_runs import train, train_words, write_data
 
 import train_cifar
 from gluon_tricks.commands import tables
@@ -29,6 +27,8 @@ from gluon_tricks.script import cifar as build
 from gluon_tricks.script.auto_dtype import as_asked
 from gluon_tricks.script.targets import training_targets
 from gluon_tricks.studies.runner import updates_done
+from tests.data.small_records import png, random_images
+from tests.lab_runs import train, train_words, write_data
 
 ROOT = Path(__file__).resolve().parents[2]
 ROW, STUDENT = "6", "06-vert-spatial-mixup-with-distill"            # of the follow-up's Table V

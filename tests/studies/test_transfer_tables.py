@@ -4,10 +4,10 @@ import json
 import shlex
 
 import pytest
+
 import train_faster_rcnn
 import train_fcn
 import train_imagenet
-
 from gluon_tricks.commands import tables
 from gluon_tricks.errors import UserError
 from gluon_tricks.studies.transfer_tables import our_figure, transfer_rows

@@ -11,8 +11,8 @@ import os
 from pathlib import Path
 
 import numpy as np
-import train_faster_rcnn
 
+import train_faster_rcnn
 from gluon_tricks.errors import run_main
 from gluon_tricks.script import faster_rcnn, transfer
 from gluon_tricks.transfer import loop

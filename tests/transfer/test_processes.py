@@ -8,9 +8,9 @@ import cv2
 import mxnet as mx
 import numpy as np
 import pytest
-import train_faster_rcnn
-
 from engines.jobs import ENGINES, finish, start
+
+import train_faster_rcnn
 from gluon_tricks.data.voc import VocDetection
 from gluon_tricks.engines.single import SingleProcess
 from gluon_tricks.log_lines.transfer import read_transfer_log

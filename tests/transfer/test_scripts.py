@@ -6,9 +6,9 @@ import logging
 import cv2
 import numpy as np
 import pytest
+
 import train_faster_rcnn
 import train_fcn
-
 from gluon_tricks.errors import UserError
 from gluon_tricks.log_lines.transfer import read_transfer_log
 from gluon_tricks.machine import operator_threads
