@@ -9,7 +9,7 @@ from gluon_tricks.models.from_flags import net_keywords
 from gluon_tricks.models.sizes import natural_size
 from gluon_tricks.saved.net import SavedNet
 from gluon_tricks.saved.record import find_run
-from gluon_tricks.script.flags import at_least, keywords, per_channel
+from gluon_tricks.script.flags import at_least, flag_name, keywords, per_channel
 
 
 def add_model_flags(parser):
@@ -127,7 +127,7 @@ def complete_normalisation(args, run):
     defaults = Augmentation(colors=args.augment == "follow-up").normalisation(args.dataset)
     shown, exact = {}, []
     for name, default in zip(("rgb_mean", "rgb_std"), defaults):
-        flag, given, rounded = _flag(name), getattr(args, name), tuple(round(255 * x, 4) for x in default)
+        flag, given, rounded = flag_name(name), getattr(args, name), tuple(round(255 * x, 4) for x in default)
         shown[name] = per_channel(flag, given, len(default)) if given else rounded
         if run and shown[name] != rounded:
             raise UserError(f"{flag} {given}: the run that left {args.params_file} had "
@@ -139,7 +139,7 @@ def complete_normalisation(args, run):
 
 def parse_normalisation(args, mean=None, std=None):
     """Turn --rgb-mean and --rgb-std into tuples of three numbers; `mean` and `std` are the defaults."""
-    values = {name: per_channel(_flag(name), getattr(args, name)) if getattr(args, name) else default
+    values = {name: per_channel(flag_name(name), getattr(args, name)) if getattr(args, name) else default
               for name, default in (("rgb_mean", mean), ("rgb_std", std))}
     return changed(args, **values)
 
@@ -155,7 +155,3 @@ def complete_model_flags(args):
         return args
     known = DATASETS.get(args.dataset)
     return changed(args, input_size=known.side if known else natural_size(args.model.lower()))
-
-
-def _flag(name):
-    return f"--{name.replace('_', '-')}"
