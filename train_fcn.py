@@ -28,8 +28,8 @@ def main(argv=None):
     # Imported here: MXNet takes seconds, and --help and errors in flags do not need it
     from gluon_tricks.log_lines.transfer import SegmentationDialect
     from gluon_tricks.script import fcn as build
-    from gluon_tricks.script.opening import header, settings_of
-    from gluon_tricks.script.transfer import check_batch, engine_of, finish, opening_lines, skip_epochs
+    from gluon_tricks.script.opening import finish, header, settings_of
+    from gluon_tricks.script.transfer import check_batch, engine_of, opening_lines, skip_epochs
     from gluon_tricks.transfer.fcn import Losses
     from gluon_tricks.transfer.loop import train_epoch
     from gluon_tricks.transfer.run import TransferRun

@@ -41,12 +41,11 @@ from gluon_tricks.saved.counting import Validation, count_answers
 from gluon_tricks.saved.net import import_symbol, open_net, run_once
 from gluon_tricks.saved.predictions import lines_of
 from gluon_tricks.saved.tally import ROUNDING, TOP
-from gluon_tricks.script.flags import at_least
+from gluon_tricks.script.flags import at_least, completed
 from gluon_tricks.script.prepare import prepare
 from gluon_tricks.script.saved_flags import (
     add_model_flags,
     add_normalisation_flags,
-    changed,
     complete_by_run,
     complete_model_flags,
     complete_normalisation,
@@ -228,7 +227,7 @@ def parse_args(argv):
                          "records have none, its key) and the five best classes, best first")
     machine.add_argument("--json", metavar="FILE",
                          help="also write counts, hashes, versions and the command there")
-    return completed(parser.parse_args(argv))
+    return settled(parser.parse_args(argv))
 
 
 def add_data_flags(data):
@@ -256,12 +255,12 @@ def add_data_flags(data):
                            "fail)")
 
 
-def completed(args):
+def settled(args):
     """The arguments, checked, and completed from the run's record and from each other."""
     check_deploy(args)
     args = complete_defaults(args)
     if args.deploy and not args.model:
-        args = changed(args, model=Path(args.model_prefix).name)
+        args = completed(args, model=Path(args.model_prefix).name)
     at_least(args, {"batch_size": 1, "num_gpus": 0, "num_workers": 0})
     args = complete_model_flags(args)
     if args.dtype == "float16" and not args.num_gpus:
@@ -270,13 +269,13 @@ def completed(args):
     if args.dtype == "bfloat16" and args.num_gpus:
         raise UserError("--dtype bfloat16: MXNet 1.9.1 computes it on CPUs only; use float16 on GPUs")
     if args.crop_ratio <= 0:               # as GluonCV's script does
-        args = changed(args, crop_ratio=0.875)
+        args = completed(args, crop_ratio=0.875)
     args = complete_data(args)
     files = {flag: Path(getattr(args, flag)).expanduser() for flag in ("json", "predictions")
              if getattr(args, flag)}
     for flag, path in files.items():
         make_folder(f"--{flag}", path.parent)
-    return changed(args, **files)
+    return completed(args, **files)
 
 
 def check_deploy(args):
@@ -298,7 +297,7 @@ def complete_defaults(args):
     if args.rec_dir or args.rec_val or args.use_rec:
         if args.dataset not in (None, "imagenet"):
             raise UserError(f"--rec-val {args.rec_val or args.rec_dir}: leave --data-dir and --dataset out")
-        args = changed(args, dataset="imagenet")
+        args = completed(args, dataset="imagenet")
     args, run = complete_by_run(args, other_datasets=("imagenet",))
     dataset = args.dataset or "imagenet"
     is_runs_data = run is not None and dataset == run.dataset
@@ -310,7 +309,7 @@ def complete_defaults(args):
         dtype = "float32"
     if args.batch_size is not None:
         batch_size = args.batch_size
-    args = changed(args, dataset=dataset, data_dir=data_dir,
+    args = completed(args, dataset=dataset, data_dir=data_dir,
                    run_root_hash=run.root_hash if is_runs_data else None,
                    batch_size=batch_size, use_amx=use_amx, dtype=args.dtype or dtype)
     if dataset in DATASETS:
@@ -350,7 +349,7 @@ def complete_data(args):
     if known and args.input_size != known.side:
         raise UserError(f"--input-size {args.input_size}: images of {args.dataset} have {known.side} x "
                         f"{known.side} pixels; leave it out")
-    return changed(args, rec_val=rec_val, data_backend=backend)
+    return completed(args, rec_val=rec_val, data_backend=backend)
 
 
 def rec_file(args):

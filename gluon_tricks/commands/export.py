@@ -33,10 +33,10 @@ from gluon_tricks.models.cpu_graph import leave_as_traced
 from gluon_tricks.saved.agreement import agreement, read_images
 from gluon_tricks.saved.net import import_symbol, open_net
 from gluon_tricks.saved.onnx import OPSET, REMEDY, import_onnx, to_onnx
+from gluon_tricks.script.flags import completed
 from gluon_tricks.script.saved_flags import (
     add_model_flags,
     add_normalisation_flags,
-    changed,
     channels_of,
     complete_by_run,
     complete_model_flags,
@@ -179,14 +179,14 @@ def parse_args(argv):
     images.add_argument("--num-check-images", type=int, default=8, help="how many of them (default 8)")
     images.add_argument("--tolerance", type=float, default=1e-4,
                         help="largest difference allowed, as a share of the largest output (default 1e-4)")
-    return completed(parser.parse_args(argv))
+    return settled(parser.parse_args(argv))
 
 
-def completed(args):
+def settled(args):
     """The arguments, checked, and completed from the run's record and the model."""
     args, run = complete_by_run(args)
     if args.dataset is None and (args.model or "").lower().startswith("cifar_"):
-        args = changed(args, dataset="cifar10")
+        args = completed(args, dataset="cifar10")
     args = complete_model_flags(args)
     if args.dataset:
         args = complete_normalisation(args, run)
@@ -206,7 +206,7 @@ def completed(args):
     out = Path(args.out).expanduser()
     if out.is_dir():
         raise UserError(f"--out {out}: is a folder; name a file in it")
-    return changed(args, crop_ratio=crop_ratio, out=make_folder("--out", out.parent) / out.name,
+    return completed(args, crop_ratio=crop_ratio, out=make_folder("--out", out.parent) / out.name,
                    params_file=Path(args.params_file).expanduser() if args.params_file else None)
 
 

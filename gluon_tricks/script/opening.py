@@ -77,14 +77,13 @@ def header(args, engine, **more):
 
 
 def finish(run):
-    """Print the paths of the results and the verdict against the published run; returns the exit code."""
+    """Print where the results are, the figures and, if there can be one, the verdict; returns the exit code."""
     if not run.engine.is_writer:
         return run.exit_code
     print(f"log: {run.paths.log}")
     if run.progress.history:
-        print(f"plot: {run.paths.plot}\n"
-              f"validation accuracy: last {run.progress.history[-1]['val']:.4f}, best "
-              f"{run.progress.best_val:.4f}")
+        print("\n".join(run.result_lines()))
+    if run.progress.history and run.has_verdict:
         try:
             print(judge(run.paths.log).line)
         except UserError as error:         # e.g. no finished epoch in a new log of a resumed run

@@ -1,6 +1,5 @@
 """Flags of `evaluate` and `export` that name a saved net, completed from the record of its run."""
 
-import argparse
 import json
 
 from gluon_tricks.data.cifar_sets import DATASETS, Augmentation
@@ -9,7 +8,7 @@ from gluon_tricks.models.from_flags import net_keywords
 from gluon_tricks.models.sizes import natural_size
 from gluon_tricks.saved.net import SavedNet
 from gluon_tricks.saved.record import find_run
-from gluon_tricks.script.flags import at_least, flag_name, keywords, per_channel
+from gluon_tricks.script.flags import at_least, completed, flag_name, keywords, per_channel
 
 
 def add_model_flags(parser):
@@ -43,11 +42,6 @@ def add_normalisation_flags(group):
     group.add_argument("--rgb-std", metavar="R,G,B",
                        help="channel deviations, 0..255; one number for grey images (default: GluonCV's for "
                             "the data set)")
-
-
-def changed(args, **changes):
-    """A copy of the arguments with other values."""
-    return argparse.Namespace(**{**vars(args), **changes})
 
 
 def channels_of(dataset):
@@ -89,13 +83,13 @@ def complete_by_run(args, other_datasets=()):
     if run is None:
         drop_rate = given.pop("drop_rate", 0.0)
         found = net_keywords(args.model, channels_of(args.dataset), given, drop_rate) if args.model else {}
-        return changed(args, keywords=found, run_json=None), None
+        return completed(args, keywords=found, run_json=None), None
     is_other = args.dataset in other_datasets
     _refuse_contradictions(args, run, given, is_other)
     if is_other and DATASETS[run.dataset].channels == 1:
         raise UserError(f"--dataset {args.dataset}: --params-file {args.params_file} is of a net for the "
                         f"grey images of {run.dataset}")
-    return changed(args, model=run.model, dataset=args.dataset or run.dataset, augment=run.augment,
+    return completed(args, model=run.model, dataset=args.dataset or run.dataset, augment=run.augment,
                    keywords=run.keywords, run_json=str(run.path)), run
 
 
@@ -134,14 +128,14 @@ def complete_normalisation(args, run):
                             f"{','.join(map(str, rounded))}, as {run.path} says; leave the flag out")
         # If the flag repeats the default, keep the default's digits: `rounded` has fewer
         exact.append(default if shown[name] == rounded else tuple(x / 255 for x in shown[name]))
-    return changed(args, normalisation=tuple(exact), **shown)
+    return completed(args, normalisation=tuple(exact), **shown)
 
 
 def parse_normalisation(args, mean=None, std=None):
     """Turn --rgb-mean and --rgb-std into tuples of three numbers; `mean` and `std` are the defaults."""
     values = {name: per_channel(flag_name(name), getattr(args, name)) if getattr(args, name) else default
               for name, default in (("rgb_mean", mean), ("rgb_std", std))}
-    return changed(args, **values)
+    return completed(args, **values)
 
 
 def complete_model_flags(args):
@@ -154,4 +148,4 @@ def complete_model_flags(args):
     if args.input_size is not None:
         return args
     known = DATASETS.get(args.dataset)
-    return changed(args, input_size=known.side if known else natural_size(args.model.lower()))
+    return completed(args, input_size=known.side if known else natural_size(args.model.lower()))

@@ -1,6 +1,5 @@
 """Shared parts of train_faster_rcnn.py and train_fcn.py that need MXNet: devices, weights, paths, lines."""
 
-from pathlib import Path
 
 import mxnet as mx
 
@@ -87,12 +86,3 @@ def opening_lines(args, train_set, val_set, engine):
     yield (f"data: {len(train_set)} training and {len(val_set)} validation images, "
            f"{opening.counted(classes, 'class')}, root hash {train_set.root_hash}")
     yield opening.threads_line(args, "processes")
-
-
-def finish(run):
-    """Print the paths of the results and the score; returns the exit code."""
-    if run.engine.is_writer and run.progress.history:
-        name, last = run.facts["score"], run.progress.history[-1]
-        print(f"log: {run.paths.log}\nplot and pictures: {Path(run.paths.plot).parent}\n"
-              f"{name}: last {last.get(name, float('nan')):.4f}, best {run.progress.best_val:.4f}")
-    return run.exit_code

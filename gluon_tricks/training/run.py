@@ -91,6 +91,7 @@ class Run:
     """
 
     plot_history = staticmethod(plot_history)
+    has_verdict = True         # whether a published log of such a run can be its reference
 
     def __init__(self, paths, facts, engine, settings, resume="", overwrite=False):
         self.paths, self.facts, self.engine, self.settings = paths, facts, engine, settings
@@ -266,6 +267,12 @@ class Run:
     def running(self):
         """The training metric of the epoch so far, for metrics.jsonl: dict."""
         return {self.facts["train_metric"]: self.progress.train_metric}
+
+    def result_lines(self):
+        """Yield lines on plot and validation, for the end of the run."""
+        yield f"plot: {self.paths.plot}"
+        last, best = self.progress.history[-1]["val"], self.progress.best_val
+        yield f"validation accuracy: last {last:.4f}, best {best:.4f}"
 
     def _write_interval(self):
         progress, (since, first) = self.progress, self._interval

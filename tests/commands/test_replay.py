@@ -21,9 +21,10 @@ from gluon_tricks.errors import UserError
 from gluon_tricks.log_lines.transfer import DetectionDialect
 from gluon_tricks.published.catalogue import catalogue
 from gluon_tricks.published.commands import PublishedCommand, published_command, published_commands, wrapped
-from gluon_tricks.published.rates import logged_rates, mismatches
+from gluon_tricks.published.rates import mismatches
 from gluon_tricks.published.transfer import published_transfer
 from gluon_tricks.script import faster_rcnn, imagenet
+from tests.logged_rates import logged_rates
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = published_commands()

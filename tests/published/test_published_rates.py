@@ -1,9 +1,6 @@
 """Every learning rate of the published ImageNet logs, to the last printed digit."""
 
-import csv
-import lzma
 from collections import Counter
-from functools import cache
 
 import mxnet as mx
 import pytest
@@ -11,25 +8,12 @@ import pytest
 from data_prep.published_commands import workers_of
 from gluon_tricks.data.val_window import batches_before
 from gluon_tricks.optim.lr_schedule import lr_schedule
-from gluon_tricks.published.catalogue import FOLDER, catalogue
+from gluon_tricks.published.catalogue import catalogue
 from gluon_tricks.published.rates import IMAGES, LoggedRate, formula_of, mismatches, schedule_of
+from tests.logged_rates import logged_rates
 
 HEAD = {"googlenet_mixup", "mobilenetv2_0.25", "mobilenetv2_0.5", "mobilenetv2_0.75", "mobilenetv2_1.0",
         "mobilenetv3_large", "mobilenetv3_small"}          # made after 2019-03-12
-
-
-@cache
-def logged_rates():
-    """Name of a published ImageNet run -> list of LoggedRate in the order of its log, failed attempts
-    included."""
-    rates = {}
-    with lzma.open(FOLDER / "rates.csv.xz", "rt", encoding="utf-8") as stream:
-        rows = csv.reader(stream)
-        assert tuple(next(rows)) == (
-            "run",) + LoggedRate._fields, "rates.csv.xz has the columns of LoggedRate"
-        for name, epoch, batch, lr in rows:
-            rates.setdefault(name, []).append(LoggedRate(int(epoch), int(batch), lr))
-    return rates
 
 
 def formula(name):

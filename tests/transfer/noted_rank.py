@@ -14,12 +14,12 @@ import numpy as np
 
 import train_faster_rcnn
 from gluon_tricks.errors import run_main
-from gluon_tricks.script import faster_rcnn, transfer
+from gluon_tricks.script import faster_rcnn, opening
 from gluon_tricks.transfer import loop
 
 FOLDER, RANK, SMALL = Path(os.environ["NOTES"]), os.environ["GLUON_TRICKS_RANK"], 50_000
 HOMES = {"build_net": faster_rcnn, "detections": faster_rcnn, "shared": faster_rcnn, "train_epoch": loop,
-         "finish": transfer}
+         "finish": opening}
 arrays, validated, script = {}, [], {name: getattr(home, name) for name, home in HOMES.items()}
 net = None
 
