@@ -77,7 +77,7 @@ def header(args, engine, **more):
 
 
 def finish(run):
-    """Print where the results are, the figures and, if there can be one, the verdict; returns the exit code."""
+    """Print where the results are, the figures and the verdict, if one is possible; returns the exit code."""
     if not run.engine.is_writer:
         return run.exit_code
     print(f"log: {run.paths.log}")
