@@ -101,7 +101,8 @@ def run_gluoncv(args, side, seed):
     part = log.with_suffix(".part")
     with open(part, "w", encoding="utf-8") as stream:
         subprocess.run([sys.executable, __file__, "--as-gluoncv", str(seed), "--gluoncv-script",
-                        args.gluoncv_script, "--binaries", args.binaries, "--out", log.parent], check=True,
+                        args.gluoncv_script.absolute(), "--binaries", args.binaries.absolute(), "--out",
+                        log.parent.absolute()], check=True,
                        stderr=stream)
     os.replace(part, log)
 
@@ -141,7 +142,7 @@ def gluoncv_process(args):
     mx.gluon.Block.initialize = load_drawn
     datasets.check_sha1 = lambda path, digest: True      # the images are the publisher's, in another order
     datasets.CIFAR10.__init__.__defaults__ = (str(args.binaries), True, None)
-    sys.argv = [str(args.gluoncv_script), *FLAGS, "--save-period", "0", "--save-plot-dir", str(args.out)]
+    sys.argv = [str(args.gluoncv_script), *FLAGS, "--save-period", "0", "--save-plot-dir", "."]
     os.chdir(args.out)
     runpy.run_path(str(args.gluoncv_script), run_name="__main__")
 
@@ -212,20 +213,16 @@ def report(out):
     return 0
 
 
-def absolute(text):
-    return Path(text).absolute()
-
-
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--report", action="store_true", help="only print the result of the runs in --out")
-    parser.add_argument("--gluoncv-script", type=absolute,
+    parser.add_argument("--gluoncv-script", type=Path,
                         help="GluonCV's scripts/classification/cifar/train_cifar10.py")
-    parser.add_argument("--binaries", type=absolute, help="folder with data_batch_1.bin ... test_batch.bin")
-    parser.add_argument("--data-dir", type=absolute,
+    parser.add_argument("--binaries", type=Path, help="folder with data_batch_1.bin ... test_batch.bin")
+    parser.add_argument("--data-dir", type=Path,
                         help="folder that data_prep/cifar.py wrote, with the same images")
-    parser.add_argument("--out", type=absolute, default=ROOT / "logs" / "reference" / "convergence",
+    parser.add_argument("--out", type=Path, default=ROOT / "logs" / "reference" / "convergence",
                         help="folder of logs and epochs.csv (default logs/reference/convergence)")
     parser.add_argument("--as-gluoncv", type=int, help=argparse.SUPPRESS)
     args = parser.parse_args()

@@ -176,9 +176,9 @@ import gluon_tricks, json
 import mxnet as mx, numpy as np
 from mxnet import nd
 from tests.models.test_cpu_graph import get_model, make, operators, results
-from gluon_tricks.cpu_graph import speed_up
+from gluon_tricks.models.cpu_graph import speed_up
 from gluon_tricks.engines.single import SingleProcess
-from gluon_tricks.script import start_precision
+from gluon_tricks.models.ready import start_precision
 data, label = nd.array(np.random.default_rng(1).normal(size=(16, 3, 32, 32))), nd.array(np.arange(16) % 10)
 expected = results(make("ours", "cifar_resnet20_v1"), data, label)
 start_precision("bfloat16", amx=False)

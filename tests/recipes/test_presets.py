@@ -37,5 +37,5 @@ def test_a_flag_given_wins_and_is_said():
 @pytest.mark.parametrize("flags", [["--colors", "paper"], ["--crop-law", "paper"],
                                    ["--as", "paper", "--data-backend", "mxnet"]])
 def test_what_mxnets_iterator_cannot_do_is_refused(flags):
-    with pytest.raises(UserError, match="has GluonCV's crops and colours only"):
+    with pytest.raises(UserError, match="supports GluonCV's crops and colours only"):
         parse("--use-rec", *flags)

@@ -215,10 +215,10 @@ def test_a_teacher_that_saw_other_images_is_refused(tmp_path):
     params, _ = train(tmp_path / "teacher", "--augment", "follow-up", "--data-dir", str(data))
     words = train_words(tmp_path / "student", "--teacher", f"cifar_preact20:{params}", "--data-dir",
                         str(data))
-    with pytest.raises(UserError, match="was trained with --augment follow-up, as .*resume.npz says, not "
+    with pytest.raises(UserError, match="was trained with --augment follow-up \\(see .*resume.npz\\), not "
                                         "with "):
         train_cifar.main(words)
     other_net = [word.replace("cifar_preact20:", "cifar_preact56:") for word in words]
-    with pytest.raises(UserError, match="was trained as a cifar_preact20, as .*resume.npz says, not as a "
+    with pytest.raises(UserError, match="was trained as a cifar_preact20 \\(see .*resume.npz\\), not as a "
                                         "cifar_preact56"):
         train_cifar.main(other_net)
