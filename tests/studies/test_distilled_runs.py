@@ -51,7 +51,8 @@ def wait_for(condition, process):
     deadline = time.time() + 300
     while not condition() and process.poll() is None and time.time() < deadline:
         time.sleep(0.02)
-    assert process.poll() is None and condition()
+    assert process.poll() is None, process.communicate()
+    assert condition()
 
 
 def arrays(folder):
