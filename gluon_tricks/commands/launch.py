@@ -70,7 +70,7 @@ def parse_args(argv):
     parser.add_argument("--servers", type=int, default=0,
                         help="of the parameter server (default: one per machine)")
     parser.add_argument("-H", "--hosts", metavar="HOST:SLOTS,...", help="machines (default: this one)")
-    parser.add_argument("--interface", help="network interface between machines, as eth0")
+    parser.add_argument("--interface", help="network interface between machines, as eth0 (with -H)")
     parser.add_argument("--timeout", type=float, default=120, metavar="S",
                         help="without progress for so many seconds a process counts as hung (default 120)")
     parser.add_argument("--restarts", type=int, default=0, metavar="R",

@@ -9,6 +9,7 @@ import mxnet as mx
 import numpy as np
 from mxnet import gluon
 
+from gluon_tricks.engines.launcher import files_of_the_owner
 from gluon_tricks.engines.single import SingleProcess
 from gluon_tricks.parameters import connect
 
@@ -32,7 +33,8 @@ class KVStore(SingleProcess):
     """
 
     def __init__(self, name, make_ctx, parts_per_device=1, rank=None, local_rank=0, deterministic=False):
-        store = mx.kv.create(name)
+        with files_of_the_owner():       # ps-lite's socket
+            store = mx.kv.create(name)
         super().__init__(make_ctx(local_rank), parts_per_device, store)
         self.world_size, self.local_rank = store.num_workers, local_rank
         self.rank = store.rank if rank is None else rank

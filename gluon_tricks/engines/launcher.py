@@ -1,6 +1,7 @@
 """The kvstore, the number of processes and the devices of each, from a launcher's variables and the flags."""
 
 import os
+from contextlib import contextmanager
 
 KVSTORES = ("local", "device", "nccl", "dist_sync", "dist_device_sync", "horovod")
 
@@ -22,3 +23,13 @@ def launched_processes(kvstore, environ=os.environ):
 def devices_per_process(num_gpus, num_cpus):
     """Number of devices of one process, by --num-gpus and --num-cpus."""
     return max(num_gpus, num_cpus)
+
+
+@contextmanager
+def files_of_the_owner():
+    """Within the block this process makes files and sockets that no other user may open."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)

@@ -10,14 +10,13 @@ from dataclasses import dataclass, field
 from gluon_tricks import compat
 from gluon_tricks.engines.watchdog import HEARTBEATS, TIMEOUT
 from gluon_tricks.errors import UserError
+from gluon_tricks.launching.sockets import LOOPBACK, address_of, free_port, socket_numbers
 
-LOCAL = ("localhost", "127.0.0.1", socket.gethostname())
+LOCAL = ("localhost", LOOPBACK, socket.gethostname())
 # Of another launcher: a DMLC_ROLE would make any process a server. (HOROVOD_FUSION_THRESHOLD and the like
 # stay.)
 FOREIGN = ("DMLC_", "HOROVOD_RANK", "HOROVOD_SIZE", "HOROVOD_LOCAL_", "HOROVOD_CROSS_", "OMPI_",
            "GLUON_TRICKS_")
-# MXNet serves while it is imported, by its DMLC_ROLE
-ROLE_COMMAND = [sys.executable, "-c", "import gluon_tricks, mxnet"]
 
 
 @dataclass
@@ -50,7 +49,7 @@ class Role:
         """The launcher's environment without other launchers' variables, and with ours."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)
                 and name != "PORT"}
-        # ps-lite would listen on $PORT, all its processes on the same
+        # ps-lite listens on $PORT, and a PORT of the user's would be that of all processes
         return {**kept, **self.environment}
 
 
@@ -98,7 +97,15 @@ def roles(engine, command, workers, servers, hosts, timeout_s, heartbeats, inter
         Folder for heartbeat files; processes on other machines have none.
     interface : str, optional
         Network interface between machines.
+
+    Raises
+    ------
+    UserError
+        If an interface is named though all processes run on this machine, where they use its loopback.
     """
+    if interface and is_here(hosts):
+        raise UserError(f"--interface {interface}: all processes run on this machine and use its loopback; "
+                        f"leave it out, or name the machines with -H")
     where = places(hosts, workers)
     make = horovod_roles if engine == "horovod" else ps_roles
     with make(command, where, servers, hosts, timeout_s, interface) as made:
@@ -122,22 +129,37 @@ def threads(workers_here):
 
 @contextmanager
 def ps_roles(command, where, servers, hosts, timeout_s, interface):
-    """A scheduler on the first machine, servers on each in turn, workers."""
-    local = all(host in LOCAL for host, _ in hosts)
-    root = "127.0.0.1" if local else address_of(hosts[0][0])
-    common = {"DMLC_PS_ROOT_URI": root, "DMLC_PS_ROOT_PORT": str(free_port()),
+    """A scheduler on the first machine, servers on each in turn, workers.
+
+    On one machine they meet at Unix sockets that only their owner may open. Through TCP every user of the
+    machine could send gradients and commands: ps-lite asks nobody who they are.
+    """
+    local = is_here(hosts)
+    common = {"DMLC_PS_ROOT_URI": LOOPBACK if local else address_of(hosts[0][0]),
               "DMLC_NUM_SERVER": str(servers), "DMLC_NUM_WORKER": str(len(where))}
     if local:
-        common["DMLC_NODE_HOST"] = "127.0.0.1"
+        common.update(DMLC_NODE_HOST=LOOPBACK, DMLC_LOCAL="1")
     if interface:
         common["DMLC_INTERFACE"] = interface
-    made = [Role("scheduler", ROLE_COMMAND, {**common, "DMLC_ROLE": "scheduler", "OMP_NUM_THREADS": "1"},
-                 host=hosts[0][0])]
-    made += [Role(f"server {i}", ROLE_COMMAND, {**common, "DMLC_ROLE": "server", "OMP_NUM_THREADS": "1"},
-                  host=hosts[i % len(hosts)][0]) for i in range(servers)]
-    made += [Role(f"rank {rank}", command, {**common, "DMLC_ROLE": "worker"}, rank, host)
+    made = [Role("scheduler", server_command("scheduler"), host=hosts[0][0])]
+    made += [Role(f"server {i}", server_command("server"), host=hosts[i % len(hosts)][0])
+             for i in range(servers)]
+    for role in made:
+        role.environment["OMP_NUM_THREADS"] = "1"
+    made += [Role(f"rank {rank}", command, {"DMLC_ROLE": "worker"}, rank, host)
              for rank, (host, _, _) in enumerate(where)]
-    yield made
+    with socket_numbers(len(made) if local else 0) as numbers:
+        common["DMLC_PS_ROOT_PORT"] = str(numbers[0] if local else free_port())
+        for role in made:
+            role.environment.update(common)
+        for role, number in zip(made, numbers):
+            role.environment["PORT"] = str(number)
+        yield made
+
+
+def server_command(role):
+    """The command of a server or scheduler. DMLC_ROLE must not name it: MXNet would serve in its own way."""
+    return [sys.executable, "-m", "gluon_tricks.launching.server", role]
 
 
 @contextmanager
@@ -150,42 +172,27 @@ def horovod_roles(command, where, servers, hosts, timeout_s, interface):
     try:
         from horovod.runner.common.util.hosts import get_host_assignments
         from horovod.runner.common.util.hosts import parse_hosts as horovod_hosts
-        from horovod.runner.http.http_server import RendezvousServer
+
+        from gluon_tricks.launching.rendezvous import rendezvous
     except ImportError as error:
         raise UserError(f"--engine horovod: Horovod is not installed ({error}); make horovod compiles it, or "
                         f"use --engine dist_sync") from error
-    local = all(host in LOCAL for host, _ in hosts)
+    local = is_here(hosts)
     slots = get_host_assignments(horovod_hosts(",".join(f"{host}:{n}" for host, n in hosts)), len(where))
-    server = RendezvousServer()
-    port = server.start()
-    server.init(slots)
     interface = interface or ("lo" if local else None)
     common = {"HOROVOD_CONTROLLER": "gloo", "HOROVOD_CPU_OPERATIONS": "gloo",
-              "HOROVOD_GLOO_RENDEZVOUS_ADDR": "127.0.0.1" if local else address_of(socket.gethostname()),
-              "HOROVOD_GLOO_RENDEZVOUS_PORT": str(port),
               "HOROVOD_GLOO_TIMEOUT_SECONDS": str(max(30, round(timeout_s)))}
     if interface:
         common.update(HOROVOD_GLOO_IFACE=interface, NCCL_SOCKET_IFNAME=interface)
-    try:
+    listen, address = (LOOPBACK, LOOPBACK) if local else ("", address_of(socket.gethostname()))
+    with rendezvous(listen, address, slots) as meeting:
         yield [Role(f"rank {slot.rank}", command,
-                    {**common, "HOROVOD_HOSTNAME": slot.hostname, "HOROVOD_RANK": str(slot.rank),
+                    {**common, **meeting, "HOROVOD_HOSTNAME": slot.hostname, "HOROVOD_RANK": str(slot.rank),
                      "HOROVOD_SIZE": str(slot.size), "HOROVOD_LOCAL_RANK": str(slot.local_rank),
                      "HOROVOD_LOCAL_SIZE": str(slot.local_size), "HOROVOD_CROSS_RANK": str(slot.cross_rank),
                      "HOROVOD_CROSS_SIZE": str(slot.cross_size)}, slot.rank, slot.hostname) for slot in slots]
-    finally:
-        server.stop()
 
 
-def free_port():
-    """A TCP port that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("", 0))
-        return probe.getsockname()[1]
-
-
-def address_of(host):
-    """The IPv4 address of a machine."""
-    try:
-        return socket.gethostbyname(host)
-    except OSError as error:
-        raise UserError(f"-H {host}: is not known ({error.strerror or error})") from error
+def is_here(hosts):
+    """Whether all processes run on this machine."""
+    return all(host in LOCAL for host, _ in hosts)
