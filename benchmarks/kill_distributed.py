@@ -119,11 +119,12 @@ def members_of(job):
 def name_of(process):
     """`rank 1`, `server` or `scheduler`."""
     try:
-        environ = process.environ()
+        rank, words = process.environ().get("GLUON_TRICKS_RANK"), process.cmdline()
     except psutil.Error:
         return ""
-    rank = environ.get("GLUON_TRICKS_RANK")
-    return environ.get("DMLC_ROLE", "") if rank is None else f"rank {rank}"
+    if rank is not None:
+        return f"rank {rank}"
+    return words[-1] if "gluon_tricks.launching.server" in words else ""
 
 
 def updates_done(folder):

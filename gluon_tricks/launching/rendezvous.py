@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from horovod.runner.http.http_server import RendezvousHandler, RendezvousHTTPServer
 
 FORBIDDEN = 403
+TICK_S = 0.05                 # between looks for the end
 
 
 @contextmanager
@@ -32,7 +33,7 @@ def rendezvous(listen, address, slots):
     """
     server = SecretServer((listen, 0), SecretHandler, verbose=0)
     server.init(slots)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(TICK_S,), daemon=True)
     thread.start()
     try:
         yield {"HOROVOD_GLOO_RENDEZVOUS_ADDR": f"{address}:{server.server_port}/{server.secret}",

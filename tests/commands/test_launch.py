@@ -9,6 +9,7 @@ from gluon_tricks import compat
 from gluon_tricks.commands import launch
 from gluon_tricks.errors import UserError
 from gluon_tricks.launching.roles import Role, parse_hosts, places, roles
+from tests.engines.jobs import NEEDS_HOROVOD
 
 
 @pytest.mark.parametrize("text, workers, expected", [
@@ -41,13 +42,32 @@ def test_the_parameter_servers_roles():
     found = made()
     assert [role.name for role in found] == ["scheduler", "server 0", "server 1", "rank 0", "rank 1",
                                              "rank 2", "rank 3"]
-    assert [role.environment["DMLC_ROLE"] for role in found] == ["scheduler"] + ["server"] * 2 + [
-        "worker"] * 4
+    assert [role.argv()[-1] for role in found] == ["scheduler"] + ["server"] * 2 + ["true"] * 4
+    assert [role.environment.get("DMLC_ROLE") for role in found] == [None] * 3 + ["worker"] * 4
     names = ("DMLC_PS_ROOT_PORT", "DMLC_NUM_SERVER", "DMLC_NUM_WORKER", "GLUON_TRICKS_TIMEOUT")
     shared = {tuple(role.environment[name] for name in names) for role in found}
     assert len(shared) == 1 and next(iter(shared))[1:] == ("2", "4", "7.5")
     assert [role.environment.get("GLUON_TRICKS_HEARTBEATS") for role in found] == [None] * 3 + ["/beats"] * 4
     assert [role.environment.get("GLUON_TRICKS_RANK") for role in found] == [None] * 3 + list("0123")
+
+
+def test_processes_of_one_machine_have_a_unix_socket_each():
+    found = made()
+    assert {role.environment["DMLC_LOCAL"] for role in found} == {"1"}
+    assert len({role.environment["PORT"] for role in found}) == len(found) == 7
+    assert found[0].environment["PORT"] == found[-1].environment["DMLC_PS_ROOT_PORT"]
+
+
+@pytest.mark.parametrize("engine, name", [
+    ("dist_sync", "DMLC_INTERFACE"),
+    pytest.param("horovod", "HOROVOD_GLOO_IFACE", marks=NEEDS_HOROVOD),
+])
+def test_an_interface_is_for_several_machines(engine, name):
+    found = made(engine, 2, hosts=[("localhost", 1), ("127.0.0.2", 1)], interface="eth0")
+    assert {role.environment[name] for role in found} == {"eth0"}
+    assert not any({"DMLC_LOCAL", "PORT"} & set(role.environment) for role in found)
+    with pytest.raises(UserError, match="--interface eth0: all processes run on this machine"):
+        made(engine, 2, interface="eth0")
 
 
 def test_another_machine_is_reached_by_ssh_with_its_environment():
