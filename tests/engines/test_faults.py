@@ -2,6 +2,7 @@
 
 import signal
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -89,6 +90,7 @@ def test_a_killed_launcher_leaves_no_process(tmp_path):
     wait_until(resume_file(tmp_path).exists, job)
     members = members_of(job)
     assert len(members) == 4
+    sockets = [Path("/tmp", process.environ()["PORT"]) for process in members]      # which nobody removes now
     job.kill()
     job.wait()
     end = time.time() + LIMIT_S
@@ -96,3 +98,5 @@ def test_a_killed_launcher_leaves_no_process(tmp_path):
         assert time.time() < end, [psutil.Process(process.pid).cmdline() for process in members
                                    if alive(process)]
         time.sleep(0.1)
+    for path in sockets:
+        path.unlink()
