@@ -245,6 +245,15 @@ TRANSFER_FLAGS = {
         "model_zoo", "pretrained")},
 }
 
+# Flags in which the processes of one job may differ: paths and loaders. Parameters are compared on their own
+OWN_TO_A_PROCESS = ("data_dir", "num_workers", "workers", "resume", "overwrite", "save_dir", "save_prefix",
+                    "save_plot_dir", "logging_dir", "logging_file", "json_log", "tensorboard", "timeout",
+                    "dali_threads", "dali_validation_threads", "dali_prefetch_queue",
+                    "dali_nvjpeg_memory_padding", "verbose", "executor_threads", "gpus")
+# Flags that name a file to read: its content must be the same in all processes of a job
+INPUT_FILES = ("rec_train", "rec_train_idx", "rec_val", "rec_val_idx", "resume_from", "resume_params",
+               "resume_states", "backbone_params")
+
 # Facts other than flags in which a resumed run must agree -> the flags that decide them
 FACTS = {"data_root_hash": "--data-dir",
          "global_batch_size": "--batch-size, --num-gpus, --num-cpus and number of processes"}

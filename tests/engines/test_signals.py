@@ -5,8 +5,8 @@ import signal
 
 import pytest
 
+from gluon_tricks.engines.signals import handled_by
 from gluon_tricks.launching.job import passed_on_signals
-from gluon_tricks.launching.signals import handled_by
 
 
 @pytest.fixture
