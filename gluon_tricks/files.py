@@ -98,6 +98,15 @@ class LineFile:
                     os.ftruncate(self._handle, before.st_size)
                 raise
 
+    def sync(self):
+        """Wait until the lines are on the disk; raises OSError if some cannot be written there."""
+        with refusals_named(self.path):
+            try:
+                os.fsync(self._handle)
+            except OSError as error:
+                if error.errno != errno.EINVAL:          # a terminal or pipe
+                    raise
+
     def close(self):
         """Close the file; no lines can be added any more."""
         if self._handle is not None:
@@ -211,7 +220,7 @@ class Claim:
         If another process has the claim; the message has its number and command.
     """
 
-    _handles = set()
+    _handles, _handle = set(), None
 
     def __init__(self, flag, path):
         self._path = Path(path).with_name(f".{Path(path).name}.lock")
@@ -247,7 +256,8 @@ class Claim:
             self._handles.remove(self._handle)
             with contextlib.suppress(OSError):
                 self._path.unlink()
-            os.close(self._handle)
+            with contextlib.suppress(OSError):
+                os.close(self._handle)
 
     __del__ = close
 

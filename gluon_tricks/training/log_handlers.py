@@ -28,8 +28,16 @@ class FileLines(logging.Handler):
             except OSError as error:
                 self.failure = error
 
+    def sync(self):
+        """Wait until the lines are on the disk."""
+        try:
+            self._lines.sync()
+        except OSError as error:
+            self.failure = self.failure or error
+
     def close(self):
-        self._lines.close()
+        with contextlib.suppress(OSError):           # `sync` has reported it
+            self._lines.close()
         super().close()
 
 
@@ -48,6 +56,13 @@ class ConsoleLines(logging.StreamHandler):
             self.failure = OSError(self.failure.errno, self.failure.strerror, "standard error")
         with contextlib.suppress(OSError, ValueError):       # what is left in the buffer goes nowhere
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
+
+
+def sync(logger):
+    """Wait until the lines of a logger's file are on the disk."""
+    for handler in logger.handlers:
+        if isinstance(handler, FileLines):
+            handler.sync()
 
 
 def failure_of(logger):

@@ -80,6 +80,8 @@ class Metrics:
         """Add a record. The names of numbers contain their units."""
         record = {"kind": kind, "num_update": num_update, **numbers}
         self._lines.add(json.dumps(_json(record), allow_nan=False))
+        if kind == "epoch":
+            self._lines.sync()
         if self._board:
             for name, value in numbers.items():
                 self._board.add_scalar(f"{kind}/{name}", value, num_update)

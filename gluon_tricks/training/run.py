@@ -16,7 +16,7 @@ from gluon_tricks.errors import UserError
 from gluon_tricks.files import Claim, remove_leftovers
 from gluon_tricks.machine import resident_memory, resume_command
 from gluon_tricks.training import checkpoint
-from gluon_tricks.training.log_handlers import failure_of, has_console
+from gluon_tricks.training.log_handlers import failure_of, has_console, sync
 from gluon_tricks.training.plots import plot_history
 from gluon_tricks.training.progress import Diverged, Progress, Stop, Stopwatch
 from gluon_tricks.training.record import Metrics, NoMetrics, open_log, quiet_log, write_run_json
@@ -107,7 +107,7 @@ class Run:
             self._find_resume_file(resume)
         elif not overwrite:
             self._refuse_occupied_folders()
-        self._overwrites = overwrite and not self.resumed
+        self._overwrites, self._continues = overwrite and not self.resumed, bool(resume)
 
     def _claim_files(self):
         """Refuse to write to the files of a run that has not ended."""
@@ -176,8 +176,9 @@ class Run:
         if self._overwrites:
             self.paths.resume.unlink(missing_ok=True)
         self.log = open_log(self.paths.log, self.dialect.prefix, overwrite=self._overwrites)
-        self.metrics = Metrics(self.paths.metrics, self.progress if self.resumed else None, self._overwrites,
-                               self.paths.tensorboard)
+        # without a resume file the records of a run that saved no state go, too
+        self.metrics = Metrics(self.paths.metrics, self.progress if self._continues else None,
+                               self._overwrites, self.paths.tensorboard)
         write_run_json(self.paths.run_json, self.facts)
         for line in [*lines, *(f"warning: {note}" for note in self.notes)]:
             self.log.info(line)
@@ -207,6 +208,7 @@ class Run:
             self.log.info(f"peak resident memory of this process: "
                           f"{resident_memory()['peak_rss_mib']:.0f} MiB")
             self.engine.close()
+            self._end_records()
         except Diverged as error:
             self._log_divergence(error)
             self.exit_code = 2
@@ -215,7 +217,6 @@ class Run:
             self.exit_code = 1
         finally:
             self._bar.close()
-            self._attempt(self.metrics.close)
             for claim in self._claims:
                 claim.close()
 
@@ -224,12 +225,12 @@ class Run:
         check_in_sync(self.net, self.engine, self.progress.num_update)
         numbers, failed = self.engine.gather([self._signal or 0, self._reason_to_stop() is not None]).T
         signals = [signal.Signals(int(number)).name for number in numbers if number]
-        reason = signals[0] if signals else f"--max-updates {self.settings.max_updates}"
+        reason = f"stopped by {signals[0] if signals else f'--max-updates {self.settings.max_updates}'}"
         if failed.any():
-            reason = self._reason_to_stop() or "an error of writing on another process"
+            reason = f"{self._reason_to_stop() or 'another process cannot write a file'}; stopped"
         state = self._save_last_state()
         self.exit_code = int(failed.any() or self._failure is not None)
-        self._say(f"{'error: ' * self.exit_code}stopped by {reason} at epoch {self.progress.epoch}, update "
+        self._say(f"{'error: ' * self.exit_code}{reason} at epoch {self.progress.epoch}, update "
                   f"{self.progress.num_update}{state}; continue with: {resume_command()}")
 
     def _save_last_state(self):
@@ -284,6 +285,14 @@ class Run:
         """Raise Stop on all processes if one of them could not write."""
         if self.engine.sum([self._reason_to_stop() is not None])[0]:
             raise Stop
+
+    def _end_records(self):
+        """Close the log and the metrics; what cannot be written now is an error too."""
+        self._attempt(self.metrics.close)
+        sync(self.log)
+        if self._reason_to_stop() and not self.exit_code:
+            self.exit_code = 1
+            self._say(f"error: {self._reason_to_stop()}; {self._last_state()}")
 
     def draw(self, draw, path, *arguments):
         """Call a function that writes a picture; if it fails, the run goes on without the picture."""
@@ -410,6 +419,7 @@ class Run:
         for note in notes:
             self.log.info(f"[Epoch {epoch}] {note}")
         self._attempt(partial(self.metrics.write, "epoch", progress.num_update, **numbers))
+        sync(self.log)         # or, after a power failure, the resume file could be ahead of the log
         self._stop_if_any_failed()
         progress.history.append({"epoch": epoch, **row, "val": val, "loss": loss, "lr": lr})
         progress.best_val = max(progress.best_val, val)
