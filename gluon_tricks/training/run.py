@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from mxnet.base import MXNetError
 from tqdm import tqdm
 
 from gluon_tricks.engines.signals import handled_once, print_at_once
@@ -213,7 +214,14 @@ class Run:
             self._log_divergence(error)
             self.exit_code = 2
         except OutOfSync as error:
-            self.log.info(f"error: {error}")
+            self._say(f"error: {error}")
+            self.exit_code = 1
+        except (MemoryError, MXNetError) as error:
+            if not is_about_memory(error):
+                raise
+            self._say(f"error: not enough memory at epoch {self.progress.epoch}, after update "
+                      f"{self.progress.num_update}; {self._last_state()}; lower --batch-size, or end other "
+                      f"programs")
             self.exit_code = 1
         finally:
             self._bar.close()
@@ -454,6 +462,12 @@ class Run:
         self.engine.average_statistics(self.net, self.average)
         self._attempt(checkpoint.save_resume, self.paths.resume, self.net, self.trainer, self.progress,
                       self.facts, self.average, self.engine.is_writer)
+
+
+def is_about_memory(error):
+    """Whether Python or MXNet could not get memory, on a CPU or GPU."""
+    return isinstance(error, MemoryError) or any(words in str(error) for words in
+                                                 ("Failed to allocate", "out of memory", "bad_alloc"))
 
 
 def words_of(error):

@@ -80,6 +80,14 @@ def test_what_goes_wrong_on_one_rank_ends_the_job(fault, engine, check, says, tm
     assert says in output and "rank 1" in output, output
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_signal_while_processes_start_leaves_none_waiting(engine, tmp_path):
+    job = start(engine, 2, SCRIPT + flags(tmp_path))
+    wait_until(lambda: len(members_of(job)) >= 2, job)
+    job.send_signal(signal.SIGTERM)
+    finish(job, check=None)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_to_the_launcher_saves_and_ends_with_0(number, tmp_path):
     job = start("dist_sync", 2, SCRIPT + flags(tmp_path))

@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from mxnet.base import MXNetError
 
 import train_imagenet
 from gluon_tricks.training import loop
@@ -108,6 +109,19 @@ def test_a_picture_that_cannot_be_written_is_a_warning(undisturbed, tmp_path):
     assert arrays(tmp_path) == undisturbed
 
 
+
+
+def fail_as_mxnet_does():
+    raise MXNetError('Traceback ...\n  File "cpu_device_storage.h", line 74\nFailed to allocate CPU Memory')
+
+
+@pytest.mark.parametrize("allocate", [lambda: bytearray(1 << 60), fail_as_mxnet_does])
+def test_too_little_memory_is_one_sentence(allocate, before_epoch, tmp_path):
+    before_epoch(1, allocate)
+    done = train(tmp_path, check=1)
+    [sentence] = sentences(done.stderr)
+    assert "not enough memory at epoch 1, after update 2" in sentence
+    assert "resume.npz has the last good state, of update 2" in sentence and "--batch-size" in sentence
 
 
 # --- Two runs at once ---------------------------------------------------------------------------------------
