@@ -22,6 +22,7 @@ import ctypes
 import importlib
 import json
 import os
+import pickle
 import re
 import shutil
 import subprocess
@@ -198,16 +199,20 @@ class Training(Job):
 
     def results(self, name):
         """{name: content} of the files, without times."""
+        from gluon_tricks.parameters import flat
+
         folder, found = self.folder(name), {}
         for path in sorted(folder.rglob("*")):
             key, content = str(path.relative_to(folder)), path.read_bytes() if path.is_file() else None
             if path.suffix == ".params":
                 found[key] = content
             elif path.suffix == ".states":         # the rest is MXNet's count of updates since the start
-                found[key] = [array.asnumpy().tobytes() for array in arrays_in(path)]
+                states, _ = pickle.loads(content)
+                found[key] = [array.asnumpy().tobytes() for i in sorted(states) for array in flat(states[i])]
             elif path.suffix == ".npz":
                 with np.load(path) as archive:
-                    found[key] = {one: archive[one].tobytes() for one in archive.files if one != "meta"}
+                    arrays = {one: archive[one].tobytes() for one in archive.files if "/" in one}
+                found[key] = "whole" if ".previous" in path.name else arrays
             elif path.suffix == ".jsonl":
                 found[key] = [without_times(json.loads(line)) for line in content.splitlines()]
             elif path.suffix == ".log":
@@ -227,17 +232,6 @@ class Training(Job):
         if key.endswith((".jsonl", ".log")):
             return all(one in expected for one in value)
         return key.endswith(".npz") or value == expected
-
-
-def arrays_in(path):
-    """The arrays of a `.states` file, in order."""
-    from gluon_tricks.parameters import flat
-    from gluon_tricks.training.trainer_states import ArraysOnly
-
-    with open(path, "rb") as stream:
-        states = ArraysOnly(stream).load()
-    states = states[0] if isinstance(states, tuple) else states
-    return [array for index in sorted(states) for array in flat(states[index])]
 
 
 def without_times(record):
