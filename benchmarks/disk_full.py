@@ -2,7 +2,7 @@
 
     python benchmarks/disk_full.py                       # all write points of both; needs a C compiler
     python benchmarks/disk_full.py --job prepare
-    python benchmarks/disk_full.py --job train --points 1,20,-1
+    python benchmarks/disk_full.py --job train --points "rename .*resume,write .*train.log"
 
 A preloaded library (full_disk.c) makes the Nth call that creates, writes, syncs, closes or renames a file of
 the run's folder fail with ENOSPC, and all later ones that need room. The run is a training of two epochs with
@@ -48,11 +48,10 @@ def main(argv=None):
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--job", choices=("all", *JOBS), default="all")
     parser.add_argument("--points", default="",
-                        help="only these of the points, separated by commas; the first is 0, the last -1")
+                        help="only these: patterns separated by commas, each for the last call that it fits")
     args = parser.parse_args(argv)
     if SCRATCH in os.environ:              # no clean-up here, which the forked processes would do too
-        points = [int(point) for point in args.points.split(",") if point]
-        return walk(args.job, points, Path(os.environ[SCRATCH]))
+        return walk(args.job, args.points.split(",") if args.points else [], Path(os.environ[SCRATCH]))
     codes = []
     for job in JOBS if args.job == "all" else [args.job]:
         with tempfile.TemporaryDirectory() as scratch:
@@ -75,15 +74,16 @@ def in_a_process_of_its_own(scratch, job, points="", **options):
                           check=False, **options)
 
 
-def walk(name, points, scratch):
-    """Fill the disk at each point; returns the exit code."""
+def walk(name, patterns, scratch):
+    """Fill the disk at each point, or at those that fit the patterns; returns the exit code."""
     job, calls = JOBS[name](scratch), scratch / "calls.txt"
     code, output = job.run("undisturbed", 0, calls)
     assert code == 0, output
     expected = job.results("undisturbed")
     names = calls.read_text().splitlines()
     ends = first_and_last(names)
-    points = [ends[point] for point in points] or ends
+    fitting = ([point for point in ends if re.search(pattern, names[point - 1])] for pattern in patterns)
+    points = [points[-1] for points in fitting] or ends
     passed = 0
     for point in points:
         what = names[point - 1].replace(str(job.folder("undisturbed")), "")
@@ -247,13 +247,13 @@ class Preparation(Job):
         super().__init__(scratch)
         from benchmarks.synthetic_imagenet import as_validation, generated, write_tar, write_train_tar
         from data_prep import imagenet
-        self.main, images = imagenet.main, list(generated(classes=3, per_class=2))
+        self.main, images = imagenet.main, generated(classes=3, per_class=2)
         write_train_tar(scratch / "train.tar", images)
         write_tar(scratch / "val.tar", as_validation(images))
 
     def words(self, folder, *more):
         return ["--train-tar", str(self.scratch / "train.tar"), "--val-tar", str(self.scratch / "val.tar"),
-                "--out", str(folder), *more]
+                "--subset", "--no-checksum", "--num-thread", "1", "--out", str(folder), *more]
 
     def results(self, name):
         return {path.name: path.read_bytes() for path in self.folder(name).iterdir()}
