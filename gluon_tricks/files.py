@@ -6,13 +6,11 @@ import fcntl
 import hashlib
 import os
 import re
-import shlex
 import socket
 import sys
 from pathlib import Path
 
 from gluon_tricks.errors import UserError
-from gluon_tricks.program import command_words
 
 PACKAGE = Path(__file__).resolve().parent
 ROOT = PACKAGE.parent                       # has the training scripts and data_prep/, also when installed
@@ -208,6 +206,8 @@ class Claim:
     flag : str
         The flag that names the file or its folder, for the message.
     path : path
+    command : str
+        This process's command line, for the message to others.
 
     Attributes
     ----------
@@ -222,7 +222,7 @@ class Claim:
 
     _handles, _handle = set(), None
 
-    def __init__(self, flag, path):
+    def __init__(self, flag, path, command):
         self._path = Path(path).with_name(f".{Path(path).name}.lock")
         while True:
             with refusals_named(self._path):
@@ -241,8 +241,8 @@ class Claim:
         self._handles.add(self._handle)
         with contextlib.suppress(OSError):               # on a full disk the claim has no description
             os.ftruncate(self._handle, 0)
-            os.pwrite(self._handle, f"process {os.getpid()} on {socket.gethostname()}: "
-                                    f"{shlex.join(command_words())}".encode(errors="replace"), 0)
+            holder = f"process {os.getpid()} on {socket.gethostname()}: {command}"
+            os.pwrite(self._handle, holder.encode(errors="replace"), 0)
 
     def _is_in_place(self):
         try:

@@ -170,12 +170,12 @@ def test_a_deleted_folder_is_named_as_the_reason(tmp_path):
 # --- One run for each file ----------------------------------------------------------------------------------
 
 def test_a_claim_is_exclusive_until_it_is_closed(tmp_path):
-    first = Claim("--save-dir", tmp_path / "a")
-    with pytest.raises(UserError, match=f"^--save-dir: .*/a belongs to a run .*process {os.getpid()} on "):
-        Claim("--save-dir", tmp_path / "a")
-    Claim("--save-dir", tmp_path / "b").close()
+    first = Claim("--save-dir", tmp_path / "a", "train me")
+    with pytest.raises(UserError, match=f"^--save-dir: .*/a belongs to a run .*process {os.getpid()} on .*: train me"):
+        Claim("--save-dir", tmp_path / "a", "train me")
+    Claim("--save-dir", tmp_path / "b", "train me").close()
     first.close()
-    second = Claim("--save-dir", tmp_path / "a")
+    second = Claim("--save-dir", tmp_path / "a", "train me")
     assert second.is_sure
     second.close()
     assert not list(tmp_path.iterdir())
@@ -184,17 +184,17 @@ def test_a_claim_is_exclusive_until_it_is_closed(tmp_path):
 def test_a_claim_ends_with_its_process_though_forked_ones_live(tmp_path):
     """Those of MXNet's DataLoader outlive a killed training for a while."""
     script = ("import os, time\nfrom gluon_tricks.files import Claim\n"
-              f"claim = Claim('--out', {str(tmp_path / 'a')!r})\n"
+              f"claim = Claim('--out', {str(tmp_path / 'a')!r}, 'train me')\n"
               "child = os.fork()\nif not child:\n    print(os.getpid(), flush=True)\n    time.sleep(100)\n"
               "time.sleep(100)")
     process = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, text=True, stdout=subprocess.PIPE)
     child = int(process.stdout.readline())
     try:
         with pytest.raises(UserError, match=f"process {process.pid} on"):
-            Claim("--out", tmp_path / "a")
+            Claim("--out", tmp_path / "a", "train me")
         process.kill()
         process.wait()
-        Claim("--out", tmp_path / "a").close()
+        Claim("--out", tmp_path / "a", "train me").close()
     finally:
         os.kill(child, signal.SIGKILL)
 
@@ -204,4 +204,4 @@ def test_where_files_cannot_be_locked_a_claim_says_so(tmp_path, monkeypatch):
         raise OSError("no locks available")
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    assert not Claim("--save-dir", tmp_path / "a").is_sure
+    assert not Claim("--save-dir", tmp_path / "a", "train me").is_sure

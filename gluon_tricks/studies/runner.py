@@ -17,6 +17,7 @@ from gluon_tricks.engines.signals import handled_by, not_ignored
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import Claim, atomic_write
 from gluon_tricks.log_lines.reading import read_log
+from gluon_tricks.machine import command
 
 
 def run_rows(runs, out, more=()):
@@ -83,7 +84,7 @@ def train(run, out, more, report):
     folder = out / run.slug
     folder.mkdir(parents=True, exist_ok=True)
     words = folder / "console.txt"
-    with closing(Claim("--out", folder / "row")), open(words, "a", encoding="utf-8") as console:
+    with closing(Claim("--out", folder / "row", command())), open(words, "a", encoding="utf-8") as console:
         process = None
         try:
             with interrupts_held_back():

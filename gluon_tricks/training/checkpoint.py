@@ -24,6 +24,7 @@ from gluon_tricks.errors import UserError
 from gluon_tricks.files import atomic_path
 from gluon_tricks.parameters import connect, flat, named_parameters
 from gluon_tricks.recipes.flags import known_flag, must_agree
+from gluon_tricks.training.npz import save_arrays
 from gluon_tricks.training.progress import Diverged, Progress
 
 FORMAT = 1
@@ -84,7 +85,7 @@ def save_resume(path, net, trainer, progress, facts, average=None, is_writer=Tru
                           if hasattr(trainer._optimizer, name)}}
     arrays["meta"] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
     with atomic_path(path) as part, open(part, "wb") as stream:
-        np.savez(stream, **arrays)
+        save_arrays(stream, arrays)
 
 
 def read_meta(path):

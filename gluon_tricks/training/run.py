@@ -15,7 +15,7 @@ from gluon_tricks.engines.signals import handled_once, print_at_once
 from gluon_tricks.engines.sync_check import OutOfSync, check_in_sync, check_same_facts
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import Claim, remove_leftovers
-from gluon_tricks.machine import resident_memory, resume_command
+from gluon_tricks.machine import command, resident_memory, resume_command
 from gluon_tricks.training import checkpoint
 from gluon_tricks.training.log_handlers import failure_of, has_console, sync
 from gluon_tricks.training.plots import plot_history
@@ -114,7 +114,7 @@ class Run:
         """Refuse to write to the files of a run that has not ended."""
         for flag, path in ((self.paths.save_flag, self.paths.resume), (self.paths.log_flag, self.paths.log),
                            ("--json-log", self.paths.metrics)):
-            self._claims.append(Claim(flag, path))
+            self._claims.append(Claim(flag, path, command()))
             if not self._claims[-1].is_sure:
                 self.notes.append(f"the file system of {path.parent} has no locks, so a second run that "
                                   f"writes to {path} would not be noticed")

@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.slow,
 
 
 @pytest.mark.parametrize("job, points", [
-    ("train", "write .*train.log,write .*metrics.jsonl,write .*best.states,rename .*resume.npz"),
+    ("train", "write .*train.log,write .*metrics.jsonl,write .*best.states,write .*resume.npz"),
     ("prepare", "write .*train.rec,rename .*manifest.json"),
 ])
 def test_what_was_whole_stays_whole_and_the_same_bits_come_in_the_end(job, points, tmp_path):
