@@ -12,9 +12,10 @@ import numpy as np
 import gluon_tricks
 from data_prep.archives import check_digests, digests_of
 from data_prep.common import add_check_flags, add_overwrite_flag, print_prepared, subset_note
-from data_prep.image_check import MOST_BYTES, process
+from data_prep.image_check import process
 from data_prep.packing import finished_split, make_record, open_journal, pack_split
 from gluon_tricks.compat import visible_cpus
+from gluon_tricks.data.encoded import MOST_BYTES
 from gluon_tricks.data.manifest import Manifest, classes_sha256, write_manifest
 from gluon_tricks.data.names import names_path, names_sha256
 from gluon_tricks.data.paths import default_record_dir

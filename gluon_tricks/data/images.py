@@ -10,9 +10,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from gluon_tricks.data.encoded import Undecodable
 from gluon_tricks.data.loaders import RecordLoader
 from gluon_tricks.data.manifest import NO_LABEL
-from gluon_tricks.data.photographs import Decoded, Photograph, Undecodable
+from gluon_tricks.data.photographs import Decoded, Photograph
 from gluon_tricks.data.recordio import RecordReader
 from gluon_tricks.errors import UserError
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from mxnet import nd
 
+from gluon_tricks.data.encoded import Undecodable
 from gluon_tricks.data.images import IMAGE_SUFFIXES, RecordImages
 from gluon_tricks.data.photographs import decode_rgb
 from gluon_tricks.errors import UserError
@@ -54,9 +55,10 @@ def read_images(path, count):
         raise UserError(f"--check-images {path}: is neither a .rec file nor a folder with images")
     images = []
     for file in (files[position] for position in spread(len(files), count)):
-        images.append(decode_rgb(file.read_bytes()))
-        if images[-1] is None:
-            raise UserError(f"--check-images: {file} does not decode")
+        try:
+            images.append(decode_rgb(file.read_bytes()))
+        except Undecodable as damage:
+            raise UserError(f"--check-images: {file}: {damage}") from None
     return images
 
 
