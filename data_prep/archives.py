@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from data_prep.common import progress
+from gluon_tricks.data.folders import HIDDEN, is_hidden
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import atomic_path, atomic_write
 
@@ -142,7 +143,8 @@ def unpack(members, out, layout, archive):
     members : iterable of (name, bytes)
     out : Path
     layout : re.Pattern
-        Matches the whole name of a needed member; its group 1 is the path under `out`.
+        Matches the whole name of a needed member; its group 1 is the path under `out`. Hidden names and
+        those of the system (`is_hidden`) are left out.
     archive : str
         Name for the progress bar.
 
@@ -153,11 +155,12 @@ def unpack(members, out, layout, archive):
     """
     for leftover in Path(out).rglob(".*.part*"):           # of a killed run; the caller is the only writer
         leftover.unlink()
-    count = 0
+    count, hidden = 0, 0
     with progress(None, f"unpacking {archive}", "files") as bar:
         for name, content in members:
             match = layout.fullmatch(name)
-            if not match:
+            if not match or is_hidden(match[1]):
+                hidden += bool(match)
                 continue
             path = Path(out) / match[1]
             if not (path.is_file() and path.stat().st_size == len(content) and path.read_bytes() == content):
@@ -168,4 +171,6 @@ def unpack(members, out, layout, archive):
                     raise UserError(f"--out {out}: {path} cannot be written ({error.strerror})") from error
             count += 1
             bar.update(1)
+    if hidden:
+        print(f"{archive}: {hidden} files left out, {HIDDEN}")
     return count

@@ -7,6 +7,7 @@ import json
 from tqdm import tqdm
 
 from gluon_tricks import __version__
+from gluon_tricks.data.folders import is_hidden
 from gluon_tricks.data.manifest import read_manifest
 from gluon_tricks.files import atomic_write, digest_of
 
@@ -48,6 +49,11 @@ def print_prepared(out):
     print(f"{out}: {manifest.dataset} is prepared already, root hash {manifest.root_hash}; "
           f"check it with python -m data_prep.verify {out}, or give --overwrite")
     return 0
+
+
+def own_files(folder):
+    """The files in a folder and below it, without hidden ones and those of the system."""
+    return [path for path in folder.rglob("*") if path.is_file() and not is_hidden(path.relative_to(folder))]
 
 
 def write_folder_manifest(out, source, splits, paths):

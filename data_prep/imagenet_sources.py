@@ -15,7 +15,7 @@ import os
 import re
 import tarfile
 from array import array
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +23,9 @@ import numpy as np
 from data_prep.archives import SPECIAL_FILE, check_name, open_tar
 from data_prep.common import progress
 from gluon_tricks.data.classes import imagenet_synsets, imagenet_val_labels
+from gluon_tricks.data.folders import HIDDEN, NO_IMAGE, is_hidden, is_image
 from gluon_tricks.errors import UserError
 
-IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png")
 WNID = re.compile(r"n\d{8}")
 VAL_NAME = re.compile(r"ILSVRC2012_val_(\d{8})\.JPEG")
 
@@ -45,6 +45,7 @@ class Images:
     offsets: np.ndarray          # in an archive
     sizes: np.ndarray
     strays: list                 # files whose names are not those of images
+    hidden: list = field(default_factory=list)   # hidden files and folders, and those of the system
 
     def __len__(self):
         return len(self.names)
@@ -56,6 +57,11 @@ class Images:
     def describe(self, number):
         """The name of an image inside its source, for messages."""
         return describe(self.places[self.place[number]], os.fsdecode(self.names[number]))
+
+    def left_out(self):
+        """`NAME: REASON` of everything that is no image by its name."""
+        return [f"{name}: {reason}" for names, reason in ((self.strays, NO_IMAGE), (self.hidden, HIDDEN))
+                for name in names]
 
     def sha256(self):
         """SHA-256 over names, labels and sizes: enough to recognise the same images."""
@@ -84,11 +90,14 @@ def list_images(source, classes=None, val_wnids=None):
     images : Images
     classes : list of str
     """
-    names, strays = [], []
+    names, strays, hidden = [], [], []
     place, class_number, offsets, sizes = array("i"), array("i"), array("q"), array("q")
     place_numbers, class_numbers = {}, {}
     for folder, name, offset, size in source.files():
-        if not name.lower().endswith(IMAGE_SUFFIXES) or name.startswith("."):
+        if is_hidden(f"{folder}/{name}"):
+            hidden.append(describe(folder, name))
+            continue
+        if not is_image(name):
             strays.append(describe(folder, name))
             continue
         wnid = class_of(source, folder, name, val_wnids)
@@ -98,7 +107,8 @@ def list_images(source, classes=None, val_wnids=None):
         offsets.append(offset)
         sizes.append(size)
     if not names:
-        raise UserError(f"{source}: holds no images")
+        raise UserError(f"{source}: holds no images"
+                        + f" ({len(hidden)} files or folders are {HIDDEN})" * bool(hidden))
     classes = classes or sorted(class_numbers)
     unknown = sorted(set(class_numbers) - set(classes))
     if unknown:
@@ -109,7 +119,7 @@ def list_images(source, classes=None, val_wnids=None):
     labels = labels[np.array(class_number)]
     order = np.lexsort((labels, names))
     columns = (np.array(column)[order] for column in (place, names, labels, offsets, sizes))
-    images = Images(source, list(place_numbers), *columns, strays=sorted(strays))
+    images = Images(source, list(place_numbers), *columns, sorted(strays), sorted(hidden))
     same_name, same_label = (column[1:] == column[:-1] for column in (images.names, images.labels))
     twice = np.flatnonzero(same_name & same_label)
     if twice.size:
@@ -222,11 +232,11 @@ class Folder:
     def files(self):
         """`(class folder, name, 0, size)` of all files in and next to the class folders.
 
-        Links are followed.
+        Links are followed. Of a hidden folder there is one line, without its files.
         """
         try:
             for entry in sorted(os.scandir(self.path), key=lambda entry: entry.name):
-                if entry.is_dir() and not entry.name.startswith("."):
+                if entry.is_dir() and not is_hidden(entry.name):
                     yield from ((entry.name, *self._file(inner)) for inner in os.scandir(entry.path))
                 else:
                     yield ("", *self._file(entry))

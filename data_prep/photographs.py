@@ -197,7 +197,7 @@ def pack(name, images, class_names, journal, options, published_count):
         writer = pack_split(journal, name, order, images.sizes, make, accept, options.num_thread,
                             options.journal_seconds)
         assert writer.done == len(images)
-        writer.left_out += [f"{stray}: no image by its name" for stray in images.strays]
+        writer.left_out += images.left_out()
         return writer.finish(class_names, order="shuffled" if shuffle else "by file name",
                              shuffle_seed=options.seed if shuffle else None, encoding=options.encoding)
     except KeyboardInterrupt:

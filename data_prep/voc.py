@@ -21,7 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import cv2
 
 from data_prep.archives import check_digests, digests_of, download, tar_members, unpack
-from data_prep.common import add_check_flags, parser_of, progress, write_folder_manifest
+from data_prep.common import add_check_flags, own_files, parser_of, progress, write_folder_manifest
+from gluon_tricks.data.folders import is_hidden
 from gluon_tricks.data.voc import CLASSES, IMAGES, parse_annotation, read_list
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import make_folder, only_writer
@@ -55,7 +56,7 @@ def main(argv=None):
         counts = {f"{year}_{split}": check_split(out / year, split) for year, split in splits_in(out)}
         if not args.subset:
             check_counts(counts)
-        paths = [path for folder in year_folders(out) for path in folder.rglob("*") if path.is_file()]
+        paths = [path for folder in year_folders(out) for path in own_files(folder)]
         manifest = write_folder_manifest(out, "Pascal VOC's layout", counts, paths)
     report(out, manifest)
     return 0
@@ -91,7 +92,7 @@ def splits_in(out):
     """`(year folder, split)` of every list for detection, without the lists of single classes."""
     for folder in year_folders(out):
         for path in sorted((folder / "ImageSets" / "Main").glob("*.txt")):
-            if "_" not in path.stem:
+            if "_" not in path.stem and not is_hidden(path.name):
                 yield folder.name, path.stem
 
 

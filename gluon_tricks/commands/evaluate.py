@@ -167,6 +167,8 @@ def report(args, net, data, tally, speed):
     yield f"{data.loader.records} images of {data.path}, {checked}; {times}"
     if args.run_root_hash not in (None, data.root_hash):
         yield f"note: the run had other data, root hash {args.run_root_hash[:16]}..."
+    if getattr(data.loader, "left_out", ""):
+        yield data.loader.left_out
     if data.bad:
         yield f"{len(data.bad)} images do not decode and are left out"
     if data.labelled:

@@ -271,6 +271,7 @@ def opening_lines(args, data, net, dtype, engine):
     yield f"preset {args.preset}{changed}"
     yield f"data: {data.train.records} training images of {data.classes} classes, " + (
         f"root hash {data.root_hash}" if data.root_hash else "no manifest: files not checked")
+    yield from filter(None, (getattr(loader, "left_out", "") for loader in (data.train, data.val)))
     zero, gammas = count_zero_gammas(net)
     decayed = "weights only" if args.no_wd else "everything"
     yield f"{zero} of {gammas} gammas start at zero; weight decay on {decayed}"

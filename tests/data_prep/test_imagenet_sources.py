@@ -127,7 +127,7 @@ def test_what_is_no_image_by_its_name_is_listed_apart(tmp_path):
                      "README",
                      special("n01440764", tarfile.DIRTYPE), special(".", tarfile.DIRTYPE))
     images, _ = list_images(Archive("--train-tar", archive), WNIDS)
-    assert images.strays == ["README", "n01440764: ._a.JPEG", "n01440764: Thumbs.db"]
+    assert images.strays == ["README"] and images.hidden == ["n01440764: ._a.JPEG", "n01440764: Thumbs.db"]
     folder = tmp_path / "f"
     (folder / "n01440764" / "deeper").mkdir(parents=True)
     (folder / ".git").mkdir()
