@@ -44,7 +44,7 @@ def main(argv=None):
     with only_writer(out):
         if not (args.no_checksum or args.subset):
             check_digests(f"--archive {archive}", digests_of(archive, ["sha1"]), {"sha1": PUBLISHED_SHA1})
-        if not unpack(zip_members("--archive", archive), root, LAYOUT, archive.name):
+        if not unpack(zip_members("--archive", archive, LAYOUT.fullmatch), root, LAYOUT, archive.name):
             raise UserError(f"--archive {archive}: holds nothing in the layout of {NAME}.zip "
                             "(images/training/...)")
         counts = {name: check_split(root, split, name)

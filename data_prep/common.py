@@ -56,8 +56,8 @@ def own_files(folder):
     return [path for path in folder.rglob("*") if path.is_file() and not is_hidden(path.relative_to(folder))]
 
 
-def write_folder_manifest(out, source, splits, paths):
-    """Write `manifest.json` for files that were unpacked under `out`; return it as a dict.
+def write_folder_manifest(out, source, splits, paths, **more):
+    """Write `manifest.json`, with `more` entries, for files that were unpacked under `out`; return the dict.
 
     The root hash is SHA-256 over names and contents of the files, in the order of their names.
     """
@@ -65,6 +65,6 @@ def write_folder_manifest(out, source, splits, paths):
     for path in sorted(paths):
         digest.update(f"{path.relative_to(out)} ".encode() + digest_of(path).digest())
     manifest = {"version": __version__, "source": source, "splits": splits, "files": len(paths),
-                "root_hash": digest.hexdigest()}
+                "root_hash": digest.hexdigest(), **more}
     atomic_write(out / "manifest.json", json.dumps(manifest, indent=1) + "\n")
     return manifest

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.archives import SPECIAL_FILE, check_name, open_tar
+from data_prep.archives import SPECIAL_FILE, Member, check_name, open_tar, read_member
 from data_prep.common import progress
 from gluon_tricks.data.classes import imagenet_synsets, imagenet_val_labels
 from gluon_tricks.data.folders import HIDDEN, NO_IMAGE, is_hidden, is_image
@@ -191,7 +191,7 @@ class Archive:
         try:
             with open(self.path, "rb", buffering=0) as file:
                 file.seek(start)
-                tar = tarfile.TarFile(fileobj=file)
+                tar = tarfile.TarFile(fileobj=file, tarinfo=Member)
                 for member in tar:
                     if member.offset >= end:             # no end mark: the rest belongs to the outer archive
                         return
@@ -277,7 +277,7 @@ def devkit_val_wnids(path):
     with open_tar(where, Path(path).expanduser()) as tar:
         for member in tar:                               # read, never extracted
             if member.isfile() and os.path.basename(member.name) in wanted:
-                wanted[os.path.basename(member.name)] = tar.extractfile(member).read()
+                wanted[os.path.basename(member.name)] = read_member(where, tar, member)
     for name, content in wanted.items():
         if content is None:
             raise UserError(f"{where}: has no {name}; give ILSVRC2012_devkit_t12.tar.gz, the kit of tasks 1 "

@@ -34,8 +34,8 @@ def sorted_entries(folder, left_out):
     return [path for path in entries if not is_hidden(path.name)]
 
 
-def read_file(path, most_bytes):
-    """The bytes of a file that another tool wrote.
+def read_file(path, most_bytes, remedy=""):
+    """The bytes of a file that another tool wrote; `remedy` ends the message if it cannot be read.
 
     Raises
     ------
@@ -54,7 +54,8 @@ def read_file(path, most_bytes):
     except (OSError, ValueError) as error:                 # ValueError: the name has a zero byte
         if isinstance(error, UserError):
             raise
-        raise UserError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{path}: cannot be read ({reason})" + f"; {remedy}" * bool(remedy)) from error
 
 
 def _without_waiting(path, flags):

@@ -241,8 +241,8 @@ TRANSFER_FLAGS = {
     **{name: Flag() for name in (
         "command", "use_fpn", "norm_layer", "disable_hybridization", "static_alloc", "amp", "horovod",
         "kv_store", "pretrained_base", "backbone", "backbone_params", "train_splits", "val_splits",
-        "train_split", "aux", "test_batch_size", "no_cuda", "ngpus", "syncbn", "checkname", "eval", "no_val",
-        "model_zoo", "pretrained")},
+        "zero_based", "train_split", "aux", "test_batch_size", "no_cuda", "ngpus", "syncbn", "checkname",
+        "eval", "no_val", "model_zoo", "pretrained")},
 }
 
 # Facts other than flags in which a resumed run must agree -> the flags that decide them

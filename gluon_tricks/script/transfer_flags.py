@@ -51,7 +51,7 @@ def splits_of(flag, text):
     found = []
     for word in text.split(","):
         year, _, split = word.strip().partition("_")
-        if not (year.isdigit() and split.isidentifier()):
+        if not (year.isdecimal() and split.isidentifier()):
             raise UserError(f"{flag} {text}: give years and splits, such as 2007_trainval,2012_trainval")
         found.append((int(year), split))
     return found
