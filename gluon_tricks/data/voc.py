@@ -28,7 +28,7 @@ CLASSES = ("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat"
 # in the lists for detection
 IMAGES = {(2007, "trainval"): 5011, (2007, "test"): 4952, (2012, "trainval"): 11540}
 
-MOST_XML_BYTES, LONGEST_EDGE = 1 << 24, 65535        # of a file, and of an image in pixels
+MOST_XML_BYTES, LONGEST_EDGE = 1 << 21, 65535        # some thousand objects; pixels of an image
 PREPARE = "prepare the data with data_prep/voc.py"
 
 
