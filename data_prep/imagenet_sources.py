@@ -15,7 +15,7 @@ import os
 import re
 import tarfile
 from array import array
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +57,17 @@ class Images:
     def describe(self, number):
         """The name of an image inside its source, for messages."""
         return describe(self.places[self.place[number]], os.fsdecode(self.names[number]))
+
+    def path(self, number):
+        """The path of an image below its source."""
+        place = self.places[self.place[number]]
+        return os.path.join(place, os.fsdecode(self.names[number])).encode("utf-8",
+                                                                           "backslashreplace").decode()
+
+    def take(self, chosen):
+        """The chosen images alone, by a boolean array; strays and hidden files stay."""
+        columns = ("place", "names", "labels", "offsets", "sizes")
+        return replace(self, **{name: getattr(self, name)[chosen] for name in columns})
 
     def left_out(self):
         """`NAME: REASON` of everything that is no image by its name."""
@@ -139,7 +150,7 @@ def class_of(source, folder, name, val_wnids):
     if not folder:
         remedy = ("give --val-tar, or the labels with --devkit "
                   "ILSVRC2012_devkit_t12.tar.gz" if source.flag == "--val-dir"
-                  else "class folders as n01440764 are expected")
+                  else "class folders are expected")
         raise UserError(f"{source}: {describe('', name)} lies in no class folder and so has no label; "
                         f"{remedy}")
     return folder[:-4] if folder.endswith(".tar") else folder

@@ -30,9 +30,9 @@ LIMITS = {"resize": (0, 65500), "quality": (1, 100), "num_thread": (1, 1024), "s
 
 @dataclass(frozen=True)
 class Published:
-    """The publisher's facts about a data set."""
+    """The publisher's facts about a data set; of one's own images nothing is published."""
     source: str                # name in the manifest's options
-    classes: int
+    classes: int               # None for one's own
     counts: dict               # split -> images
     md5: dict                  # flag -> MD5 of its archive
 
@@ -67,7 +67,7 @@ class DataSet:
 
     `splits` maps a name to its `Images`, `classes` are the labels' names for the request, `class_names` those
     in the manifest. `archives` are further files to check: flag -> path. `names` are the file names of a test
-    set without labels.
+    set without labels. `texts` are further files to write: name -> text.
     """
     name: str
     splits: dict
@@ -75,6 +75,7 @@ class DataSet:
     class_names: list
     archives: dict = field(default_factory=dict)
     names: list = ()
+    texts: dict = field(default_factory=dict)
 
 
 def prepare(data, options, published):
@@ -88,12 +89,14 @@ def prepare(data, options, published):
             return print_prepared(out)
         check_space(out, data.splits, journal, options.resize)
         sources = hash_sources(data, journal, options.no_checksum, published.md5)
-        packed = {name: pack(name, images, data.class_names, journal, options, published.counts[name])
+        packed = {name: pack(name, images, data.class_names, journal, options, published.counts.get(name))
                   for name, images in data.splits.items()}
         manifest = Manifest(data.name, data.class_names, sources, packed, gluon_tricks.__version__,
-                            subset=subset_note(options.subset), options=journal.request)
+                            subset=subset_note(options.subset and published.counts), options=journal.request)
         if names:
             atomic_write(names_path(out / "test.rec"), "\n".join(names) + "\n")
+        for name, text in data.texts.items():
+            atomic_write(out / name, text)
         write_manifest(out, manifest)
         journal.remove()
     report(out, manifest, published)
@@ -213,10 +216,10 @@ def report(out, manifest, published):
         labels = "no labels"
         if split.labelled:
             counts = [count for count in split.per_class if count]
-            labels = (f"{len(counts)} classes (published {published.classes}) of {min(counts, default=0)} to "
+            labels = (f"{len(counts)} classes{beside(published.classes)} of {min(counts, default=0)} to "
                       f"{max(counts, default=0)}")
         seed = "" if split.shuffle_seed is None else f" with seed {split.shuffle_seed}"
-        print(f"{name}.rec: {split.records} records (published {published.counts[name]}), {labels}, "
+        print(f"{name}.rec: {split.records} records{beside(published.counts.get(name))}, {labels}, "
               f"{split.rec_bytes / 1e6:.1f} MB, {split.encoding}, order: {split.order}{seed}")
         for what, members in (("repaired", split.repaired), ("left out", split.left_out)):
             if members:
@@ -229,11 +232,17 @@ def report(out, manifest, published):
     print(f"{out}: {manifest.dataset}, root hash {manifest.root_hash}")
 
 
+def beside(count):
+    """The published number, for a line with the one that was found."""
+    return f" (published {count})" if count else ""
+
+
 # --- flags --------------------------------------------------------------------------------------------------
 
-def add_packing_flags(parser, dataset):
-    """Add the flags of `Options`, without --resize and --quality."""
-    add_check_flags(parser)
+def add_packing_flags(parser, dataset, published=True):
+    """Add the flags of `Options`, without --resize and --quality; the first two only for published data."""
+    if published:
+        add_check_flags(parser)
     parser.add_argument("--out", metavar="DIR", default=default_record_dir(dataset),
                         help="default %(default)s")
     add_overwrite_flag(parser)
@@ -253,6 +262,16 @@ def add_packing_flags(parser, dataset):
                         help="shuffle the training set; otherwise its order is that of the file names, by "
                              "class")
     parser.add_argument("--seed", type=int, default=0, help="of the shuffled order; default %(default)s")
+
+
+def add_encoding_flags(parser):
+    """Add --resize and --quality."""
+    encoding = parser.add_argument_group("Encoding (as in MXNet's im2rec)")
+    encoding.add_argument("--resize", type=int, default=0, metavar="N",
+                          help="scale the shorter edge to N and encode again; default: images keep their "
+                               "bytes")
+    encoding.add_argument("--quality", type=int, default=95, metavar="Q",
+                          help="of JPEGs encoded here; default %(default)s")
 
 
 def options_of(flags):

@@ -10,7 +10,7 @@ from pathlib import PurePath
 
 from gluon_tricks.errors import UserError
 
-IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png", ".bmp")
+IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 SYSTEM_NAMES = {"__macosx", "thumbs.db", "desktop.ini", "lost+found", "@eadir", "$recycle.bin",
                 "system volume information"}
 HIDDEN, NO_IMAGE = "hidden or of the system", "no image by its name"
