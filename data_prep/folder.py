@@ -8,7 +8,7 @@
 Then `python train_imagenet.py --rec-dir rec ...` trains on the records. JPEG, PNG and BMP files keep their
 bytes; WebP, TIFF, CMYK and files under another format's name become RGB JPEGs. Each image is decoded once, as
 a check. An image that cannot be read is left out, named and counted, as are files that are no images.
-`images.csv` names the file of each key.
+`SPLIT.names.txt` has the file of each key.
 
 The orientation that a camera notes (EXIF) is obeyed: the decoder turns the image in training, evaluation and
 `predict` alike. Classes are the names of the folders, sorted. With --val-share, the validation set is drawn:
@@ -21,9 +21,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import argparse
-import csv
 import hashlib
-import io
 
 from data_prep.common import parser_of
 from data_prep.folder_sources import find_splits
@@ -51,22 +49,10 @@ def main(argv=None):
     out = make_folder("--out", options.out)
     splits, classes = find_splits(args.source, args.root, args.val_share, options.seed)
     files = {name: [images.path(key) for key in range(len(images))] for name, images in splits.items()}
-    data = DataSet(args.name, splits, classes, classes, texts={"images.csv": table(splits, classes, files)})
-    code = prepare(data, options, NOTHING_PUBLISHED)
+    code = prepare(DataSet(args.name, splits, classes, classes, names=files), options, NOTHING_PUBLISHED)
     for line in [*thin_classes(read_manifest(out)), *equal_images(out, files)]:
         print(f"warning: {line}")
     return code
-
-
-def table(splits, classes, files):
-    """The text of `images.csv`."""
-    text = io.StringIO()
-    lines = csv.writer(text, lineterminator="\n")
-    lines.writerow(("split", "key", "label", "class", "file"))
-    for name, images in splits.items():
-        lines.writerows((name, key, label, classes[label], files[name][key])
-                        for key, label in enumerate(images.labels.tolist()))
-    return text.getvalue()
 
 
 # --- what is worth knowing about the images -----------------------------------------------------------------

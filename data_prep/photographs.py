@@ -66,22 +66,21 @@ class DataSet:
     """What was found in the sources.
 
     `splits` maps a name to its `Images`, `classes` are the labels' names for the request, `class_names` those
-    in the manifest. `archives` are further files to check: flag -> path. `names` are the file names of a test
-    set without labels. `texts` are further files to write: name -> text.
+    in the manifest. `archives` are further files to check: flag -> path. `names` has the file names of splits
+    whose records need them, one for each key.
     """
     name: str
     splits: dict
     classes: list
     class_names: list
     archives: dict = field(default_factory=dict)
-    names: list = ()
-    texts: dict = field(default_factory=dict)
+    names: dict = field(default_factory=dict)
 
 
 def prepare(data, options, published):
     """Pack all splits and write the manifest, or report that this was done before; the exit code."""
     cv2.setNumThreads(1)                                   # each thread here works on an image of its own
-    out, names = make_folder("--out", options.out), list(data.names)
+    out = make_folder("--out", options.out)
     with only_writer(out):
         journal = open_journal(out, request_of(data, options, published), list(data.splits),
                                options.overwrite)
@@ -93,10 +92,8 @@ def prepare(data, options, published):
                   for name, images in data.splits.items()}
         manifest = Manifest(data.name, data.class_names, sources, packed, gluon_tricks.__version__,
                             subset=subset_note(options.subset and published.counts), options=journal.request)
-        if names:
-            atomic_write(names_path(out / "test.rec"), "\n".join(names) + "\n")
-        for name, text in data.texts.items():
-            atomic_write(out / name, text)
+        for name, files in data.names.items():
+            atomic_write(names_path(out / f"{name}.rec"), "\n".join(files) + "\n")
         write_manifest(out, manifest)
         journal.remove()
     report(out, manifest, published)
@@ -112,7 +109,7 @@ def request_of(data, options, published):
                "resize": options.resize, "quality": options.quality, "verify": options.verify,
                "on_error": options.on_error}
     if data.names:
-        request["names"] = {"test": names_sha256(data.names)}
+        request["names"] = {name: names_sha256(files) for name, files in data.names.items()}
     return request
 
 

@@ -51,7 +51,7 @@ def main(argv=None):
     if not options.subset:
         for name, images in splits.items():
             check_counts(images, len(classes), name, PUBLISHED)
-    names = [os.fsdecode(name) for name in splits["test"].names] if "test" in splits else []
+    names = {"test": [os.fsdecode(name) for name in splits["test"].names]} if "test" in splits else {}
     archives = {"--file-lists": args.file_lists}
     return prepare(DataSet("places365", splits, classes, classes, archives, names), options, PUBLISHED)
 

@@ -1,8 +1,5 @@
 """data_prep/folder.py: class folders and lists of one's own photographs become records that can be trained on."""
 
-import csv
-import io
-
 import cv2
 import numpy as np
 import pytest
@@ -11,6 +8,7 @@ from data_prep import folder, verify
 from data_prep.folder_sources import find_splits
 from gluon_tricks.data.encoded import decode
 from gluon_tricks.data.manifest import read_manifest
+from gluon_tricks.data.names import names_of_records
 from gluon_tricks.data.recordio import RecordReader
 from gluon_tricks.errors import UserError
 
@@ -39,7 +37,13 @@ def photos(tmp_path):
 
 def prepared(source, out, *flags):
     assert folder.main([str(source), "--out", str(out), "--num-thread", "1", *flags]) == 0
-    return read_manifest(out), list(csv.DictReader(io.StringIO((out / "images.csv").read_text())))
+    manifest, lines = read_manifest(out), []
+    for split in manifest.splits:
+        reader = RecordReader(out / f"{split}.rec")
+        for position, file in enumerate(names_of_records(reader.path, reader.keys, manifest)):
+            label = int(reader.read_image(position)[0])
+            lines.append({"split": split, "file": file, "class": manifest.classes[label]})
+    return manifest, lines
 
 
 def test_of_each_class_the_share_becomes_val_and_every_image_is_in_one_split(photos, tmp_path):
@@ -53,16 +57,14 @@ def test_of_each_class_the_share_becomes_val_and_every_image_is_in_one_split(pho
     assert verify.main([str(tmp_path / "rec")]) == 0
 
 
-def test_the_list_names_the_file_of_each_record(photos, tmp_path):
-    _, lines = prepared(photos, tmp_path / "rec", "--val-share", "0.25")
-    file_of = {(line["split"], int(line["key"])): line for line in lines}
+def test_each_record_has_the_bytes_and_the_class_of_the_file_that_is_named(photos, tmp_path):
+    manifest, _ = prepared(photos, tmp_path / "rec", "--val-share", "0.25")
     for split in ("train", "val"):
         reader = RecordReader(tmp_path / "rec" / f"{split}.rec")
-        for position in range(len(reader)):
-            label, image, key, _ = reader.read_image(position)
-            line = file_of[split, key]
-            assert image == (photos / line["file"]).read_bytes()
-            assert line["class"] == ["cat", "dog", "owl"][int(label)] == line["file"].split("/")[0]
+        for position, file in enumerate(names_of_records(reader.path, reader.keys, manifest)):
+            label, image, _, _ = reader.read_image(position)
+            assert image == (photos / file).read_bytes()
+            assert ["cat", "dog", "owl"][int(label)] == file.split("/")[0]
 
 
 def test_the_draw_depends_on_the_seed_alone(photos):
@@ -153,8 +155,8 @@ def test_a_csv_gives_files_classes_and_splits(photos, tmp_path):
     path.write_text("file,class,split\ncat/00.png,feline,train\ndog/00.png,canine,train\ndog/01.png,canine,val\n")
     manifest, lines = prepared(path, tmp_path / "rec", "--root", str(photos))
     assert manifest.classes == ["canine", "feline"]
-    assert [(line["split"], line["class"], line["file"]) for line in lines] == [
-        ("train", "feline", "cat/00.png"), ("train", "canine", "dog/00.png"), ("val", "canine", "dog/01.png")]
+    assert {(line["split"], line["class"], line["file"]) for line in lines} == {
+        ("train", "feline", "cat/00.png"), ("train", "canine", "dog/00.png"), ("val", "canine", "dog/01.png")}
 
 
 def test_a_list_of_im2rec_is_the_folder_that_it_lists(photos, tmp_path):
