@@ -35,9 +35,9 @@ OPTIMIZER_NUMBERS = ("m_schedule",)
 
 
 def save_params(net, path):
-    """Write a `.params` file of Gluon and GluonCV through a temporary name."""
-    with atomic_path(path) as part:
-        net.save_parameters(str(part))
+    """Write a `.params` file of Gluon and GluonCV, and read it back."""
+    mx.nd.waitall()
+    write_params(path, {name: param._reduce().asnumpy() for name, param in named_parameters(net).items()})
 
 
 def save_states(trainer, path):
