@@ -31,8 +31,7 @@ def atomic_path(path):
     part = path.with_name(f".{path.name}.{os.getpid()}.part{path.suffix}")   # some writers look at the suffix
     try:
         yield part
-        with open(part, "rb") as written:
-            os.fsync(written.fileno())
+        sync(part)
         os.replace(part, path)
     except OSError as error:
         if error.filename is None and error.errno is not None:
@@ -61,20 +60,29 @@ def atomic_write(path, content):
             for piece in pieces:
                 stream.write(piece)
                 meant.update(piece)
-        check_written(part, meant.hexdigest())
+        sync(part)
+        if sha256_of(part) != meant.hexdigest():
+            raise OSError(errno.EIO, "what was read back is not what was written")
 
 
-def check_written(path, sha256):
-    """Raise OSError if a file that was just written does not have this SHA-256."""
+def sync(path):
+    """Send a file that was just written to its disk; what is read from it next comes from there."""
     with open(path, "rb") as written:
         os.fsync(written.fileno())
-        if hasattr(os, "posix_fadvise"):   # so that the disk is asked, not the memory that was just written
+        if hasattr(os, "posix_fadvise"):
             os.posix_fadvise(written.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-    if sha256_of(path) != sha256:
-        raise OSError(errno.EIO, "what was read back is not what was written")
 
 
-# --- Files of users and of other tools ------------------------------------------------------------------------
+def keep_aside(path):
+    """Give a damaged file another name, `NAME.damaged` with a number if needed; returns that path."""
+    path = Path(path)
+    names = (path.with_name(f"{path.name}.damaged{number or ''}") for number in range(1000))
+    aside = next(name for name in names if not name.exists())
+    os.replace(path, aside)
+    return aside
+
+
+# --- Files of users and of other tools ----------------------------------------------------------------------
 
 def open_file(what, path):
     """Open a user's file for reading bytes, only if it is a regular file: a pipe or a device may never end.

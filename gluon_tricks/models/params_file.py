@@ -4,13 +4,14 @@
     array:  magic (4) | storage (4) | dimensions (4) | sizes (8 each) | device (8) | type (4) | values
     name:   length (8) | UTF-8
 
-This is version 2 of an array, and 3 (NumPy semantics); version 1 has no storage, and the oldest begins with the
-dimensions and has sizes of 4 bytes. MXNet's own reader believes sizes and counts: one wrong bit in a shape makes it
-reserve any amount of memory. Here everything is compared with the file's length first, and arrays are views of the
-mapped file.
+This is version 2 of an array, and 3 (NumPy semantics); version 1 has no storage, and the oldest begins with
+the dimensions and has sizes of 4 bytes. MXNet's own reader believes sizes and counts: one wrong bit in a
+shape makes it reserve any amount of memory. Here everything is compared with the file's length first, and
+arrays are views of the mapped file.
 
-Our files are those of MXNet, byte for byte, and one line more, which MXNet does not read: `sha256` and the hash of
-what stands before it (`files.trailer`). It shows damage that the format itself cannot show, within the values.
+Our files are those of MXNet, byte for byte, and one line more, which MXNet does not read: `sha256` and the
+hash of what stands before it (`files.trailer`). It shows damage that the format itself cannot show, within
+the values.
 """
 
 import math
@@ -28,7 +29,7 @@ BFLOAT16 = np.dtype([("bfloat16", np.uint16)])                   # MXNet's name 
 TYPES = (*map(np.dtype, ("f4", "f8", "f2", "u1", "i4", "i1", "i8", "?", "i2", "u2", "u4", "u8")), BFLOAT16)
 FLOATS = ("float16", "float32", "float64")
 MOST_DIMENSIONS = 32
-DEVICES = (1, 2, 3, 5)           # CPU, GPU, pinned and shared memory: where the array was, which does not matter
+DEVICES = (1, 2, 3, 5)           # CPU, GPU, pinned and shared memory; where the array was does not matter
 
 
 class Damaged(ValueError):
@@ -95,8 +96,8 @@ def read_params(what, path):
             content = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
             stored = named_arrays(content)
         except (ValueError, OSError) as error:             # an empty file cannot be mapped
-            raise UserError(f"{what} {path}: is no parameter file, or a damaged one ({error}); give a whole file "
-                            "of net.save_parameters") from error
+            raise UserError(f"{what} {path}: is no parameter file, or a damaged one ({error}); give a whole "
+                            "file of net.save_parameters") from error
     return {name: one.array(content) for name, one in stored.items()}
 
 
@@ -179,7 +180,8 @@ def params_pieces(arrays):
     yield struct.pack("<QQQ", LIST_MAGIC, 0, len(arrays))
     for value in arrays.values():
         value = np.ascontiguousarray(value)
-        yield struct.pack(f"<Iii{value.ndim}qiii", V2, 0, value.ndim, *value.shape, 1, 0, TYPES.index(value.dtype))
+        yield struct.pack(f"<Iii{value.ndim}qiii", V2, 0, value.ndim, *value.shape, 1, 0,
+                          TYPES.index(value.dtype))
         yield value.reshape(-1).view(np.uint8).data
     yield struct.pack("<Q", len(arrays))
     for name in arrays:
@@ -192,9 +194,9 @@ def params_pieces(arrays):
 def structural_names(names, net):
     """{name in a file: structural name}; names that the net does not have stay as they are.
 
-    `net.save_parameters` writes structural names (`features.0.weight`). `collect_params().save` writes Gluon's
-    (`resnet0_conv0_weight`, or without the net's prefix), `export` those with `arg:` and `aux:` before them. The
-    prefix has a number that counts the nets of the process that wrote it.
+    `net.save_parameters` writes structural names (`features.0.weight`). `collect_params().save` writes
+    Gluon's (`resnet0_conv0_weight`, or without the net's prefix), `export` those with `arg:` and `aux:`
+    before them. The prefix has a number that counts the nets of the process that wrote it.
     """
     plain = {name: name.partition(":")[2] if name.startswith(("arg:", "aux:")) else name for name in names}
     own = {param.name.removeprefix(net.prefix): name
@@ -246,8 +248,8 @@ def misfit(params, arrays):
         if name not in params:
             return f"the model has no {name}"
         param = params[name]
-        if param.shape and (len(param.shape) != value.ndim
-                            or any(ours not in (0, theirs) for ours, theirs in zip(param.shape, value.shape))):
+        ours = tuple(param.shape or value.shape)           # 0: not known before the first forward
+        if len(ours) != value.ndim or any(one not in (0, other) for one, other in zip(ours, value.shape)):
             return f"{name} has shape {value.shape}, the model's has {tuple(param.shape)}"
         kind = np.dtype(param.dtype).name
         if value.dtype.name != kind and not (value.dtype.name in FLOATS and kind in FLOATS):

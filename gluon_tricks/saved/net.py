@@ -183,7 +183,8 @@ def _stated_classes(saved, data_classes):
 def _check_names(saved, net, shapes):
     """Refuse another net's file."""
     names, found = net._collect_params_with_prefix(), set(structural_names(shapes, net).values())
-    missing, more = [name for name in names if name not in found], [name for name in found if name not in names]
+    missing = [name for name in names if name not in found]
+    more = sorted(found - set(names))
     if not (missing or more):
         return
     difference = f"it also has {more[0]} and {len(more) - 1} more" if more else ""

@@ -103,8 +103,8 @@ def load_base(base, name, flag, path):
         if key not in loaded:
             raise UserError(f"{flag} {path}: has no {key}; it belongs to another network than {name}")
         if loaded[key].shape != param.shape or loaded[key].dtype.kind != "f":
-            raise UserError(f"{flag} {path}: {key} has shape {loaded[key].shape} and type {loaded[key].dtype}, "
-                            f"that of {name} {param.shape} and float32")
+            raise UserError(f"{flag} {path}: {key} has shape {loaded[key].shape} and type "
+                            f"{loaded[key].dtype}, that of {name} {param.shape} and float32")
         param.set_data(nd.array(loaded[key], dtype="float32"))
 
 
