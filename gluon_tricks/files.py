@@ -24,19 +24,15 @@ def atomic_path(path):
     error.
 
     For writers that need a file name (matplotlib); `atomic_write` also reads back what it wrote. After an
-    error the temporary file is removed and `path` keeps its content. An OSError without a file name, such as
-    that of a full disk, gets `path`.
+    error the temporary file is removed and `path` keeps its content.
     """
     path = Path(path)
     part = path.with_name(f".{path.name}.{os.getpid()}.part{path.suffix}")   # some writers look at the suffix
     try:
         yield part
-        sync(part)
+        with open(part, "rb") as written:
+            os.fsync(written.fileno())
         os.replace(part, path)
-    except OSError as error:
-        if error.filename is None and error.errno is not None:
-            error.filename = str(path)
-        raise
     finally:
         part.unlink(missing_ok=True)
 

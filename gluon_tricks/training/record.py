@@ -65,15 +65,14 @@ class Metrics:
     def __init__(self, path, resume_from=None, overwrite=False, tensorboard_dir=None):
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        if self.path.exists() and not self.path.is_file():
+            raise UserError(f"{self.path}: is no file, and the run's metrics go there; move it away, or give "
+                            f"another --json-log")
         if overwrite:
             atomic_write(self.path, "")
         elif resume_from is not None and self.path.exists():
             self._shorten(resume_from)
-        try:
-            self._stream = open(self.path, "a", encoding="utf-8")      # noqa: SIM115  closed by close()
-        except OSError as error:
-            raise UserError(f"{self.path}: cannot be written ({error.strerror}); move it away, or give "
-                            f"another --json-log") from error
+        self._stream = open(self.path, "a", encoding="utf-8")      # noqa: SIM115  closed by close()
         self._board = None
         if tensorboard_dir:
             from tensorboardX import SummaryWriter
@@ -97,20 +96,10 @@ class Metrics:
         atomic_write(self.path, kept)
 
     def write(self, kind, num_update, **numbers):
-        """Add a record. The names of numbers contain their units.
-
-        Raises
-        ------
-        OSError
-            If it cannot be written; it names the file.
-        """
-        line = json.dumps(_json({"kind": kind, "num_update": num_update, **numbers}), allow_nan=False) + "\n"
-        try:
-            self._stream.write(line)
-            self._stream.flush()
-        except OSError as error:
-            error.filename = str(self.path)
-            raise
+        """Add a record. The names of numbers contain their units."""
+        self._stream.write(json.dumps(_json({"kind": kind, "num_update": num_update, **numbers}),
+                                      allow_nan=False) + "\n")
+        self._stream.flush()
         if self._board:
             for name, value in numbers.items():
                 self._board.add_scalar(f"{kind}/{name}", value, num_update)
