@@ -117,7 +117,7 @@ def parse_json(content):
     """
     text = content if isinstance(content, str) else bytes(content).decode("utf-8")
     try:
-        return json.loads(text, object_pairs_hook=_object)
+        return json.loads(text, object_pairs_hook=_object, parse_int=_whole)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
@@ -127,6 +127,12 @@ def _object(pairs):
     if len(found) < len(pairs):
         raise ValueError("a key stands twice in an object")
     return found
+
+
+def _whole(digits):
+    if len(digits) > 100:
+        raise ValueError(f"a number has {len(digits)} digits")
+    return int(digits)
 
 
 TRAILER = re.compile(rb"\nsha256 ([0-9a-f]{64})\n")

@@ -82,17 +82,17 @@ class Metrics:
 
     def _shorten(self, progress):
         """Keep the complete lines that a resumed run does not write again; put a damaged file aside."""
-        kept, damaged = [], []
+        kept, damaged, first = [], 0, ""
         for number, line, record, reason in metrics_lines(self.path):
             if reason or "num_update" not in record:
-                damaged.append(f"line {number} {reason or 'has no update'}")
+                damaged, first = damaged + 1, first or f"line {number} {reason or 'has no update'}"
             elif record["num_update"] <= progress.num_update and not (record["kind"] == "epoch"
                                                                       and record["epoch"] >= progress.epoch):
                 kept.append(line.rstrip(b"\n") + b"\n")
         if damaged:
             aside = keep_aside(self.path)
-            logging.getLogger().info(f"warning: {self.path}: {damaged[0]}, and {len(damaged) - 1} lines "
-                                     f"more; the file is kept as {aside}, and its whole lines are used")
+            logging.getLogger().info(f"warning: {self.path}: {first} (damaged lines: {damaged}); the file is "
+                                     f"kept as {aside}, and its whole lines are used")
         atomic_write(self.path, kept)
 
     def write(self, kind, num_update, **numbers):
