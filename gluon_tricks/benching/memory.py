@@ -9,6 +9,7 @@ half.
 """
 
 import argparse
+import json
 import statistics
 import subprocess
 import sys
@@ -20,7 +21,6 @@ import numpy as np
 from gluon_tricks.benching.paired import machine_line, table, write_report
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import ROOT
-from gluon_tricks.log_lines.run_files import read_metrics
 from gluon_tricks.script.flags import at_least
 
 LEAST_EPOCHS = 8
@@ -62,7 +62,8 @@ def run(model, dtype, epochs):
             raise UserError(f"--model {model}: the training ended with code {done.returncode}; run it by "
                             f"itself:  python {' '.join(map(str, words[:9]))}")
         (metrics,) = Path(folder).rglob("metrics.jsonl")
-        return [record for record in read_metrics(metrics) if record["kind"] == "epoch"]
+        records = map(json.loads, metrics.read_text(encoding="utf-8").splitlines())
+        return [record for record in records if record["kind"] == "epoch"]
 
 
 def parse_args(argv):

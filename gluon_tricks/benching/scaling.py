@@ -34,7 +34,6 @@ from gluon_tricks.benching.paired import at_least_rounds, machine_line, paired, 
 from gluon_tricks.compat import visible_cpus
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import ROOT
-from gluon_tricks.log_lines.run_files import read_metrics
 
 ONE = "1 process"
 SIZES = [4 << shift for shift in range(0, 25, 4)]            # 4 bytes to 64 MB
@@ -105,7 +104,8 @@ def rate(job, folder, runs, threads, engine):
         print(done.stderr, file=sys.stderr)
         return None
     (metrics,) = folder.rglob("metrics.jsonl")
-    epochs = [record for record in read_metrics(metrics) if record["kind"] == "epoch"]
+    epochs = [record for record in map(json.loads, metrics.read_text().splitlines())
+              if record["kind"] == "epoch"]
     return epochs[-1]["samples_per_s"]
 
 

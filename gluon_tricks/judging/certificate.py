@@ -1,14 +1,14 @@
 """The certificate of a run: command, data, rates, verdict, and the official figures of its recipe."""
 
 import hashlib
+import json
 from pathlib import Path
 
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import sha256_of
 from gluon_tricks.judging.diagnosis import diagnose
-from gluon_tricks.judging.numbers import find_log, log_figures, paper_rows, published_log
+from gluon_tricks.judging.numbers import find_log, log_figures, paper_rows, published_log, read_run_json
 from gluon_tricks.judging.verdict import judge
-from gluon_tricks.log_lines.run_files import read_metrics, read_run_json
 from gluon_tricks.published.catalogue import CLASSES, TRAIN_IMAGES
 from gluon_tricks.published.reference import dataset_of
 from gluon_tricks.published.zoo import zoo_of_log, zoo_of_row
@@ -107,8 +107,16 @@ def official(flags, dataset):
 
 def rate_trace(path):
     """The logged `(epoch, batch, rate)` of every interval; a resumed run's last record of a batch counts."""
-    found = {(record["epoch"], record["batch"]): record["lr"] for record in read_metrics(path)
-             if record["kind"] == "interval"}
+    try:
+        records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be read ({error.strerror}); without it no rate can be certified") from None
+    except ValueError:
+        raise UserError(
+            f"{path}: has a line that is no JSON; a run continued with --resume auto repairs it") from None
+    found = {(record["epoch"], record["batch"]): record["lr"] for record in records
+             if record.get("kind") == "interval"}
     if not found:
         raise UserError(f"{path}: has no interval, so no rate can be certified; the run needs --log-interval "
                         "above 0")

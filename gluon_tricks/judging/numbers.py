@@ -1,12 +1,13 @@
 """The figures of a recipe in GluonCV's logs and in the runs of this kit."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from gluon_tricks.errors import UserError
 from gluon_tricks.files import LOGS
 from gluon_tricks.judging.verdict import Verdict, judge
 from gluon_tricks.log_lines.reading import RunLog, read_log
-from gluon_tricks.log_lines.run_files import read_run_json
 from gluon_tricks.published.catalogue import catalogue
 from gluon_tricks.published.recipe import departures, recipe
 from gluon_tricks.published.reference import dataset_of
@@ -118,3 +119,21 @@ def our_run(flags, dataset, runs):
     found = [ours for ours in runs if dataset_of(ours.run) == dataset
              and recipe(ours.run.args, dataset) == wanted]
     return max(found, key=lambda ours: ours.run.epochs[-1].epoch, default=None)
+
+
+def read_run_json(folder):
+    """A run's `run.json`.
+
+    Raises
+    ------
+    UserError
+        If the folder has none or it cannot be read.
+    """
+    path = Path(folder) / "run.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); give the folder of a run of "
+                        f"train_imagenet.py or train_cifar.py, where metrics.jsonl lies") from None
+    except ValueError:
+        raise UserError(f"{path}: is no JSON; give the folder of a run of this kit") from None

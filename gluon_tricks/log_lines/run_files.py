@@ -1,15 +1,12 @@
-"""The files of a run besides its log: `run.json` and `metrics.jsonl`, read and checked.
+"""What a run leaves besides its log: the types of its facts, and the reader of `metrics.jsonl`.
 
 `run.json` holds the facts of a run. `metrics.jsonl` has one JSON object per log interval ("kind": "interval")
 and per epoch ("kind": "epoch").
 """
 
-from pathlib import Path
-
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import open_file, parse_json
 
-MOST_BYTES = 1 << 28             # of run.json, which has some kilobytes
 TYPES = {**dict.fromkeys(("command", "model", "dataset", "dtype", "data_root_hash", "data_backend", "title",
                           "train_metric", "optimizer", "processor", "platform"), str),
          **dict.fromkeys(("seed", "devices", "world_size", "classes", "global_batch_size", "cpus"), int),
@@ -18,32 +15,6 @@ TYPES = {**dict.fromkeys(("command", "model", "dataset", "dtype", "data_root_has
 FROM_1 = ("devices", "world_size", "classes", "global_batch_size", "cpus")
 START = b'{"kind": '
 KINDS = ("interval", "epoch")
-
-
-def read_run_json(folder):
-    """The facts in a folder's `run.json`, whose known facts have the types that a run writes.
-
-    Raises
-    ------
-    UserError
-        If there is none, or it is no `run.json`.
-    """
-    path = Path(folder) / "run.json"
-    remedy = "give the folder of a run of train_imagenet.py or train_cifar.py, where metrics.jsonl lies"
-    try:
-        with open_file("", path) as stream:
-            content = stream.read(MOST_BYTES + 1)
-    except UserError as error:
-        raise UserError(f"{error}; {remedy}") from error
-    try:
-        if len(content) > MOST_BYTES:
-            raise ValueError(f"it has more than {MOST_BYTES} bytes")
-        facts = parse_json(content)
-        check_facts_types(facts)
-    except ValueError as error:
-        raise UserError(f"{path}: is no run.json of this kit, or a damaged one ({error}); "
-                        f"{remedy}") from error
-    return facts
 
 
 def check_facts_types(facts):

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from gluon_tricks import pictures
 from gluon_tricks.files import atomic_write
+from gluon_tricks.judging.numbers import read_run_json
 from gluon_tricks.log_lines.reading import read_log
-from gluon_tricks.log_lines.run_files import read_metrics, read_run_json
+from gluon_tricks.log_lines.run_files import read_metrics
 from gluon_tricks.recipes.rows import Figures, words
 
 MEANING = {

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from gluon_tricks.errors import UserError
-from gluon_tricks.judging.numbers import OURS, find_log
-from gluon_tricks.log_lines.run_files import read_run_json
+from gluon_tricks.judging.numbers import OURS, find_log, read_run_json
 from gluon_tricks.log_lines.transfer import read_transfer_log
 from gluon_tricks.published.transfer import published_transfer
 from gluon_tricks.recipes.paper import EFFICIENT, RESNET_50_D, TABLE_6

@@ -20,8 +20,9 @@ from mxnet import autograd, gluon, nd
 from gluon_tricks.data import manifest, recordio, voc
 from gluon_tricks.engines.single import SingleProcess
 from gluon_tricks.errors import UserError
+from gluon_tricks.judging.numbers import read_run_json
 from gluon_tricks.log_lines.reading import read_log
-from gluon_tricks.log_lines.run_files import read_metrics, read_run_json
+from gluon_tricks.log_lines.run_files import read_metrics
 from gluon_tricks.models.params_file import load_params
 from gluon_tricks.parameters import flat
 from gluon_tricks.training import archive, checkpoint, trainer_states
