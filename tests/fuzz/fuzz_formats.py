@@ -295,11 +295,16 @@ def read_log_file(path):
     return json.dumps([(record.epoch, record.val_err_top1) for record in read_log(path).epochs])
 
 
+XML = """<annotation><size><width>500</width><height>375</height><depth>3</depth></size>
+<object><name>cat</name><difficult>0</difficult>
+<bndbox><xmin>10</xmin><ymin>20</ymin><xmax>60</xmax><ymax>90</ymax></bndbox></object>
+<object><name>dog</name><difficult>1</difficult>
+<bndbox><xmin>200</xmin><ymin>20</ymin><xmax>250</xmax><ymax>90</ymax></bndbox></object></annotation>
+"""
+
+
 def make_xml(folder):
-    boxes = "".join(f"<object><name>{name}</name><difficult>0</difficult><bndbox><xmin>{x}</xmin><ymin>20</ymin>"
-                    f"<xmax>{x + 50}</xmax><ymax>90</ymax></bndbox></object>" for name, x in (("cat", 10), ("dog", 200)))
-    (folder / "a.xml").write_text("<annotation><size><width>500</width><height>375</height><depth>3</depth></size>"
-                                  f"{boxes}</annotation>\n")
+    (folder / "a.xml").write_text(XML)
     return folder / "a.xml"
 
 
@@ -319,14 +324,24 @@ def xml_says(content, value):
 
 
 def make_list(folder):
-    (folder / "trainval.txt").write_text("".join(f"{number:06d}  1\n" for number in range(20)))
-    return folder / "trainval.txt"
+    for name in ("Annotations", "JPEGImages", "ImageSets/Main"):
+        (folder / "VOC2007" / name).mkdir(parents=True)
+    names = [f"{number:06d}" for number in range(12)]
+    for name in names:
+        (folder / "VOC2007" / "Annotations" / f"{name}.xml").write_text(XML)
+        (folder / "VOC2007" / "JPEGImages" / f"{name}.jpg").write_bytes(b"")
+    path = folder / "VOC2007" / "ImageSets" / "Main" / "trainval.txt"
+    path.write_text("".join(f"{name}  1\n" for name in names))
+    return path
+
+
+def read_list(path):
+    return [Path(item).stem for item in voc.VocDetection(path.parents[3], [(2007, "trainval")]).items]
 
 
 def list_says(content, value):
     """Whether the names stand in the text, in this order, one a line."""
-    text = content.decode("utf-8", "replace")
-    return value == [line.split()[0] for line in text.splitlines() if line.strip()] and "\0" not in text
+    return value == [line.split()[0] for line in content.decode("utf-8", "replace").splitlines() if line.strip()]
 
 
 # --- Records ------------------------------------------------------------------------------------------------
@@ -354,6 +369,15 @@ def records_say(content, value):
         if at < 0:
             return False
     return len(value) == 8
+
+
+def index_says(content, value):
+    """Whether the images are those that begin at the offsets in the text, in its order."""
+    starts = {0: 0}
+    for key in range(8):
+        starts[max(starts) + len(recordio.frame(recordio.image_payload(key, 0, bytes(20 + key))))] = key + 1
+    lines = [line.split("\t") for line in content.decode("ascii").splitlines()]
+    return [starts.get(int(offset)) for _, offset in lines] == [len(image) // 2 - 20 for _, image, _ in value]
 
 
 def make_manifest(folder):
@@ -388,9 +412,9 @@ FORMATS = {
                        lambda content, value: repr(json.loads(content)) == value),
     "metrics": Format(make_metrics, lambda path: repr(read_metrics(path)), lines_say),
     "manifest": Format(make_manifest, read_manifest, manifest_says),
-    "idx": Format(lambda folder: make_records(folder, "train.idx"), read_records),
+    "idx": Format(lambda folder: make_records(folder, "train.idx"), read_records, index_says),
     "rec": Format(make_records, read_records, records_say),
     "log": Format(make_log, read_log_file, log_says),
     "xml": Format(make_xml, read_xml, xml_says),
-    "lst": Format(make_list, lambda path: voc.read_list(path), list_says),
+    "lst": Format(make_list, read_list, list_says),
 }
