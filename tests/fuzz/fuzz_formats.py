@@ -63,8 +63,8 @@ def outcome_of(form, path, whole, content):
         result = "equal"
         if value != whole and not (form.says and form.says(content, value)):
             result = "silent difference"
-    except UserError as error:
-        result = "refused" if str(error).isprintable() else f"traceback: the message is not printable: {error!r}"
+    except UserError as error:             # `run_main` makes it printable
+        result = "refused" if str(error) else "traceback: an empty message"
     except Exception as error:             # whatever it is, it is what this looks for
         result = f"traceback: {type(error).__name__}: {str(error)[:200]}"
     seconds = time.process_time() - start
@@ -395,6 +395,15 @@ def read_manifest(path):
     return repr(json.loads(json.dumps(asdict(found))))
 
 
+def make_rows(folder):
+    make_manifest(folder)
+    return folder / "train.records.npy"
+
+
+def read_rows(path):
+    return manifest.read_rows(path.parent, "train", manifest.read_manifest(path.parent).splits["train"]).tobytes()
+
+
 def manifest_says(content, value):
     """Whether the fields are those in the text; hashes and classes decide whether records are accepted."""
     stated = json.loads(content)
@@ -412,6 +421,7 @@ FORMATS = {
                        lambda content, value: repr(json.loads(content)) == value),
     "metrics": Format(make_metrics, lambda path: repr(read_metrics(path)), lines_say),
     "manifest": Format(make_manifest, read_manifest, manifest_says),
+    "rows": Format(make_rows, read_rows),
     "idx": Format(lambda folder: make_records(folder, "train.idx"), read_records, index_says),
     "rec": Format(make_records, read_records, records_say),
     "log": Format(make_log, read_log_file, log_says),
