@@ -1,8 +1,9 @@
 """Arrays by name in one `.npz` file, without pickles, and the SHA-256 of all of them.
 
 NumPy writes it and can read it. This reader believes nothing: sizes are compared with the file's length
-before a member is read, a member's header must be one that NumPy writes, and the member `sha256` is the hash
-of names, types, shapes and values of the others.
+before a member is read, and a member's header must be one that NumPy writes. The member `meta` is JSON; its
+first entry, `sha256`, is the hash of the JSON without this entry and of names, types, shapes and values of
+all arrays.
 """
 
 import errno
@@ -15,7 +16,8 @@ import numpy as np
 
 from gluon_tricks.files import atomic_path, open_file, sync
 
-HASH = "sha256"
+META = "meta"
+SEAL = re.compile(rb'\{"sha256": "([0-9a-f]{64})", ')
 TYPES = ("<f2", "<f4", "<f8", "|u1", "|i1", "<i4", "<i8")
 MAGIC = re.compile(rb"\x93NUMPY([\x01-\x03])\x00")
 HEADER = re.compile(r"\{'descr': '([<|]\w\d)', 'fortran_order': (False|True), "
@@ -39,10 +41,9 @@ def write_archive(path, arrays, before_rename=lambda: None):
     OSError
         If it cannot be written whole; `path` keeps its content.
     """
-    digest = digest_of(arrays)
     with atomic_path(path) as part:
         with open(part, "wb") as stream:
-            np.savez(stream, **arrays, **{HASH: np.frombuffer(digest, np.uint8)})
+            np.savez(stream, **sealed(arrays))
         sync(part)
         try:
             read_archive("", part)
@@ -51,18 +52,32 @@ def write_archive(path, arrays, before_rename=lambda: None):
         before_rename()
 
 
+def sealed(arrays):
+    """The arrays, with their hash in `meta`."""
+    seal = f'{{"sha256": "{digest_of(arrays)}", '.encode() + arrays[META].tobytes()[1:]
+    return {**arrays, META: np.frombuffer(seal, np.uint8)}
+
+
+def unsealed(meta):
+    """The array `meta` without its hash, and the hash or None."""
+    match = SEAL.match(meta.tobytes())
+    if not match:
+        return meta, None
+    return np.frombuffer(b"{" + meta.tobytes()[match.end():], np.uint8), match[1].decode()
+
+
 def digest_of(arrays):
-    """SHA-256 over names, types, shapes and values of arrays by name."""
+    """SHA-256 over names, types, shapes and values of arrays by name, as hexadecimal digits."""
     digest = hashlib.sha256()
     for name in sorted(arrays):
         value = np.ascontiguousarray(arrays[name])
         digest.update(f"{name} {value.dtype.str} {value.shape}\n".encode())
         digest.update(value.reshape(-1).view(np.uint8))
-    return digest.digest()
+    return digest.hexdigest()
 
 
 def read_archive(what, path):
-    """The arrays of an archive, and whether it has their hash: `(dict, bool)`.
+    """The arrays of an archive, `meta` without the hash, and whether there was one: `(dict, bool)`.
 
     Parameters
     ----------
@@ -77,15 +92,20 @@ def read_archive(what, path):
         If it is not what was written.
     """
     arrays = _read(what, path, lambda names: names)
-    stored = arrays.pop(HASH, None)
-    if stored is not None and stored.tobytes() != digest_of(arrays):
-        raise Damaged(f"its contents are not what was written: the SHA-256 differs from its member {HASH!r}")
+    if META not in arrays:
+        raise Damaged("it has no member 'meta', so it is not a resume file of this kit")
+    arrays[META], stored = unsealed(arrays[META])
+    if stored and stored != digest_of(arrays):
+        raise Damaged("its contents are not what was written: their SHA-256 differs from that in its 'meta'")
     return arrays, stored is not None
 
 
-def read_member(what, path, name):
-    """One array of an archive, unchecked by the hash of all; errors as of `read_archive`."""
-    return _read(what, path, lambda names: [one for one in names if one == name]).get(name)
+def read_text(what, path):
+    """The JSON of an archive, as bytes, without comparing the hash; errors as of `read_archive`."""
+    found = _read(what, path, lambda names: [name for name in names if name == META])
+    if not found:
+        raise Damaged("it has no member 'meta', so it is not a resume file of this kit")
+    return unsealed(found[META])[0].tobytes()
 
 
 def _read(what, path, choose):

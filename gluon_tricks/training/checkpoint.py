@@ -6,8 +6,7 @@ A resume file is one `.npz` archive without pickles:
     param@D/NAME    running statistics of device D > 0, which differ between devices
     state/I/NAME    I-th array of the optimizer's state: NAG's momentum; with float16 also float32 weights
     ema/NAME        moving average of a parameter or running statistic, with --ema
-    meta            JSON: progress, update count, arguments, data root hash, versions
-    sha256          hash of all other members; files of earlier versions lack it
+    meta            JSON: SHA-256 of all of this, progress, update count, arguments, data root hash
 
 It is written under a temporary name, synced, read back and renamed, so a killed process or a full disk leaves
 the previous file. The one before it is kept as NAME.previous.npz. Before the first value is assigned, the
@@ -31,7 +30,7 @@ from gluon_tricks.files import atomic_path, keep_aside
 from gluon_tricks.models.params_file import write_params
 from gluon_tricks.parameters import connect, flat, named_parameters
 from gluon_tricks.recipes.flags import known_flag, must_agree
-from gluon_tricks.training.archive import Damaged, read_archive, read_member, write_archive
+from gluon_tricks.training.archive import Damaged, read_archive, read_text, write_archive
 from gluon_tricks.training.progress import Diverged
 from gluon_tricks.training.resume_meta import FORMAT, OPTIMIZER_NUMBERS, parse_meta
 
@@ -126,10 +125,7 @@ def read_meta(path):
         If the file is missing, damaged, or of another format.
     """
     try:
-        content = read_member("--resume ", path, "meta")
-        if content is None:
-            raise Damaged("it has no member 'meta', so it is not a resume file of this kit")
-        facts, progress, _ = parse_meta(content.tobytes())
+        facts, progress, _ = parse_meta(read_text("--resume ", path))
     except ValueError as error:
         raise _unusable(path, error) from error
     return facts, progress
@@ -222,8 +218,6 @@ def load_resume(path, net, trainer, average=None):
     connect(trainer)
     try:
         stored, is_hashed = read_archive("--resume ", path)
-        if "meta" not in stored:
-            raise Damaged("it has no member 'meta', so it is not a resume file of this kit")
         meta = parse_meta(stored.pop("meta").tobytes())
         states = _new_states(net, trainer)
         _check_arrays(net, states[0], stored, meta)
