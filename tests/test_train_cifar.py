@@ -293,7 +293,7 @@ def test_a_truncated_resume_file_is_refused(finished, tmp_path):
     resume = (finished[0] / "params" / "cifar10-cifar_resnet20_v1.resume.npz").read_bytes()
     (tmp_path / "params").mkdir()
     (tmp_path / "params" / "cifar10-cifar_resnet20_v1.resume.npz").write_bytes(resume[:len(resume) // 2])
-    assert "cannot be read" in sentence(tmp_path, "--resume", "auto")
+    assert "cannot be used: is no archive" in sentence(tmp_path, "--resume", "auto")
 
 
 def test_an_unknown_model_names_the_nearest(tmp_path):

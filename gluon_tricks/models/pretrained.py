@@ -3,6 +3,7 @@
 import textwrap
 
 from gluon_tricks.errors import UserError
+from gluon_tricks.models.params_file import load_params
 
 DEFAULT_ROOT = "~/.mxnet/models"
 
@@ -44,4 +45,4 @@ def load_pretrained(net, name, tag=True, root=DEFAULT_ROOT, ctx=None):
                         f"{remedy}") from error
     import mxnet as mx
 
-    net.load_parameters(path, ctx=mx.cpu() if ctx is None else ctx)
+    load_params(net, "pretrained:", path, mx.cpu() if ctx is None else ctx)

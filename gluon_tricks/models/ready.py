@@ -1,12 +1,9 @@
 """Make an initialised net ready for training or evaluation: precision, shapes, compilation."""
 
-from pathlib import Path
-
-import mxnet as mx
 from mxnet import nd
 
 from gluon_tricks.compat import request_amx
-from gluon_tricks.errors import UserError
+from gluon_tricks.models import params_file
 from gluon_tricks.models.cpu_graph import speed_up
 from gluon_tricks.parameters import settle_weights
 
@@ -37,11 +34,7 @@ def load_params(net, flag, path, engine):
     UserError
         If the file does not fit the net or cannot be read.
     """
-    try:
-        net.load_parameters(str(Path(path).expanduser()), ctx=engine.ctx, cast_dtype=True)
-    except (AssertionError, ValueError, OSError, mx.MXNetError) as error:
-        raise UserError(f"{flag} {path}: does not load into this model "
-                        f"({str(error).splitlines()[0]})") from error
+    params_file.load_params(net, flag, path, engine.ctx)
 
 
 def make_ready(net, size, dtype, mode, engine, channels=3):

@@ -156,7 +156,11 @@ def test_a_row_that_fails_is_reported_and_the_exit_code_says_so(records, tmp_pat
 def test_updates_are_read_from_a_file_in_the_making(tmp_path):
     metrics = tmp_path / "metrics.jsonl"
     assert updates_done(metrics) == 0
-    metrics.write_text('{"num_update": 3}\n{"num_up')
-    assert updates_done(metrics) == 0                  # a half line: the bar waits
-    metrics.write_text('{"num_update": 3}\n{"num_update": 5}\n')
+    lines = [f'{{"kind": "epoch", "num_update": {number}, "epoch": 0}}\n' for number in (3, 5)]
+    metrics.write_text(lines[0] + lines[1][:30])
+    assert updates_done(metrics) == 3
+    metrics.write_text("".join(lines))
     assert updates_done(metrics) == 5
+    for damaged in (b"5\n", b'"num_update"\n', b"\xff\xfe\n", b'{"kind": "epoch", "num_update": "x"}\n'):
+        metrics.write_bytes(lines[0].encode() + damaged)
+        assert updates_done(metrics) == 3

@@ -104,7 +104,7 @@ def test_float32_masters_of_float16_weights_come_back(tmp_path):
 def test_progress_and_facts_come_back(tmp_path):
     net, trainer, _ = make(0)
     progress = Progress(epoch=3, batch=5, num_update=77, loss_sum=1.25, metric_sum=3, metric_count=4,
-                        best_val=0.5, history=[{"epoch": 0, "val": 0.5}])
+                        best_val=0.5, history=[{"epoch": 0, "val": 0.5, "loss": float("inf"), "lr": 0.1}])
     checkpoint.save_resume(tmp_path / "r.npz", net, trainer, progress, FACTS)
     assert checkpoint.read_meta(tmp_path / "r.npz") == (FACTS, progress)
 
