@@ -42,7 +42,8 @@ def log(folder):
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_killed_worker_is_named_and_a_restart_ends_with_the_same_parameters(engine, tmp_path):
-    updates = ["--max-updates", "30", "--deterministic"]            # of three, the order of a sum matters
+    # of three, the order of a sum matters
+    updates = ["--max-updates", "15", "--checkpoint-period", "3", "--deterministic"]
     finish(start(engine, 3, SCRIPT + flags(tmp_path / "whole", *updates)))
     job = start(engine, 3, SCRIPT + flags(tmp_path / "killed", *updates), "--restarts", "1")
     wait_until(resume_file(tmp_path / "killed").exists, job)
