@@ -167,14 +167,14 @@ def test_the_loss_is_made_of_the_teachers_outputs(study):
 
 @pytest.mark.slow
 def test_table_6s_distilled_row_has_its_teacher_first_and_goes_on(tmp_path):
-    for name, count in (("train", 128), ("val", 8)):
+    for name, count in (("train", 16), ("val", 8)):
         list(write_image_records(tmp_path / f"{name}.rec", tmp_path / f"{name}.idx",
                                  ((key, key % 2, 0, png(image)) for key, image in
                                   enumerate(random_images(count, 32, seed=count)))))
     [row] = [row.number for row in tables.TABLES[6].rows if row.title == "+ distill w/o mixup, MobileNet"]
     words = ["6", "--run", "--rows", row, "--rec-train", tmp_path / "train.rec", "--rec-val",
              tmp_path / "val.rec", "--classes", "2", "--out", tmp_path / "out", "-j", "1", "--",
-             "--input-size", "16"]
+             "--input-size", "16", "--batch-size", "16"]
     student = tmp_path / "out" / f"{row}-distill-without-mixup-mobilenet"
     first = start(*words)
     wait_for(lambda: updates_done(student / "metrics.jsonl") >= 1, first)
