@@ -57,8 +57,16 @@ def pytest_xdist_make_scheduler(config, log):
 
 # --- Memory -------------------------------------------------------------------------------------------------
 
+gc.disable()         # until all modules are imported: they stay
 KEPT_MB = 150        # what tests may leave before it is given back
 left_mb = 0          # resident memory after it was given back for the last time
+
+
+def pytest_collection_finish():
+    """What is there now stays: the collector need not look at it again, which takes it 0.1 s a time."""
+    gc.enable()
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -44,8 +44,8 @@ def installed(sources, tmp_path_factory):
 
 
 def clean_environment():
-    """This process's variables without those that lead to other packages."""
-    others = ("PYTHONPATH", "VIRTUAL_ENV", "PYTHONHOME")
+    """This process's variables without those that lead to other packages or forbid to keep what is compiled."""
+    others = ("PYTHONPATH", "VIRTUAL_ENV", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE")
     return {name: value for name, value in os.environ.items() if name not in others}
 
 
