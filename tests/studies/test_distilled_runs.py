@@ -32,7 +32,7 @@ from tests.lab_runs import train, train_words, write_data
 
 ROOT = Path(__file__).resolve().parents[2]
 ROW, STUDENT = "6", "06-vert-spatial-mixup-with-distill"            # of the follow-up's Table V
-EVERY_UPDATE = ["--checkpoint-period", "1", "--log-interval", "1"]
+EVERY_UPDATE = ["--checkpoint-period", "1", "--log-interval", "1", "--batch-size", "8"]
 
 
 def start(*argv):
@@ -68,8 +68,8 @@ def study(tmp_path_factory):
     files then)`.
     """
     folder = tmp_path_factory.mktemp("study")
-    # 10 updates of 32 images an epoch
-    data = write_data(folder / "data", "cifar10", train=320, test=20)
+    # 10 updates of 8 images an epoch
+    data = write_data(folder / "data", "cifar10", train=80, test=20)
     words = ["follow-up-V", "--run", "--rows", ROW, "--out", folder, "-j", "1", "--", "--data-dir", data,
              *EVERY_UPDATE]
     first = start(*words)
