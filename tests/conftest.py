@@ -25,9 +25,10 @@ import gluon_tricks  # noqa: E402, F401
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 
-# Long files, the longest first. A file is one worker's: none of these may be the last one.
-LONG = ("engines/test_faults.py", "engines/test_agreement.py", "test_train_cifar_lab.py",
-        "parity/test_training_loops.py", "studies/test_distilled_runs.py", "test_train_cifar.py",
+# Long files, roughly the longest first. A file is one worker's: none of these may be the last one. Those with
+# several processes at a time are not neighbours.
+LONG = ("engines/test_faults.py", "test_train_cifar_lab.py", "parity/test_training_loops.py",
+        "engines/test_agreement.py", "studies/test_distilled_runs.py", "test_train_cifar.py",
         "test_train_imagenet.py", "transfer/test_processes.py", "commands/test_evaluate_lab.py",
         "test_package.py", "benching/test_sides.py", "models/test_resnet_parity.py", "commands/test_evaluate.py",
         "transfer/test_scripts.py", "commands/test_export.py", "commands/test_replay.py",
