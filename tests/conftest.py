@@ -30,12 +30,12 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 LONG = ("engines/test_faults.py", "test_train_cifar_lab.py", "parity/test_training_loops.py",
         "engines/test_agreement.py", "studies/test_distilled_runs.py", "test_train_cifar.py",
         "test_train_imagenet.py", "transfer/test_processes.py", "commands/test_evaluate_lab.py",
-        "test_package.py", "benching/test_sides.py", "models/test_resnet_parity.py", "commands/test_evaluate.py",
-        "transfer/test_scripts.py", "commands/test_export.py", "commands/test_replay.py",
-        "commands/test_compare.py", "published/test_published.py", "commands/test_sweep.py",
-        "commands/test_tables.py", "models/test_resnet.py", "data_prep/test_imagenet.py",
-        "data_prep/test_kill_prepare.py", "commands/test_doctor.py", "benching/test_scaling.py",
-        "script/test_auto_dtype.py")
+        "test_package.py", "benching/test_sides.py", "models/test_resnet_parity.py",
+        "commands/test_evaluate.py", "transfer/test_backbone_parity.py", "transfer/test_scripts.py",
+        "commands/test_export.py", "commands/test_replay.py", "commands/test_compare.py",
+        "published/test_published.py", "commands/test_sweep.py", "commands/test_tables.py",
+        "models/test_resnet.py", "data_prep/test_imagenet.py", "data_prep/test_kill_prepare.py",
+        "commands/test_doctor.py", "benching/test_scaling.py", "script/test_auto_dtype.py")
 
 
 class LongFilesFirst(LoadFileScheduling):
