@@ -91,9 +91,9 @@ def test_what_cannot_be_is_said(argv, says, tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def records(tmp_path_factory):
-    """128 training and 8 validation images of 2 classes."""
+    """16 training and 8 validation images of 2 classes."""
     folder = tmp_path_factory.mktemp("records")
-    for name, count in (("train", 128), ("val", 8)):
+    for name, count in (("train", 16), ("val", 8)):
         images = enumerate(random_images(count, 32, seed=count))
         list(write_image_records(folder / f"{name}.rec", folder / f"{name}.idx",
                                  ((key, key % 2, 0, png(image)) for key, image in images)))
@@ -102,7 +102,7 @@ def records(tmp_path_factory):
 
 def run(records, out, *argv, more=(), **options):
     words = [sys.executable, "-m", "gluon_tricks", "tables", *argv, "--run", *records, "--out", str(out),
-             "--", "--input-size", "32", *more]
+             "--", "--input-size", "32", "--batch-size", "16", *more]
     return subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                             env={**os.environ, "MPLBACKEND": "Agg"}, **options)
 
@@ -124,7 +124,7 @@ def test_a_table_is_run_stopped_gone_on_with_and_reported(records, tmp_path):
     assert "1 of 1: Efficient, MobileNet: validation top-1" in out
     log = read_log(row / "train.log")
     assert (log.epochs[-1].epoch, log.args["model"], log.args["lr_mode"]) == (5, "mobilenet0.25", "step")
-    assert updates_done(row / "metrics.jsonl") == 6                       # one update of 128 images per epoch
+    assert updates_done(row / "metrics.jsonl") == 6                       # one update of 16 images per epoch
     report = (tmp_path / "report.md").read_text(encoding="utf-8")
     assert "# Table 6" in report and "| Efficient, MobileNet | 71.90 / 90.53 |" in report
     for sentence in ("Stands in: mobilenet0.25 for mobilenet1.0.",
