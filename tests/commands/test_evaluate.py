@@ -483,7 +483,7 @@ def test_damaged_parameters_are_refused(records, params, tmp_path, damage):
         path.write_bytes({"cut": params.read_bytes()[:1_000_000], "text": b"text " * 100,
                           "none": b""}[damage])
     with pytest.raises(UserError,
-                       match="--params-file .*bad.params: " + ("does not exist" if damage == "missing" else
+                       match="--params-file .*bad.params: " + ("cannot be read" if damage == "missing" else
                                                                           "is no parameter file, or a "
                                                                           "damaged one")):
         command.main(flags(path, "--rec-dir", records))
