@@ -111,6 +111,20 @@ def write_manifest(folder, manifest):
     atomic_write(Path(folder) / "manifest.json", json.dumps(content, indent=1) + "\n")
 
 
+def check_types(content):
+    """Raise ValueError if a part of a manifest's JSON that decides what is read has another type."""
+    for name, kind in (("dataset", str), ("classes", list), ("sources", dict), ("splits", dict),
+                       ("options", dict)):
+        if not isinstance(content.get(name, kind()), kind):
+            raise ValueError(f"{name} is no {kind.__name__}")
+    if not all(isinstance(name, str) for name in content["classes"]):
+        raise ValueError("a class has no name")
+    for name, split in content["splits"].items():
+        counts = [split["records"], split["rec_bytes"], *split["per_class"]]
+        if not all(type(count) is int and 0 <= count < 1 << 62 for count in counts):
+            raise ValueError(f"split {name!r} has a number that is no count")
+
+
 def read_manifest(folder):
     """Read `manifest.json` and check its hashes.
 
@@ -139,20 +153,6 @@ def read_manifest(folder):
         raise UserError(f"{path}: its hashes do not follow from its contents, it was edited; prepare the "
                         f"data again")
     return manifest
-
-
-def check_types(content):
-    """Raise ValueError if a part of a manifest's JSON that decides what is read has another type."""
-    for name, kind in (("dataset", str), ("classes", list), ("sources", dict), ("splits", dict),
-                       ("options", dict)):
-        if not isinstance(content.get(name, kind()), kind):
-            raise ValueError(f"{name} is no {kind.__name__}")
-    if not all(isinstance(name, str) for name in content["classes"]):
-        raise ValueError("a class has no name")
-    for name, split in content["splits"].items():
-        counts = [split["records"], split["rec_bytes"], *split["per_class"]]
-        if not all(type(count) is int and 0 <= count < 1 << 62 for count in counts):
-            raise ValueError(f"split {name!r} has a number that is no count")
 
 
 def open_split(folder, name, manifest):
