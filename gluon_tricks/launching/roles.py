@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from gluon_tricks import compat
 from gluon_tricks.engines.watchdog import HEARTBEATS, TIMEOUT
-from gluon_tricks.errors import UserError
+from gluon_tricks.errors import DEBUG, UserError
 from gluon_tricks.launching.sockets import LOOPBACK, address_of, free_port, socket_numbers
 
 LOCAL = ("localhost", LOOPBACK, socket.gethostname())
@@ -47,8 +47,8 @@ class Role:
 
     def full_environment(self):
         """The launcher's environment without other launchers' variables, and with ours."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)
-                and name != "PORT"}
+        kept = {name: value for name, value in os.environ.items()
+                if name == DEBUG or not name.startswith(FOREIGN) and name != "PORT"}
         # ps-lite listens on $PORT, and a PORT of the user's would be that of all processes
         return {**kept, **self.environment}
 

@@ -1,5 +1,7 @@
 """The recipe of a run: the arguments that decide what is computed."""
 
+import re
+
 from gluon_tricks.log_lines.reading import cifar_is_mixup
 from gluon_tricks.recipes.flags import recipe_defaults, without_effect
 
@@ -43,7 +45,7 @@ def _decay_epochs(values, cifar):
     period, epochs = values["lr_decay_period"], values["num_epochs"]
     if period and epochs and not cifar:
         return tuple(range(period, epochs, period))
-    return tuple(int(epoch) for epoch in str(values["lr_decay_epoch"]).split(",") if epoch.strip().isdigit())
+    return tuple(map(int, re.findall(r"(?<![^,\s])[0-9]{1,9}(?![^,\s])", str(values["lr_decay_epoch"]))))
 
 
 def departures(run_recipe, reference_recipe):
