@@ -125,8 +125,8 @@ def wrong_size(what, size, error):
     """The `UserError` for a net that raised `error` on images of size x size; `what` names its flag and name.
     """
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    checks = [line.rpartition("Check failed: ")[2] for line in lines if "Check failed: " in line]
-    reason = (checks or lines[-1:])[-1].strip().rstrip(":")
+    checks = [line for line in lines if "Check failed: " in line]
+    reason = (checks or lines)[-1].strip().rstrip(":").rpartition(": ")[2]
     made_for = natural_size(what.split(" ")[-1].partition(":")[0].lower())
     return UserError(f"{what}: takes no images of {size}x{size} pixels ({reason}); it is made for "
                      f"{made_for}x{made_for}")
