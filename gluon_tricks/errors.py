@@ -74,10 +74,10 @@ def _sentence_of(error):
     last = traceback.extract_tb(error.__traceback__)[-1]
     line = (f"internal error: {type(error).__name__}: {reason_of(error)} "
             f"({Path(last.filename).name}:{last.lineno})")
-    # Of a worker one line only: often it has just noticed the end of another, and the launcher names the cause
+    # Of a worker one line: often it has only noticed the end of another, and the launcher names the cause
     return INTERNAL, line if is_worker(os.environ) else (
-        f"{line}\nThis is a mistake of gluon_tricks. Please report it as an issue of its repository, with the "
-        f"command, its output and what `python -m gluon_tricks doctor` prints; {DEBUG}=1 also prints the "
+        f"{line}\nThis is a mistake of gluon_tricks. Please report it as an issue of its repository, with "
+        f"the command, its output and what `python -m gluon_tricks doctor` prints; {DEBUG}=1 also prints the "
         "traceback.")
 
 

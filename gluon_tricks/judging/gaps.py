@@ -4,9 +4,9 @@ SHOWN = 5                # ranges of epochs that a sentence names; more are coun
 
 
 def missing_between(epochs):
-    """` without epoch 7`: the whole numbers between the first and last of ascending epochs that are not there.
+    """` without epoch 7`: the numbers that ascending epochs skip; empty if there are none.
 
-    Empty if none is missing. The numbers are not listed one by one, as they may be huge.
+    Only their ranges are computed: the numbers may be huge.
     """
     return _without([(before + 1, after - 1) for before, after in zip(epochs, epochs[1:])
                      if after - before > 1])

@@ -3,7 +3,7 @@
 from gluon_tricks.errors import UserError, printable
 from gluon_tricks.recipes.flags import known_flag
 
-TEXTS = ("model", "dataset", "teacher")        # without a default that is text
+TEXTS = ("model", "dataset", "teacher", "logging_file")        # without a default that is text
 
 
 def checked_flags(flags, place):

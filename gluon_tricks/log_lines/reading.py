@@ -3,9 +3,9 @@
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, Optional
 
 from gluon_tricks.errors import UserError
+from gluon_tricks.log_lines.epochs import EpochRecord, cifar_train_metric
 from gluon_tricks.log_lines.headers import checked_flags
 from gluon_tricks.log_lines.lines import (
     CifarEpoch,
@@ -18,24 +18,6 @@ from gluon_tricks.log_lines.lines import (
 from gluon_tricks.log_lines.text import lines_of
 
 UNMATCHED_KEPT = 1000          # lines of no known kind that `RunLog.unmatched` holds; more are only counted
-
-
-class EpochRecord(NamedTuple):
-    """One epoch of a run. None stands for a figure that the script does not print; errors are fractions.
-
-    `train_metric` is the printed figure: an 'accuracy', an 'err-top1' (dialect A) or, with mixup, an 'rmse'.
-    """
-
-    epoch: int
-    train_metric_name: str
-    train_metric: Optional[float] = None
-    train_loss: Optional[float] = None
-    val_err_top1: Optional[float] = None
-    val_err_top5: Optional[float] = None
-    samples_per_sec: Optional[float] = None
-    time_s: Optional[float] = None
-    lr_last_logged: Optional[float] = None
-    last_batch_logged: Optional[int] = None
 
 
 @dataclass
@@ -151,16 +133,3 @@ class _Epochs:
     def records(self):
         """The finished epochs, in order."""
         return [record for _, record in self._records.values() if record.train_metric is not None]
-
-
-def cifar_is_mixup(flags):
-    """Whether a CIFAR header belongs to a run with mixup.
-
-    This kit's header has the flag. Of GluonCV's two scripts only the mixup one has `--logging-dir`.
-    """
-    return bool(flags["mixup"]) if "mixup" in flags else "logging_dir" in flags
-
-
-def cifar_train_metric(flags):
-    """The metric after `train=` in a CIFAR log: rmse with mixup, else accuracy on the unchanged labels."""
-    return "rmse" if cifar_is_mixup(flags) else "accuracy"

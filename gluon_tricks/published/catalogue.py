@@ -15,7 +15,7 @@ from functools import cache
 
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import LOGS
-from gluon_tricks.log_lines.reading import EpochRecord
+from gluon_tricks.log_lines.epochs import EpochRecord
 
 FOLDER = LOGS / "published"
 TRAIN_IMAGES = {"cifar10": 50_000, "imagenet": 1_281_167}

@@ -2,7 +2,7 @@
 
 import re
 
-from gluon_tricks.log_lines.reading import cifar_is_mixup
+from gluon_tricks.log_lines.epochs import cifar_is_mixup
 from gluon_tricks.recipes.flags import recipe_defaults, without_effect
 
 

@@ -156,7 +156,7 @@ FLAGS = {
     "label_smoothing": Flag(False, "all"),
     "mixup": Flag(False, "all", resume="--mixup"),
     "teacher": Flag(None, "all"),
-    "crop_ratio": Flag(0.875, "all", limits=Limits(least=0.1, most=1, or_zero=True)),
+    "crop_ratio": Flag(0.875, "all", limits=Limits(least=0.1, most=2, or_zero=True)),
     "rgb_mean": Flag(),
     "rgb_std": Flag(),
     "use_pretrained": Flag(False, "all"),

@@ -222,7 +222,7 @@ def both_protocols(args, net, data, engine, dtype, keep_going):
     batch = global_batch_size(args)
     window = val_window(args.num_epochs, len(right), batch)
     exact, gluoncv = (" ".join(f"err-top{k}={error:f}" for k, error in zip((1, 5), 1 - rows.mean(axis=0)))
-                      if len(rows) else f"none, as {len(right)} images make no full batch of {batch}"
+                      if len(rows) else f"none, as no batch of {batch} begins in pass {args.num_epochs}"
                       for rows in (right, right[window]))
     return (f"both validation protocols at the end: exact {exact} ({len(right)} images); "
             f"gluoncv {gluoncv} ({len(window)} samples)")
