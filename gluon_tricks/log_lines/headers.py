@@ -1,7 +1,7 @@
 """The flags in a log's header or in run.json: checked, and safe to print."""
 
 from gluon_tricks.errors import UserError, printable
-from gluon_tricks.recipes.flags import known_flag
+from gluon_tricks.recipes.flags import PROCESSES, known_flag
 
 TEXTS = ("model", "dataset", "teacher", "logging_file")        # without a default that is text
 
@@ -35,8 +35,9 @@ def checked_flags(flags, place):
 def _wanted(name, value):
     """What the value of a flag must be, if it is not so; else ""."""
     flag = known_flag(name)
-    if flag.limits:
-        return flag.limits.complaint(value)
+    limits = PROCESSES if name == "world_size" else flag.limits
+    if limits:
+        return limits.complaint(value)
     if isinstance(flag.default, bool):
         return "" if isinstance(value, bool) else "must be True or False"
     if isinstance(flag.default, str) or name in TEXTS:

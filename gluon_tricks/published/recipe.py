@@ -33,11 +33,12 @@ def recipe(flags, dataset):
 def logged_batch_size(flags):
     """Images per update over all devices, real or emulated, of all processes, by a log's header; None if it
     lacks them."""
-    if "batch_size" not in flags:
-        return None
-    devices = max(1, flags.get("num_gpus", 1), flags.get("num_cpus", 1)) * max(1,
-                                                                               flags.get("emulate_gpus", 0))
-    return flags["batch_size"] * devices * flags.get("accumulate", 1) * flags.get("world_size", 1)
+    def number(name):
+        return flags.get(name) or 1
+
+    devices = max(number("num_gpus"), number("num_cpus")) * number("emulate_gpus")
+    return flags.get("batch_size") and (
+        flags["batch_size"] * devices * number("accumulate") * number("world_size"))
 
 
 def _decay_epochs(values, cifar):

@@ -75,6 +75,7 @@ def test_a_pipe_and_other_things_that_are_no_file_are_refused():
     ("batch_size", "10**400"), ("num_epochs", "nan"), ("num_epochs", "9" * 30), ("lr", "inf"), ("lr", "{}"),
     ("lr_decay_period", "-1"), ("num_gpus", "(1, 2)"), ("resume_epoch", "[1]"), ("mixup", "'False'"),
     ("classes", "1.5"), ("model", "3"), ("dataset", "b'x'"), ("lr_decay_epoch", "[40, 60]"), ("teacher", "7"),
+    ("world_size", "'2'"),
 ])
 def test_a_header_that_no_run_writes_is_refused_with_its_line(tmp_path, name, text):
     (tmp_path / "run.log").write_text(f"note\nNamespace({name}={text})\n{EPOCH}\n")
