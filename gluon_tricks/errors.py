@@ -42,8 +42,11 @@ def run_main(main, prog=None):
         _discard_output()
     except (Exception, KeyboardInterrupt) as error:
         code, sentence = _sentence_of(error)
-        print(f"{prog or sys.argv[0].rsplit('/', 1)[-1]}: {printable(sentence, keep=chr(10))}",
-              file=sys.stderr)
+        print(f"{prog or sys.argv[0].rsplit('/', 1)[-1]}: {printable(sentence)}", file=sys.stderr)
+        if code == INTERNAL and not is_worker(os.environ):     # a worker may only have noticed another's end
+            print(f"This is a mistake of gluon_tricks. Please report it as an issue of its repository, with "
+                  f"the command, its output and what `python -m gluon_tricks doctor` prints; {DEBUG}=1 also "
+                  "prints the traceback.", file=sys.stderr)
         if os.environ.get(DEBUG):
             traceback.print_exc()
     try:
@@ -72,13 +75,8 @@ def _sentence_of(error):
     if isinstance(error, MemoryError):
         return REFUSED, f"error: not enough memory{f' ({error})' if str(error) else ''}"
     last = traceback.extract_tb(error.__traceback__)[-1]
-    line = (f"internal error: {type(error).__name__}: {reason_of(error)} "
-            f"({Path(last.filename).name}:{last.lineno})")
-    # Of a worker one line: often it has only noticed the end of another, and the launcher names the cause
-    return INTERNAL, line if is_worker(os.environ) else (
-        f"{line}\nThis is a mistake of gluon_tricks. Please report it as an issue of its repository, with "
-        f"the command, its output and what `python -m gluon_tricks doctor` prints; {DEBUG}=1 also prints the "
-        "traceback.")
+    return INTERNAL, (f"internal error: {type(error).__name__}: {reason_of(error)} "
+                      f"({Path(last.filename).name}:{last.lineno})")
 
 
 def reason_of(error):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gluon_tricks.errors import DEBUG, UserError, printable, run_main
+from gluon_tricks.errors import DEBUG, UserError, printable, reason_of, run_main
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -71,10 +71,26 @@ def test_ctrl_c_is_one_word(capsys):
     assert capsys.readouterr().err == "compare: interrupted\n"
 
 
-def test_escape_codes_in_a_message_do_not_reach_the_terminal(capsys):
-    assert exit_code_of(lambda: fail(UserError("--model \x1b[2Jm\u202e: unknown\nsecond line")),
+def test_line_breaks_and_escape_codes_in_a_message_do_not_reach_the_terminal(capsys):
+    assert exit_code_of(lambda: fail(UserError("--model \x1b[2Jm\u202e: unknown\nverdict: INSIDE")),
                         prog="x") == 2
-    assert capsys.readouterr().err == "x: error: --model \\x1b[2Jm\\u202e: unknown\nsecond line\n"
+    assert capsys.readouterr().err == "x: error: --model \\x1b[2Jm\\u202e: unknown\\nverdict: INSIDE\n"
+
+
+@pytest.mark.parametrize(("message", "reason"), [
+    ("shape differs\nmore", "shape differs"), ("", "no message"),
+    ('Traceback (most recent call last):\n  File "x.cc"\nMXNetError: Invalid NDArray file format',
+     "Invalid NDArray file format"),
+])
+def test_the_reason_of_an_error_is_one_line(message, reason):
+    assert reason_of(RuntimeError(message)) == reason
+
+
+def test_a_worker_ends_with_one_line(monkeypatch):
+    script = "run_main(lambda: 1 / 0, prog='train_cifar.py')"
+    done = run_script(script, env={**os.environ, "DMLC_ROLE": "worker", "PYTHONPATH": str(ROOT)})
+    assert done.returncode == 3
+    assert done.stderr == b"train_cifar.py: internal error: ZeroDivisionError: division by zero (<string>:2)\n"
 
 
 @pytest.mark.parametrize(("text", "shown"), [
