@@ -1,5 +1,6 @@
 """Make an initialised net ready for training or evaluation: precision, shapes, compilation."""
 
+import mxnet as mx
 from mxnet import nd
 
 from gluon_tricks.compat import request_amx
