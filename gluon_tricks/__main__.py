@@ -34,7 +34,9 @@ def main(argv):
     """Run one subcommand; returns its exit code."""
     examples = [f"Example:  {program()} doctor", f"          {program()} prepare cifar --dataset cifar10",
                 f"          {program()} train cifar --dataset cifar10-excerpt --model cifar_resnet20_v1 "
-                "--mode hybrid --num-epochs 12"]
+                "--mode hybrid --num-epochs 12", "",
+                "Exit codes: 0 done, 1 negative answer or a training that could not go on, 2 unusable input,",
+                "            3 internal error (please report it; GLUON_TRICKS_DEBUG=1 prints its traceback)"]
     return run_subcommand(argv, SUBCOMMANDS, load, "\n".join(examples))
 
 

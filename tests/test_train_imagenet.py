@@ -22,6 +22,7 @@ from gluon_tricks.data.mxnet_iterators import ImageNetRecordIter
 from gluon_tricks.data.recordio import RecordReader, write_image_records
 from gluon_tricks.engines.single import SingleProcess
 from gluon_tricks.errors import UserError
+from gluon_tricks.log_lines.lines import noise_kind
 from gluon_tricks.log_lines.reading import read_log
 from gluon_tricks.models.registry import get_model
 from gluon_tricks.published.catalogue import catalogue
@@ -66,6 +67,9 @@ def parse(*flags):
     (["--use_se"], "--use_se: has no effect"),
     (["--loss-scale", "0"], "--loss-scale 0: must be none, dynamic or a positive number"),
     (["--ema", "1"], "--ema 1"),
+    (["--loss-scale", "inf"], "--loss-scale inf: must be"),
+    (["--num-epochs", "99999999999999999999"], "--num-epochs 99999999999999999999: must be at most 100000"),
+    (["--mixup-alpha", "1e-320"], "--mixup-alpha 1e-320: must be at least 0.001"),
     (["--accumulate", "0"], "--accumulate 0"),
     (["--save-dir", ""], "--save-dir ''"),
     (["--rgb-mean", "1,2"], "three numbers"),
@@ -384,6 +388,17 @@ def test_both_validation_protocols_are_logged_at_the_end(records, tmp_path):
         last = re.findall(r"\[Epoch 2\] validation: err-top1=(\S+)", done.stderr)[-1]
         # exact first, window second
         assert float(last) == pytest.approx(lines[backend][backend == "mxnet"], abs=1e-5)
+
+
+def test_a_pass_in_which_no_batch_begins_has_no_window_and_this_is_said(monkeypatch):
+    rows = np.array([[1, 1], [0, 1], [0, 0]])
+    monkeypatch.setattr(build, "hits", lambda *_, **__: rows)
+    args = parse("--batch-size", "8", "--num-epochs", "2", "--synthetic", "--num-training-samples", "8")
+    data = build.ImagenetData(None, None, 2, "", lambda: None)
+    line = build.both_protocols(args, None, data, None, "float32", None)
+    assert line == ("both validation protocols at the end: exact err-top1=0.666667 err-top5=0.333333 "
+                    "(3 images); gluoncv none, as no batch of 8 begins in pass 2 (0 samples)")
+    assert noise_kind(line) == "note"
 
 
 @pytest.mark.parametrize("flags", [["--synthetic", "--num-training-samples", "32", "--emulate-gpus", "2"],

@@ -125,16 +125,12 @@ def _names_node(entry, count):
 def run_once(net, saved, dtype, engine):
     """Compile the net for images of the given size; returns its number of outputs."""
     size = saved.input_size
-    try:
-        make_ready(net, size, dtype, "hybrid", engine, saved.channels)
-        output = net(mx.sym.Variable("data"))
-        if isinstance(output, (list, tuple)):
-            raise UserError(f"--model {saved.model}: returns {len(output)} arrays; this command needs a net "
-                            "that returns one")
-        _, [(_, classes)], _ = output.infer_shape(data=(1, saved.channels, size, size))
-    except mx.MXNetError as error:
-        raise UserError(
-            f"--input-size {size}: model {saved.model} takes no such images ({_reason(error)})") from error
+    make_ready(net, size, dtype, "hybrid", engine, saved.channels, f"--model {saved.model}")
+    output = net(mx.sym.Variable("data"))
+    if isinstance(output, (list, tuple)):
+        raise UserError(f"--model {saved.model}: returns {len(output)} arrays; this command needs a net that "
+                        "returns one")
+    _, [(_, classes)], _ = output.infer_shape(data=(1, saved.channels, size, size))
     return classes
 
 

@@ -50,7 +50,7 @@ def build_net(args, classes, precision, engine):
     else:
         net.initialize(mx.init.Xavier(), ctx=engine.ctx)
     known = DATASETS[args.dataset]
-    make_ready(net, known.side, precision.dtype, args.mode, engine, known.channels)
+    make_ready(net, known.side, precision.dtype, args.mode, engine, known.channels, f"--model {args.model}")
     if args.no_wd:
         exempt_from_decay(net)
     return net
@@ -77,7 +77,8 @@ def build_teacher(args, classes, precision, engine):
     load_params(teacher, "--teacher", path, engine)
     if precision.dtype == "float16":
         teacher.cast("float16")
-    make_ready(teacher, known.side, precision.dtype, args.mode, engine, known.channels)
+    make_ready(teacher, known.side, precision.dtype, args.mode, engine, known.channels,
+               f"--teacher {args.teacher}")
     return teacher
 
 

@@ -149,7 +149,7 @@ def build_net(args, classes, precision, engine):
         load_params(net, "--resume-params", args.resume_params, engine)
     else:
         net.initialize(imagenet_initializer(args.init), ctx=engine.ctx)
-    make_ready(net, args.input_size, precision.dtype, args.mode, engine)
+    make_ready(net, args.input_size, precision.dtype, args.mode, engine, what=f"--model {args.model}")
     if args.no_wd:
         exempt_from_decay(net)
     return net
@@ -166,7 +166,8 @@ def build_teacher(args, classes, precision, engine):
         load_params(teacher, "--teacher", path, engine)
     teacher.collect_params().reset_ctx(engine.ctx)
     teacher.cast(compute_dtype(precision.dtype))
-    make_ready(teacher, args.input_size, precision.dtype, args.mode, engine)
+    make_ready(teacher, args.input_size, precision.dtype, args.mode, engine,
+               what=f"--teacher {args.teacher}")
     return teacher
 
 
@@ -218,8 +219,10 @@ def evaluate_average(average, data, engine, dtype, run):
 def both_protocols(args, net, data, engine, dtype, keep_going):
     """The log line with the final errors: each image once, and the last window of MXNet's iterator."""
     right = hits(net, data.exact(), engine, dtype, keep_going, top=(1, 5))
-    window = val_window(args.num_epochs, len(right), global_batch_size(args))
+    batch = global_batch_size(args)
+    window = val_window(args.num_epochs, len(right), batch)
     exact, gluoncv = (" ".join(f"err-top{k}={error:f}" for k, error in zip((1, 5), 1 - rows.mean(axis=0)))
+                      if len(rows) else f"none, as no batch of {batch} begins in pass {args.num_epochs}"
                       for rows in (right, right[window]))
     return (f"both validation protocols at the end: exact {exact} ({len(right)} images); "
             f"gluoncv {gluoncv} ({len(window)} samples)")

@@ -127,7 +127,7 @@ def settled(args):
         changes["classes"] = args.classes or chosen.classes
     for flag in ("rgb_mean", "rgb_std"):
         changes[flag] = per_channel(f"--{flag.replace('_', '-')}", getattr(args, flag))
-    if args.crop_ratio <= 0:               # as in GluonCV's script
+    if args.crop_ratio == 0:               # as in GluonCV's script
         changes["crop_ratio"] = 0.875
     args = completed(args, kvstore=settled_kvstore(args), **changes)
     return completed(args, lr=linear_scaled_lr(global_batch_size(args))) if args.auto_lr else args

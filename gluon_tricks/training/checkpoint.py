@@ -155,6 +155,7 @@ def check_facts(path, saved, current):
     UserError
         If model, data, seed, type or global batch differ.
     """
+    current = json.loads(json.dumps(current))        # tuples become lists, as in the file
     for key, flag in MUST_AGREE.items():
         if key in saved and saved[key] != current.get(key):      # files of earlier versions lack some keys
             raise UserError(f"--resume {path}: was made with {key} {saved.get(key)!r}, this run has "
