@@ -179,7 +179,7 @@ def test_imagenet_script_fine_tunes_and_its_average_keeps_frozen_arrays(tmp_path
         "--model", "resnet18_v1b", "--synthetic", "--classes", "4", "--num-training-samples", "4",
         "--input-size", "32", "--batch-size", "2", "-j", "1", "--num-epochs", "1", "--mode", "hybrid",
         "--init-params", base, "--freeze", "backbone", "--freeze-norm", "--ema", "0.9", "--save-dir",
-        f"{tmp_path}/params", "--logging-file", f"{tmp_path}/log"])
+        f"{tmp_path}/params", "--logging-file", f"{tmp_path}/train.log"])
     stored = read_params("", base)
     for path in (tmp_path / "params").glob("imagenet-resnet18_v1b-0*.params"):
         for name, value in read_params("", path).items():
