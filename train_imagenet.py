@@ -53,6 +53,7 @@ def main(argv=None):
               settings_of(args, args.num_epochs, args.save_frequency),
               args.resume, args.overwrite)                                 # files, resuming
     net = build.build_net(args, data.classes, precision, engine)           # model               (§4.2, §3.1)
+    start = build.start(args, net, engine, run.resumed)                    # fine-tuning (--init-params)
     schedule = build.learning_rate(args)                                   # learning rate       (§3.1, §5.1)
     trainer = engine.trainer(net, build.nag(args, precision.dtype))        # optimizer           (§3.1, §3.2)
     make_teacher = partial(build.build_teacher, args, data.classes, precision, engine)
@@ -65,7 +66,7 @@ def main(argv=None):
                              drop_epochs)                                  # DropBlock (ResNeSt)
     if args.resume_epoch and not run.resumed:
         build.resume_from_gluoncv(args, run, trainer, data)
-    lines = build.opening_lines(args, data, net, precision.dtype, engine)
+    lines = [*build.opening_lines(args, data, net, precision.dtype, engine), *start]
     run.open(net, trainer, data.train,
              [header(args, engine, classes=data.classes, **precision.flags), *precision.lines, *lines],
              build.dialect_of(args), average)

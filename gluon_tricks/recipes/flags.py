@@ -78,6 +78,7 @@ DUAL = Need("--dual-cutout", lambda flags: flags.get("dual_cutout"))
 TEACHER = Need("--teacher", lambda flags: flags.get("teacher"))
 LARS = Need("--optimizer lars", lambda flags: flags.get("optimizer") == "lars")
 ADABOUND = Need("--optimizer adabound", lambda flags: flags.get("optimizer") == "adabound")
+RATE = Need("an --optimizer other than adadelta", lambda flags: flags.get("optimizer") != "adadelta")
 SGDR = Need("--lr-mode sgdr", lambda flags: flags.get("lr_mode") == "sgdr")
 STEPS = Need("--lr-mode step", lambda flags: flags.get("lr_mode") == "step")
 DROPS = ("cifar_wideresnet", "cifar_densenet")        # nets with --drop-rate
@@ -161,6 +162,10 @@ FLAGS = {
     "rgb_std": Flag(),
     "use_pretrained": Flag(False, "all"),
     "resume_from": Flag(None, "all"),
+    "init_params": Flag(None, "all", resume="--init-params"),
+    "freeze": Flag([], "all", resume="--freeze"),
+    "freeze_norm": Flag(False, "all", resume="--freeze-norm"),
+    "head_lr": Flag(1.0, "all", limits=POSITIVE, needs=RATE),
     "resume_epoch": Flag(limits=EPOCHS),
     "resume_params": Flag(),
     "resume_states": Flag(),

@@ -17,13 +17,15 @@ from gluon_tricks.log_lines.dialects import HorovodDialect, ImagenetDialect
 from gluon_tricks.models.blocks import GroupNorm
 from gluon_tricks.models.initializers import imagenet_initializer
 from gluon_tricks.models.ready import compute_dtype, load_params, make_ready, start_precision
-from gluon_tricks.models.registry import get_model
+from gluon_tricks.models.registry import get_model, published_name
 from gluon_tricks.optim.lr_schedule import lr_schedule
 from gluon_tricks.parameters import connect
 from gluon_tricks.published.reference import reference_of
 from gluon_tricks.randomness import net_seed
 from gluon_tricks.recipes.presets import overrides
 from gluon_tricks.script import plan
+from gluon_tricks.script.fine_tuning import fine_tune, plan_rows
+from gluon_tricks.script.fine_tuning_flags import fine_tuning_facts
 from gluon_tricks.script.flags import completed, decay_epochs, global_batch_size, local_batch_size
 from gluon_tricks.script.horovod_flags import cosine_schedule
 from gluon_tricks.script.imagenet_flags import RECORD_PATHS, RECORD_SETS
@@ -155,6 +157,18 @@ def build_net(args, classes, precision, engine):
     return net
 
 
+def start(args, net, engine, resumed):
+    """Load --init-params and freeze parts of the net: lines for the log."""
+    published = published_name(args.model, args.use_se and args.fix_use_se)
+    return fine_tune(args, net, maker(args), published, engine, resumed)
+
+
+def maker(args):
+    """The model's callable (classes=) -> HybridBlock, without published weights."""
+    keywords = {key: value for key, value in model_keywords(args).items() if key != "pretrained"}
+    return functools.partial(get_model, args.model, **keywords)
+
+
 def build_teacher(args, classes, precision, engine):
     """The net of --teacher: NAME with the zoo's weights, or NAME:FILE."""
     name, _, path = args.teacher.partition(":")
@@ -252,7 +266,8 @@ def facts(args, data, precision, engine):
                     dataset=args.dataset, classes=data.classes, dtype=precision.dtype,
                     dtype_trial=precision.rates, mixup=args.mixup, data_root_hash=data.root_hash,
                     data_backend=args.data_backend, global_batch_size=global_batch_size(args),
-                    title=args.model, train_metric="rmse" if args.mixup else "accuracy")
+                    title=args.model, train_metric="rmse" if args.mixup else "accuracy",
+                    **fine_tuning_facts(args))
 
 
 def opening_lines(args, data, net, dtype, engine):
@@ -293,12 +308,12 @@ def plan_of(args):
     """Yield the rows that --dry-run prints; needs no data, no GPU and no download."""
     classes = args.classes or 1000
     batch, updates = global_batch_size(args), args.num_training_samples // global_batch_size(args)
-    kwargs = {key: value for key, value in model_keywords(args).items() if key != "pretrained"}
-    net = get_model(args.model, classes=classes, **kwargs)
+    net = maker(args)(classes=classes)
     if args.no_wd:
         exempt_from_decay(net)
     yield "preset", ", ".join([args.preset, *overrides(vars(args))])
     yield from plan.net_rows(net, args.model, classes, args.input_size)
+    yield from plan_rows(args, net, maker(args))
     yield from plan.precision_rows(net, args.dtype, args.loss_scale)
     yield from plan.batch_rows(args.batch_size, max(1, args.num_gpus, args.emulate_gpus),
                                args.num_training_samples, args.num_epochs, args.accumulate,

@@ -8,6 +8,7 @@ from gluon_tricks.engines.launcher import devices_per_process, kvstore_of_launch
 from gluon_tricks.errors import UserError
 from gluon_tricks.recipes.presets import PRESETS, parse_with_preset
 from gluon_tricks.script.engine_flags import settled_kvstore
+from gluon_tricks.script.fine_tuning_flags import add_fine_tuning_flags, check_fine_tuning
 from gluon_tricks.script.flags import check_common, completed, decay_epochs, global_batch_size, per_channel
 from gluon_tricks.script.horovod_flags import is_asked_for, translate
 from gluon_tricks.script.run_flags import add_record_flags, add_resume_flags
@@ -77,6 +78,7 @@ def add_own_flags(group):
                        help="random images, to measure throughput without data")
     group.add_argument("--resume", metavar="auto|FILE", default="",
                        help="auto: continue the run of this model in --save-dir, or start one")
+    add_fine_tuning_flags(group)
     add_resume_flags(group, 1000)
     add_record_flags(group, "in a folder named after the log")
 
@@ -138,6 +140,7 @@ def check(args):
     check_common(args)
     check_data(args)
     check_start(args)
+    check_fine_tuning(args)
     check_loss_scale(args)
     if args.use_se and not args.fix_use_se:
         raise UserError(f"--use_se: has no effect in GluonCV's script; give --fix-use-se too, or the model "
