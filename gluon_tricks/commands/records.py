@@ -1,8 +1,8 @@
 """What a record file holds, and its index made again.
 
-    python -m gluon_tricks records train.rec                       labels, images, damaged places, the index
-    python -m gluon_tricks records train.rec --no-images           the same without decoding
-    python -m gluon_tricks records train.rec --index train.idx     also write the index, from the records alone
+    python -m gluon_tricks records train.rec                     labels, images, damaged places, the index
+    python -m gluon_tricks records train.rec --no-images         the same without decoding
+    python -m gluon_tricks records train.rec --index train.idx   also write the index, from the records alone
 
 FILE is a RecordIO file of any tool. Its records are found without the index, also behind damaged ones. An
 index at the default place, next to FILE, is compared with them. --index writes a line `key<TAB>offset` for
@@ -83,7 +83,7 @@ def index_lines(idx_path, keys, starts):
     known = np.isin(offsets, starts)
     lacking = len(starts) - len(np.unique(offsets[known]))
     wrong = int((~known).sum())
-    found = [f"{wrong} offsets where no record begins, the first with key {listed[~known][0]}"] if wrong else []
+    found = [f"at {wrong} of them no record begins, the first has key {listed[~known][0]}"] if wrong else []
     found += [f"{lacking} records are not listed"] if lacking else []
     yield f"index {idx_path}: {len(listed)} records, " + ("; ".join(found) or "all of the file")
 
@@ -92,7 +92,7 @@ def label_lines(reader, labels):
     """Yield the range of the labels, the records of each, and records whose labels are unusable."""
     if labels.several:
         records, position, number = labels.several
-        yield f"labels: {records} records have several, the first is {reader.describe(position)} with {number}"
+        yield f"labels: {records} records have several, first {reader.describe(position)} with {number}"
     if labels.unusable:
         records, position, label = labels.unusable
         yield (f"labels: {records} are no whole number, the first is {label} of {reader.describe(position)}")

@@ -57,7 +57,7 @@ def _read(path, tie):
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         own_hash = content.pop("sha256")
-    except (OSError, ValueError, AttributeError, KeyError, RecursionError):
+    except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError):
         return {}
     if own_hash != _hash(content) or content.get("format") != FORMAT or content.get("file") != tie:
         return {}
