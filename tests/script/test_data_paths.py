@@ -1,6 +1,7 @@
 """Every flag of the data on every path of train_imagenet.py: obeyed or refused."""
 
 import pytest
+from test_flag_table import parser_of
 
 import train_imagenet
 from gluon_tricks.errors import UserError
@@ -27,6 +28,16 @@ def parse(*flags):
 
 def test_the_walk_has_every_flag_and_path():
     assert set(VALUES) == set(OBEYED) and set(CHOOSE) == set(PATHS)
+
+
+def test_every_flag_of_the_data_is_in_the_table(monkeypatch):
+    groups = {group.title: {action.dest for action in group._group_actions}
+              for group in parser_of("train_imagenet.py", monkeypatch)._action_groups}
+    data = next(names for title, names in groups.items() if title.startswith("Data"))
+    dali = next(names for title, names in groups.items() if "DALI" in title)
+    on_every_path = {"input_size", "num_training_samples"}
+    assert data | dali == {*OBEYED, *on_every_path} - {"on_bad_record", "crop_law", "colors", "auto_aug",
+                                                       "val_protocol"}
 
 
 @pytest.mark.parametrize("path", PATHS)
