@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gluon_tricks.data.photographs import Photograph, Undecodable
+from gluon_tricks.data.encoded import Undecodable
+from gluon_tricks.data.photographs import Photograph
 from gluon_tricks.data.recordio import CHUNK_BYTES, IMAGE_HEADER_BYTES, MAGIC
 from gluon_tricks.errors import UserError
 
