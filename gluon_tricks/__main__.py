@@ -13,6 +13,7 @@ from gluon_tricks.program import name_program, program, run_subcommand
 SUBCOMMANDS = {
     "doctor": "what works on this machine, what does not, and the remedy",
     "prepare": "a data set: from the publisher's archives to the files that training reads",
+    "records": "a record file: labels, images and damage, and its index made again",
     "train": "one of the four training scripts",
     "launch": "a training over several processes or machines, supervised",
     "compare": "the log of a run compared with GluonCV's published one",

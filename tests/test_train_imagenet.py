@@ -300,8 +300,9 @@ def test_the_exact_protocol_counts_every_image_once(records):
 # --- real runs ----------------------------------------------------------------------------------------------
 
 def words(folder, *flags):
+    threads = [] if "--synthetic" in flags else ["-j", "2"]
     return ["--model", "cifar_resnet20_v1", "--mode", "hybrid", "--classes", "4", "--input-size", "32",
-            "--batch-size", "8", "-j", "2", "--save-dir", f"{folder}/params", "--logging-file",
+            "--batch-size", "8", *threads, "--save-dir", f"{folder}/params", "--logging-file",
             f"{folder}/run.log", *flags]
 
 
@@ -435,7 +436,7 @@ def test_the_papers_preset_trains(records, tmp_path):
 
 @pytest.mark.slow
 def test_mxnets_iterator_trains(records, tmp_path):
-    here(tmp_path, *rec_flags(records), "--num-epochs", "1", "--lr", "0.01")
+    here(tmp_path, *rec_flags(records), "--data-backend", "mxnet", "--num-epochs", "1", "--lr", "0.01")
     assert len(read_log(tmp_path / "run.log").epochs) == 1
 
 
@@ -478,6 +479,87 @@ def test_the_manifest_has_the_number_of_classes_and_checks_the_data(records, tmp
     with open(data / "val.rec", "r+b") as stream:
         stream.truncate(100)
     assert "val.rec" in here(tmp_path / "c", *flags, check=2).stderr
+
+
+def copy_of(records, folder, relabel=lambda key, label: label, bad=()):
+    """The record files with other labels and images without content."""
+    folder.mkdir(exist_ok=True)
+    for part in ("train", "val"):
+        reader = RecordReader(records / f"{part}.rec")
+        images = ((key, relabel(key, reader.read_image(key)[0]), 0,
+                   b"no image" if key in bad else reader.read_image(key)[1]) for key in range(len(reader)))
+        list(write_image_records(folder / f"{part}.rec", folder / f"{part}.idx", images))
+    return folder
+
+
+@pytest.mark.parametrize("backend", ["ours", "mxnet"])
+@pytest.mark.parametrize("relabel, says", [
+    (lambda key, label: label + 1, "train.rec, key 3, offset .*: label 4 is not in 0 to 3, the labels of 4 classes .*; "
+                                   "the labels start at 1"),
+    (lambda key, label: label + 0.5, "train.rec, key 0, offset 0: label 0.5 is no class index"),
+    (lambda key, label: -1 if key == 7 else label, "train.rec, key 7, .*: label -1"),
+])
+def test_labels_that_are_no_class_indices_are_refused_before_anything_is_written(records, tmp_path, backend,
+                                                                                 relabel, says):
+    data = copy_of(records, tmp_path / "data", relabel)
+    done = here(tmp_path / "run", *rec_flags(data), "--data-backend", backend, check=2)
+    assert re.search(says, done.stderr) and not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_a_class_without_training_images_is_a_warning(records, tmp_path):
+    data = copy_of(records, tmp_path / "data", lambda key, label: 0)
+    for part in ("val.rec", "val.idx"):
+        shutil.copy(records / part, data / part)
+    done = here(tmp_path / "run", *rec_flags(data), "--max-updates", "1")
+    assert "warning: all 24 training images have label 0" in done.stderr
+    assert ("warning: classes that have validation images but no training image: 1 (3 images), 2 (2 images), "
+            "3 (2 images)") in done.stderr
+
+
+def test_a_class_folder_without_training_images_is_a_warning(records, tmp_path):
+    for part, name in (("train", "a"), ("train", "b"), ("val", "a"), ("val", "b")):
+        (tmp_path / part / name).mkdir(parents=True)
+        if (part, name) != ("train", "b"):
+            (tmp_path / part / name / "x.jpg").write_bytes(RecordReader(records / "val.rec").read_image(0)[1])
+    args = parse("--data-dir", str(tmp_path), "--batch-size", "1", "--num-training-samples", "1")
+    assert build.open_data(args, ENGINE).warnings == (
+        "all 1 training images have label 0",
+        "classes that have validation images but no training image: 1 (1 images)")
+
+
+@pytest.mark.parametrize("size", ["32", "16"])
+def test_records_that_mxnets_iterator_cannot_read_are_refused(records, tmp_path, size):
+    """Its own validation would end the process with SIGFPE."""
+    data = copy_of(records, tmp_path / "data", bad=(5,))
+    for part in ("train.rec", "train.idx"):
+        shutil.copy(records / part, data / part)
+    done = here(tmp_path / "run", *rec_flags(data), "--data-backend", "mxnet", "--input-size", size, check=2)
+    assert re.search(r"val.rec, key 5, offset \d+: the image does not decode.*--data-backend ours", done.stderr)
+
+
+def test_an_index_that_is_given_is_read_instead_of_the_one_next_to_the_file(records, tmp_path):
+    data = copy_of(records, tmp_path / "data")
+    whole = (data / "train.idx").read_text()
+    (data / "train.idx").write_text("".join(whole.splitlines(keepends=True)[:8]))       # stale
+    (tmp_path / "whole.idx").write_text(whole)
+    flags = [*rec_flags(data), "--classes", "4", "--batch-size", "8"]
+    flags[flags.index(f"{data}/train.idx")] = f"{tmp_path}/whole.idx"
+    found = build.open_data(parse(*flags), ENGINE)
+    assert found.train.records == 24 and found.warnings == ()
+    stale = build.open_data(parse(*rec_flags(data), "--classes", "4", "--batch-size", "8",
+                                  "--num-training-samples", "8"), ENGINE)
+    assert stale.train.records == 8
+    assert re.fullmatch(rf"--rec-train-idx {data}/train.idx: lists 8 records; \d+ bytes of the record file belong to "
+                        "none of them", stale.warnings[0])
+
+
+def test_a_missing_index_names_the_command_that_makes_it(records, tmp_path):
+    data = copy_of(records, tmp_path / "data")
+    (data / "val.idx").unlink()
+    with pytest.raises(UserError, match=f"--rec-val-idx {data}/val.idx: does not exist; .*records {data}/val.rec "
+                                        f"--index {data}/val.idx"):
+        build.open_data(parse(*rec_flags(data), "--batch-size", "8"), ENGINE)
 
 
 # --- models -------------------------------------------------------------------------------------------------

@@ -26,7 +26,6 @@ from pathlib import Path
 from gluon_tricks.data.cifar import find_cifar, open_cifar_test
 from gluon_tricks.data.cifar_sets import DATASETS
 from gluon_tricks.data.classes import imagenet_synsets
-from gluon_tricks.data.imagenet import FOLDER_MEAN, FOLDER_STD
 from gluon_tricks.data.imagenet_augment import RGB_MEAN, RGB_STD, ImagenetTestTransform
 from gluon_tricks.data.images import FolderImages, PhotographLoader, RecordImages
 from gluon_tricks.data.manifest import classes_sha256, open_split, read_manifest
@@ -37,6 +36,7 @@ from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import atomic_write, make_folder, sha256_of
 from gluon_tricks.machine import environment, operator_threads
 from gluon_tricks.models.ready import start_precision
+from gluon_tricks.recipes.data_paths import FOLDER_MEAN, FOLDER_STD
 from gluon_tricks.recipes.flags import COMMAND_FLAGS
 from gluon_tricks.saved.counting import Validation, count_answers
 from gluon_tricks.saved.net import import_symbol, open_net, run_once

@@ -155,8 +155,8 @@ def read_manifest(folder):
     return manifest
 
 
-def open_split(folder, name, manifest):
-    """Reader and labels of a split whose files agree with the manifest.
+def open_split(folder, name, manifest, idx_path=None):
+    """Reader and labels of a split whose files agree with the manifest; the index by default next to it.
 
     Returns
     -------
@@ -173,11 +173,10 @@ def open_split(folder, name, manifest):
     split = manifest.splits.get(name)
     if split is None:
         raise UserError(f"{folder}/manifest.json: has no split {name!r}, only {', '.join(manifest.splits)}")
-    reader = RecordReader(folder / f"{name}.rec")
-    idx_path = reader.path.with_suffix(".idx")
+    reader = RecordReader(folder / f"{name}.rec", idx_path)
     checks = [(reader.path, "bytes", reader.bytes, split.rec_bytes),
-              (idx_path, "records", len(reader), split.records),
-              (idx_path, "SHA-256", sha256_of(idx_path), split.idx_sha256)]
+              (reader.idx_path, "records", len(reader), split.records),
+              (reader.idx_path, "SHA-256", sha256_of(reader.idx_path), split.idx_sha256)]
     if split.rec_bytes < HASH_WHOLE_FILES_BELOW:
         checks.append((reader.path, "SHA-256", sha256_of(reader.path), split.rec_sha256))
     for path, what, found, expected in checks:

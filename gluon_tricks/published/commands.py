@@ -9,7 +9,8 @@ and two of detection. Today's command has GluonCV's own flags, and in addition
     --flags horovod       train_horovod.py is train_imagenet.py with this flag, in as many processes
     --batch-size          train_faster_rcnn.py took an image for each GPU then, and takes one now
 
-Paths of records, which are those of the authors' machines, are left out: the defaults are GluonCV's.
+Paths of records, which are those of the authors' machines, are left out: the defaults are GluonCV's. Images
+are read by this kit's loader; `--data-backend mxnet` is the iterator that made the published logs.
 """
 
 import difflib

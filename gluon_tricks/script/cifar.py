@@ -163,6 +163,7 @@ def opening_lines(args, data, engine):
            f"{left_out} images not used in each")
     yield (f"data {args.dataset}: {data.train.records} training and {data.val.records} validation images, "
            f"root hash {data.root_hash}")
+    yield from (f"warning: {sentence}" for sentence in data.warnings)
     yield threads_line(args)
     if args.lr_decay_period:
         yield "warning: --lr-decay-period has no effect, as in GluonCV's CIFAR scripts; use --lr-decay-epoch"

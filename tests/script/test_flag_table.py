@@ -35,7 +35,11 @@ def parser_of(module, monkeypatch):
     """The parser of a script or command, caught before it parses."""
     caught = []
 
-    def catch(parser, *_):
+    parse_known_args = argparse.ArgumentParser.parse_known_args
+
+    def catch(parser, *words):
+        if not parser.add_help:            # looks for one flag before the script's parser is made
+            return parse_known_args(parser, *words)
         caught.append(parser)
         raise SystemExit
 
