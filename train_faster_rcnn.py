@@ -153,6 +153,9 @@ def parse_args(argv=None):
     ours.add_argument("--train-splits", default="2007_trainval,2012_trainval",
                       help="splits to train on (default %(default)s)")
     ours.add_argument("--val-splits", default="2007_test", help="splits to validate on (default 2007_test)")
+    ours.add_argument("--zero-based", action="store_true",
+                      help="corners of boxes in --data-dir count pixels from 0, not from 1 as in VOC "
+                           "(default: as data_prep/voc.py was told)")
     ours.add_argument("--iou-thresh", type=float, default=0.5,
                       help="least IoU of a correct detection in validation (default 0.5)")
     ours.add_argument("--clip-gradient", type=float, default=0.0,

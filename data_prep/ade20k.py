@@ -15,11 +15,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
-from PIL import Image
 
 from data_prep.archives import check_digests, digests_of, download, unpack, zip_members
-from data_prep.common import add_check_flags, parser_of, progress, write_folder_manifest
-from gluon_tricks.data.scenes import ADE_CLASSES, ade_classes, check_mask, paired, read_mask
+from data_prep.common import add_check_flags, own_files, parser_of, progress, write_folder_manifest
+from gluon_tricks.data.folders import left_out_line
+from gluon_tricks.data.scenes import ADE_CLASSES, ade_classes, check_mask, image_size, paired, read_mask
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import make_folder, only_writer
 
@@ -44,14 +44,14 @@ def main(argv=None):
     with only_writer(out):
         if not (args.no_checksum or args.subset):
             check_digests(f"--archive {archive}", digests_of(archive, ["sha1"]), {"sha1": PUBLISHED_SHA1})
-        if not unpack(zip_members("--archive", archive), root, LAYOUT, archive.name):
+        if not unpack(zip_members("--archive", archive, LAYOUT.fullmatch), root, LAYOUT, archive.name):
             raise UserError(f"--archive {archive}: holds nothing in the layout of {NAME}.zip "
                             "(images/training/...)")
         counts = {name: check_split(root, split, name)
                   for name, split in (("training", "train"), ("validation", "val"))}
         if not args.subset:
             check_counts(counts)
-        paths = [path for path in root.rglob("*") if path.is_file()]
+        paths = own_files(root)
         manifest = write_folder_manifest(out, archive.name, counts, paths)
     for name, found in counts.items():
         print(f"{name}: {found['images']} images (published {PUBLISHED_COUNTS[name]}), {found['classes']} of "
@@ -64,15 +64,12 @@ def check_split(root, split, name):
     """Read every mask of a split and the size of its image; counts of images and classes."""
     if not (root / "images" / name).is_dir():
         raise UserError(f"--archive: has no images/{name}")
-    pairs, pixels = paired(root, split), np.zeros(ADE_CLASSES + 1, np.int64)
+    (pairs, left_out), pixels = paired(root, split), np.zeros(ADE_CLASSES + 1, np.int64)
+    if left_out:
+        print(left_out_line(root, left_out))
     with progress(len(pairs), f"checking {name}", "images") as bar:
         for image, mask in pairs:
-            values = read_mask(mask)
-            try:
-                with Image.open(image) as opened:
-                    size = opened.size
-            except (OSError, SyntaxError) as error:
-                raise UserError(f"{image}: cannot be read ({error})") from error
+            values, size = read_mask(mask), image_size(image)
             if size != values.shape[::-1]:
                 raise UserError(f"{mask}: {values.shape[1]} x {values.shape[0]} pixels, its image has "
                                 f"{size[0]} x {size[1]}")

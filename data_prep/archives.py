@@ -7,7 +7,9 @@ that is there with the same content is kept. So the same command continues an in
 import contextlib
 import hashlib
 import http.client
+import lzma
 import re
+import struct
 import tarfile
 import urllib.request
 import zipfile
@@ -16,10 +18,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from data_prep.common import progress
+from gluon_tricks.data.folders import HIDDEN, is_hidden
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import atomic_path, atomic_write
 
+MOST_MEMBER_BYTES, MOST_HEADER_BYTES = 1 << 28, 1 << 20     # far above those of all publishers' archives
 SPECIAL_FILE = "is a link, a device or the like; the publisher's archive has none, so this is not it"
+# of the decompressors, and of headers whose numbers make no sense
+READ_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError, struct.error, ValueError, OverflowError)
 
 
 # --- fetching and checking ----------------------------------------------------------------------------------
@@ -88,15 +94,44 @@ def check_digests(where, found, published):
 def open_tar(where, path):
     """The tar archive as a `TarFile`; errors in reading it become a `UserError` that starts with `where`."""
     try:
-        with tarfile.open(path) as tar:
+        with tarfile.open(path, tarinfo=Member) as tar:
             yield tar
-    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+    except UserError:
+        raise
+    except (tarfile.TarError, *READ_ERRORS) as error:
         raise UserError(f"{where}: cannot be read as a tar archive ({error}); is the download "
                         "complete?") from error
 
 
-def tar_members(flag, path):
-    """`(name, bytes)` of each file in a tar archive; links and names outside the archive are refused."""
+class Member(tarfile.TarInfo):
+    """A member whose long name or extended header, which `tarfile` reads whole, has a sensible size."""
+
+    def _proc_member(self, archive):
+        read_whole = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE,
+                      tarfile.SOLARIS_XHDTYPE)
+        if self.type in read_whole and self.size > MOST_HEADER_BYTES:
+            raise tarfile.ReadError(f"a header of {self.size} bytes")
+        return super()._proc_member(archive)
+
+
+def read_member(where, tar, member):
+    """The bytes of a file in a tar archive, unless it is too large; `where` names the archive."""
+    check_size(f"{where}: member {member.name!r}", member.size)
+    return tar.extractfile(member).read()
+
+
+def check_size(member, size):
+    """Refuse a member before it is read; `member` is how the message names it."""
+    if not 0 <= size <= MOST_MEMBER_BYTES:
+        raise UserError(f"{member} has {size} bytes, more than the {MOST_MEMBER_BYTES} that are read; the "
+                        "publisher's has none so large, so this is not it")
+
+
+def tar_members(flag, path, needed=lambda name: True):
+    """`(name, bytes)` of each needed file in a tar archive.
+
+    Links, names outside the archive and files that are too large are refused.
+    """
     where = f"{flag} {path}"
     with open_tar(where, path) as tar:
         for member in tar:
@@ -105,11 +140,12 @@ def tar_members(flag, path):
                 continue
             if not member.isfile() or member.issparse():
                 raise UserError(f"{where}: member {member.name!r} {SPECIAL_FILE}")
-            yield member.name, tar.extractfile(member).read()
+            if needed(member.name):
+                yield member.name, read_member(where, tar, member)
 
 
-def zip_members(flag, path):
-    """`(name, bytes)` of each file in a zip archive; links and names outside the archive are refused."""
+def zip_members(flag, path, needed=lambda name: True):
+    """`(name, bytes)` of each needed file in a zip archive; refuses what `tar_members` does."""
     where = f"{flag} {path}"
     try:
         with zipfile.ZipFile(path) as archive:
@@ -119,8 +155,12 @@ def zip_members(flag, path):
                     continue
                 if member.external_attr >> 28 not in (0, 8):  # Unix file type: unknown, or a regular file
                     raise UserError(f"{where}: member {member.filename!r} {SPECIAL_FILE}")
-                yield member.filename, archive.read(member)
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+                if needed(member.filename):
+                    check_size(f"{where}: member {member.filename!r}", member.file_size)
+                    yield member.filename, archive.read(member)
+    except UserError:
+        raise
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, *READ_ERRORS) as error:
         raise UserError(f"{where}: cannot be read as a zip archive ({error}); is the download "
                         "complete?") from error
 
@@ -142,7 +182,8 @@ def unpack(members, out, layout, archive):
     members : iterable of (name, bytes)
     out : Path
     layout : re.Pattern
-        Matches the whole name of a needed member; its group 1 is the path under `out`.
+        Matches the whole name of a needed member; its group 1 is the path under `out`. Hidden names and
+        those of the system (`is_hidden`) are left out.
     archive : str
         Name for the progress bar.
 
@@ -153,11 +194,12 @@ def unpack(members, out, layout, archive):
     """
     for leftover in Path(out).rglob(".*.part*"):           # of a killed run; the caller is the only writer
         leftover.unlink()
-    count = 0
+    count, hidden = 0, 0
     with progress(None, f"unpacking {archive}", "files") as bar:
         for name, content in members:
             match = layout.fullmatch(name)
-            if not match:
+            if not match or is_hidden(match[1]):
+                hidden += bool(match)
                 continue
             path = Path(out) / match[1]
             if not (path.is_file() and path.stat().st_size == len(content) and path.read_bytes() == content):
@@ -168,4 +210,6 @@ def unpack(members, out, layout, archive):
                     raise UserError(f"--out {out}: {path} cannot be written ({error.strerror})") from error
             count += 1
             bar.update(1)
+    if hidden:
+        print(f"{archive}: {hidden} files left out, {HIDDEN}")
     return count

@@ -17,8 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.archives import open_tar
+from data_prep.archives import MOST_MEMBER_BYTES, open_tar, read_member
 from gluon_tricks.data.classes import CIFAR10_CLASSES, CIFAR100_CLASSES
+from gluon_tricks.data.folders import read_file
 from gluon_tricks.errors import UserError
 
 PIXEL_BYTES = 3 * 32 * 32
@@ -183,12 +184,12 @@ def _contents(path, name):
     if path.is_dir():
         for file in _files(path):
             if file.name == name:
-                yield file.read_bytes()
+                yield read_file(file, MOST_MEMBER_BYTES)
         return
     with open_tar(f"--source {path}", path) as tar:
         for member in tar:                 # read, never extracted: folders and links do not matter
             if member.isfile() and Path(member.name).name == name:
-                yield tar.extractfile(member).read()
+                yield read_member(f"--source {path}", tar, member)
 
 
 def _files(folder):

@@ -7,6 +7,7 @@ import json
 from tqdm import tqdm
 
 from gluon_tricks import __version__
+from gluon_tricks.data.folders import is_hidden
 from gluon_tricks.data.manifest import read_manifest
 from gluon_tricks.files import atomic_write, digest_of
 
@@ -50,8 +51,13 @@ def print_prepared(out):
     return 0
 
 
-def write_folder_manifest(out, source, splits, paths):
-    """Write `manifest.json` for files that were unpacked under `out`; return it as a dict.
+def own_files(folder):
+    """The files in a folder and below it, without hidden ones and those of the system."""
+    return [path for path in folder.rglob("*") if path.is_file() and not is_hidden(path.relative_to(folder))]
+
+
+def write_folder_manifest(out, source, splits, paths, **more):
+    """Write `manifest.json`, with `more` entries, for files that were unpacked under `out`; return the dict.
 
     The root hash is SHA-256 over names and contents of the files, in the order of their names.
     """
@@ -59,6 +65,6 @@ def write_folder_manifest(out, source, splits, paths):
     for path in sorted(paths):
         digest.update(f"{path.relative_to(out)} ".encode() + digest_of(path).digest())
     manifest = {"version": __version__, "source": source, "splits": splits, "files": len(paths),
-                "root_hash": digest.hexdigest()}
+                "root_hash": digest.hexdigest(), **more}
     atomic_write(out / "manifest.json", json.dumps(manifest, indent=1) + "\n")
     return manifest

@@ -3,23 +3,19 @@
 ILSVRC2012 has 22 CMYK JPEGs and a PNG under a JPEG's name. MXNet's iterator decodes these; other loaders do
 not. Downloads and disks add truncated and empty files. MXNet's iterator decodes these to grey, or crashes.
 
-The check `header` reads markers, components and the end of the file; it takes microseconds and finds all of
-the above. `full` also decodes. Neither finds random bytes inside a complete scan: no decoder refuses these.
+The check `header` is `fault_of` of `gluon_tricks/data/encoded.py`, the rule of training, and finds all of the
+above in microseconds. `full` also decodes, as training does. So what is kept can be trained on.
 """
 
 from typing import NamedTuple
 
 import cv2
-import numpy as np
 
-MOST_BYTES = 1 << 27                 # far above any image of ILSVRC2012; bounds the memory
-MOST_PIXELS = 1 << 27
-JPEG, PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
-OTHER_FORMATS = {b"GIF8": "GIF", b"BM": "BMP", b"RIFF": "WebP", b"II*\0": "TIFF", b"MM\0*": "TIFF"}
-START_OF_SCAN = 0xDA
-START_OF_FRAME = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
-STANDALONE = {0x00, 0x01, *range(0xD0, 0xD9)}     # no segment follows
-END_OF_IMAGE = b"\xff\xd9"
+from gluon_tricks.data.encoded import JPEG, PNG, Undecodable, check_decodes, decode, fault_of, jpeg_header
+
+# Signature -> format, and the suffix with which training reads it as it is
+OTHER_FORMATS = {PNG: ("PNG", ".png"), b"BM": ("BMP", ".bmp"), b"GIF8": ("GIF", None),
+                 b"RIFF": ("WebP", None), b"II*\0": ("TIFF", None), b"MM\0*": ("TIFF", None)}
 LONGEST_JPEG_EDGE = 65500            # libjpeg's limit
 
 
@@ -34,7 +30,7 @@ def process(name, content, verify, on_error, resize=0, quality=95):
     Parameters
     ----------
     name : str
-        A PNG is valid unless its name is that of a JPEG.
+        A PNG or BMP is valid under its own suffix only.
     content : bytes
     verify : "none", "header" or "full"
     on_error : "fail", "skip" or "repair"
@@ -53,78 +49,33 @@ def process(name, content, verify, on_error, resize=0, quality=95):
     if problem and not (on_error == "repair" and problem.repairable):
         return None, problem.what
     what = problem.what if problem else ""
-    if problem or resize:
-        image = decode(content)
-        if image is None:
-            return None, f"{what} (does not decode)" if what else "does not decode"
-        stored = encode_jpeg(resize_short_edge(image, resize) if resize else image, quality)
-        return stored, what if stored else "too long for a JPEG ({1} x {0} pixels)".format(*image.shape)
-    # Decoding at the smallest size reads the whole file and finds the same faults, in half of the time
-    if verify == "full" and decode(content, cv2.IMREAD_REDUCED_COLOR_8) is None:
-        return None, "does not decode"
+    try:
+        if problem or resize:
+            image = decode(content)
+            stored = encode_jpeg(resize_short_edge(image, resize) if resize else image, quality)
+            return stored, what if stored else "too long for a JPEG ({1} x {0} pixels)".format(*image.shape)
+        if verify == "full":
+            check_decodes(content)
+    except Undecodable as error:
+        if error.fault:
+            return None, error.fault
+        return None, f"{what} (does not decode)" if what else "does not decode"
     return content, ""
 
 
 def header_problem(name, content):
     """The `Problem` of an image that is visible without decoding; None if there is none."""
-    if not content:
-        return Problem("empty")
+    fault = fault_of(content)
+    if fault:
+        return Problem(fault)
     if content.startswith(JPEG):
-        return _jpeg_problem(content)
-    if content.startswith(PNG):
-        return _png_problem(name, content)
-    for signature, known in OTHER_FORMATS.items():
+        return Problem("CMYK JPEG", repairable=True) if len(jpeg_header(content).sampling) == 4 else None
+    for signature, (known, suffix) in OTHER_FORMATS.items():
         if content.startswith(signature):
-            return Problem(f"{known} under another name", repairable=True)
-    return Problem(f"no image (begins with {content[:8].hex(' ')})")
-
-
-def _jpeg_problem(content):
-    size, scan = _jpeg_size(content)
-    if size is None or scan is None:
-        return Problem("truncated JPEG (ends in its header)")
-    height, width, components = size
-    if height * width > MOST_PIXELS:
-        return Problem(f"too large ({width} x {height} pixels)")
-    if content.rfind(END_OF_IMAGE, scan) < 0:  # inside a scan 0xff is followed by 0 or a restart marker
-        return Problem("truncated JPEG")
-    return Problem("CMYK JPEG", repairable=True) if components == 4 else None
-
-
-def _jpeg_size(content):
-    """`(height, width, components)` and the position of the first scan; None for each that is missing."""
-    size, position = None, 2
-    while True:
-        position = content.find(b"\xff", position)
-        while content[position:position + 1] == b"\xff":
-            position += 1
-        # length, and in a frame: precision, height, width, components
-        segment = content[position + 1:position + 9]
-        if position < 0 or len(segment) < 8:
-            return size, None
-        marker = content[position]
-        if marker == START_OF_SCAN:
-            return size, position
-        if marker in START_OF_FRAME:
-            size = int.from_bytes(segment[3:5], "big"), int.from_bytes(segment[5:7], "big"), segment[7]
-        position += 1 if marker in STANDALONE else 1 + int.from_bytes(segment[:2], "big")
-
-
-def _png_problem(name, content):
-    width, height = int.from_bytes(content[16:20], "big"), int.from_bytes(content[20:24], "big")
-    if width * height > MOST_PIXELS:
-        return Problem(f"too large ({width} x {height} pixels)")
-    if b"IEND" not in content[-64:]:
-        return Problem("truncated PNG")
-    return None if name.lower().endswith(".png") else Problem("PNG under a JPEG's name", repairable=True)
-
-
-def decode(content, flags=cv2.IMREAD_COLOR):
-    """BGR pixels, rotated as EXIF says, as in MXNet's iterator; None if the image does not decode."""
-    try:
-        return cv2.imdecode(np.frombuffer(content, np.uint8), flags)
-    except cv2.error:                # it is empty, or has more pixels than OpenCV accepts
-        return None
+            named = suffix and name.lower().endswith(suffix)
+            other = "a JPEG's" if known == "PNG" else "another"
+            return None if named else Problem(f"{known} under {other} name", repairable=True)
+    return Problem(f"no JPEG or PNG (begins with {content[:8].hex(' ')})", repairable=True)
 
 
 def resize_short_edge(image, edge):

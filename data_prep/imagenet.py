@@ -25,7 +25,15 @@ import numpy as np
 
 from data_prep.common import parser_of
 from data_prep.imagenet_sources import Archive, Folder, devkit_val_wnids, list_images, published_val_wnids
-from data_prep.photographs import DataSet, Published, add_packing_flags, check_counts, options_of, prepare
+from data_prep.photographs import (
+    DataSet,
+    Published,
+    add_encoding_flags,
+    add_packing_flags,
+    check_counts,
+    options_of,
+    prepare,
+)
 from gluon_tricks.data.classes import imagenet_synsets
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import make_folder
@@ -119,12 +127,7 @@ def parse_args(argv):
                       help="a label is the position in the list of the 1000 classes, or (with --subset) in "
                            "the sorted list of those found in the training set; default %(default)s")
     add_packing_flags(parser, "imagenet")
-    encoding = parser.add_argument_group("Encoding (as in MXNet's im2rec)")
-    encoding.add_argument("--resize", type=int, default=0, metavar="N",
-                          help="scale the shorter edge to N and encode again; default: images keep their "
-                               "bytes")
-    encoding.add_argument("--quality", type=int, default=95, metavar="Q",
-                          help="of JPEGs encoded here; default %(default)s")
+    add_encoding_flags(parser)
     args = parser.parse_args(argv)
     if not any((args.train_tar, args.train_dir, args.val_tar, args.val_dir)):
         raise UserError("give --train-tar or --train-dir, --val-tar or --val-dir")

@@ -15,17 +15,17 @@ import os
 import re
 import tarfile
 from array import array
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from data_prep.archives import SPECIAL_FILE, check_name, open_tar
+from data_prep.archives import SPECIAL_FILE, Member, check_name, open_tar, read_member
 from data_prep.common import progress
 from gluon_tricks.data.classes import imagenet_synsets, imagenet_val_labels
+from gluon_tricks.data.folders import HIDDEN, NO_IMAGE, is_hidden, is_image
 from gluon_tricks.errors import UserError
 
-IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png")
 WNID = re.compile(r"n\d{8}")
 VAL_NAME = re.compile(r"ILSVRC2012_val_(\d{8})\.JPEG")
 
@@ -45,6 +45,7 @@ class Images:
     offsets: np.ndarray          # in an archive
     sizes: np.ndarray
     strays: list                 # files whose names are not those of images
+    hidden: list = field(default_factory=list)   # hidden files and folders, and those of the system
 
     def __len__(self):
         return len(self.names)
@@ -56,6 +57,22 @@ class Images:
     def describe(self, number):
         """The name of an image inside its source, for messages."""
         return describe(self.places[self.place[number]], os.fsdecode(self.names[number]))
+
+    def path(self, number):
+        """The path of an image below its source."""
+        place = self.places[self.place[number]]
+        return os.path.join(place, os.fsdecode(self.names[number])).encode("utf-8",
+                                                                           "backslashreplace").decode()
+
+    def take(self, chosen):
+        """The chosen images alone, by a boolean array; strays and hidden files stay."""
+        columns = ("place", "names", "labels", "offsets", "sizes")
+        return replace(self, **{name: getattr(self, name)[chosen] for name in columns})
+
+    def left_out(self):
+        """`NAME: REASON` of everything that is no image by its name."""
+        return [f"{name}: {reason}" for names, reason in ((self.strays, NO_IMAGE), (self.hidden, HIDDEN))
+                for name in names]
 
     def sha256(self):
         """SHA-256 over names, labels and sizes: enough to recognise the same images."""
@@ -84,11 +101,14 @@ def list_images(source, classes=None, val_wnids=None):
     images : Images
     classes : list of str
     """
-    names, strays = [], []
+    names, strays, hidden = [], [], []
     place, class_number, offsets, sizes = array("i"), array("i"), array("q"), array("q")
     place_numbers, class_numbers = {}, {}
     for folder, name, offset, size in source.files():
-        if not name.lower().endswith(IMAGE_SUFFIXES) or name.startswith("."):
+        if is_hidden(f"{folder}/{name}"):
+            hidden.append(describe(folder, name))
+            continue
+        if not is_image(name):
             strays.append(describe(folder, name))
             continue
         wnid = class_of(source, folder, name, val_wnids)
@@ -98,7 +118,8 @@ def list_images(source, classes=None, val_wnids=None):
         offsets.append(offset)
         sizes.append(size)
     if not names:
-        raise UserError(f"{source}: holds no images")
+        raise UserError(f"{source}: holds no images"
+                        + f" ({len(hidden)} files or folders are {HIDDEN})" * bool(hidden))
     classes = classes or sorted(class_numbers)
     unknown = sorted(set(class_numbers) - set(classes))
     if unknown:
@@ -109,7 +130,7 @@ def list_images(source, classes=None, val_wnids=None):
     labels = labels[np.array(class_number)]
     order = np.lexsort((labels, names))
     columns = (np.array(column)[order] for column in (place, names, labels, offsets, sizes))
-    images = Images(source, list(place_numbers), *columns, strays=sorted(strays))
+    images = Images(source, list(place_numbers), *columns, sorted(strays), sorted(hidden))
     same_name, same_label = (column[1:] == column[:-1] for column in (images.names, images.labels))
     twice = np.flatnonzero(same_name & same_label)
     if twice.size:
@@ -129,7 +150,7 @@ def class_of(source, folder, name, val_wnids):
     if not folder:
         remedy = ("give --val-tar, or the labels with --devkit "
                   "ILSVRC2012_devkit_t12.tar.gz" if source.flag == "--val-dir"
-                  else "class folders as n01440764 are expected")
+                  else "class folders are expected")
         raise UserError(f"{source}: {describe('', name)} lies in no class folder and so has no label; "
                         f"{remedy}")
     return folder[:-4] if folder.endswith(".tar") else folder
@@ -181,7 +202,7 @@ class Archive:
         try:
             with open(self.path, "rb", buffering=0) as file:
                 file.seek(start)
-                tar = tarfile.TarFile(fileobj=file)
+                tar = tarfile.TarFile(fileobj=file, tarinfo=Member)
                 for member in tar:
                     if member.offset >= end:             # no end mark: the rest belongs to the outer archive
                         return
@@ -222,11 +243,11 @@ class Folder:
     def files(self):
         """`(class folder, name, 0, size)` of all files in and next to the class folders.
 
-        Links are followed.
+        Links are followed. Of a hidden folder there is one line, without its files.
         """
         try:
             for entry in sorted(os.scandir(self.path), key=lambda entry: entry.name):
-                if entry.is_dir() and not entry.name.startswith("."):
+                if entry.is_dir() and not is_hidden(entry.name):
                     yield from ((entry.name, *self._file(inner)) for inner in os.scandir(entry.path))
                 else:
                     yield ("", *self._file(entry))
@@ -267,7 +288,7 @@ def devkit_val_wnids(path):
     with open_tar(where, Path(path).expanduser()) as tar:
         for member in tar:                               # read, never extracted
             if member.isfile() and os.path.basename(member.name) in wanted:
-                wanted[os.path.basename(member.name)] = tar.extractfile(member).read()
+                wanted[os.path.basename(member.name)] = read_member(where, tar, member)
     for name, content in wanted.items():
         if content is None:
             raise UserError(f"{where}: has no {name}; give ILSVRC2012_devkit_t12.tar.gz, the kit of tasks 1 "

@@ -11,6 +11,7 @@ the source's order. `python -m data_prep.verify DIR` checks the result.
 
 import gzip
 import hashlib
+import io
 import struct
 import sys
 import zlib
@@ -22,9 +23,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 
 import gluon_tricks
+from data_prep.archives import MOST_MEMBER_BYTES, check_size
 from data_prep.common import add_check_flags, add_overwrite_flag, parser_of, print_prepared, subset_note
 from data_prep.small_images import check_archive, download_archive, report, write_split
 from gluon_tricks.data.classes import FASHION_MNIST_CLASSES, KMNIST_CLASSES, MNIST_CLASSES
+from gluon_tricks.data.folders import read_file
 from gluon_tricks.data.manifest import Manifest, read_manifest, write_manifest
 from gluon_tricks.data.paths import default_record_dir, mxnet_dataset_dir
 from gluon_tricks.errors import UserError, run_main
@@ -140,8 +143,14 @@ def find(folder, file, fetch, checksum):
 
 def unpacked(path):
     """Bytes of a file, packed or not."""
+    content = read_file(path, MOST_MEMBER_BYTES)
+    if path.suffix != ".gz":
+        return content
     try:
-        return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        with gzip.open(io.BytesIO(content)) as stream:
+            content = stream.read(MOST_MEMBER_BYTES + 1)
+        check_size(f"{path}: its content", len(content))
+        return content
     except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"{path}: cannot be read ({error}); is the download complete?") from error
 

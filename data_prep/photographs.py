@@ -12,9 +12,10 @@ import numpy as np
 import gluon_tricks
 from data_prep.archives import check_digests, digests_of
 from data_prep.common import add_check_flags, add_overwrite_flag, print_prepared, subset_note
-from data_prep.image_check import MOST_BYTES, process
+from data_prep.image_check import process
 from data_prep.packing import finished_split, make_record, open_journal, pack_split
 from gluon_tricks.compat import visible_cpus
+from gluon_tricks.data.encoded import MOST_BYTES
 from gluon_tricks.data.manifest import Manifest, classes_sha256, write_manifest
 from gluon_tricks.data.names import names_path, names_sha256
 from gluon_tricks.data.paths import default_record_dir
@@ -29,9 +30,9 @@ LIMITS = {"resize": (0, 65500), "quality": (1, 100), "num_thread": (1, 1024), "s
 
 @dataclass(frozen=True)
 class Published:
-    """The publisher's facts about a data set."""
+    """The publisher's facts about a data set; of one's own images nothing is published."""
     source: str                # name in the manifest's options
-    classes: int
+    classes: int               # None for one's own
     counts: dict               # split -> images
     md5: dict                  # flag -> MD5 of its archive
 
@@ -65,21 +66,21 @@ class DataSet:
     """What was found in the sources.
 
     `splits` maps a name to its `Images`, `classes` are the labels' names for the request, `class_names` those
-    in the manifest. `archives` are further files to check: flag -> path. `names` are the file names of a test
-    set without labels.
+    in the manifest. `archives` are further files to check: flag -> path. `names` has the file names of splits
+    whose records need them, one for each key.
     """
     name: str
     splits: dict
     classes: list
     class_names: list
     archives: dict = field(default_factory=dict)
-    names: list = ()
+    names: dict = field(default_factory=dict)
 
 
 def prepare(data, options, published):
     """Pack all splits and write the manifest, or report that this was done before; the exit code."""
     cv2.setNumThreads(1)                                   # each thread here works on an image of its own
-    out, names = make_folder("--out", options.out), list(data.names)
+    out = make_folder("--out", options.out)
     with only_writer(out):
         journal = open_journal(out, request_of(data, options, published), list(data.splits),
                                options.overwrite)
@@ -87,12 +88,12 @@ def prepare(data, options, published):
             return print_prepared(out)
         check_space(out, data.splits, journal, options.resize)
         sources = hash_sources(data, journal, options.no_checksum, published.md5)
-        packed = {name: pack(name, images, data.class_names, journal, options, published.counts[name])
+        packed = {name: pack(name, images, data.class_names, journal, options, published.counts.get(name))
                   for name, images in data.splits.items()}
         manifest = Manifest(data.name, data.class_names, sources, packed, gluon_tricks.__version__,
-                            subset=subset_note(options.subset), options=journal.request)
-        if names:
-            atomic_write(names_path(out / "test.rec"), "\n".join(names) + "\n")
+                            subset=subset_note(options.subset and published.counts), options=journal.request)
+        for name, files in data.names.items():
+            atomic_write(names_path(out / f"{name}.rec"), "\n".join(files) + "\n")
         write_manifest(out, manifest)
         journal.remove()
     report(out, manifest, published)
@@ -108,7 +109,7 @@ def request_of(data, options, published):
                "resize": options.resize, "quality": options.quality, "verify": options.verify,
                "on_error": options.on_error}
     if data.names:
-        request["names"] = {"test": names_sha256(data.names)}
+        request["names"] = {name: names_sha256(files) for name, files in data.names.items()}
     return request
 
 
@@ -196,7 +197,7 @@ def pack(name, images, class_names, journal, options, published_count):
         writer = pack_split(journal, name, order, images.sizes, make, accept, options.num_thread,
                             options.journal_seconds)
         assert writer.done == len(images)
-        writer.left_out += [f"{stray}: no image by its name" for stray in images.strays]
+        writer.left_out += images.left_out()
         return writer.finish(class_names, order="shuffled" if shuffle else "by file name",
                              shuffle_seed=options.seed if shuffle else None, encoding=options.encoding)
     except KeyboardInterrupt:
@@ -212,10 +213,10 @@ def report(out, manifest, published):
         labels = "no labels"
         if split.labelled:
             counts = [count for count in split.per_class if count]
-            labels = (f"{len(counts)} classes (published {published.classes}) of {min(counts, default=0)} to "
+            labels = (f"{len(counts)} classes{beside(published.classes)} of {min(counts, default=0)} to "
                       f"{max(counts, default=0)}")
         seed = "" if split.shuffle_seed is None else f" with seed {split.shuffle_seed}"
-        print(f"{name}.rec: {split.records} records (published {published.counts[name]}), {labels}, "
+        print(f"{name}.rec: {split.records} records{beside(published.counts.get(name))}, {labels}, "
               f"{split.rec_bytes / 1e6:.1f} MB, {split.encoding}, order: {split.order}{seed}")
         for what, members in (("repaired", split.repaired), ("left out", split.left_out)):
             if members:
@@ -228,11 +229,17 @@ def report(out, manifest, published):
     print(f"{out}: {manifest.dataset}, root hash {manifest.root_hash}")
 
 
+def beside(count):
+    """The published number, for a line with the one that was found."""
+    return f" (published {count})" if count else ""
+
+
 # --- flags --------------------------------------------------------------------------------------------------
 
-def add_packing_flags(parser, dataset):
-    """Add the flags of `Options`, without --resize and --quality."""
-    add_check_flags(parser)
+def add_packing_flags(parser, dataset, published=True):
+    """Add the flags of `Options`, without --resize and --quality; the first two only for published data."""
+    if published:
+        add_check_flags(parser)
     parser.add_argument("--out", metavar="DIR", default=default_record_dir(dataset),
                         help="default %(default)s")
     add_overwrite_flag(parser)
@@ -252,6 +259,16 @@ def add_packing_flags(parser, dataset):
                         help="shuffle the training set; otherwise its order is that of the file names, by "
                              "class")
     parser.add_argument("--seed", type=int, default=0, help="of the shuffled order; default %(default)s")
+
+
+def add_encoding_flags(parser):
+    """Add --resize and --quality."""
+    encoding = parser.add_argument_group("Encoding (as in MXNet's im2rec)")
+    encoding.add_argument("--resize", type=int, default=0, metavar="N",
+                          help="scale the shorter edge to N and encode again; default: images keep their "
+                               "bytes")
+    encoding.add_argument("--quality", type=int, default=95, metavar="Q",
+                          help="of JPEGs encoded here; default %(default)s")
 
 
 def options_of(flags):

@@ -21,10 +21,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 
-from data_prep.archives import tar_members
+from data_prep.archives import MOST_MEMBER_BYTES, tar_members
 from data_prep.common import parser_of
 from data_prep.imagenet_sources import Archive, Images
 from data_prep.photographs import DataSet, Published, add_packing_flags, check_counts, options_of, prepare
+from gluon_tricks.data.folders import read_file
 from gluon_tricks.data.manifest import NO_LABEL
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import make_folder
@@ -50,7 +51,7 @@ def main(argv=None):
     if not options.subset:
         for name, images in splits.items():
             check_counts(images, len(classes), name, PUBLISHED)
-    names = [os.fsdecode(name) for name in splits["test"].names] if "test" in splits else []
+    names = {"test": [os.fsdecode(name) for name in splits["test"].names]} if "test" in splits else {}
     archives = {"--file-lists": args.file_lists}
     return prepare(DataSet("places365", splits, classes, classes, archives, names), options, PUBLISHED)
 
@@ -65,12 +66,11 @@ def read_lists(path, splits):
     if path.is_dir():
         for key, name in lists.items():
             if (path / name).is_file():
-                found[key] = (path / name).read_bytes()
+                found[key] = read_file(path / name, MOST_MEMBER_BYTES)
     else:
-        for name, content in tar_members("--file-lists", path):
-            for key, wanted in lists.items():
-                if os.path.basename(name) == wanted:
-                    found[key] = content
+        keys = {name: key for key, name in lists.items()}
+        for name, content in tar_members("--file-lists", path, lambda name: os.path.basename(name) in keys):
+            found[keys[os.path.basename(name)]] = content
     for key, name in lists.items():
         if key not in found:
             raise UserError(f"--file-lists {path}: has no {name}; give filelist_places365-standard.tar")

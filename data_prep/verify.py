@@ -17,9 +17,9 @@ import cv2
 import numpy as np
 
 from data_prep.common import parser_of, progress
-from data_prep.image_check import decode
 from data_prep.packing import in_order
 from gluon_tricks.compat import visible_cpus
+from gluon_tricks.data.encoded import Undecodable, decode
 from gluon_tricks.data.manifest import NO_LABEL, read_manifest, read_rows, record_row
 from gluon_tricks.data.recordio import RecordReader
 from gluon_tricks.errors import UserError, run_main
@@ -100,9 +100,11 @@ def check_record(reader, position, expected_row, labels):
         label, encoded, _, _ = reader.read_image(position)
     except UserError as error:
         return [str(error)], None, None
-    problems, image = [], decode(encoded)
-    if image is None:
-        problems.append("the image does not decode")
+    problems, image = [], None
+    try:
+        image = decode(encoded)
+    except Undecodable as damage:
+        problems.append(str(damage))
     if np.ndim(label) or not labels[0] <= label < labels[1] or label % 1:
         expected = f"none of {labels[1]} classes" if labels[1] else "not that of a set without labels"
         problems.append(f"label {label} is {expected}")

@@ -18,11 +18,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import cv2
-
 from data_prep.archives import check_digests, digests_of, download, tar_members, unpack
-from data_prep.common import add_check_flags, parser_of, progress, write_folder_manifest
-from gluon_tricks.data.voc import CLASSES, IMAGES, parse_annotation, read_list
+from data_prep.common import add_check_flags, own_files, parser_of, progress, write_folder_manifest
+from gluon_tricks.data.encoded import MOST_BYTES, Undecodable, check_decodes
+from gluon_tricks.data.folders import is_hidden, read_file
+from gluon_tricks.data.voc import CLASSES, IMAGES, read_annotation, read_list
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import make_folder, only_writer
 
@@ -50,13 +50,15 @@ def main(argv=None):
             if path.name in PUBLISHED_SHA1 and not args.no_checksum:
                 published = {"sha1": PUBLISHED_SHA1[path.name]}
                 check_digests(f"--archives {path}", digests_of(path, published), published)
-            if not unpack(tar_members("--archives", path), out, LAYOUT, path.name):
+            if not unpack(tar_members("--archives", path, LAYOUT.fullmatch), out, LAYOUT, path.name):
                 raise UserError(f"--archives {path}: holds nothing in VOC's layout (VOC2007/Annotations/...)")
-        counts = {f"{year}_{split}": check_split(out / year, split) for year, split in splits_in(out)}
+        counts = {f"{year}_{split}": check_split(out / year, split, args.zero_based)
+                  for year, split in splits_in(out)}
         if not args.subset:
             check_counts(counts)
-        paths = [path for folder in year_folders(out) for path in folder.rglob("*") if path.is_file()]
-        manifest = write_folder_manifest(out, "Pascal VOC's layout", counts, paths)
+        paths = [path for folder in year_folders(out) for path in own_files(folder)]
+        manifest = write_folder_manifest(out, "Pascal VOC's layout", counts, paths,
+                                         **({"zero_based": True} if args.zero_based else {}))
     report(out, manifest)
     return 0
 
@@ -91,11 +93,11 @@ def splits_in(out):
     """`(year folder, split)` of every list for detection, without the lists of single classes."""
     for folder in year_folders(out):
         for path in sorted((folder / "ImageSets" / "Main").glob("*.txt")):
-            if "_" not in path.stem:
+            if "_" not in path.stem and not is_hidden(path.name):
                 yield folder.name, path.stem
 
 
-def check_split(folder, split):
+def check_split(folder, split, zero_based=False):
     """Read every annotation of a split and the size of its image; counts of images, objects and classes."""
     names = read_list(folder / "ImageSets" / "Main" / f"{split}.txt")
     classes, difficult = collections.Counter(), 0
@@ -104,11 +106,13 @@ def check_split(folder, split):
             path = folder / "Annotations" / f"{name}.xml"
             if not path.is_file():
                 raise UserError(f"{path}: is missing, though {split}.txt lists {name}")
-            annotation = parse_annotation(path.read_bytes(), path)
-            image = cv2.imread(str(folder / "JPEGImages" / f"{name}.jpg"), cv2.IMREAD_REDUCED_COLOR_8)
-            if image is None:
-                raise UserError(f"{folder / 'JPEGImages' / (name + '.jpg')}: is missing or does not decode")
-            if image.shape[:2] != (-(-annotation.height // 8), -(-annotation.width // 8)):
+            annotation, _ = read_annotation(path, zero_based)
+            image = folder / "JPEGImages" / f"{name}.jpg"
+            try:
+                *size, factor = check_decodes(read_file(image, MOST_BYTES))
+            except Undecodable as error:
+                raise UserError(f"{image}: {error}") from None
+            if size != [-(-annotation.height // factor), -(-annotation.width // factor)]:
                 raise UserError(f"{path}: says {annotation.width} x {annotation.height} pixels, its image "
                                 f"has another size")
             classes.update(annotation.names)
@@ -156,6 +160,9 @@ def parse_args(argv):
     parser.add_argument("--download", action="store_true", help="fetch the archives that a folder of "
                                                                 "--archives lacks")
     parser.add_argument("--out", default="~/.mxnet/datasets/voc", metavar="DIR", help="default %(default)s")
+    parser.add_argument("--zero-based", action="store_true",
+                        help="corners of boxes count pixels from 0, not from 1 as in VOC; manifest.json "
+                             "tells this to training")
     add_check_flags(parser, "SHA-1")
     return parser.parse_args(argv)
 

@@ -1,16 +1,18 @@
-"""Atomic writing of files, whole lines, locks on files and folders, and SHA-256 of files."""
+"""Atomic writing of files, whole lines, one way to open a user's files, locks, and SHA-256 of files."""
 
 import contextlib
 import errno
 import fcntl
 import hashlib
+import json
 import os
 import re
 import socket
+import stat
 import sys
 from pathlib import Path
 
-from gluon_tricks.errors import UserError
+from gluon_tricks.errors import UserError, printable
 
 PACKAGE = Path(__file__).resolve().parent
 ROOT = PACKAGE.parent                       # has the training scripts and data_prep/, also when installed
@@ -22,8 +24,8 @@ def atomic_path(path):
     """A temporary name in the folder of `path`; synced and renamed to `path` when the block ends without an
     error.
 
-    For writers that need a file name (MXNet's `save_parameters`, matplotlib). After an error the temporary
-    file is removed and `path` keeps its content.
+    For writers that need a file name (matplotlib); `atomic_write` also reads back what it wrote. After an
+    error the temporary file is removed and `path` keeps its content.
 
     Raises
     ------
@@ -113,12 +115,131 @@ class LineFile:
 
 
 def atomic_write(path, content):
-    """Write bytes or text to `path` through a temporary name."""
+    """Write bytes, text or a sequence of buffers to `path` through a temporary name, and read them back.
+
+    MXNet's own writers do not notice when the end of a file no longer fits on the disk. So its files are made
+    in memory and written here.
+
+    Raises
+    ------
+    OSError
+        If not everything was written, or what was read back is something else; `path` keeps its content.
+    """
+    pieces = [content.encode()] if isinstance(content, str) else content
+    pieces = [pieces] if isinstance(pieces, (bytes, bytearray, memoryview)) else pieces
+    meant = hashlib.sha256()
     with atomic_path(path) as part:
-        if isinstance(content, str):
-            part.write_text(content, encoding="utf-8")
-        else:
-            part.write_bytes(content)
+        with open(part, "wb") as stream:
+            for piece in pieces:
+                stream.write(piece)
+                meant.update(piece)
+        sync(part)
+        if sha256_of(part) != meant.hexdigest():
+            raise OSError(errno.EIO, "what was read back is not what was written")
+
+
+def sync(path):
+    """Send a file that was just written to its disk; what is read from it next comes from there."""
+    with open(path, "rb") as written:
+        os.fsync(written.fileno())
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(written.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def keep_aside(path):
+    """Give a damaged file another name, `NAME.damaged` with a number if needed; returns that path."""
+    path = Path(path)
+    names = (path.with_name(f"{path.name}.damaged{number or ''}") for number in range(1000))
+    aside = next(name for name in names if not name.exists())
+    os.replace(path, aside)
+    return aside
+
+
+# --- Files of users and of other tools ----------------------------------------------------------------------
+
+def open_file(what, path):
+    """Open a user's file for reading bytes, only if it is a regular file: a pipe or a device may never end.
+
+    Parameters
+    ----------
+    what : str
+        Start of the message: a flag with a space, or "".
+
+    Raises
+    ------
+    UserError
+        If there is none, or it cannot be read.
+    """
+    path = Path(path).expanduser()
+    try:
+        kind = os.stat(path).st_mode
+        if not stat.S_ISREG(kind):
+            reason = "is a folder" if stat.S_ISDIR(kind) else "is no regular file"
+            raise UserError(f"{what}{path}: cannot be read: {reason}; name a file")
+        return open(path, "rb")
+    except (OSError, ValueError) as error:         # ValueError: a zero byte in the name
+        if isinstance(error, UserError):
+            raise
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{what}{path}: cannot be read ({reason})") from error
+
+
+def parse_json(content):
+    """The value in JSON text or UTF-8 bytes; a ValueError for everything that is not JSON of one meaning.
+
+    Raises
+    ------
+    ValueError
+        If it is no JSON or no UTF-8, a key stands twice in an object, or it is nested too deeply.
+    """
+    text = content if isinstance(content, str) else bytes(content).decode("utf-8")
+    try:
+        return json.loads(text, object_pairs_hook=_object, parse_int=_whole)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _object(pairs):
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands twice in an object")
+    return found
+
+
+def _whole(digits):
+    if len(digits) > 100:
+        raise ValueError(f"a number has {len(digits)} digits")
+    return int(digits)
+
+
+TRAILER = re.compile(rb"\nsha256 ([0-9a-f]{64})\n")
+TRAILER_BYTES = 73
+
+
+def trailer(pieces):
+    """A line to append to a file of another program's format, with the SHA-256 of all before it.
+
+    For formats whose readers stop at the end of the data: MXNet's parameters, and pickles.
+    """
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(piece)
+    return f"\nsha256 {digest.hexdigest()}\n".encode()
+
+
+def check_trailer(content, end):
+    """Compare the bytes after `end`, where a file's data end, with the data: nothing, or a true `trailer`.
+
+    Raises
+    ------
+    ValueError
+        If there is something else.
+    """
+    match = TRAILER.fullmatch(bytes(content[end:end + TRAILER_BYTES + 1]))
+    if len(content) > end and not match:
+        raise ValueError(f"{len(content) - end} bytes follow its end")
+    if match and hashlib.sha256(memoryview(content)[:end]).hexdigest() != match[1].decode():
+        raise ValueError("its contents are not what was written: the SHA-256 at its end differs")
 
 
 def make_folder(flag, folder):
@@ -231,8 +352,7 @@ class Claim:
             if locked is False:
                 holder = os.pread(self._handle, 1000, 0).decode(errors="replace")
                 os.close(self._handle)
-                holder = "".join(one if one.isprintable() else "?" for one in holder)
-                raise UserError(f"{flag}: {path} belongs to a run that has not ended ({holder or 'unknown'})"
+                raise UserError(f"{flag}: {path} belongs to a run that has not ended ({printable(holder) or 'unknown'})"
                                 f"; wait for it or end it, or give another {flag}")
             if self._is_in_place():
                 break

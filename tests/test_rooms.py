@@ -17,7 +17,7 @@ ROOMS = ("recipes", "tricks", "models", "optim", "data", "engines", "log_lines",
 TREES = {path.relative_to(ROOT): ast.parse(path.read_text())
          for path in (ROOT / "gluon_tricks").rglob("*.py")}
 MODULES = {".".join(path.with_suffix("").parts).removesuffix(".__init__"): path for path in TREES}
-SCRIPTS = sorted(path.relative_to(ROOT) for path in ROOT.glob("train_*.py"))
+SCRIPTS = {path.relative_to(ROOT): ast.parse(path.read_text()) for path in sorted(ROOT.glob("train_*.py"))}
 EVERYTHING = "\n".join(path.read_text() for folder in ("gluon_tricks", "data_prep", "benchmarks", ".")
                        for path in (ROOT / folder).glob("*.py" if folder == "." else "**/*.py"))
 
@@ -60,18 +60,25 @@ def test_argparses_object_stays_in_script_and_commands(path):
 
 @pytest.mark.parametrize("path", sorted(TREES), ids=str)
 def test_every_module_level_name_is_used(path):
-    for node in TREES[path].body:
-        targets = node.targets if isinstance(node, ast.Assign) else [node] if hasattr(node, "name") else []
-        for name in [leaf.id for target in targets for leaf in ast.walk(target) if isinstance(leaf, ast.Name)
-                     ] if isinstance(node, ast.Assign) else [target.name for target in targets]:
-            if not name.startswith("__") and name != "main":
-                assert len(EVERYTHING.split(name)) > 2, f"{path}:{node.lineno} {name} is not used"
+    for line, name in names_of(TREES[path]):
+        if not name.startswith("__") and name != "main":
+            assert len(EVERYTHING.split(name)) > 2, f"{path}:{line} {name} is not used"
+
+
+def names_of(tree):
+    """Yield (line, name) of every function, class and variable of a module."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign):
+            yield from ((node.lineno, leaf.id) for target in node.targets for leaf in ast.walk(target)
+                        if isinstance(leaf, ast.Name))
+        elif hasattr(node, "name"):
+            yield node.lineno, node.name
 
 
 def modules_of(path):
     """Modules of the package that a file imports."""
     found = (next((name for name in (str(name), str(name).rpartition(".")[0]) if name in MODULES), None)
-             for _, name in imports_of(ast.parse((ROOT / path).read_text())))
+             for _, name in imports_of({**TREES, **SCRIPTS}[path]))
     return {name for name in found if name and not MODULES[name].name.startswith("__")}
 
 
@@ -95,7 +102,7 @@ def test_scripts_and_the_ground_are_small():
 
 @pytest.mark.parametrize("path", sorted(TREES), ids=str)
 def test_functions_have_60_lines_and_8_parameters_unless_a_comment_says_why(path):
-    lines = path_lines(path)
+    lines = (ROOT / path).read_text().splitlines()
     for node in ast.walk(TREES[path]):
         if isinstance(node, ast.FunctionDef):
             names = [one.arg for one in (*node.args.args, *node.args.kwonlyargs) if one.arg not in ("self",
@@ -103,7 +110,3 @@ def test_functions_have_60_lines_and_8_parameters_unless_a_comment_says_why(path
             if len(names) > 8 or node.end_lineno - node.lineno >= 60:
                 first = min([node.lineno, *(one.lineno for one in node.decorator_list)])
                 assert lines[first - 2].lstrip().startswith("# So many"), f"{path}:{node.lineno} {node.name}"
-
-
-def path_lines(path):
-    return (ROOT / path).read_text().splitlines()

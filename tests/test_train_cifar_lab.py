@@ -1,8 +1,10 @@
-"""train_cifar.py with each model, augmentation, optimizer and schedule: two updates on the excerpt."""
+"""train_cifar.py with each model, augmentation, optimizer and schedule: two updates on a part of the
+excerpt."""
 
 import argparse
 import json
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -16,13 +18,24 @@ from gluon_tricks.script.targets import training_targets
 from gluon_tricks.tricks.mixing import KINDS
 from tests.lab_runs import write_part_of_excerpt
 
+DATA = []                  # --data-dir and its folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def data(tmp_path_factory):
+    """64 training and 8 validation images: to read the whole excerpt takes longer than two updates."""
+    folder = write_part_of_excerpt(tmp_path_factory.mktemp("data"), train=64, test=8)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys.modules[__name__], "DATA", ["--data-dir", str(folder)])
+        yield
+
 
 def train(folder, *flags, model="cifar_preact20", updates=2):
     """Train in this process; returns the arrays of the resume file (dict) and its meta data."""
     words = ["--dataset", "cifar10-excerpt", "--model", model, "--mode", "hybrid", "--batch-size", "4", "-j",
              "0", "--save-dir", f"{folder}/params", "--logging-dir", str(folder), "--save-plot-dir",
              str(folder), "--lr", "0.01", "--num-epochs", "3", "--max-updates", str(updates), "--check-sync",
-             "0", *flags]
+             "0", *DATA, *flags]
     assert train_cifar.main(words) == 0
     with np.load(next((folder / "params").glob("*.resume.npz"))) as archive:
         arrays = {key: archive[key] for key in archive.files}

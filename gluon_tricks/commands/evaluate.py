@@ -26,7 +26,6 @@ from pathlib import Path
 from gluon_tricks.data.cifar import find_cifar, open_cifar_test
 from gluon_tricks.data.cifar_sets import DATASETS
 from gluon_tricks.data.classes import imagenet_synsets
-from gluon_tricks.data.imagenet import FOLDER_MEAN, FOLDER_STD
 from gluon_tricks.data.imagenet_augment import RGB_MEAN, RGB_STD, ImagenetTestTransform
 from gluon_tricks.data.images import FolderImages, PhotographLoader, RecordImages
 from gluon_tricks.data.manifest import classes_sha256, open_split, read_manifest
@@ -37,11 +36,13 @@ from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import atomic_write, make_folder, sha256_of
 from gluon_tricks.machine import environment, operator_threads
 from gluon_tricks.models.ready import start_precision
+from gluon_tricks.recipes.data_paths import FOLDER_MEAN, FOLDER_STD
+from gluon_tricks.recipes.flags import COMMAND_FLAGS
 from gluon_tricks.saved.counting import Validation, count_answers
 from gluon_tricks.saved.net import import_symbol, open_net, run_once
 from gluon_tricks.saved.predictions import lines_of
 from gluon_tricks.saved.tally import ROUNDING, TOP
-from gluon_tricks.script.flags import at_least, completed
+from gluon_tricks.script.flags import check_numbers, completed
 from gluon_tricks.script.prepare import prepare
 from gluon_tricks.script.saved_flags import (
     add_model_flags,
@@ -167,6 +168,8 @@ def report(args, net, data, tally, speed):
     yield f"{data.loader.records} images of {data.path}, {checked}; {times}"
     if args.run_root_hash not in (None, data.root_hash):
         yield f"note: the run had other data, root hash {args.run_root_hash[:16]}..."
+    if getattr(data.loader, "left_out", ""):
+        yield data.loader.left_out
     if data.bad:
         yield f"{len(data.bad)} images do not decode and are left out"
     if data.labelled:
@@ -257,18 +260,18 @@ def add_data_flags(data):
 
 def settled(args):
     """The arguments, checked, and completed from the run's record and from each other."""
+    check_numbers(args, COMMAND_FLAGS)
     check_deploy(args)
     args = complete_defaults(args)
     if args.deploy and not args.model:
         args = completed(args, model=Path(args.model_prefix).name)
-    at_least(args, {"batch_size": 1, "num_gpus": 0, "num_workers": 0})
     args = complete_model_flags(args)
     if args.dtype == "float16" and not args.num_gpus:
         raise UserError("--dtype float16: MXNet 1.9.1 has no float16 convolution on CPUs; use --num-gpus, or "
                         "bfloat16")
     if args.dtype == "bfloat16" and args.num_gpus:
         raise UserError("--dtype bfloat16: MXNet 1.9.1 computes it on CPUs only; use float16 on GPUs")
-    if args.crop_ratio <= 0:               # as GluonCV's script does
+    if args.crop_ratio == 0:               # as GluonCV's script does
         args = completed(args, crop_ratio=0.875)
     args = complete_data(args)
     files = {flag: Path(getattr(args, flag)).expanduser() for flag in ("json", "predictions")

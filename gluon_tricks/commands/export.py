@@ -30,10 +30,11 @@ from gluon_tricks.engines.create import create_engine
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import atomic_write, make_folder, sha256_of
 from gluon_tricks.models.cpu_graph import leave_as_traced
+from gluon_tricks.recipes.flags import COMMAND_FLAGS
 from gluon_tricks.saved.agreement import agreement, read_images
 from gluon_tricks.saved.net import import_symbol, open_net
 from gluon_tricks.saved.onnx import OPSET, REMEDY, import_onnx, to_onnx
-from gluon_tricks.script.flags import completed
+from gluon_tricks.script.flags import check_numbers, completed
 from gluon_tricks.script.saved_flags import (
     add_model_flags,
     add_normalisation_flags,
@@ -184,6 +185,7 @@ def parse_args(argv):
 
 def settled(args):
     """The arguments, checked, and completed from the run's record and the model."""
+    check_numbers(args, COMMAND_FLAGS)
     args, run = complete_by_run(args)
     if args.dataset is None and (args.model or "").lower().startswith("cifar_"):
         args = completed(args, dataset="cifar10")
@@ -195,14 +197,7 @@ def settled(args):
                         "--rgb-std")
     else:
         args = parse_normalisation(args, RGB_MEAN, RGB_STD)
-    default_ratio = 1.0 if args.dataset else 0.875
-    crop_ratio = default_ratio if args.crop_ratio is None else args.crop_ratio
-    if crop_ratio <= 0:
-        raise UserError(f"--crop-ratio {crop_ratio}: must be positive")
-    if args.tolerance < 0:
-        raise UserError(f"--tolerance {args.tolerance}: must not be negative")
-    if args.num_check_images < 1:
-        raise UserError(f"--num-check-images {args.num_check_images}: must be positive")
+    crop_ratio = args.crop_ratio or (1.0 if args.dataset else 0.875)
     out = Path(args.out).expanduser()
     if out.is_dir():
         raise UserError(f"--out {out}: is a folder; name a file in it")

@@ -5,6 +5,7 @@ from gluon_tricks.script.load import load_script
 
 SCRIPTS = {
     "imagenet": "ILSVRC2012, or folders of images, to records and a manifest",
+    "folder": "your own photographs, in class folders or named by a list, to records and a manifest",
     "cifar": "CIFAR-10 and CIFAR-100 to records and a manifest",
     "mnist": "MNIST, Fashion-MNIST and KMNIST to records and a manifest",
     "places365": "Places365-Standard to records and a manifest",

@@ -3,20 +3,20 @@
 import logging
 import math
 import weakref
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter, deque
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from gluon_tricks.data.encoded import Undecodable
+from gluon_tricks.data.folders import NO_IMAGE, is_image, left_out_line, sorted_entries
 from gluon_tricks.data.loaders import RecordLoader
 from gluon_tricks.data.manifest import NO_LABEL
-from gluon_tricks.data.photographs import Decoded, Photograph, Undecodable
+from gluon_tricks.data.photographs import Decoded, Photograph
 from gluon_tricks.data.recordio import RecordReader
 from gluon_tricks.errors import UserError
 
-IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png", ".bmp")
 # Replaces an image that does not decode where no other image may; no count includes that label
 BLACK, LEFT_OUT = Decoded(np.zeros((1, 1, 3), np.uint8)), -1
 
@@ -39,6 +39,8 @@ class Images:
         For an image that does not decode. "fail" ends the run with an error. The others log and count it;
         "skip" takes the next image that decodes, "leave out" a black image labelled `LEFT_OUT`.
     """
+
+    left_out = ""                    # a line on files that are no part of the data; "" if there are none
 
     def __init__(self, on_bad_record):
         self.on_bad_record, self.bad = on_bad_record, {}      # position -> what is wrong
@@ -70,11 +72,13 @@ class RecordImages(Images):
     expected : int array, shape (records,), optional
         Labels of the manifest; a record with another label ends the run. Without it every image must have a
         label.
+    idx_path : path, optional
+        Default: next to the record file.
     """
 
-    def __init__(self, rec_path, on_bad_record="fail", expected=None):
+    def __init__(self, rec_path, on_bad_record="fail", expected=None, idx_path=None):
         super().__init__(on_bad_record)
-        self.reader, self.expected = RecordReader(rec_path), expected
+        self.reader, self.expected = RecordReader(rec_path, idx_path), expected
 
     def __len__(self):
         return len(self.reader)
@@ -104,6 +108,8 @@ class RecordImages(Images):
             if self.on_bad_record == "fail":
                 raise
             raise DamagedRecord(str(damage)) from damage
+        if np.size(label) == 1:                            # also where a list of one label was packed
+            label = np.ravel(label)[0]
         unlabelled = self.expected is not None and self.expected[position] == NO_LABEL
         if np.ndim(label) or not (label >= 0 or unlabelled) or label != int(label):
             raise UserError(f"{self.reader.describe(position)}: label {label} is no class index")
@@ -112,14 +118,11 @@ class RecordImages(Images):
                             f"{self.expected[position]}; prepare the data again")
         return int(label), encoded
 
-    def labels(self):
-        """Labels of all records, read from their headers."""
-        with ThreadPoolExecutor(4) as pool:
-            return np.array(list(pool.map(lambda i: int(self.reader.read_image(i)[0]), range(len(self)))))
-
 
 class FolderImages(Images):
     """Images in class folders; the label is the folder's place in alphabetical order, as in GluonCV.
+
+    Hidden names and those of the system are left out (`is_hidden`).
 
     Parameters
     ----------
@@ -132,16 +135,29 @@ class FolderImages(Images):
 
     def __init__(self, folder, flag="--data-dir", on_bad_record="fail"):
         super().__init__(on_bad_record)
-        folder = Path(folder).expanduser()
-        self.classes = sorted(p.name for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
-        self.files = [(path, label) for label, name in enumerate(self.classes)
-                      for path in sorted((folder / name).iterdir()) if path.suffix.lower() in IMAGE_SUFFIXES]
+        folder, left_out = Path(folder).expanduser(), []
+        self.classes, self.files = [], []
+        for entry in sorted_entries(folder, left_out) if folder.is_dir() else ():
+            if not entry.is_dir():
+                left_out.append((entry.name, "outside the class folders"))
+                continue
+            for path in sorted_entries(entry, left_out):
+                if is_image(path.name):
+                    self.files.append((path, len(self.classes)))
+                else:
+                    left_out.append((f"{entry.name}/{path.name}", NO_IMAGE))
+            self.classes.append(entry.name)
+        self.left_out = left_out_line(folder, left_out)
         if not self.files:
             raise UserError(f"{flag}: {folder} has no class folders with images (flat folders have no "
                             f"labels)")
 
     def __len__(self):
         return len(self.files)
+
+    def label_counts(self):
+        """{label: images}, without classes that have none."""
+        return dict(Counter(label for _, label in self.files))
 
     def _one(self, position, number, take):
         path, label = self.files[position]
@@ -181,6 +197,7 @@ class PhotographLoader(RecordLoader):
 
     def __init__(self, images, transform, *args, **options):
         super().__init__(images, transform, *args, **options)
+        self.left_out = images.left_out
         self._memory = BatchMemory()
         cv2.setNumThreads(1)  # each worker has its own image; OpenCV would start more of them
 

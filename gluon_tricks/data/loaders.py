@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from mxnet import nd
 
+from gluon_tricks.data.encoded import Undecodable, decode
 from gluon_tricks.errors import UserError
 from gluon_tricks.randomness import epoch_order
 
@@ -50,11 +51,12 @@ class ImagesInMemory:
         self.pixels = np.empty((len(reader), *shape, channels), np.uint8)
         kind = cv2.IMREAD_COLOR if channels == 3 else cv2.IMREAD_GRAYSCALE
 
-        def decode(position):
+        def read(position):
             label, encoded, _, _ = reader.read_image(position)
-            image = cv2.imdecode(np.frombuffer(encoded, np.uint8), kind) if encoded else None
-            if image is None:
-                return f"{reader.describe(position)}: the image does not decode"
+            try:
+                image = decode(encoded, kind)
+            except Undecodable as damage:
+                return f"{reader.describe(position)}: {damage}"
             if image.shape[:2] != shape:
                 found, wanted = (f"{width} x {height}" for height, width in (image.shape[:2], shape))
                 return f"{reader.describe(position)}: {found} pixels, expected {wanted}"
@@ -65,7 +67,7 @@ class ImagesInMemory:
             return None
 
         with ThreadPoolExecutor(max(1, num_workers)) as pool:
-            bad = [message for message in pool.map(decode, range(len(reader)), chunksize=256) if message]
+            bad = [message for message in pool.map(read, range(len(reader)), chunksize=256) if message]
         if bad:
             raise UserError(f"{bad[0]} ({len(bad)} bad records in all); prepare the data again")
 

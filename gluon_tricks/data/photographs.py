@@ -11,19 +11,15 @@ import struct
 from typing import NamedTuple
 
 import cv2
-import numpy as np
 import simplejpeg
+
+from gluon_tricks.data.encoded import END_OF_IMAGE, Undecodable, decode, fault_of
 
 BLOCK = 8                                              # pixels; a coded row is one or more blocks high
 BASELINE, APP1 = 0xC0, 0xE1
 EXIF, ORIENTATION, UPRIGHT = b"Exif\0\0", 0x0112, 1
 # progressive, lossless, arithmetic; the three are tables
 OTHER_FRAMES = {*range(0xC1, 0xD0)} - {0xC4, 0xC8, 0xCC}
-END_OF_IMAGE = b"\xff\xd9"
-
-
-class Undecodable(ValueError):
-    """The bytes are not an image."""
 
 
 class Photograph:
@@ -41,13 +37,15 @@ class Photograph:
     Raises
     ------
     Undecodable
-        Here or in `rows`, where OpenCV would give no image.
+        Here if the file has a fault that its header shows, here or in `rows` if OpenCV gives no image.
     """
 
     def __init__(self, encoded):
         self._encoded, self._frame, self._pixels = encoded, baseline_frame(encoded), None
         if self._frame is None:
             self._pixels = self._decode_all()
+        elif fault := fault_of(encoded):
+            raise Undecodable(fault)
         self.shape = self._pixels.shape[:2] if self._frame is None else self._frame[:2]
 
     def rows(self, stop):
@@ -70,10 +68,7 @@ class Photograph:
         return self.rows(self.shape[0])
 
     def _decode_all(self):
-        pixels = decode_rgb(self._encoded)
-        if pixels is None:
-            raise Undecodable("the image does not decode")
-        return pixels
+        return decode_rgb(self._encoded)
 
 
 class Decoded:
@@ -148,5 +143,5 @@ def is_upright(tiff):
 
 
 def decode_rgb(encoded):
-    """uint8 RGB image, shape (H, W, 3), or None. EXIF orientation is applied, as MXNet's iterator does."""
-    return cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB) if encoded else None
+    """uint8 RGB image, shape (H, W, 3). EXIF orientation is applied, as MXNet's iterator does."""
+    return decode(encoded, cv2.IMREAD_COLOR_RGB)

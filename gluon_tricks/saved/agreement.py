@@ -5,7 +5,9 @@ from typing import NamedTuple
 import numpy as np
 from mxnet import nd
 
-from gluon_tricks.data.images import IMAGE_SUFFIXES, RecordImages
+from gluon_tricks.data.encoded import Undecodable
+from gluon_tricks.data.folders import is_hidden, is_image
+from gluon_tricks.data.images import RecordImages
 from gluon_tricks.data.photographs import decode_rgb
 from gluon_tricks.errors import UserError
 
@@ -49,14 +51,16 @@ def read_images(path, count):
     if path.suffix == ".rec":
         records = RecordImages(path)
         return records.read(spread(len(records), count))[0]
-    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES)
+    files = sorted(file for file in path.rglob("*")
+                   if is_image(file.name) and not is_hidden(file.relative_to(path)))
     if not files:
         raise UserError(f"--check-images {path}: is neither a .rec file nor a folder with images")
     images = []
     for file in (files[position] for position in spread(len(files), count)):
-        images.append(decode_rgb(file.read_bytes()))
-        if images[-1] is None:
-            raise UserError(f"--check-images: {file} does not decode")
+        try:
+            images.append(decode_rgb(file.read_bytes()))
+        except Undecodable as damage:
+            raise UserError(f"--check-images: {file}: {damage}") from None
     return images
 
 

@@ -6,11 +6,14 @@ from functools import partial
 from pathlib import Path
 
 import mxnet as mx
-from mxnet import gluon, nd
+from mxnet import gluon
 
 from gluon_tricks.errors import UserError
+from gluon_tricks.files import open_file, parse_json
 from gluon_tricks.models.blocks import GroupNorm
+from gluon_tricks.models.fine_tuning import head_names
 from gluon_tricks.models.from_flags import make_net
+from gluon_tricks.models.params_file import read_params, structural_names
 from gluon_tricks.models.ready import load_params, make_ready
 
 
@@ -87,9 +90,8 @@ def import_symbol(prefix, ctx=None):
     """The net in MXNet's PREFIX-symbol.json and PREFIX-0000.params, as `export --format symbol` writes
     them."""
     symbol, params = (Path(f"{prefix}{end}").expanduser() for end in ("-symbol.json", "-0000.params"))
-    for path in (symbol, params):
-        if not path.is_file():
-            raise UserError(f"--model-prefix {prefix}: {path} does not exist")
+    check_graph(f"--model-prefix {prefix}: ", symbol)
+    read_params(f"--model-prefix {prefix}:", params)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Cannot decide type")    # of the images; it is float32
         try:
@@ -98,42 +100,48 @@ def import_symbol(prefix, ctx=None):
             raise UserError(f"--model-prefix {prefix}: cannot be read ({_reason(error)})") from error
 
 
+def check_graph(what, path):
+    """Refuse a file that is no graph of MXNet: it would follow numbers of nodes that do not exist."""
+    with open_file(what, path) as stream:
+        try:
+            graph = parse_json(stream.read())
+            nodes, heads = graph["nodes"], graph["heads"]
+            is_graph = all(isinstance(node["op"], str) and isinstance(node["name"], str)
+                           and all(_names_node(entry, number) for entry in node["inputs"])
+                           and all(isinstance(value, str) for value in node.get("attrs", {}).values())
+                           for number, node in enumerate(nodes))
+            is_graph &= all(_names_node(entry, len(nodes)) for entry in heads) and bool(heads)
+            is_graph &= all(type(one) is int and 0 <= one < len(nodes) for one in graph["arg_nodes"])
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise UserError(f"{what}{path}: is no graph of MXNet ({error!r})") from error
+    if not is_graph:
+        raise UserError(f"{what}{path}: is no graph of MXNet, or a damaged one")
+
+
+def _names_node(entry, count):
+    """Whether an entry `[node, output, version]` is of one of the first `count` nodes."""
+    return all(type(one) is int and one >= 0 for one in entry) and 2 <= len(entry) <= 3 and entry[0] < count
+
+
 def run_once(net, saved, dtype, engine):
     """Compile the net for images of the given size; returns its number of outputs."""
     size = saved.input_size
-    try:
-        make_ready(net, size, dtype, "hybrid", engine, saved.channels)
-        output = net(mx.sym.Variable("data"))
-        if isinstance(output, (list, tuple)):
-            raise UserError(f"--model {saved.model}: returns {len(output)} arrays; this command needs a net "
-                            "that returns one")
-        _, [(_, classes)], _ = output.infer_shape(data=(1, saved.channels, size, size))
-    except mx.MXNetError as error:
-        raise UserError(
-            f"--input-size {size}: model {saved.model} takes no such images ({_reason(error)})") from error
+    make_ready(net, size, dtype, "hybrid", engine, saved.channels, f"--model {saved.model}")
+    output = net(mx.sym.Variable("data"))
+    if isinstance(output, (list, tuple)):
+        raise UserError(f"--model {saved.model}: returns {len(output)} arrays; this command needs a net that "
+                        "returns one")
+    _, [(_, classes)], _ = output.infer_shape(data=(1, saved.channels, size, size))
     return classes
 
 
 def read_shapes(path):
     """{name: shape} of the arrays in a `.params` file."""
-    path = Path(path).expanduser()
-    if not path.is_file():
-        raise UserError(f"--params-file {path}: does not exist")
-    try:
-        arrays = nd.load(str(path))
-    except (mx.MXNetError, ValueError) as error:
-        raise UserError(
-            f"--params-file {path}: is no parameter file, or a damaged one ({_reason(error)})") from error
-    if not isinstance(arrays, dict) or not arrays:
-        raise UserError(f"--params-file {path}: its arrays have no names, so it is not a net's parameter "
-                        "file")
-    return {name: array.shape for name, array in arrays.items()}
+    return {name: array.shape for name, array in read_params("--params-file", path).items()}
 
 
 def classes_in(shapes, model):
     """Number of classes of the classifier in a file; None if unknown.
-
-    The classifier is the part that differs between a net of 7 classes and one of 8.
 
     Parameters
     ----------
@@ -142,10 +150,11 @@ def classes_in(shapes, model):
     model : callable, (classes=) -> HybridBlock
     """
     try:
-        seven, eight = (model(classes=classes)._collect_params_with_prefix() for classes in (7, 8))
+        net, head = model(classes=7), head_names(model)
     except UserError:                      # some of GluonCV's nets take no number of classes
         return None
-    widths = {shapes[name][0] for name in seven if name in shapes and seven[name].shape != eight[name].shape}
+    shapes = {name: shapes[own] for own, name in structural_names(shapes, net).items()}
+    widths = {shapes[name][0] for name in head if name in shapes}
     return widths.pop() if len(widths) == 1 else None
 
 
@@ -166,12 +175,11 @@ def _stated_classes(saved, data_classes):
 
 
 def _check_names(saved, net, shapes):
-    """Refuse another net's file; files with Gluon names, as old scripts wrote them, are left to MXNet to
-    judge."""
-    names = net._collect_params_with_prefix()
-    missing, more = [name for name in names if name not in shapes], [name for name in shapes
-                                                                     if name not in names]
-    if not (missing or more) or not any("." in name for name in shapes):
+    """Refuse another net's file."""
+    names, found = net._collect_params_with_prefix(), set(structural_names(shapes, net).values())
+    missing = [name for name in names if name not in found]
+    more = sorted(found - set(names))
+    if not (missing or more):
         return
     difference = f"it also has {more[0]} and {len(more) - 1} more" if more else ""
     if missing:

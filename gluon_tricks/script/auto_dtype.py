@@ -9,14 +9,17 @@ first use.
 import json
 import os
 import time
+from pathlib import Path
 from typing import NamedTuple
 
 from tqdm import tqdm
 
 from gluon_tricks.compat import AMX_ISA, permit_amx
+from gluon_tricks.errors import UserError
 from gluon_tricks.launching.worker import Worker
 from gluon_tricks.training import checkpoint
 
+DTYPES = ("float32", "float16", "bfloat16")
 CANDIDATES = {  # name -> value of --dtype, whether AMX is permitted
     "float32": ("float32", False),
     "bfloat16": ("bfloat16", False),
@@ -76,11 +79,16 @@ def choose_precision(args, classes, size, resume_path, keywords):
     """
     if args.dtype != "auto":
         return as_asked(args)
-    path = resume_path if args.resume in ("", "auto") else args.resume
-    if args.resume and os.path.exists(path):
+    path = checkpoint.newest(resume_path) if args.resume in ("", "auto") else Path(args.resume).expanduser()
+    if args.resume and path:
         saved, _ = checkpoint.read_meta(path)
-        use_amx = saved.get("args", {}).get("use_amx", True)
-        return Precision(saved["dtype"], use_amx, saved.get("dtype_trial", {}))
+        dtype, use_amx = saved.get("dtype"), saved["args"].get("use_amx", True)
+        rates = saved.get("dtype_trial") or {}
+        known = CANDIDATES.values() if rates else [(name, amx) for name in DTYPES for amx in (False, True)]
+        if (dtype, use_amx) not in known:
+            raise UserError(f"--resume {path}: was made with dtype {dtype!r} and use_amx {use_amx!r}, which "
+                            f"is no choice of --dtype auto; give that run's --dtype")
+        return Precision(dtype, use_amx, rates)
     rates = try_all(args.model, classes, args.batch_size, size, keywords)
     return Precision(*CANDIDATES[fastest(rates)], rates)
 

@@ -1,5 +1,7 @@
 """The parts of train_cifar.py, built from its flags: data, net, schedule, optimizer, paths, log lines."""
 
+from functools import partial
+
 import mxnet as mx
 
 from gluon_tricks.data.cifar import find_cifar, open_cifar
@@ -9,6 +11,7 @@ from gluon_tricks.errors import UserError
 from gluon_tricks.files import make_folder
 from gluon_tricks.models.from_flags import make_net, net_keywords
 from gluon_tricks.models.ready import load_params, make_ready, start_precision
+from gluon_tricks.models.registry import published_name
 from gluon_tricks.optim.lr_schedule import after_warmup, epoch_steps, exponential_warmup, lr_schedule, sgdr
 from gluon_tricks.optim.optimizers import create_optimizer
 from gluon_tricks.randomness import net_seed
@@ -16,6 +19,8 @@ from gluon_tricks.saved.names import run_name
 from gluon_tricks.saved.record import find_run
 from gluon_tricks.script import plan
 from gluon_tricks.script.cifar_flags import without_effect_lines
+from gluon_tricks.script.fine_tuning import fine_tune, plan_rows
+from gluon_tricks.script.fine_tuning_flags import fine_tuning_facts
 from gluon_tricks.script.flags import decay_epochs, global_batch_size, keywords, local_batch_size
 from gluon_tricks.script.opening import batch_line, facts_of, metrics_path, tensorboard_dir, threads_line
 from gluon_tricks.script.prepare import prepare
@@ -50,10 +55,20 @@ def build_net(args, classes, precision, engine):
     else:
         net.initialize(mx.init.Xavier(), ctx=engine.ctx)
     known = DATASETS[args.dataset]
-    make_ready(net, known.side, precision.dtype, args.mode, engine, known.channels)
+    make_ready(net, known.side, precision.dtype, args.mode, engine, known.channels, f"--model {args.model}")
     if args.no_wd:
         exempt_from_decay(net)
     return net
+
+
+def start(args, net, engine, resumed):
+    """Load --init-params and freeze parts of the net: lines for the log."""
+    return fine_tune(args, net, maker(args), published_name(args.model), engine, resumed)
+
+
+def maker(args):
+    """The model's callable (classes=) -> HybridBlock."""
+    return partial(make_net, args.model, keywords=keywords_of(args))
 
 
 def keywords_of(args):
@@ -77,7 +92,8 @@ def build_teacher(args, classes, precision, engine):
     load_params(teacher, "--teacher", path, engine)
     if precision.dtype == "float16":
         teacher.cast("float16")
-    make_ready(teacher, known.side, precision.dtype, args.mode, engine, known.channels)
+    make_ready(teacher, known.side, precision.dtype, args.mode, engine, known.channels,
+               f"--teacher {args.teacher}")
     return teacher
 
 
@@ -136,7 +152,8 @@ def facts(args, data, precision, engine):
                     mixup=args.mixup, mix=mix, optimizer=args.optimizer,
                     model_kwargs=keywords("--model-kwargs", args.model_kwargs), data_root_hash=data.root_hash,
                     data_backend=args.data_backend, global_batch_size=global_batch_size(args),
-                    title=title, train_metric="rmse" if mix else "accuracy")
+                    title=title, train_metric="rmse" if mix else "accuracy",
+                    **fine_tuning_facts(args))
 
 
 def opening_lines(args, data, engine):
@@ -146,6 +163,7 @@ def opening_lines(args, data, engine):
            f"{left_out} images not used in each")
     yield (f"data {args.dataset}: {data.train.records} training and {data.val.records} validation images, "
            f"root hash {data.root_hash}")
+    yield from (f"warning: {sentence}" for sentence in data.warnings)
     yield threads_line(args)
     if args.lr_decay_period:
         yield "warning: --lr-decay-period has no effect, as in GluonCV's CIFAR scripts; use --lr-decay-epoch"
@@ -166,8 +184,9 @@ def plan_of(args):
     batch, updates = global_batch_size(args), images // global_batch_size(args)
     if not updates:
         raise UserError(f"--batch-size: {batch} images over all devices, but the training set has {images}")
-    net = make_net(args.model, classes, keywords_of(args))
+    net = maker(args)(classes=classes)
     yield from plan.net_rows(net, args.model, classes, side, channels)
+    yield from plan_rows(args, net, maker(args))
     yield from plan.precision_rows(net, args.dtype)
     yield from plan.batch_rows(args.batch_size, batch // args.batch_size // args.accumulate, images,
                                args.num_epochs, args.accumulate)

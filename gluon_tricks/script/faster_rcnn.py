@@ -31,8 +31,29 @@ def open_data(args):
     """Training and validation set: images with their boxes."""
     if args.synthetic:
         return Synthetic(8, args.seed), Synthetic(4, args.seed + 1)
-    train = VocDetection(args.data_dir, splits_of("--train-splits", args.train_splits))
-    return train, VocDetection(args.data_dir, splits_of("--val-splits", args.val_splits), train.classes)
+    train = training_set(args)
+    return train, VocDetection(args.data_dir, splits_of("--val-splits", args.val_splits), train.classes,
+                               args.zero_based)
+
+
+def training_set(args):
+    """The training set in --data-dir.
+
+    Raises
+    ------
+    UserError
+        If no image has a box, or one has more than the net's targets have room for.
+    """
+    train = VocDetection(args.data_dir, splits_of("--train-splits", args.train_splits),
+                         zero_based=args.zero_based)
+    counts = sorted(train.box_counts)
+    room, most = args.shape.max_num_gt, sum(counts[-2:]) if args.mixup else counts[-1]
+    if not most:
+        raise UserError(f"--train-splits {args.train_splits}: none of {len(train)} images has a box")
+    if most > room:
+        mixed = "two mixed images have" if args.mixup else "an image has"
+        raise UserError(f"--max-num-gt {room}: {mixed} {most} boxes; give --max-num-gt {most}")
+    return train
 
 
 def build_net(args, classes, engine, resumed):
@@ -155,7 +176,7 @@ def planned_data(args):
     splits = splits_of("--train-splits", args.train_splits)
     if args.data_dir == DATA_DIR and set(splits) <= set(IMAGES):
         return sum(IMAGES[split] for split in splits), CLASSES
-    train = VocDetection(args.data_dir, splits)
+    train = training_set(args)
     return len(train), train.classes
 
 

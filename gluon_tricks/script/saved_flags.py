@@ -8,7 +8,7 @@ from gluon_tricks.models.from_flags import net_keywords
 from gluon_tricks.models.sizes import natural_size
 from gluon_tricks.saved.net import SavedNet
 from gluon_tricks.saved.record import find_run
-from gluon_tricks.script.flags import at_least, completed, flag_name, keywords, per_channel
+from gluon_tricks.script.flags import completed, flag_name, keywords, per_channel
 
 
 def add_model_flags(parser):
@@ -144,7 +144,6 @@ def complete_model_flags(args):
         raise UserError("--model: give the name of the net; python -m gluon_tricks models lists this kit's")
     if args.pretrained and args.params_file:
         raise UserError("--params-file and --pretrained: give one")
-    at_least(args, {name: 1 for name in ("classes", "input_size") if getattr(args, name) is not None})
     if args.input_size is not None:
         return args
     known = DATASETS.get(args.dataset)

@@ -85,4 +85,6 @@ def opening_lines(args, train_set, val_set, engine):
            f"{opening.counted(devices, 'device')} x {opening.counted(engine.world_size, 'process')}")
     yield (f"data: {len(train_set)} training and {len(val_set)} validation images, "
            f"{opening.counted(classes, 'class')}, root hash {train_set.root_hash}")
+    yield from filter(None, (getattr(images, name, "") for images in (train_set, val_set)
+                             for name in ("contents", "left_out")))
     yield opening.threads_line(args, "processes")

@@ -2,14 +2,14 @@
 
 from gluon_tricks.engines.launcher import devices_per_process
 from gluon_tricks.errors import UserError
-from gluon_tricks.recipes.flags import FLAGS, TRANSFER_FLAGS
+from gluon_tricks.recipes.flags import FLAGS, SHAPE_FLAGS, TRANSFER_FLAGS
 from gluon_tricks.script.engine_flags import settled_kvstore
 from gluon_tricks.script.flags import check_numbers, completed
 
 
 def check_limits(args):
     """Raise UserError for numbers outside their limits, and for a first epoch after the last."""
-    check_numbers(args, {**FLAGS, **TRANSFER_FLAGS})
+    check_numbers(args, {**FLAGS, **TRANSFER_FLAGS, **SHAPE_FLAGS}, spelling={})
     if args.start_epoch >= args.epochs:
         raise UserError(f"--start-epoch {args.start_epoch}: must be less than --epochs {args.epochs}")
 
@@ -51,7 +51,7 @@ def splits_of(flag, text):
     found = []
     for word in text.split(","):
         year, _, split = word.strip().partition("_")
-        if not (year.isdigit() and split.isidentifier()):
+        if not (year.isdecimal() and split.isidentifier()):
             raise UserError(f"{flag} {text}: give years and splits, such as 2007_trainval,2012_trainval")
         found.append((int(year), split))
     return found

@@ -1,7 +1,6 @@
 """The report on the runs of a table: report.md with the paper's figures and ours, and a plot of the
 curves."""
 
-import json
 import re
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from gluon_tricks import pictures
 from gluon_tricks.files import atomic_write
 from gluon_tricks.judging.numbers import read_run_json
 from gluon_tricks.log_lines.reading import read_log
+from gluon_tricks.log_lines.run_files import read_metrics
 from gluon_tricks.recipes.rows import Figures, words
 
 MEANING = {
@@ -94,8 +94,7 @@ def commands(runs):
 
 def rates(folder):
     """`(updates done, rate)` of every interval in a row's metrics.jsonl."""
-    records = [json.loads(line) for line in (Path(folder)
-                                             / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    records = read_metrics(Path(folder) / "metrics.jsonl")
     return [(record["num_update"], record["lr"]) for record in records if record["kind"] == "interval"]
 
 

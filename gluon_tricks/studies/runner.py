@@ -17,6 +17,7 @@ from gluon_tricks.engines.signals import handled_by, not_ignored
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import Claim, atomic_write
 from gluon_tricks.log_lines.reading import read_log
+from gluon_tricks.log_lines.run_files import metrics_lines
 from gluon_tricks.machine import command
 
 
@@ -168,9 +169,9 @@ def agree(runs, out, more):
 def updates_done(metrics):
     """The newest `num_update` of a metrics file; 0 if there is none yet."""
     try:
-        lines = Path(metrics).read_text(encoding="utf-8").splitlines()
-        return json.loads(lines[-1])["num_update"]
-    except (OSError, ValueError, IndexError, KeyError):
+        return max((record.get("num_update", 0) for _, _, record, _ in metrics_lines(metrics) if record),
+                   default=0)
+    except UserError:
         return 0
 
 

@@ -1,11 +1,12 @@
 """The report on the runs of a study: report.md with the printed figures and ours, and a plot of the
 curves."""
 
-import json
 
 from gluon_tricks import pictures
+from gluon_tricks.errors import UserError
 from gluon_tricks.files import atomic_write
 from gluon_tricks.log_lines.reading import read_log
+from gluon_tricks.log_lines.run_files import read_metrics
 from gluon_tricks.recipes.rows import shown
 
 MEANING = {
@@ -61,8 +62,10 @@ def shared_runs(runs):
 
 def top5_pct(metrics):
     """The last epoch's top-5 accuracy in percent; GluonCV's CIFAR log does not have it."""
-    records = (json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines())
-    return 100 * (1 - [record["err_top5"] for record in records if record["kind"] == "epoch"][-1])
+    errors = [record.get("err_top5") for record in read_metrics(metrics) if record["kind"] == "epoch"]
+    if not errors or errors[-1] is None:
+        raise UserError(f"{metrics}: has no top-5 error of a last epoch; train the row again")
+    return 100 * (1 - errors[-1])
 
 
 def plot(table, profile, runs, out):

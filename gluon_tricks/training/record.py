@@ -5,7 +5,9 @@ import logging
 import math
 from pathlib import Path
 
-from gluon_tricks.files import LineFile, atomic_write
+from gluon_tricks.errors import UserError
+from gluon_tricks.files import LineFile, atomic_write, keep_aside
+from gluon_tricks.log_lines.run_files import metrics_lines
 from gluon_tricks.machine import command, environment
 from gluon_tricks.training.log_handlers import ConsoleLines, FileLines
 
@@ -64,10 +66,13 @@ class Metrics:
     def __init__(self, path, resume_from=None, overwrite=False, tensorboard_dir=None):
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        if self.path.exists() and not self.path.is_file():
+            raise UserError(f"{self.path}: is no file, and the run's metrics go there; move it away, or give "
+                            f"another --json-log")
         if overwrite:
             atomic_write(self.path, "")
         elif resume_from is not None and self.path.exists():
-            atomic_write(self.path, "".join(_still_true(self.path, resume_from)))
+            self._shorten(resume_from)
         self._lines = LineFile(self.path)
         self._board = None
         if tensorboard_dir:
@@ -75,6 +80,21 @@ class Metrics:
 
             purge = resume_from.num_update + 1 if resume_from is not None else None
             self._board = SummaryWriter(str(tensorboard_dir), purge_step=purge)
+
+    def _shorten(self, progress):
+        """Keep the complete lines that a resumed run does not write again; put a damaged file aside."""
+        kept, damaged, first = [], 0, ""
+        for number, line, record, reason in metrics_lines(self.path):
+            if reason or "num_update" not in record:
+                damaged, first = damaged + 1, first or f"line {number} {reason or 'has no update'}"
+            elif record["num_update"] <= progress.num_update and not (record["kind"] == "epoch"
+                                                                      and record["epoch"] >= progress.epoch):
+                kept.append(line.rstrip(b"\n") + b"\n")
+        if damaged:
+            aside = keep_aside(self.path)
+            logging.getLogger().info(f"warning: {self.path}: {first} (damaged lines: {damaged}); the file is "
+                                     f"kept as {aside}, and its whole lines are used")
+        atomic_write(self.path, kept)
 
     def write(self, kind, num_update, **numbers):
         """Add a record. The names of numbers contain their units."""
@@ -97,19 +117,6 @@ def _json(value):
     if isinstance(value, dict):
         return {name: _json(one) for name, one in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _still_true(path, progress):
-    """Yield the complete lines of a metrics file that a resumed run does not write again."""
-    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-        try:
-            record = json.loads(line)
-        except ValueError:
-            continue
-        if record["kind"] == "epoch" and record["epoch"] >= progress.epoch:
-            continue
-        if record["num_update"] <= progress.num_update:
-            yield line
 
 
 def write_run_json(path, facts):

@@ -16,7 +16,7 @@ from gluon_tricks.engines.sync_check import OutOfSync, check_in_sync, check_same
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import Claim, remove_leftovers
 from gluon_tricks.machine import command, resident_memory, resume_command
-from gluon_tricks.training import checkpoint
+from gluon_tricks.training import checkpoint, trainer_states
 from gluon_tricks.training.log_handlers import failure_of, has_console, sync
 from gluon_tricks.training.plots import plot_history
 from gluon_tricks.training.progress import Diverged, Progress, Stop, Stopwatch
@@ -120,10 +120,10 @@ class Run:
                                   f"writes to {path} would not be noticed")
 
     def _find_resume_file(self, resume):
-        path = self.paths.resume if resume == "auto" else Path(resume).expanduser()
-        if path.exists() or resume != "auto":
-            saved, self.progress = checkpoint.read_meta(path)
-            self.notes += checkpoint.check_facts(path, saved, self.facts)
+        path = checkpoint.newest(self.paths.resume) if resume == "auto" else Path(resume).expanduser()
+        if path:
+            self._saved, self.progress = checkpoint.read_meta(path)
+            self.notes += checkpoint.check_facts(path, self._saved, self.facts)
             self._resume_path = path
 
     def _refuse_occupied_folders(self):
@@ -166,7 +166,9 @@ class Run:
             raise UserError(f"{self.paths.save_flag} {self.paths.save_dir}: processes start at updates "
                             f"{starts[:, 0].astype(int).tolist()}; all of them must see the same folder")
         if self._resume_path:
-            checkpoint.load_resume(self._resume_path, net, trainer, average)
+            checkpoint.check_position(self._resume_path, self._saved, self.facts, self.progress,
+                                      train_data.batches_in, self.settings.num_epochs)
+            self.notes += checkpoint.load_resume(self._resume_path, net, trainer, average)
         self.engine.barrier()
         self.log, self.metrics = quiet_log(), NoMetrics()
         if self.engine.is_writer:
@@ -175,7 +177,7 @@ class Run:
     def _open_files(self, lines):
         remove_leftovers(self.paths.save_dir)
         if self._overwrites:
-            self.paths.resume.unlink(missing_ok=True)
+            checkpoint.remove_resume(self.paths.resume)
         self.log = open_log(self.paths.log, self.dialect.prefix, overwrite=self._overwrites)
         # without a resume file the records of a run that saved no state go, too
         self.metrics = Metrics(self.paths.metrics, self.progress if self._continues else None,
@@ -452,7 +454,7 @@ class Run:
     def _save_params(self, name):
         checkpoint.save_params(self.net, self.paths.save_dir / name)
         if self.paths.states:
-            checkpoint.save_states(self.trainer, (self.paths.save_dir / name).with_suffix(".states"))
+            trainer_states.save_states(self.trainer, (self.paths.save_dir / name).with_suffix(".states"))
 
     def save_resume(self):
         """Write the resume file. The caller has drained the meter."""

@@ -23,10 +23,10 @@ def training_loader(dataset, net, batch_size, engine, seed, num_workers, mixed_e
         Number of first epochs in which images are mixed half and half.
     """
     from gluoncv.data.mixup.detection import MixupDetection
-    from gluoncv.data.transforms.presets.rcnn import FasterRCNNDefaultTrainTransform
 
-    transform = FasterRCNNDefaultTrainTransform(net.short, net.max_size, net, ashape=net.ashape,
-                                                multi_stage=net.num_stages > 1)
+    from gluon_tricks.transfer.targets import train_transform
+
+    transform = train_transform(net)
     mixed = MixupDetection(dataset, np.random.uniform, 0.5, 0.5) if mixed_epochs else None
     return EpochLoader(Seeded(dataset, transform, seed, mixed, mixed_epochs), Collate(net, len(engine.ctx)),
                        batch_size,

@@ -79,8 +79,7 @@ def test_the_figure_is_that_of_the_trainings_validation(tmp_path, capsys, datase
 
 @pytest.mark.slow
 def test_on_the_excerpt_too(tmp_path):
-    params, epoch = train(tmp_path, "--batch-size", "200", model="cifar_resnet20_v1",
-                          dataset="cifar10-excerpt")
+    params, epoch = train(tmp_path, "--batch-size", "200", model="mobilenet0.25", dataset="cifar10-excerpt")
     errors, result = evaluated(tmp_path, "--params-file", params)
     assert errors == pytest.approx((epoch["err_top1"], epoch["err_top5"]), abs=1e-12)
     assert result["images"] == 500 and result["args"]["batch_size"] == 200        # the run's

@@ -286,7 +286,7 @@ def test_the_first_example_of_the_help_runs(cifar, tmp_path):
 @pytest.mark.parametrize("more, says", [
     (["--check-images", "nowhere"],
      "--check-images nowhere: is neither a .rec file nor a folder with images"),
-    (["--num-check-images", "0"], "--num-check-images 0: must be positive"),
+    (["--num-check-images", "0"], "--num-check-images 0: must be at least 1"),
     (["--input-size", "0"], "--input-size 0: must be at least 1"),
     (["--rgb-mean", "1"], "--rgb-mean 1: give three numbers"),
     (["--pretrained"], "--params-file and --pretrained: give one"),

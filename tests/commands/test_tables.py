@@ -91,9 +91,9 @@ def test_what_cannot_be_is_said(argv, says, tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def records(tmp_path_factory):
-    """128 training and 8 validation images of 2 classes."""
+    """16 training and 8 validation images of 2 classes."""
     folder = tmp_path_factory.mktemp("records")
-    for name, count in (("train", 128), ("val", 8)):
+    for name, count in (("train", 16), ("val", 8)):
         images = enumerate(random_images(count, 32, seed=count))
         list(write_image_records(folder / f"{name}.rec", folder / f"{name}.idx",
                                  ((key, key % 2, 0, png(image)) for key, image in images)))
@@ -102,7 +102,7 @@ def records(tmp_path_factory):
 
 def run(records, out, *argv, more=(), **options):
     words = [sys.executable, "-m", "gluon_tricks", "tables", *argv, "--run", *records, "--out", str(out),
-             "--", "--input-size", "32", *more]
+             "--", "--input-size", "32", "--batch-size", "16", *more]
     return subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                             env={**os.environ, "MPLBACKEND": "Agg"}, **options)
 
@@ -124,7 +124,7 @@ def test_a_table_is_run_stopped_gone_on_with_and_reported(records, tmp_path):
     assert "1 of 1: Efficient, MobileNet: validation top-1" in out
     log = read_log(row / "train.log")
     assert (log.epochs[-1].epoch, log.args["model"], log.args["lr_mode"]) == (5, "mobilenet0.25", "step")
-    assert updates_done(row / "metrics.jsonl") == 6                       # one update of 128 images per epoch
+    assert updates_done(row / "metrics.jsonl") == 6                       # one update of 16 images per epoch
     report = (tmp_path / "report.md").read_text(encoding="utf-8")
     assert "# Table 6" in report and "| Efficient, MobileNet | 71.90 / 90.53 |" in report
     for sentence in ("Stands in: mobilenet0.25 for mobilenet1.0.",
@@ -156,7 +156,11 @@ def test_a_row_that_fails_is_reported_and_the_exit_code_says_so(records, tmp_pat
 def test_updates_are_read_from_a_file_in_the_making(tmp_path):
     metrics = tmp_path / "metrics.jsonl"
     assert updates_done(metrics) == 0
-    metrics.write_text('{"num_update": 3}\n{"num_up')
-    assert updates_done(metrics) == 0                  # a half line: the bar waits
-    metrics.write_text('{"num_update": 3}\n{"num_update": 5}\n')
+    lines = [f'{{"kind": "epoch", "num_update": {number}, "epoch": 0}}\n' for number in (3, 5)]
+    metrics.write_text(lines[0] + lines[1][:30])
+    assert updates_done(metrics) == 3
+    metrics.write_text("".join(lines))
     assert updates_done(metrics) == 5
+    for damaged in (b"5\n", b'"num_update"\n', b"\xff\xfe\n", b'{"kind": "epoch", "num_update": "x"}\n'):
+        metrics.write_bytes(lines[0].encode() + damaged)
+        assert updates_done(metrics) == 3

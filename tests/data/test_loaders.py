@@ -164,7 +164,7 @@ def spoil(encoded, labels, what):
         return "the image does not decode"
     if what == "empty":
         encoded[2] = b""
-        return "the image does not decode"
+        return "the image does not decode (empty)"
     if what == "size":
         encoded[2] = png(np.zeros((20, 24, 3), np.uint8))
         return "24 x 20 pixels, expected 32 x 32"

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from gluon_tricks.data.photographs import Decoded, Photograph, Undecodable, baseline_frame
+from gluon_tricks.data.encoded import Undecodable
+from gluon_tricks.data.photographs import Decoded, Photograph, baseline_frame
 
 HEIGHT, WIDTH = 203, 150                   # neither a multiple of 8 nor of 16
 

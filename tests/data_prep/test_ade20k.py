@@ -2,7 +2,9 @@
 
 import json
 import stat
+import struct
 import zipfile
+import zlib
 
 import cv2
 import numpy as np
@@ -23,13 +25,25 @@ def mask(top=150, size=(20, 30)):
     return values
 
 
+def half_the_rows():
+    """A mask that Pillow reads without a word, its lower half as class 0."""
+    def chunk(name, data):
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 30, 20, 8, 0, 0, 0, 0))
+    rows = zlib.compress(b"".join(b"\0" + bytes(row) for row in mask()[:10]))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+IMAGE = cv2.imencode(".jpg", np.full((20, 30, 3), 90, np.uint8))[1].tobytes()
+
+
 def sound():
-    image = cv2.imencode(".jpg", np.full((20, 30, 3), 90, np.uint8))[1].tobytes()
     files = {"ADEChallengeData2016/objectInfo150.txt": b"Idx\n",
              "ADEChallengeData2016/other.txt": b"not needed"}
     for folder, name in (("training", "ADE_train_00000001"), ("training", "ADE_train_00000002"),
                          ("validation", "ADE_val_00000001")):
-        files[f"ADEChallengeData2016/images/{folder}/{name}.jpg"] = image
+        files[f"ADEChallengeData2016/images/{folder}/{name}.jpg"] = IMAGE
         files[f"ADEChallengeData2016/annotations/{folder}/{name}.png"] = png(mask())
     return files
 
@@ -73,6 +87,10 @@ def test_an_archive_becomes_folders_and_a_manifest(tmp_path, capsys):
      "is not a mask of class indices"),
     ("annotations/training/ADE_train_00000002.png", b"no image", "ADE_train_00000002.png: cannot be read"),
     ("images/training/ADE_train_00000002.jpg", b"no image", "ADE_train_00000002.jpg: cannot be read"),
+    ("images/training/ADE_train_00000002.jpg", IMAGE[:-9], r"00002.jpg: cannot be read \(truncated JPEG\)"),
+    ("annotations/training/ADE_train_00000002.png", png(mask())[:-9],
+     r"00002.png: cannot be read \(truncated PNG\)"),
+    ("annotations/training/ADE_train_00000002.png", half_the_rows(), "00002.png: cannot be read .does not decode"),
     ("images/validation/ADE_val_00000007.jpg", b"x", "ADE_val_00000007 has no mask"),
 ])
 def test_faults_are_named_and_refused(tmp_path, name, content, says):
@@ -86,6 +104,16 @@ def test_hostile_members_are_refused(tmp_path):
         prepare(tmp_path, {**sound(), "../evil.txt": b"x"})
     with pytest.raises(UserError, match="is a link, a device or the like"):
         prepare(tmp_path, sound(), links=[("ADEChallengeData2016/images/training/a.jpg", "/etc/passwd")])
+
+
+def test_the_size_of_a_member_is_checked_before_it_is_read(tmp_path):
+    path = write_zip(tmp_path / "a.zip", sound())
+    content = bytearray(path.read_bytes())
+    at = content.rindex(b"PK\1\2", 0, content.rindex(b"ADE_val_00000001.png"))   # its line in the directory
+    content[at + 24:at + 28] = struct.pack("<I", 0xFFFF0000)
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="ADE_val_00000001.png' has 4294901760 bytes, more than"):
+        ade20k.main(["--archive", str(path), "--out", str(tmp_path / "ade"), "--subset"])
 
 
 def test_published_digest_and_counts_are_demanded(tmp_path):

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from benchmarks.synthetic_imagenet import FAULTS, faulty, generated
-from data_prep.image_check import LONGEST_JPEG_EDGE, decode, header_problem, process
+from data_prep.image_check import LONGEST_JPEG_EDGE, header_problem, process
+from gluon_tricks.data.encoded import Undecodable, check_decodes, decode
+from gluon_tricks.data.photographs import Photograph
 
 GOOD = generated(classes=1, per_class=1, size=(90, 60))["n01440764"]["n01440764_0.JPEG"]
 FAULTY = dict(zip(FAULTS, faulty("n", GOOD).values()))
@@ -42,8 +44,8 @@ def test_each_fault_is_named(fault, verify):
 
 
 @pytest.mark.parametrize("content, what", [
-    (b"<html>no such file</html>", "no image (begins with 3c 68 74 6d 6c 3e 6e 6f)"),
-    (b"x", "no image (begins with 78)"),
+    (b"<html>no such file</html>", "no JPEG or PNG (begins with 3c 68 74 6d 6c 3e 6e 6f)"),
+    (b"x", "no JPEG or PNG (begins with 78)"),
     (GOOD[:3], "truncated JPEG (ends in its header)"),
     (GOOD[:100], "truncated JPEG (ends in its header)"),
     (GOOD[:-2], "truncated JPEG"),
@@ -67,6 +69,29 @@ def test_a_png_that_says_so_is_no_fault():
     png = encoded("PNG")
     assert process("class: a.PNG", png, "full", "fail") == (png, "")
     assert process("class: a.jpg", png, "header", "fail") == (None, "PNG under a JPEG's name")
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "JPEG"])
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (3, 2), (7, 7), (40, 7), (8, 8)])
+def test_what_training_reads_is_kept_however_narrow(kind, size):
+    content = encoded(kind, size=size)
+    assert process(f"a.{kind}", content, "full", "fail") == (content, "")
+    assert Photograph(content).pixels().shape == (size[1], size[0], 3)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "I;16"])
+def test_every_kind_of_png_is_kept(mode):
+    stream = io.BytesIO()
+    Image.new(mode, (5, 4)).save(stream, "PNG")
+    content = stream.getvalue() + b"bytes behind the last chunk" * 9
+    assert process("a.png", content, "full", "fail") == (content, "")
+    assert Photograph(content).shape == (4, 5)
+
+
+def test_an_image_of_another_format_that_decodes_is_repaired():
+    content = cv2.imencode(".jp2", np.full((64, 80, 3), 90, np.uint8))[1].tobytes()
+    repaired, what = process("a.JPEG", content, "full", "repair")
+    assert what == "no JPEG or PNG (begins with 00 00 00 0c 6a 50 20 20)" and decode(repaired).shape == (64, 80, 3)
 
 
 @settings(max_examples=120, deadline=None)
@@ -93,8 +118,15 @@ def test_decoding_small_refuses_what_decoding_in_full_refuses(jpeg, data):
     for _ in range(data.draw(st.integers(0, 3))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     content = content[:data.draw(st.integers(1, len(content)) | st.just(len(content)))]
-    small, full = decode(content, cv2.IMREAD_REDUCED_COLOR_8), decode(content, cv2.IMREAD_COLOR)
-    assert (small is None) == (full is None)
+    assert found(check_decodes, content) == found(decode, content)
+
+
+def found(check, content):
+    try:
+        check(content)
+    except Undecodable as error:
+        return str(error)
+    return ""
 
 
 # --- what is mended -----------------------------------------------------------------------------------------
@@ -142,8 +174,7 @@ def test_an_image_too_long_to_be_resized_is_left_out():
 
 
 def test_resizing_finds_faults_even_unasked():
-    assert process("a.JPEG", FAULTY["truncated JPEG"], "none", "repair", resize=48) == (None,
-                                                                                        "does not decode")
-    assert process("a.JPEG", b"", "none", "skip", resize=48) == (None, "does not decode")
+    assert process("a.JPEG", FAULTY["truncated JPEG"], "none", "repair", resize=48) == (None, "truncated JPEG")
+    assert process("a.JPEG", b"", "none", "skip", resize=48) == (None, "empty")
     image, problem = process("a.JPEG", FAULTY["CMYK JPEG"], "none", "fail", resize=48)
     assert decode(image).shape[0] == 48 and problem == ""

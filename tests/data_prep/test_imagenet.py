@@ -28,9 +28,9 @@ from benchmarks.synthetic_imagenet import (
 )
 from data_prep import imagenet, verify
 from data_prep import photographs as preparation
-from data_prep.image_check import decode
 from gluon_tricks.data import manifest as manifests
 from gluon_tricks.data.classes import imagenet_val_labels
+from gluon_tricks.data.encoded import decode
 from gluon_tricks.data.manifest import open_split, read_manifest
 from gluon_tricks.data.recordio import RecordReader
 from gluon_tricks.errors import UserError
@@ -281,7 +281,8 @@ def test_members_that_are_no_images_are_named(tmp_path):
                                                                      "page.JPEG": b"<html>"}})
     flags = ["--train-tar", tar, "--subset", "--no-checksum"]
     split = prepare(tmp_path / "rec", *flags).splits["train"]
-    assert split.left_out == ["n01440764.tar: page.JPEG: no image (begins with 3c 68 74 6d 6c 3e)",
+    assert split.left_out == ["n01440764.tar: page.JPEG: no JPEG or PNG (begins with 3c 68 74 6d 6c 3e) "
+                              "(does not decode)",
                               "n01440764.tar: notes.txt: no image by its name"]
     said = refused(tmp_path / "x", *flags, "--on-error", "fail")
     assert "n01440764.tar: notes.txt: no image by its name (1 such members)" in said

@@ -127,7 +127,7 @@ def test_what_is_no_image_by_its_name_is_listed_apart(tmp_path):
                      "README",
                      special("n01440764", tarfile.DIRTYPE), special(".", tarfile.DIRTYPE))
     images, _ = list_images(Archive("--train-tar", archive), WNIDS)
-    assert images.strays == ["README", "n01440764: ._a.JPEG", "n01440764: Thumbs.db"]
+    assert images.strays == ["README"] and images.hidden == ["n01440764: ._a.JPEG", "n01440764: Thumbs.db"]
     folder = tmp_path / "f"
     (folder / "n01440764" / "deeper").mkdir(parents=True)
     (folder / ".git").mkdir()
@@ -135,8 +135,8 @@ def test_what_is_no_image_by_its_name_is_listed_apart(tmp_path):
         (folder / name).write_bytes(b"x")
     os.symlink("nowhere", folder / "n01440764" / "dead.JPEG")
     images, _ = list_images(Folder("--train-dir", folder), WNIDS)
-    assert images.strays == [".git/", "README", "n01440764: Thumbs.db", "n01440764: dead.JPEG/",
-                             "n01440764: deeper/"]
+    assert images.strays == ["README", "n01440764: dead.JPEG/", "n01440764: deeper/"]
+    assert images.hidden == [".git/", "n01440764: Thumbs.db"]
 
 
 def test_names_that_are_no_text_are_read_and_can_be_printed(tmp_path):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import train_cifar
-from data_prep import mnist, verify
+from data_prep import archives, mnist, verify
 from gluon_tricks.data.augment import normalize
 from gluon_tricks.data.cifar import find_cifar, open_cifar
 from gluon_tricks.data.cifar_sets import DATASETS
@@ -111,6 +111,14 @@ def test_damage_is_named_and_nothing_written(tmp_path, source, name, change, say
         mnist.main(["--dataset", "mnist", "--source", str(source[0]), "--out", str(tmp_path / "rec"),
                     "--subset"])
     assert not list((tmp_path / "rec").glob("*.rec"))
+
+
+def test_a_file_that_unpacks_to_more_than_any_set_has_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(mnist, "MOST_MEMBER_BYTES", 31_000)
+    monkeypatch.setattr(archives, "MOST_MEMBER_BYTES", 31_000)
+    (tmp_path / "a.gz").write_bytes(gzip.compress(bytes(10_000_000)))
+    with pytest.raises(UserError, match="a.gz: its content has 31001 bytes, more than the 31000"):
+        mnist.unpacked(tmp_path / "a.gz")
 
 
 def test_other_counts_and_other_files_are_refused(tmp_path, source):

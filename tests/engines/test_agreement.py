@@ -19,8 +19,8 @@ TRICKS = ["--no-wd", "--label-smoothing", "--warmup-epochs", "1", "--num-epochs"
           "--lr", "0.05", "--wd", "0.01"]
 # another number of threads adds up in another order, and within a few updates ReLUs make much of it
 ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
-# two updates of 64 an epoch, seven images left out; validation ends in a part of a batch
-TRAIN, VAL = 135, 45
+# two updates of 16 an epoch, seven images left out; validation ends in a part of a batch
+TRAIN, VAL = 39, 13
 
 
 @pytest.fixture(scope="module")
@@ -59,10 +59,10 @@ PARTS = ["--model", "cifar_resnet20_v1", "--mixup", "--checkpoint-period", "1"]
 def single(records, tmp_path_factory):
     """Runs of one process: name -> folder."""
     folder = tmp_path_factory.mktemp("single")
-    runs = {"one": [64, *GROUPNORM],
-            "four devices": [16, *GROUPNORM, "--num-cpus", "4", "--kvstore", "local"],
-            "two parts": [32, *PARTS, "--emulate-gpus", "2"],
-            "two devices with parts": [32, *PARTS, "--num-cpus", "2"]}
+    runs = {"one": [16, *GROUPNORM],
+            "four devices": [4, *GROUPNORM, "--num-cpus", "4", "--kvstore", "local"],
+            "two parts": [8, *PARTS, "--emulate-gpus", "2"],
+            "two devices with parts": [8, *PARTS, "--num-cpus", "2"]}
     argvs = [words(records, folder / name, batch_size, *flags) for name, (batch_size, *flags) in runs.items()]
     program = f"import train_imagenet\nfor argv in {argvs!r}:\n    assert train_imagenet.main(argv) == 0"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True,
@@ -109,7 +109,7 @@ def test_emulated_devices_equal_devices(single):
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_processes_equal_devices_with_local_statistics_and_mixup(engine, single, records, tmp_path):
-    finish(start(engine, 2, ["train_imagenet.py", *words(records, tmp_path, 32, *PARTS)]))
+    finish(start(engine, 2, ["train_imagenet.py", *words(records, tmp_path, 8, *PARTS)]))
     assert_close(resume_arrays(tmp_path), resume_arrays(single["two devices with parts"]))
     assert_close(statistics(tmp_path), statistics(single["two devices with parts"]))
     assert "x 2 processes" in (tmp_path / "train.log").read_text()
@@ -118,7 +118,7 @@ def test_processes_equal_devices_with_local_statistics_and_mixup(engine, single,
 
 
 def test_four_processes_equal_one(single, records, tmp_path):
-    output = finish(start("dist_sync", 4, ["train_imagenet.py", *words(records, tmp_path, 16, *GROUPNORM)],
+    output = finish(start("dist_sync", 4, ["train_imagenet.py", *words(records, tmp_path, 4, *GROUPNORM)],
                         "--servers", "2"))
     assert_close(resume_arrays(tmp_path), resume_arrays(single["one"]))
     assert not re.search(r"^\[[123]\]", output, re.MULTILINE), output        # only the writer speaks
@@ -126,7 +126,7 @@ def test_four_processes_equal_one(single, records, tmp_path):
 
 def test_a_run_goes_on_at_another_world_size(single, records, tmp_path):
     words_of = [words(records, tmp_path, size, *GROUPNORM, *more)
-                for size, more in ((32, ["--max-updates", "1"]), (64, ["--resume", "auto"]))]
+                for size, more in ((8, ["--max-updates", "1"]), (16, ["--resume", "auto"]))]
     finish(start("dist_sync", 2, ["train_imagenet.py", *words_of[0]]))
     done = subprocess.run([sys.executable, "train_imagenet.py", *words_of[1]], cwd=ROOT, capture_output=True,
                           text=True, env=ONE_THREAD)

@@ -20,7 +20,7 @@ def spread(net):
 
 
 def pair(name, zoo, folder, written_by, size, **kwargs):
-    """(ours, GluonCV's) with the same parameters, gone through a .params file that `written_by` wrote."""
+    """[ours, GluonCV's] with the same parameters, gone through a .params file that `written_by` wrote."""
     gc.collect()  # the nets before: cycles of references, of up to half a GB
     mx.random.seed(11)
     ours, theirs = get_model(name, **kwargs), zoo.get_model(name, **kwargs)
@@ -32,26 +32,28 @@ def pair(name, zoo, folder, written_by, size, **kwargs):
     writer.save_parameters(str(file))
     reader.load_parameters(str(file))
     file.unlink()  # up to 240 MB
-    return ours, theirs
+    return [ours, theirs]
 
 
 def train_once(net, data, labels, last=False):
     """Logits, loss gradients of trained parameters and images, and running statistics after one step in
     training.
 
-    After the `last` step of a net its own copy of the gradients is freed: up to 240 MB.
+    After the `last` step of a net the gradients are no longer its own, so that there is one copy: up to
+    240 MB.
     """
     data.attach_grad()  # without it MXNet would leave the statistics of a BatchNorm on the images as they are
     with autograd.record():
         logits = net(data)
         loss = gluon.loss.SoftmaxCrossEntropyLoss()(logits, labels)
     loss.backward()
-    gradients = {key: parameter.grad().asnumpy() for key,
-                 parameter in net._collect_params_with_prefix().items()
+    gradients = {key: parameter.grad() if last else parameter.grad().copy()
+                 for key, parameter in net._collect_params_with_prefix().items()
                  if parameter.grad_req != "null"}
+    nd.waitall()
     if last:
         net.collect_params().setattr("grad_req", "null")
-    return logits.asnumpy(), {**gradients, "images": data.grad.asnumpy()}, running_statistics(net)
+    return logits.asnumpy(), {**gradients, "images": data.grad.copy()}, running_statistics(net)
 
 
 def running_statistics(net):
@@ -80,20 +82,32 @@ def assert_gradients_close(got, expected, relative):
     scales = {}  # layer -> largest value
     for key, gradient in expected.items():
         layer = key.rpartition(".")[0]
-        scales[layer] = max(largest(gradient), scales.get(layer, 0))
+        scales[layer] = max(largest(gradient.asnumpy()), scales.get(layer, 0))
     rounding = 1e-5 * max(scales.values())
     for key, gradient in expected.items():
         scale = scales[key.rpartition(".")[0]]
         if scale < rounding:
-            assert largest(got[key]) < rounding, key
+            assert largest(got[key].asnumpy()) < rounding, key
         else:
-            assert_close(got[key], gradient, relative, f"gradient of {key}", scale)
+            assert_close(got[key].asnumpy(), gradient.asnumpy(), relative, f"gradient of {key}", scale)
 
 
-def assert_training_steps_agree(ours, theirs, data, labels, gradient_tolerance):
-    """One step in training has the same logits, gradients and running statistics in both nets."""
+def assert_training_steps_agree(nets, data, labels, gradient_tolerance):
+    """One step in training has the same logits, gradients and running statistics in both nets, ours and
+    GluonCV's.
+
+    Takes the nets out of the list, because ours is no longer needed when the other is trained: up to 240 MB.
+    """
+    theirs, ours = nets.pop(), nets.pop()
+    trained = [parameter for parameter in theirs.collect_params().values() if parameter.grad_req != "null"]
+    for parameter in trained:
+        parameter.grad_req = "null"
     before = running_statistics(ours)
     logits, gradients, statistics = train_once(ours, data, labels, last=True)
+    del ours
+    gc.collect()
+    for parameter in trained:
+        parameter.grad_req = "write"
     expected_logits, expected_gradients, expected_statistics = train_once(theirs, data, labels, last=True)
 
     assert_close(logits, expected_logits, 1e-5, "logits")

@@ -18,6 +18,6 @@ def test_params_files_are_exchangeable_and_give_gluoncvs_logits(name, written_by
 @pytest.mark.parametrize("name", SMALL_CIFAR_NETS)
 @pytest.mark.slow
 def test_a_training_step_has_gluoncvs_logits_gradients_and_statistics(name, gluoncv_zoo, tmp_path):
-    ours, theirs = pair(name, gluoncv_zoo, tmp_path, written_by="gluoncv", size=32)
+    nets = pair(name, gluoncv_zoo, tmp_path, written_by="gluoncv", size=32)
     data, labels = nd.random.normal(shape=(2, 3, 32, 32)), nd.array([3, 8])
-    assert_training_steps_agree(ours, theirs, data, labels, gradient_tolerance=1e-4)
+    assert_training_steps_agree(nets, data, labels, gradient_tolerance=1e-4)

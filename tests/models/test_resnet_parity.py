@@ -19,8 +19,8 @@ def images(seed=0, size=64):
 @pytest.mark.parametrize("name", BATCH_NORMALIZED)
 @pytest.mark.slow
 def test_a_training_step_has_gluoncvs_logits_gradients_and_statistics(name, gluoncv_zoo, tmp_path):
-    ours, theirs = pair(name, gluoncv_zoo, tmp_path, written_by="gluoncv", size=64)
-    assert_training_steps_agree(ours, theirs, images(), LABELS, gradient_tolerance=1e-5)
+    nets = pair(name, gluoncv_zoo, tmp_path, written_by="gluoncv", size=64)
+    assert_training_steps_agree(nets, images(), LABELS, gradient_tolerance=1e-5)
 
 
 @pytest.mark.parametrize("name", GROUP_NORMALIZED)
@@ -55,14 +55,14 @@ def test_gluoncv_reads_our_params_files(name, gluoncv_zoo, tmp_path):
 @pytest.mark.parametrize("name", ["resnet18_v1b", "resnet50_v1b", "resnet50_v1d"])
 @pytest.mark.slow
 def test_dilated_nets_train_as_gluoncvs(name, gluoncv_zoo, tmp_path):
-    ours, theirs = pair(name, gluoncv_zoo, tmp_path, written_by="gluoncv", size=64, dilated=True)
-    assert_training_steps_agree(ours, theirs, images(), LABELS, gradient_tolerance=1e-5)
+    nets = pair(name, gluoncv_zoo, tmp_path, written_by="gluoncv", size=64, dilated=True)
+    assert_training_steps_agree(nets, images(), LABELS, gradient_tolerance=1e-5)
 
 
 def test_thumbnail_nets_train_as_gluoncvs(gluoncv_zoo, tmp_path):
-    ours, theirs = pair("resnet18_v1", gluoncv_zoo, tmp_path, written_by="gluoncv", size=32, thumbnail=True)
+    nets = pair("resnet18_v1", gluoncv_zoo, tmp_path, written_by="gluoncv", size=32, thumbnail=True)
     data = images(size=32)
-    assert_training_steps_agree(ours, theirs, data, LABELS, gradient_tolerance=1e-5)
+    assert_training_steps_agree(nets, data, LABELS, gradient_tolerance=1e-5)
 
 
 def test_global_statistics_are_used_as_by_gluoncvs(gluoncv_zoo, tmp_path):

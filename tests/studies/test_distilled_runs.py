@@ -32,7 +32,7 @@ from tests.lab_runs import train, train_words, write_data
 
 ROOT = Path(__file__).resolve().parents[2]
 ROW, STUDENT = "6", "06-vert-spatial-mixup-with-distill"            # of the follow-up's Table V
-EVERY_UPDATE = ["--checkpoint-period", "1", "--log-interval", "1"]
+EVERY_UPDATE = ["--checkpoint-period", "1", "--log-interval", "1", "--batch-size", "8"]
 
 
 def start(*argv):
@@ -68,8 +68,8 @@ def study(tmp_path_factory):
     files then)`.
     """
     folder = tmp_path_factory.mktemp("study")
-    # 10 updates of 32 images an epoch
-    data = write_data(folder / "data", "cifar10", train=320, test=20)
+    # 10 updates of 8 images an epoch
+    data = write_data(folder / "data", "cifar10", train=80, test=20)
     words = ["follow-up-V", "--run", "--rows", ROW, "--out", folder, "-j", "1", "--", "--data-dir", data,
              *EVERY_UPDATE]
     first = start(*words)
@@ -167,14 +167,14 @@ def test_the_loss_is_made_of_the_teachers_outputs(study):
 
 @pytest.mark.slow
 def test_table_6s_distilled_row_has_its_teacher_first_and_goes_on(tmp_path):
-    for name, count in (("train", 128), ("val", 8)):
+    for name, count in (("train", 16), ("val", 8)):
         list(write_image_records(tmp_path / f"{name}.rec", tmp_path / f"{name}.idx",
                                  ((key, key % 2, 0, png(image)) for key, image in
                                   enumerate(random_images(count, 32, seed=count)))))
     [row] = [row.number for row in tables.TABLES[6].rows if row.title == "+ distill w/o mixup, MobileNet"]
     words = ["6", "--run", "--rows", row, "--rec-train", tmp_path / "train.rec", "--rec-val",
              tmp_path / "val.rec", "--classes", "2", "--out", tmp_path / "out", "-j", "1", "--",
-             "--input-size", "16"]
+             "--input-size", "16", "--batch-size", "16"]
     student = tmp_path / "out" / f"{row}-distill-without-mixup-mobilenet"
     first = start(*words)
     wait_for(lambda: updates_done(student / "metrics.jsonl") >= 1, first)

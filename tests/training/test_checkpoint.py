@@ -1,5 +1,7 @@
 """Resume files: all state is restored, and files of other runs are refused."""
 
+import json
+
 import mxnet as mx
 import numpy as np
 import pytest
@@ -104,7 +106,7 @@ def test_float32_masters_of_float16_weights_come_back(tmp_path):
 def test_progress_and_facts_come_back(tmp_path):
     net, trainer, _ = make(0)
     progress = Progress(epoch=3, batch=5, num_update=77, loss_sum=1.25, metric_sum=3, metric_count=4,
-                        best_val=0.5, history=[{"epoch": 0, "val": 0.5}])
+                        best_val=0.5, history=[{"epoch": 0, "val": 0.5, "loss": float("inf"), "lr": 0.1}])
     checkpoint.save_resume(tmp_path / "r.npz", net, trainer, progress, FACTS)
     assert checkpoint.read_meta(tmp_path / "r.npz") == (FACTS, progress)
 
@@ -121,6 +123,12 @@ def test_permitted_differences_are_noted():
                                    {**FACTS, "threads": "4", "args": {"lr": 0.2, "num_workers": 8}})
     assert len(notes) == 2
     assert "--lr was 0.1 and is now 0.2" in notes[0] and "OMP_NUM_THREADS was 2" in notes[1]
+
+
+def test_flags_that_are_tuples_are_no_difference_to_the_file():
+    current = {**FACTS, "args": {**FACTS["args"], "rgb_mean": (123.68, 116.779, 103.939), "more": {"a": (1,)}}}
+    saved = json.loads(json.dumps(current))
+    assert checkpoint.check_facts("r.npz", saved, current) == []
 
 
 @pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "no archive"])

@@ -58,7 +58,7 @@ class Attack:
 
 
 @pytest.mark.parametrize("content, says", [
-    (pickle.dumps(({0: Attack()}, None)), "holds states of 1 parameters, this model trains 2"),
+    (pickle.dumps(({0: Attack()}, None)), "holds a Shell where arrays belong"),
     (b"not a pickle", "is not a file of Trainer.save_states"),
     (pickle.dumps([1]), "is not a file of Trainer.save_states")])
 def test_a_file_of_another_kind_is_refused_and_runs_nothing(tmp_path, content, says):
