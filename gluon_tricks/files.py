@@ -352,8 +352,9 @@ class Claim:
             if locked is False:
                 holder = os.pread(self._handle, 1000, 0).decode(errors="replace")
                 os.close(self._handle)
-                raise UserError(f"{flag}: {path} belongs to a run that has not ended ({printable(holder) or 'unknown'})"
-                                f"; wait for it or end it, or give another {flag}")
+                raise UserError(f"{flag}: {path} belongs to a run that has not ended "
+                                f"({printable(holder) or 'unknown'}); "
+                                f"wait for it or end it, or give another {flag}")
             if self._is_in_place():
                 break
             os.close(self._handle)         # its last holder removed the file before we had the lock

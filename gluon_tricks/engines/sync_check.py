@@ -112,7 +112,8 @@ def _shared(facts):
     if flags.get("--teacher"):
         name, _, path = str(flags["--teacher"]).partition(":")
         flags["--teacher"] = name, file_digest(path)
-    return {**flags, **{name: value for name, value in facts.items() if name not in ("args", "threads")}}
+    others = {name: value for name, value in facts.items() if name not in ("args", "threads", *facts["args"])}
+    return {**flags, **others}
 
 
 def _folder_facts(train_data):

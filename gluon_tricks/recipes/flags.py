@@ -288,7 +288,7 @@ OWN_TO_A_PROCESS = ("data_dir", "num_workers", "workers", "resume", "overwrite",
                     "dali_nvjpeg_memory_padding", "verbose", "executor_threads", "gpus")
 # Flags that name a file to read: its content must be the same in all processes of a job
 INPUT_FILES = ("rec_train", "rec_train_idx", "rec_val", "rec_val_idx", "resume_from", "resume_params",
-               "resume_states", "backbone_params")
+               "resume_states", "backbone_params", "init_params")
 
 # Numbers of a Faster R-CNN's net. Tuples: of each of their numbers.
 SHAPE_FLAGS = {
