@@ -21,6 +21,7 @@ class ImagenetData(NamedTuple):
     classes: int             # of the data; None where the data do not state it
     root_hash: str
     exact: object            # function that makes the validation loader that yields every image once
+    class_names: list = None # in label order; None where the data have no names
 
 
 class SyntheticLoader(EqualEpochs):
@@ -56,7 +57,7 @@ def record_loaders(train_rec, val_rec, batch_size, seed, size, crop_ratio, mean,
 # So many parameters because each is a flag
 def folder_loaders(data_dir, batch_size, seed, size, crop_ratio, num_workers, law="folder", colors="gluoncv",
                    auto_aug=False, rank=0, world_size=1):
-    """Loaders of `train/` and `val/` class folders, and the number of classes; normalised as in GluonCV.
+    """Loaders of `train/` and `val/` class folders, and the classes' names; normalised as in GluonCV.
 
     Raises
     ------
@@ -72,4 +73,4 @@ def folder_loaders(data_dir, batch_size, seed, size, crop_ratio, num_workers, la
     share = {"num_workers": num_workers, "rank": rank, "world_size": world_size}
     return (PhotographLoader(train, augment, batch_size, seed, **share),
             PhotographLoader(val, central, batch_size, None, "keep", **share),
-            len(train.classes))
+            train.classes)

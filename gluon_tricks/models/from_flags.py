@@ -39,6 +39,8 @@ def net_keywords(model, channels=3, model_kwargs=None, drop_rate=0.0):
 def make_net(model, classes, keywords, **more):
     """Make a net by its name, not yet initialised; `keywords` are the user's, `more` the caller's.
 
+    Of `keywords`, `use_gn` stands for GroupNorm as the net's `norm_layer`.
+
     Raises
     ------
     UserError
@@ -46,8 +48,12 @@ def make_net(model, classes, keywords, **more):
     """
     import mxnet as mx
 
+    from gluon_tricks.models.blocks import GroupNorm
+
+    arguments = {name: value for name, value in keywords.items() if name != "use_gn"}
+    norm = {"norm_layer": GroupNorm} if keywords.get("use_gn") else {}
     try:
-        return get_model(model, classes=classes, **keywords, **more)
+        return get_model(model, classes=classes, **arguments, **norm, **more)
     except UserError:
         raise
     except (ArithmeticError, AssertionError, LookupError, TypeError, ValueError, mx.MXNetError) as error:

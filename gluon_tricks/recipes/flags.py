@@ -5,8 +5,11 @@ checks of numbers and of flags without effect (`script/`), and the comparison of
 file (`training/checkpoint.py`). A flag is named by its attribute: `lr_decay` for `--lr-decay`.
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
+
+from gluon_tricks.errors import UserError
 
 
 class Limits(NamedTuple):
@@ -272,3 +275,17 @@ def must_agree():
     """{fact: flags to name}: the facts in which a resumed run must agree with its resume file."""
     flags = {**FLAGS, **TRANSFER_FLAGS}
     return {**{name: flag.resume for name, flag in flags.items() if flag.resume.startswith("--")}, **FACTS}
+
+
+def per_channel(flag, value, channels=3):
+    """The numbers of --rgb-mean or --rgb-std, one per channel: tuple of float. `value` is text or numbers."""
+    try:
+        values = tuple(float(one) for one in (value.split(",") if isinstance(value, str) else value))
+        if len(values) != channels or not all(map(math.isfinite, values)):
+            raise ValueError
+    except ValueError:
+        wanted = "three numbers separated by commas" if channels == 3 else "one number"
+        raise UserError(f"{flag} {value}: give {wanted}") from None
+    if flag == "--rgb-std" and min(values) <= 0:
+        raise UserError(f"{flag} {value}: must be positive")
+    return values

@@ -92,18 +92,6 @@ def decay_epochs(args):
                         f"100,150") from None
 
 
-def per_channel(flag, text, channels=3):
-    """The numbers of --rgb-mean or --rgb-std, one per channel: tuple of float."""
-    try:
-        values = tuple(float(value) for value in text.split(","))
-        if len(values) != channels:
-            raise ValueError
-    except ValueError:
-        wanted = "three numbers separated by commas" if channels == 3 else "one number"
-        raise UserError(f"{flag} {text}: give {wanted}") from None
-    return values
-
-
 def keywords(flag, words):
     """`["width=4", "last_bn=True"]` as a dict. Values are Python literals; others are text.
 

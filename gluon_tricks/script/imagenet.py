@@ -23,6 +23,7 @@ from gluon_tricks.parameters import connect
 from gluon_tricks.published.reference import reference_of
 from gluon_tricks.randomness import net_seed
 from gluon_tricks.recipes.presets import overrides
+from gluon_tricks.saved.record import NetFacts
 from gluon_tricks.script import plan
 from gluon_tricks.script.flags import completed, decay_epochs, global_batch_size, local_batch_size
 from gluon_tricks.script.horovod_flags import cosine_schedule
@@ -48,18 +49,18 @@ def open_data(args, engine):
         val = SyntheticLoader(batch * engine.world_size, batch, size, classes, 1, **share)
         return ImagenetData(train, val, classes, "synthetic", lambda: val)
     if not (args.use_rec or args.data_backend.startswith("dali")):
-        train, val, classes = folder_loaders(args.data_dir, batch, args.seed, size, args.crop_ratio,
-                                             args.num_workers, args.crop_law or "folder", args.colors,
-                                             args.auto_aug, **share)
-        return checked(args, ImagenetData(train, val, classes, "", lambda: val))
+        train, val, names = folder_loaders(args.data_dir, batch, args.seed, size, args.crop_ratio,
+                                           args.num_workers, args.crop_law or "folder", args.colors,
+                                           args.auto_aug, **share)
+        return checked(args, ImagenetData(train, val, len(names), "", lambda: val, names))
     manifest = manifest_of(args)
-    described = (len(manifest.classes), manifest.root_hash) if manifest else (None, "")
+    names, root_hash = (manifest.classes, manifest.root_hash) if manifest else (None, "")
     for flag in RECORD_PATHS:
         if not rec_path(args, flag).is_file():
             raise UserError(f"--{flag.replace('_', '-')} {getattr(args, flag)}: does not exist; make it with "
                             f"{RECORD_SETS[args.dataset].prepared_by}")
     train, val, exact = record_backend(args, batch, size, share)
-    return checked(args, ImagenetData(train, val, *described, exact))
+    return checked(args, ImagenetData(train, val, names and len(names), root_hash, exact, names))
 
 
 def record_backend(args, batch, size, share):
@@ -155,19 +156,20 @@ def build_net(args, classes, precision, engine):
     return net
 
 
-def build_teacher(args, classes, precision, engine):
-    """The net of --teacher: NAME with the zoo's weights, or NAME:FILE."""
-    name, _, path = args.teacher.partition(":")
-    if not path and classes != 1000:
-        raise UserError(f"--teacher {args.teacher}: the zoo's weights are for 1000 classes, the data have "
-                        f"{classes}; give {args.teacher}:FILE, parameters for {classes} classes")
-    teacher = get_model(name, classes=classes, **({} if path else {"pretrained": True}))
-    if path:
-        load_params(teacher, "--teacher", path, engine)
-    teacher.collect_params().reset_ctx(engine.ctx)
-    teacher.cast(compute_dtype(precision.dtype))
-    make_ready(teacher, args.input_size, precision.dtype, args.mode, engine)
-    return teacher
+def net_facts(args, data):
+    """The description of the net for its record: `NetFacts`."""
+    transform = getattr(data.val, "transform", None)               # the loaders of MXNet and DALI have none
+    mean, std = (transform.mean, transform.std) if transform else (args.rgb_mean, args.rgb_std)
+    crop = "efficientnet" if transform and transform.law == "efficientnet" else "center"
+    return NetFacts(args.model, switches(args), data.classes, data.class_names, args.dataset, args.input_size,
+                    3, crop, args.crop_ratio, tuple(mean), tuple(std), data.root_hash)
+
+
+def switches(args):
+    """The arguments of the model that decide its parameters, without its number of classes."""
+    given = {"use_se": args.use_se, "fix_use_se": args.use_se and args.fix_use_se, "use_gn": args.use_gn,
+             "batch_norm": args.batch_norm and args.model.startswith("vgg")}
+    return {name: True for name, is_on in given.items() if is_on}
 
 
 def learning_rate(args):
@@ -245,8 +247,8 @@ def run_paths(args):
 
 def facts(args, data, precision, engine):
     """The facts for run.json and the resume file: dict."""
-    return facts_of(args, engine, flags={"classes": data.classes, **precision.flags}, model=args.model,
-                    dataset=args.dataset, classes=data.classes, dtype=precision.dtype,
+    return facts_of(args, engine, net_facts(args, data), {"classes": data.classes, **precision.flags},
+                    model=args.model, dataset=args.dataset, classes=data.classes, dtype=precision.dtype,
                     dtype_trial=precision.rates, mixup=args.mixup, data_root_hash=data.root_hash,
                     data_backend=args.data_backend, global_batch_size=global_batch_size(args),
                     title=args.model, train_metric="rmse" if args.mixup else "accuracy")

@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 from gluon_tricks.engines.launcher import devices_per_process, kvstore_of_launcher, launched_processes
 from gluon_tricks.errors import UserError
+from gluon_tricks.recipes.flags import per_channel
 from gluon_tricks.recipes.presets import PRESETS, parse_with_preset
 from gluon_tricks.script.engine_flags import settled_kvstore
-from gluon_tricks.script.flags import check_common, completed, decay_epochs, global_batch_size, per_channel
+from gluon_tricks.script.flags import check_common, completed, decay_epochs, global_batch_size
 from gluon_tricks.script.horovod_flags import is_asked_for, translate
 from gluon_tricks.script.run_flags import add_record_flags, add_resume_flags
 from gluon_tricks.tricks.linear_scaling import linear_scaled_lr

@@ -122,7 +122,7 @@ def test_a_grey_run_is_exported_with_what_its_record_says(tmp_path, capsys):
     out, says, printed = exported(tmp_path, capsys, "--params-file", params, "--check-images",
                                   data / "test.rec")
     # 255 x 0.1904, ...
-    assert "input data (batch, 1, 28, 28), grey, mean (48.552,) and deviation (88.6125,)" in printed
+    assert "input data (batch, 1, 28, 28), grey, mean 48.552 and deviation 88.6125" in printed
     assert (says["mean"], says["std"], says["layout"], says["input_size"]) == ("48.552", "88.6125",
                                                                                "NCHW, grey", "28")
     assert (says["model"], says["classes"]) == ("cifar_preact20", "10")
@@ -187,7 +187,7 @@ def test_without_a_record_flags_say_the_same(tmp_path, capsys):
     (["--dataset", "mnist", "--augment", "follow-up"], "images of mnist are grey"),
     (["--model", "resnet18_v1b", "--dataset", "mnist"], "--model resnet18_v1b: takes colour images only"),
     (["--model", "resnet18_v1b", "--augment", "follow-up"],
-     "--augment follow-up: is for nets of train_cifar.py")])
+     "--augment follow-up: is for the data sets of train_cifar.py")])
 def test_what_cannot_be_is_said(tmp_path, flags, says):
     with pytest.raises(UserError, match=re.escape(says)):
         export.parse_args(["--model", "cifar_preact20", "--out", str(tmp_path / "x"), *flags])
