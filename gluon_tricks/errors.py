@@ -45,6 +45,23 @@ def run_main(main, prog=None):
     sys.exit(code)
 
 
+def printable(text, keep=""):
+    """Text from a file or another program, safe for terminals and reports: other characters as escapes.
+
+    Line breaks, escape codes and marks that change the direction of writing become `\\n`, `\\x1b`, `\\u202e`.
+
+    Parameters
+    ----------
+    text : str
+    keep : str
+        Characters to leave as they are.
+    """
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() or one in keep else one.encode("unicode_escape").decode()
+                   for one in text)
+
+
 def is_worker(environ):
     """Whether a launcher started this process as one of several."""
     horovod = "HOROVOD_RANK" in environ or "OMPI_COMM_WORLD_RANK" in environ

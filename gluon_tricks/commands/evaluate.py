@@ -30,7 +30,7 @@ from gluon_tricks.data.imagenet_augment import RGB_MEAN, RGB_STD
 from gluon_tricks.data.manifest import classes_sha256
 from gluon_tricks.engines.create import create_engine
 from gluon_tricks.errors import UserError, run_main
-from gluon_tricks.files import atomic_write, make_folder, sha256_of
+from gluon_tricks.files import atomic_write, sha256_of
 from gluon_tricks.machine import environment, operator_threads
 from gluon_tricks.models.ready import start_precision
 from gluon_tricks.saved.counting import count_answers
@@ -38,9 +38,15 @@ from gluon_tricks.saved.names import check_same_classes
 from gluon_tricks.saved.net import import_symbol, open_net, run_once
 from gluon_tricks.saved.predictions import lines_of
 from gluon_tricks.saved.record import find_run
-from gluon_tricks.saved.tally import ROUNDING, TOP
-from gluon_tricks.script.flags import at_least, check_dtype, completed
-from gluon_tricks.script.saved_flags import add_model_flags, saved_net_of
+from gluon_tricks.saved.tally import TOP
+from gluon_tricks.script.flags import completed
+from gluon_tricks.script.saved_flags import (
+    add_machine_flags,
+    add_model_flags,
+    saved_net_of,
+    with_machine,
+    with_outputs,
+)
 from gluon_tricks.script.validation_data import add_data_flags, complete_data, open_data, rec_file
 
 
@@ -143,18 +149,12 @@ def parse_args(argv):
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     model = add_model_flags(parser)
-    model.add_argument("--dtype", choices=tuple(ROUNDING),
-                       help="float16 needs a GPU, bfloat16 a CPU (default: the run's if it can be, else "
-                            "float32)")
     model.add_argument("--deploy", action="store_true", help="evaluate what `export --format symbol` wrote")
     model.add_argument("--model-prefix", metavar="PREFIX",
                        help="of the exported PREFIX-symbol.json, with --deploy")
     add_data_flags(parser.add_argument_group("Data"))
     machine = parser.add_argument_group("Machine and output")
-    machine.add_argument("--batch-size", type=int, help="images per device (default: the run's, else 32)")
-    machine.add_argument("--num-gpus", type=int, default=0, help="GPUs to use; 0 means CPU (default 0)")
-    machine.add_argument("-j", "--num-data-workers", dest="num_workers", type=int, default=4,
-                         help="threads that decode (default 4)")
+    add_machine_flags(machine)
     machine.add_argument("--predictions", metavar="FILE",
                          help="also write a line for each image there: its name (or, if "
                          "records have none, its key) and the five best classes, best first")
@@ -166,16 +166,9 @@ def parse_args(argv):
 def settled(args):
     """The arguments, checked, and completed from the run's record and from each other."""
     check_deploy(args)
-    at_least(args, {"num_gpus": 0, "num_workers": 0})
     args = with_net(completed(args, rec_val=rec_file(args)))
-    args = complete_data(complete_from_run(args))
-    files = {flag: Path(getattr(args, flag)).expanduser() for flag in ("json", "predictions")
-             if getattr(args, flag)}
-    for flag, path in files.items():
-        make_folder(f"--{flag}", path.parent)
-        if args.saved.run and path.resolve() == args.saved.run.path.resolve():
-            raise UserError(f"--{flag} {path}: is the record of the net; give another name")
-    return completed(args, **files)
+    args = complete_data(complete_from_run(with_machine(args)))
+    return with_outputs(args, "json", "predictions")
 
 
 def check_deploy(args):
@@ -218,7 +211,7 @@ def is_runs_dataset(args):
 
 
 def complete_from_run(args):
-    """Fill in data, batch and type of the run that left the parameters where the flags do not."""
+    """Fill in the data of the run that left the parameters where the flags do not."""
     run, trained_on = args.saved.run, args.saved.facts.dataset
     is_other = args.rec_val or trained_on not in DATASETS
     args = completed(args, dataset=args.dataset or ("imagenet" if is_other else trained_on))
@@ -229,15 +222,7 @@ def complete_from_run(args):
             args = completed(args, rec_val=rec_val)
         elif run.flag("data_dir", str) and data_dir.is_dir():
             args = completed(args, data_dir=str(data_dir))
-    dtype = run.dtype if run else "float32"
-    if dtype == ("bfloat16" if args.num_gpus else "float16"):              # which this machine cannot compute
-        dtype = "float32"
-    if args.batch_size is None:
-        args = completed(args, batch_size=run.flag("batch_size", int, 32) if run else 32)
-    at_least(args, {"batch_size": 1})
-    check_dtype(args.dtype or dtype, args.num_gpus)
-    return completed(args, dtype=args.dtype or dtype,
-                     use_amx=run.flag("use_amx", bool, True) if run else True)
+    return args
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
+from gluon_tricks.data import augment
 from gluon_tricks.data.cifar_sets import DATASETS, Augmentation
 from gluon_tricks.data.imagenet_augment import RGB_MEAN, RGB_STD, ImagenetTestTransform
 from gluon_tricks.errors import UserError
@@ -16,6 +17,9 @@ from gluon_tricks.models.sizes import natural_size
 from gluon_tricks.recipes.flags import per_channel
 from gluon_tricks.saved.names import known_names, published_names
 from gluon_tricks.saved.record import CLASSIFICATION, NetFacts, TrainedRun, find_run
+
+GIVEN = ("model", "use_gn", "classes", "dataset", "augment", "input_size", "crop_ratio", "rgb_mean",
+         "rgb_std")
 
 
 class SavedNet(NamedTuple):
@@ -72,6 +76,10 @@ def saved_net(params_file, given, run_json=None, dataset="", normalisation=(RGB_
     """
     given = {name: value for name, value in given.items()
              if value is not None and value is not False and value != {}}
+    unknown = {*given} - {*GIVEN, "model_kwargs"}
+    if unknown:
+        raise UserError(f"{', '.join(sorted(unknown))}: is no such flag; there are {', '.join(GIVEN)}, "
+                        "model_kwargs")
     params_file = Path(params_file).expanduser() if params_file else None
     run = find_run(params_file, run_json) if params_file else None
     if run is None:
@@ -169,8 +177,18 @@ def rounded(values):
     return ",".join(f"{round(value, 4)}".removesuffix(".0") for value in values)
 
 
+class SmallTransform(ImagenetTestTransform):
+    """An `ImagenetTestTransform` that rounds as the validation of train_cifar.py does."""
+
+    def fill(self, out, photograph, position, epoch):
+        """Write one `Photograph` into `out`, float32, shape (3, size, size)."""
+        mean, std = ([value / 255 for value in values] for values in (self.mean, self.std))
+        out[:] = augment.normalize(self.square(photograph)[None], mean, std)[0]
+
+
 def transform_of(facts):
     """The preparation of photographs for a net, the same as in its run's validation."""
     mean, std = (tuple(values) * (3 // facts.channels) for values in (facts.rgb_mean, facts.rgb_std))
-    return ImagenetTestTransform(facts.input_size, facts.crop_ratio, mean, std,
-                                 "efficientnet" if facts.crop == "efficientnet" else "rec")
+    kind = SmallTransform if facts.dataset in DATASETS else ImagenetTestTransform
+    return kind(facts.input_size, facts.crop_ratio, mean, std,
+                "efficientnet" if facts.crop == "efficientnet" else "rec")

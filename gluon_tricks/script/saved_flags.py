@@ -1,13 +1,14 @@
 """Flags of `evaluate`, `predict` and `export` that name a saved net and its images."""
 
+from pathlib import Path
+
 from gluon_tricks.data.cifar_sets import DATASETS
 from gluon_tricks.data.imagenet_augment import RGB_MEAN, RGB_STD
 from gluon_tricks.errors import UserError
-from gluon_tricks.saved.described import saved_net
-from gluon_tricks.script.flags import at_least, keywords
-
-GIVEN = ("model", "use_gn", "classes", "dataset", "augment", "input_size", "crop_ratio", "rgb_mean",
-         "rgb_std")
+from gluon_tricks.files import make_folder
+from gluon_tricks.saved.described import GIVEN, saved_net
+from gluon_tricks.saved.tally import ROUNDING
+from gluon_tricks.script.flags import at_least, check_dtype, completed, keywords
 
 
 def add_model_flags(parser):
@@ -78,3 +79,46 @@ def saved_net_of(args, params_file=None, dataset=None, normalisation=(RGB_MEAN, 
     given = {name: getattr(args, name) for name in GIVEN}
     given["model_kwargs"] = keywords("--model-kwargs", args.model_kwargs)
     return saved_net(params_file or args.params_file, given, args.run_json, dataset, normalisation)
+
+
+def add_machine_flags(group):
+    """Add the flags of numeric type, batch and devices."""
+    group.add_argument("--dtype", choices=tuple(ROUNDING),
+                       help="float16 needs a GPU, bfloat16 a CPU (default: the run's if it can be, else "
+                            "float32)")
+    group.add_argument("--batch-size", type=int, help="images per device (default: the run's, else 32)")
+    group.add_argument("--num-gpus", type=int, default=0, help="GPUs to use; 0 means CPU (default 0)")
+    group.add_argument("-j", "--num-data-workers", dest="num_workers", type=int, default=4,
+                       help="threads that decode (default 4)")
+
+
+def with_machine(args):
+    """The flags with type and batch of the run in `saved` where none are given."""
+    run = args.saved.run
+    dtype, batch_size = (run.dtype, run.flag("batch_size", int, 32)) if run else ("float32", 32)
+    if dtype == ("bfloat16" if args.num_gpus else "float16"):              # which this machine cannot compute
+        dtype = "float32"
+    args = completed(args, dtype=args.dtype or dtype,
+                     batch_size=batch_size if args.batch_size is None else args.batch_size,
+                     use_amx=run.flag("use_amx", bool, True) if run else True)
+    at_least(args, {"batch_size": 1, "num_gpus": 0, "num_workers": 0})
+    check_dtype(args.dtype, args.num_gpus)
+    return args
+
+
+def with_outputs(args, *names):
+    """The flags with paths instead of text for those that name a file to write; makes the folders.
+
+    Raises
+    ------
+    UserError
+        If a file cannot be written there, or is the record of the net.
+    """
+    files = {name: Path(getattr(args, name)).expanduser() for name in names if getattr(args, name)}
+    for name, path in files.items():
+        make_folder(f"--{name}", path.parent)
+        if path.is_dir():
+            raise UserError(f"--{name} {path}: is a folder; name a file in it")
+        if args.saved.run and path.resolve() == args.saved.run.path.resolve():
+            raise UserError(f"--{name} {path}: is the record of the net; give another name")
+    return completed(args, **files)

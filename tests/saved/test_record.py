@@ -108,7 +108,7 @@ def test_the_images_are_prepared_as_recorded(trained, carried, tmp_path):
     engine = SingleProcess([mx.cpu()])
     own = next(iter(build.open_data(train_imagenet.parse_args(words(trained[1], *PIXELS)), engine).val.epoch(0)))
     np.testing.assert_array_equal(batch.data.asnumpy(), own.data.asnumpy())
-    assert 0 <= batch.data.asnumpy().min() and batch.data.asnumpy().max() <= 1
+    assert batch.data.asnumpy().min() >= 0 and batch.data.asnumpy().max() <= 1
 
 
 @pytest.mark.parametrize("flags, says", [
