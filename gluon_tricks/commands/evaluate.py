@@ -216,11 +216,10 @@ def complete_from_run(args):
     is_other = args.rec_val or trained_on not in DATASETS
     args = completed(args, dataset=args.dataset or ("imagenet" if is_other else trained_on))
     if is_runs_dataset(args) and not (args.rec_val or args.data_dir):
-        rec_val = Path(run.flag("rec_val", str, "")).expanduser()
-        data_dir = Path(run.flag("data_dir", str, "")).expanduser()
-        if run.flag("use_rec", bool) and rec_val.is_file():
+        rec_val, data_dir = run.path("rec_val"), run.path("data_dir")
+        if run.flag("use_rec", bool) and rec_val and rec_val.is_file():
             args = completed(args, rec_val=rec_val)
-        elif run.flag("data_dir", str) and data_dir.is_dir():
+        elif data_dir and data_dir.is_dir():
             args = completed(args, data_dir=str(data_dir))
     return args
 

@@ -141,8 +141,7 @@ def write_sheet(path, args, net, images, answers):
         words = [f"{net.name(label)[:30]} {probability:.2f}" for label, probability in answers[position]]
         axes.text(0.5, -0.04, printable("\n".join([Path(source.name).name[-32:], *words]), keep="\n"),
                   transform=axes.transAxes, fontsize=7, ha="center", va="top", parse_math=False)
-    more = f" (the first {len(shown)} of {len(answers)})" if len(answers) > len(shown) else ""
-    figure.suptitle(f"{net.facts.model}: {len(answers)} answers{more}", fontsize=9)
+    figure.suptitle(f"{net.facts.model}: {len(shown)} of {len(images)} photographs", fontsize=9)
     try:
         pictures.save(figure, path)
     except OSError as error:

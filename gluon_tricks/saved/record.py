@@ -54,6 +54,13 @@ class TrainedRun(NamedTuple):
         value = self.flags.get(name)
         return value if isinstance(value, kind) else default
 
+    def path(self, name):
+        """A file or folder of the run; None if it had none."""
+        try:
+            return Path(self.flags[name]).expanduser()
+        except (KeyError, TypeError, RuntimeError):            # RuntimeError: the folder of an unknown user
+            return None
+
 
 def find_run(params_file, record=None):
     """The run that wrote a parameter file.
@@ -144,13 +151,14 @@ def checked(content):
         net = NetFacts(**content)
     except TypeError as error:
         raise ValueError(f"net: {error}") from error
-    names, whole = net.class_names, (net.classes, net.input_size, net.channels)
+    names = net.class_names
     words = net.model, net.dataset, net.data_root_hash, net.task
     for name, is_right in (
             ("model, dataset, data_root_hash, task",
              all(isinstance(word, str) and word.isprintable() for word in words)),
             ("switches", isinstance(net.switches, dict)),
-            ("classes, input_size, channels", all(type(one) is int and 0 < one < 1 << 20 for one in whole)),
+            ("classes, input_size, channels", all(type(one) is int and 0 < one <= most for one, most in (
+                (net.classes, 1 << 20), (net.input_size, 1 << 12), (net.channels, 3)))),
             ("class_names", names is None or isinstance(names, list) and len(names) == net.classes
              and all(isinstance(word, str) for word in names)),
             ("crop", net.crop in CROPS),
