@@ -197,11 +197,7 @@ def with_net(args):
         if not args.model and not find_run(params_file):
             args = completed(args, model=Path(args.model_prefix).name)
     normalisation = (RGB_MEAN, RGB_STD) if args.rec_val else (FOLDER_MEAN, FOLDER_STD)
-    saved = saved_net_of(args, params_file, "imagenet", normalisation)
-    if args.dataset == "imagenet" and saved.facts.channels == 1:
-        raise UserError(f"--dataset {args.dataset}: --params-file {args.params_file} is of a net for the "
-                        f"grey images of {saved.facts.dataset}")
-    return completed(args, saved=saved)
+    return completed(args, saved=saved_net_of(args, params_file, "imagenet", normalisation))
 
 
 def is_runs_dataset(args):
@@ -215,8 +211,11 @@ def complete_from_run(args):
     run, trained_on = args.saved.run, args.saved.facts.dataset
     is_other = args.rec_val or trained_on not in DATASETS
     args = completed(args, dataset=args.dataset or ("imagenet" if is_other else trained_on))
+    if args.dataset == "imagenet" and args.saved.facts.channels == 1:
+        raise UserError(f"--dataset {args.dataset}: {args.saved.source} is of a net for the grey images of "
+                        f"{trained_on}")
     if is_runs_dataset(args) and not (args.rec_val or args.data_dir):
-        rec_val, data_dir = run.path("rec_val"), run.path("data_dir")
+        rec_val, data_dir = run.place("rec_val"), run.place("data_dir")
         if run.flag("use_rec", bool) and rec_val and rec_val.is_file():
             args = completed(args, rec_val=rec_val)
         elif data_dir and data_dir.is_dir():

@@ -54,7 +54,7 @@ class TrainedRun(NamedTuple):
         value = self.flags.get(name)
         return value if isinstance(value, kind) else default
 
-    def path(self, name):
+    def place(self, name):
         """A file or folder of the run; None if it had none."""
         try:
             return Path(self.flags[name]).expanduser()

@@ -286,3 +286,12 @@ def test_the_record_of_a_net_for_another_task_is_refused(carried):
     carried.with_suffix(".json").write_text(json.dumps(content))
     with pytest.raises(UserError, match="fruit.params: is a net for segmentation, as .*fruit.json says"):
         evaluate.parse_args(["--params-file", str(carried)])
+
+
+@pytest.mark.parametrize("data", [["--rec-dir", "x"], ["--dataset", "imagenet"]])
+def test_a_net_of_grey_images_is_not_shown_colours(carried, data):
+    content = json.loads(carried.with_suffix(".json").read_text())
+    content["net"].update(dataset="mnist", channels=1, rgb_mean=[33.3], rgb_std=[78.6], input_size=28)
+    carried.with_suffix(".json").write_text(json.dumps(content))
+    with pytest.raises(UserError, match="fruit.params is of a net for the grey images of mnist"):
+        evaluate.parse_args(["--params-file", str(carried), *data])
