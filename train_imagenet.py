@@ -35,7 +35,8 @@ def main(argv=None):
     from gluon_tricks.script import imagenet as build
     from gluon_tricks.script.auto_dtype import choose_precision
     from gluon_tricks.script.opening import engine_of, finish, header, settings_of
-    from gluon_tricks.script.targets import build_teacher, training_targets
+    from gluon_tricks.script.targets import training_targets
+    from gluon_tricks.script.teacher import build_teacher
     from gluon_tricks.training.evaluation import evaluate
     from gluon_tricks.training.loop import train_epoch
     from gluon_tricks.training.run import Run

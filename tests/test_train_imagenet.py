@@ -28,7 +28,8 @@ from gluon_tricks.published.catalogue import catalogue
 from gluon_tricks.published.reference import reference_of
 from gluon_tricks.script import imagenet as build
 from gluon_tricks.script.auto_dtype import as_asked
-from gluon_tricks.script.targets import build_teacher, training_targets
+from gluon_tricks.script.targets import training_targets
+from gluon_tricks.script.teacher import build_teacher
 from gluon_tricks.training.loop import accuracy, train_epoch
 from gluon_tricks.training.progress import Progress
 from gluon_tricks.tricks import mixing

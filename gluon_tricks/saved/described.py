@@ -12,7 +12,7 @@ from gluon_tricks.data import augment
 from gluon_tricks.data.cifar_sets import DATASETS, Augmentation
 from gluon_tricks.data.imagenet_augment import RGB_MEAN, RGB_STD, ImagenetTestTransform
 from gluon_tricks.errors import UserError
-from gluon_tricks.models.from_flags import net_keywords
+from gluon_tricks.models.keywords import net_keywords
 from gluon_tricks.models.sizes import natural_size
 from gluon_tricks.recipes.flags import per_channel
 from gluon_tricks.saved.names import known_names, published_names

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from gluon_tricks.data.cifar_sets import DATASETS, Augmentation
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import sha256_of
-from gluon_tricks.models.from_flags import net_keywords
+from gluon_tricks.models.keywords import net_keywords
 from gluon_tricks.saved.names import known_names, run_name, run_name_of
 from gluon_tricks.training import checkpoint
 

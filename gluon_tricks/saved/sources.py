@@ -7,8 +7,10 @@ from typing import NamedTuple
 
 import cv2
 
-from gluon_tricks.data.images import BLACK, IMAGE_SUFFIXES, LEFT_OUT, Images
-from gluon_tricks.data.photographs import Decoded, Photograph, Undecodable
+from gluon_tricks.data.encoded import Undecodable
+from gluon_tricks.data.folders import IMAGE_SUFFIXES, is_hidden
+from gluon_tricks.data.images import BLACK, LEFT_OUT, Images
+from gluon_tricks.data.photographs import Decoded, Photograph
 from gluon_tricks.errors import UserError
 
 SUFFIXES = (*IMAGE_SUFFIXES, ".webp", ".tif", ".tiff")       # all that OpenCV decodes
@@ -72,8 +74,8 @@ def walk(folder):
     """`(images, number of other files)` in a folder and all folders in it, hidden ones left out."""
     found, others = [], 0
     for place, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(name for name in files if not name.startswith(".")):
+        folders[:] = sorted(name for name in folders if not is_hidden(name))
+        for name in sorted(name for name in files if not is_hidden(name)):
             if name.lower().endswith(SUFFIXES):
                 found.append(Source(os.path.join(place, name), Path(place, name)))
             else:

@@ -7,7 +7,8 @@ from gluon_tricks.data.cifar_sets import DATASETS, Augmentation
 from gluon_tricks.data.masks import MASKS
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import make_folder
-from gluon_tricks.models.from_flags import make_net, net_keywords
+from gluon_tricks.models.from_flags import make_net
+from gluon_tricks.models.keywords import net_keywords
 from gluon_tricks.models.ready import load_params, make_ready, start_precision
 from gluon_tricks.optim.lr_schedule import after_warmup, epoch_steps, exponential_warmup, lr_schedule, sgdr
 from gluon_tricks.optim.optimizers import create_optimizer

@@ -12,7 +12,8 @@ from gluon_tricks.engines.create import create_engine
 from gluon_tricks.script import imagenet as build
 from gluon_tricks.script.auto_dtype import as_asked
 from gluon_tricks.script.load import load_script
-from gluon_tricks.script.targets import build_teacher, training_targets
+from gluon_tricks.script.targets import training_targets
+from gluon_tricks.script.teacher import build_teacher
 from gluon_tricks.training.loop import train_epoch
 from gluon_tricks.training.progress import Progress
 from gluon_tricks.tricks.low_precision import create_loss_scale

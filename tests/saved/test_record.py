@@ -19,7 +19,7 @@ from gluon_tricks.saved.names import check_same_classes
 from gluon_tricks.saved.record import checked, find_run, run_of
 from gluon_tricks.script import imagenet as build
 from gluon_tricks.script.auto_dtype import as_asked
-from gluon_tricks.script.targets import build_teacher, teacher_parts
+from gluon_tricks.script.teacher import build_teacher, teacher_parts
 
 COLOURS = np.array([[220, 40, 40], [40, 200, 40], [40, 40, 220], [200, 200, 60]])
 NAMES = ["apple", "leaf", "sea", "sun"]

@@ -25,7 +25,8 @@ from gluon_tricks.models.registry import get_model
 from gluon_tricks.recipes import STUDIES
 from gluon_tricks.script import cifar as build
 from gluon_tricks.script.auto_dtype import as_asked
-from gluon_tricks.script.targets import build_teacher, training_targets
+from gluon_tricks.script.targets import training_targets
+from gluon_tricks.script.teacher import build_teacher
 from gluon_tricks.studies.runner import updates_done
 from tests.data.small_records import png, random_images
 from tests.lab_runs import train, train_words, write_data
