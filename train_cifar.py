@@ -26,6 +26,7 @@ from gluon_tricks.errors import run_main
 from gluon_tricks.log_lines.dialects import CifarDialect
 from gluon_tricks.script import cifar_flags
 from gluon_tricks.script.engine_flags import add_engine_flags
+from gluon_tricks.script.fine_tuning_flags import add_fine_tuning_flags
 from gluon_tricks.script.run_flags import add_record_flags, add_resume_flags
 
 
@@ -52,6 +53,7 @@ def main(argv=None):
               settings_of(args, args.num_epochs, args.save_period),
               args.resume, args.overwrite)                                 # files, resuming
     net = build.build_net(args, classes, precision, engine)                # model
+    start = build.start(args, net, engine, run.resumed)                    # fine-tuning
     schedule = build.learning_rate(args, data.train.batches_per_epoch)     # learning rate
     trainer = engine.trainer(net, build.optimizer(args, precision.dtype))  # optimizer
     make_teacher = partial(build_teacher, args, build.net_facts(args, data), precision, engine)
@@ -59,7 +61,7 @@ def main(argv=None):
                                              make_teacher)                 # targets and loss     (§5.2-5.4)
     namespace = header(args, engine, num_training_samples=data.train.records, **precision.flags)
     run.open(net, trainer, data.train,
-             [namespace, *precision.lines, *build.opening_lines(args, data, engine)], CifarDialect)
+             [namespace, *precision.lines, *build.opening_lines(args, data, engine), *start], CifarDialect)
     reseed_from = args.seed if build.draws(args) else None
     with run.sitting():
         while run.progress.epoch < args.num_epochs:
@@ -125,6 +127,7 @@ def parse_args(argv):
                            "cifar_preact*")
     ours.add_argument("--resume", metavar="auto|FILE", default="",
                       help="auto: continue the run of this model in --save-dir, or start one")
+    add_fine_tuning_flags(ours)
     add_resume_flags(ours, 200)
     ours.add_argument("--log-interval", type=int, default=100,
                       help="updates between records in metrics.jsonl; 0: none (default 100)")

@@ -54,6 +54,7 @@ def main(argv=None):
               settings_of(args, args.num_epochs, args.save_frequency),
               args.resume, args.overwrite)                                 # files, resuming
     net = build.build_net(args, data.classes, precision, engine)           # model               (§4.2, §3.1)
+    start = build.start(args, net, engine, run.resumed)                    # fine-tuning (--init-params)
     schedule = build.learning_rate(args)                                   # learning rate       (§3.1, §5.1)
     trainer = engine.trainer(net, build.nag(args, precision.dtype))        # optimizer           (§3.1, §3.2)
     make_teacher = partial(build_teacher, args, build.net_facts(args, data), precision, engine)
@@ -66,7 +67,7 @@ def main(argv=None):
                              drop_epochs)                                  # DropBlock (ResNeSt)
     if args.resume_epoch and not run.resumed:
         build.resume_from_gluoncv(args, run, trainer, data)
-    lines = build.opening_lines(args, data, net, precision.dtype, engine)
+    lines = [*build.opening_lines(args, data, net, precision.dtype, engine), *start]
     run.open(net, trainer, data.train,
              [header(args, engine, classes=data.classes, **precision.flags), *precision.lines, *lines],
              build.dialect_of(args), average)
@@ -92,23 +93,26 @@ def parse_args(argv):
     parser = argparse.ArgumentParser(usage="%(prog)s --model NAME [flags]", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     data = parser.add_argument_group("Data (§2.1)")
-    data.add_argument("--data-backend", default="mxnet", choices=("mxnet", "ours", "dali-gpu", "dali-cpu"),
-                      help="mxnet: ImageRecordIter; ours (not in GluonCV): reproducible order, exact "
-                           "resuming (default mxnet)")
+    data.add_argument("--data-backend", default="ours", choices=("ours", "mxnet", "dali-gpu", "dali-cpu"),
+                      help="reader of record files. ours (not in GluonCV): the same crops and colours, "
+                           "reproducible order, exact resuming; mxnet: ImageRecordIter, which made the "
+                           "published logs (default ours)")
     data.add_argument("--data-dir", default="~/.mxnet/datasets/imagenet/",
                       help="folder with train/ and val/ class folders")
     data.add_argument("--rec-train", default=f"{rec}/train.rec", help="record file of the training images")
-    data.add_argument("--rec-train-idx", default=f"{rec}/train.idx", help="index of --rec-train")
+    data.add_argument("--rec-train-idx", help="index of --rec-train (default: next to it)")
     data.add_argument("--rec-val", default=f"{rec}/val.rec", help="record file of the validation images")
-    data.add_argument("--rec-val-idx", default=f"{rec}/val.idx", help="index of --rec-val")
+    data.add_argument("--rec-val-idx", help="index of --rec-val (default: next to it)")
     data.add_argument("--use-rec", action="store_true", help="read record files instead of folders")
     data.add_argument("--input-size", type=int, default=224, help="side of the crop (default 224)")
     data.add_argument("--crop-ratio", type=float, default=0.875,
                       help="validation resizes to size / ratio (default 0.875)")
-    data.add_argument("--rgb-mean", default="123.68, 116.779, 103.939",
-                      help="channel means, 0..255 (record files)")
-    data.add_argument("--rgb-std", default="58.393, 57.12, 57.375",
-                      help="channel deviations, 0..255 (record files)")
+    data.add_argument("--rgb-mean",
+                      help="channel means, 0..255 (default: 123.68,116.779,103.939 for record files, "
+                           "123.675,116.28,103.53 for folders)")
+    data.add_argument("--rgb-std",
+                      help="channel deviations, 0..255 (default: 58.393,57.12,57.375 for record files, "
+                           "58.395,57.12,57.375 for folders)")
     data.add_argument("--num-training-samples", type=int, default=1281167,
                       help="images per epoch in the learning-rate schedule (default 1281167)")
     data.add_argument("-j", "--num-data-workers", dest="num_workers", type=int, default=4,
@@ -185,7 +189,7 @@ def parse_args(argv):
                        help="log file; lines are appended (default train_imagenet.log)")
     imagenet_flags.add_own_flags(parser.add_argument_group("Not in GluonCV"))
     add_engine_flags(parser.add_argument_group("Several devices and processes (not in GluonCV)"))
-    title = "Paper or GluonCV (set by --as, with --data-backend and --hard-weight)"
+    title = "Paper or GluonCV (set by --as, with --hard-weight)"
     imagenet_flags.add_choice_flags(parser.add_argument_group(title))
     return imagenet_flags.parsed(parser, sys.argv[1:] if argv is None else argv)
 

@@ -59,7 +59,7 @@ def ours(args, seed, path):
     """One run of the script; its metrics.jsonl has what is wanted."""
     folder = args.out / f"run-{seed}"
     subprocess.run([sys.executable, ROOT / "train_imagenet.py", "--model", args.model, "--mode", "hybrid",
-                    "--use-rec",
+                    "--use-rec", "--data-backend", args.data_backend,
                     *rec_files(args), "--classes", str(args.classes), "--num-training-samples",
                     str(args.images),
                     "--input-size", str(args.input_size), "--batch-size", str(args.batch_size), "--lr",
@@ -210,6 +210,9 @@ def parse_args():
     parser.add_argument("--lr", type=float, default=0.04, help="(default 0.04)")
     parser.add_argument("--num-epochs", type=int, default=20, help="(default 20)")
     parser.add_argument("--seeds", type=int, default=3, help="of each side, at least 2 (default 3)")
+    parser.add_argument("--data-backend", choices=("ours", "mxnet"), default="ours",
+                        help="reader of train_imagenet.py's images; the plain loop has MXNet's iterator "
+                             "(default ours)")
     parser.add_argument("--out", type=Path, default=Path("side_by_side"),
                         help="folder (default side_by_side)")
     parser.add_argument("--reference-seed", type=int, help=argparse.SUPPRESS)

@@ -30,8 +30,9 @@ from data_prep.common import parser_of
 from data_prep.published_commands import command_text, header_flags, table_text, workers_of
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import atomic_write
+from gluon_tricks.log_lines.epochs import EpochRecord
 from gluon_tricks.log_lines.lines import HorovodBatch, ImagenetBatch, Namespace, parse_line
-from gluon_tricks.log_lines.reading import EpochRecord, read_log
+from gluon_tricks.log_lines.reading import read_log
 from gluon_tricks.published.catalogue import FOLDER
 from gluon_tricks.published.rates import LoggedRate
 from gluon_tricks.published.recipe import recipe

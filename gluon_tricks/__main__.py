@@ -13,6 +13,7 @@ from gluon_tricks.program import name_program, program, run_subcommand
 SUBCOMMANDS = {
     "doctor": "what works on this machine, what does not, and the remedy",
     "prepare": "a data set: from the publisher's archives to the files that training reads",
+    "records": "a record file: labels, images and damage, and its index made again",
     "train": "one of the four training scripts",
     "launch": "a training over several processes or machines, supervised",
     "compare": "the log of a run compared with GluonCV's published one",
@@ -35,7 +36,9 @@ def main(argv):
     """Run one subcommand; returns its exit code."""
     examples = [f"Example:  {program()} doctor", f"          {program()} prepare cifar --dataset cifar10",
                 f"          {program()} train cifar --dataset cifar10-excerpt --model cifar_resnet20_v1 "
-                "--mode hybrid --num-epochs 12"]
+                "--mode hybrid --num-epochs 12", "",
+                "Exit codes: 0 done, 1 negative answer or a training that could not go on, 2 unusable input,",
+                "            3 internal error (please report it; GLUON_TRICKS_DEBUG=1 prints its traceback)"]
     return run_subcommand(argv, SUBCOMMANDS, load, "\n".join(examples))
 
 

@@ -4,11 +4,38 @@ import ctypes
 
 import mxnet as mx
 from mxnet.gluon import nn
+from mxnet.gluon.nn.basic_layers import _BatchNorm
 
 
 def named_parameters(net):
     """Structural name -> Parameter: the names of `.params` files."""
     return net._collect_params_with_prefix()
+
+
+def is_statistic(param):
+    """Whether a parameter has no gradient by its nature, as BatchNorm's running statistics."""
+    return not param._differentiable
+
+
+def is_frozen(param):
+    """Whether a parameter that has a gradient by its nature is excluded from training."""
+    return param._differentiable and param.grad_req == "null"
+
+
+def batch_norms(net):
+    """The BatchNorm layers of a net."""
+    found = []
+    net.apply(lambda block: found.append(block) if isinstance(block, _BatchNorm) else None)
+    return found
+
+
+def fixed_names(net):
+    """Structural names of the parameters that training leaves as they are: frozen ones, and statistics of
+    BatchNorm layers that use them in training too.
+    """
+    fixed = {id(param) for layer in batch_norms(net) if layer._kwargs["use_global_stats"]
+             for param in (layer.running_mean, layer.running_var)}
+    return {name for name, param in named_parameters(net).items() if is_frozen(param) or id(param) in fixed}
 
 
 def connect(trainer):
@@ -49,14 +76,18 @@ def settle_weights(net):
             mx.base.check_call(mx.base._LIB.MXNDArrayGetData(array.handle, ctypes.byref(address)))
 
 
-def normalises_images(net):
-    """Whether the net's first layer is a BatchNorm, as in the `*_v2` and wide ResNets.
+def needs_image_gradients(net):
+    """Whether the backward pass must reach the images, though nothing there is trained.
 
-    On a CPU, running statistics are updated in the backward pass. That pass does not reach the first layer,
-    because the images have no gradient (apache/mxnet#18673). The statistics would stay 0 and 1, and
-    evaluation would normalise differently from training. `data.attach_grad()` before the forward extends the
-    backward pass to this layer. On GPUs, where the published logs were made, the forward pass updates the
-    statistics.
+    On a CPU, running statistics are updated in the backward pass. That pass stops above the lowest trained
+    array, because the images have no gradient (apache/mxnet#18673). Below it, statistics would stay as they
+    are, and evaluation would normalise differently from training: in the first layer of the `*_v2` and wide
+    ResNets, a BatchNorm of the images, and in BatchNorm layers whose gamma and beta are frozen.
+    `data.attach_grad()` before the forward extends the backward pass to all layers. On GPUs, where the
+    published logs were made, the forward pass updates the statistics.
     """
     children = list(getattr(net, "features", net)._children.values())
-    return bool(children) and isinstance(children[0], nn.BatchNorm)
+    if children and isinstance(children[0], nn.BatchNorm):
+        return True
+    return any(is_frozen(param) for layer in batch_norms(net) if not layer._kwargs["use_global_stats"]
+               for param in (layer.gamma, layer.beta))

@@ -64,8 +64,8 @@ def run_subcommand(argv, subcommands, load, epilog=""):
     except (ImportError, AttributeError, OSError) as error:    # what a broken MXNet or NumPy raises
         if name == "doctor":
             raise
-        raise UserError(f"'{name}' cannot start: {type(error).__name__}: {error}\n"
-                        f"See what is wrong with:  {program()} doctor") from error
+        raise UserError(f"'{name}' cannot start: {type(error).__name__}: {error}; see what is wrong with "
+                        f"{program()} doctor") from error
     return module.main(rest)
 
 

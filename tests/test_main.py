@@ -75,7 +75,7 @@ def test_a_subcommand_that_cannot_be_imported_sends_to_the_doctor(spelled, monke
         raise AttributeError("module 'numpy' has no attribute 'bool'")
 
     monkeypatch.setattr(command_line.importlib, "import_module", broken_import)
-    with pytest.raises(UserError, match="'spelled' cannot start: AttributeError: .*\n.*gluon_tricks doctor"):
+    with pytest.raises(UserError, match="'spelled' cannot start: AttributeError: .*gluon_tricks doctor"):
         command_line.main(["spelled"])
 
 

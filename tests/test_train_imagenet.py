@@ -22,6 +22,7 @@ from gluon_tricks.data.mxnet_iterators import ImageNetRecordIter
 from gluon_tricks.data.recordio import RecordReader, write_image_records
 from gluon_tricks.engines.single import SingleProcess
 from gluon_tricks.errors import UserError
+from gluon_tricks.log_lines.lines import noise_kind
 from gluon_tricks.log_lines.reading import read_log
 from gluon_tricks.models.registry import get_model
 from gluon_tricks.published.catalogue import catalogue
@@ -67,6 +68,9 @@ def parse(*flags):
     (["--use_se"], "--use_se: has no effect"),
     (["--loss-scale", "0"], "--loss-scale 0: must be none, dynamic or a positive number"),
     (["--ema", "1"], "--ema 1"),
+    (["--loss-scale", "inf"], "--loss-scale inf: must be"),
+    (["--num-epochs", "99999999999999999999"], "--num-epochs 99999999999999999999: must be at most 100000"),
+    (["--mixup-alpha", "1e-320"], "--mixup-alpha 1e-320: must be at least 0.001"),
     (["--accumulate", "0"], "--accumulate 0"),
     (["--save-dir", ""], "--save-dir ''"),
     (["--rgb-mean", "1,2"], "three numbers"),
@@ -298,8 +302,9 @@ def test_the_exact_protocol_counts_every_image_once(records):
 # --- real runs ----------------------------------------------------------------------------------------------
 
 def words(folder, *flags):
+    threads = [] if "--synthetic" in flags else ["-j", "2"]
     return ["--model", "cifar_resnet20_v1", "--mode", "hybrid", "--classes", "4", "--input-size", "32",
-            "--batch-size", "8", "-j", "2", "--save-dir", f"{folder}/params", "--logging-file",
+            "--batch-size", "8", *threads, "--save-dir", f"{folder}/params", "--logging-file",
             f"{folder}/run.log", *flags]
 
 
@@ -388,6 +393,17 @@ def test_both_validation_protocols_are_logged_at_the_end(records, tmp_path):
         assert float(last) == pytest.approx(lines[backend][backend == "mxnet"], abs=1e-5)
 
 
+def test_a_pass_in_which_no_batch_begins_has_no_window_and_this_is_said(monkeypatch):
+    rows = np.array([[1, 1], [0, 1], [0, 0]])
+    monkeypatch.setattr(build, "hits", lambda *_, **__: rows)
+    args = parse("--batch-size", "8", "--num-epochs", "2", "--synthetic", "--num-training-samples", "8")
+    data = build.ImagenetData(None, None, 2, "", lambda: None)
+    line = build.both_protocols(args, None, data, None, "float32", None)
+    assert line == ("both validation protocols at the end: exact err-top1=0.666667 err-top5=0.333333 "
+                    "(3 images); gluoncv none, as no batch of 8 begins in pass 2 (0 samples)")
+    assert noise_kind(line) == "note"
+
+
 @pytest.mark.parametrize("flags", [["--synthetic", "--num-training-samples", "32", "--emulate-gpus", "2"],
                                    ["--synthetic", "--num-training-samples", "32", "--dtype", "bfloat16"]])
 @pytest.mark.slow
@@ -422,7 +438,7 @@ def test_the_papers_preset_trains(records, tmp_path):
 
 @pytest.mark.slow
 def test_mxnets_iterator_trains(records, tmp_path):
-    here(tmp_path, *rec_flags(records), "--num-epochs", "1", "--lr", "0.01")
+    here(tmp_path, *rec_flags(records), "--data-backend", "mxnet", "--num-epochs", "1", "--lr", "0.01")
     assert len(read_log(tmp_path / "run.log").epochs) == 1
 
 
@@ -465,6 +481,87 @@ def test_the_manifest_has_the_number_of_classes_and_checks_the_data(records, tmp
     with open(data / "val.rec", "r+b") as stream:
         stream.truncate(100)
     assert "val.rec" in here(tmp_path / "c", *flags, check=2).stderr
+
+
+def copy_of(records, folder, relabel=lambda key, label: label, bad=()):
+    """The record files with other labels and images without content."""
+    folder.mkdir(exist_ok=True)
+    for part in ("train", "val"):
+        reader = RecordReader(records / f"{part}.rec")
+        images = ((key, relabel(key, reader.read_image(key)[0]), 0,
+                   b"no image" if key in bad else reader.read_image(key)[1]) for key in range(len(reader)))
+        list(write_image_records(folder / f"{part}.rec", folder / f"{part}.idx", images))
+    return folder
+
+
+@pytest.mark.parametrize("backend", ["ours", "mxnet"])
+@pytest.mark.parametrize("relabel, says", [
+    (lambda key, label: label + 1, "train.rec, key 3, offset .*: label 4 is not in 0 to 3, the labels of 4 classes .*; "
+                                   "the labels start at 1"),
+    (lambda key, label: label + 0.5, "train.rec, key 0, offset 0: label 0.5 is no class index"),
+    (lambda key, label: -1 if key == 7 else label, "train.rec, key 7, .*: label -1"),
+])
+def test_labels_that_are_no_class_indices_are_refused_before_anything_is_written(records, tmp_path, backend,
+                                                                                 relabel, says):
+    data = copy_of(records, tmp_path / "data", relabel)
+    done = here(tmp_path / "run", *rec_flags(data), "--data-backend", backend, check=2)
+    assert re.search(says, done.stderr) and not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_a_class_without_training_images_is_a_warning(records, tmp_path):
+    data = copy_of(records, tmp_path / "data", lambda key, label: 0)
+    for part in ("val.rec", "val.idx"):
+        shutil.copy(records / part, data / part)
+    done = here(tmp_path / "run", *rec_flags(data), "--max-updates", "1")
+    assert "warning: all 24 training images have label 0" in done.stderr
+    assert ("warning: classes that have validation images but no training image: 1 (3 images), 2 (2 images), "
+            "3 (2 images)") in done.stderr
+
+
+def test_a_class_folder_without_training_images_is_a_warning(records, tmp_path):
+    for part, name in (("train", "a"), ("train", "b"), ("val", "a"), ("val", "b")):
+        (tmp_path / part / name).mkdir(parents=True)
+        if (part, name) != ("train", "b"):
+            (tmp_path / part / name / "x.jpg").write_bytes(RecordReader(records / "val.rec").read_image(0)[1])
+    args = parse("--data-dir", str(tmp_path), "--batch-size", "1", "--num-training-samples", "1")
+    assert build.open_data(args, ENGINE).warnings == (
+        "all 1 training images have label 0",
+        "classes that have validation images but no training image: 1 (1 images)")
+
+
+@pytest.mark.parametrize("size", ["32", "16"])
+def test_records_that_mxnets_iterator_cannot_read_are_refused(records, tmp_path, size):
+    """Its own validation would end the process with SIGFPE."""
+    data = copy_of(records, tmp_path / "data", bad=(5,))
+    for part in ("train.rec", "train.idx"):
+        shutil.copy(records / part, data / part)
+    done = here(tmp_path / "run", *rec_flags(data), "--data-backend", "mxnet", "--input-size", size, check=2)
+    assert re.search(r"val.rec, key 5, offset \d+: the image does not decode.*--data-backend ours", done.stderr)
+
+
+def test_an_index_that_is_given_is_read_instead_of_the_one_next_to_the_file(records, tmp_path):
+    data = copy_of(records, tmp_path / "data")
+    whole = (data / "train.idx").read_text()
+    (data / "train.idx").write_text("".join(whole.splitlines(keepends=True)[:8]))       # stale
+    (tmp_path / "whole.idx").write_text(whole)
+    flags = [*rec_flags(data), "--classes", "4", "--batch-size", "8"]
+    flags[flags.index(f"{data}/train.idx")] = f"{tmp_path}/whole.idx"
+    found = build.open_data(parse(*flags), ENGINE)
+    assert found.train.records == 24 and found.warnings == ()
+    stale = build.open_data(parse(*rec_flags(data), "--classes", "4", "--batch-size", "8",
+                                  "--num-training-samples", "8"), ENGINE)
+    assert stale.train.records == 8
+    assert re.fullmatch(rf"--rec-train-idx {data}/train.idx: lists 8 records; \d+ bytes of the record file belong to "
+                        "none of them", stale.warnings[0])
+
+
+def test_a_missing_index_names_the_command_that_makes_it(records, tmp_path):
+    data = copy_of(records, tmp_path / "data")
+    (data / "val.idx").unlink()
+    with pytest.raises(UserError, match=f"--rec-val-idx {data}/val.idx: does not exist; .*records {data}/val.rec "
+                                        f"--index {data}/val.idx"):
+        build.open_data(parse(*rec_flags(data), "--batch-size", "8"), ENGINE)
 
 
 # --- models -------------------------------------------------------------------------------------------------

@@ -31,6 +31,7 @@ from gluon_tricks.benching.net import add_torch_python, can_import, torch_python
 from gluon_tricks.benching.paired import (
     LEAST_ROUNDS,
     Spread,
+    at_least_a_batch,
     at_least_rounds,
     machine_line,
     paired,
@@ -41,7 +42,8 @@ from gluon_tricks.benching.paired import (
 from gluon_tricks.data.recordio import RecordReader, frame
 from gluon_tricks.errors import UserError
 from gluon_tricks.launching.worker import Worker
-from gluon_tricks.script.flags import at_least
+from gluon_tricks.recipes.flags import COMMAND_FLAGS, PROCESSES
+from gluon_tricks.script.flags import check_numbers
 
 SIDES = ("ours", "mxnet", "pytorch", "decode", "decode-1")
 HEADER = ("side", "images/s (least to greatest)", "ours / side", "effective decode threads", "CPU ms/image",
@@ -142,6 +144,7 @@ def parse_args(argv):
     args = parser.parse_args(argv)
     if not args.rec_train.is_file():
         raise UserError(f"--rec-train {args.rec_train}: does not exist; make it with data_prep/imagenet.py")
-    at_least(args, {"num_workers": 1, "batch_size": 1, "input_size": 1, "images": args.batch_size})
+    check_numbers(args, COMMAND_FLAGS, spelling={}, num_workers=PROCESSES)
+    at_least_a_batch(args.images, args.batch_size)
     at_least_rounds(args.rounds)
     return args

@@ -21,7 +21,8 @@ import numpy as np
 from gluon_tricks.benching.paired import machine_line, table, write_report
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import ROOT
-from gluon_tricks.script.flags import at_least
+from gluon_tricks.recipes.flags import COMMAND_FLAGS, EPOCHS_FROM_1
+from gluon_tricks.script.flags import check_numbers
 
 LEAST_EPOCHS = 8
 FLAT_MIB = 0.5   # of growth per epoch, above which the command fails
@@ -75,5 +76,5 @@ def parse_args(argv):
     parser.add_argument("--epochs", type=int, default=30, help="(default 30)")
     parser.add_argument("--out", metavar="DIR", help="folder for memory.md and memory.json")
     args = parser.parse_args(argv)
-    at_least(args, {"epochs": LEAST_EPOCHS})
+    check_numbers(args, COMMAND_FLAGS, epochs=EPOCHS_FROM_1._replace(least=LEAST_EPOCHS))
     return args

@@ -31,8 +31,9 @@ from gluon_tricks.compat import permit_amx
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import ROOT
 from gluon_tricks.launching.worker import Worker
+from gluon_tricks.recipes.flags import COMMAND_FLAGS
 from gluon_tricks.script.auto_dtype import without_amx
-from gluon_tricks.script.flags import at_least
+from gluon_tricks.script.flags import check_numbers
 
 SIDES = {  # name -> --side, or None for PyTorch; --dtype; whether with AMX
     "ours": ("ours", "float32", False),
@@ -145,9 +146,9 @@ def parse_args(argv):
                         help="(default cifar_resnet20_v1)")
     parser.add_argument("--sides", nargs="+", default=list(SIDES), choices=SIDES, metavar="SIDE",
                         help=f"sides to compare: {', '.join(SIDES)} (default all); ratios are to the first")
-    parser.add_argument("--batch-size", type=int, default=0,
+    parser.add_argument("--batch-size", type=int,
                         help="images per step (default 128 for CIFAR, else 16)")
-    parser.add_argument("--input-size", type=int, default=0, help="pixels (default 32 for CIFAR, else 224)")
+    parser.add_argument("--input-size", type=int, help="pixels (default 32 for CIFAR, else 224)")
     parser.add_argument("--updates", type=int, default=0, help="steps per turn (default 8 for CIFAR, else 2)")
     parser.add_argument("--rounds", type=int, default=LEAST_ROUNDS,
                         help=f"turns of each side (default {LEAST_ROUNDS})")
@@ -156,6 +157,6 @@ def parse_args(argv):
     add_torch_python(parser)
     parser.add_argument("--out", metavar="DIR", help="folder for net.md and net.json")
     args = parser.parse_args(argv)
-    at_least(args, {"batch_size": 0, "input_size": 0, "updates": 0, "threads": 0})
+    check_numbers(args, COMMAND_FLAGS)
     at_least_rounds(args.rounds)
     return args

@@ -69,7 +69,7 @@ def ours(job):
     engine, norm = SingleProcess([mx.cpu()]), {"norm_layer": GroupNorm} if job.use_gn else {}
     net = get_model(job.model, classes=job.classes, **job.keywords, **norm)
     net.initialize(mx.init.Xavier())
-    make_ready(net, job.input_size, job.dtype, "hybrid", engine, job.channels)
+    make_ready(net, job.input_size, job.dtype, "hybrid", engine, job.channels, f"--model {job.model}")
     return net, engine.trainer(net, nag())
 
 

@@ -109,6 +109,12 @@ def write_report(out, name, text, **numbers):
     atomic_write(folder / f"{name}.json", json.dumps({**numbers, **environment()}, indent=1) + "\n")
 
 
+def at_least_a_batch(images, batch_size):
+    """Refuse fewer images than a batch has."""
+    if images < batch_size:
+        raise UserError(f"--images {images}: must be at least {batch_size}, the batch size")
+
+
 def at_least_rounds(rounds):
     """Refuse too few rounds for a median."""
     if rounds < LEAST_ROUNDS:

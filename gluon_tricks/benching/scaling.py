@@ -34,6 +34,8 @@ from gluon_tricks.benching.paired import at_least_rounds, machine_line, paired, 
 from gluon_tricks.compat import visible_cpus
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import ROOT
+from gluon_tricks.recipes.flags import COMMAND_FLAGS
+from gluon_tricks.script.flags import check_numbers
 
 ONE = "1 process"
 SIZES = [4 << shift for shift in range(0, 25, 4)]            # 4 bytes to 64 MB
@@ -140,6 +142,7 @@ def parse_args(argv):
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--out", metavar="DIR", help="also write scaling.md and scaling.json there")
     args = parser.parse_args(argv)
+    check_numbers(args, COMMAND_FLAGS)
     at_least_rounds(args.rounds)
     if args.workers < 2:
         raise UserError(f"--workers {args.workers}: at least 2")

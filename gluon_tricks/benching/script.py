@@ -18,6 +18,7 @@ import sys
 
 from gluon_tricks.benching.paired import (
     LEAST_ROUNDS,
+    at_least_a_batch,
     at_least_rounds,
     machine_line,
     paired,
@@ -27,8 +28,9 @@ from gluon_tricks.benching.paired import (
 from gluon_tricks.errors import UserError
 from gluon_tricks.launching.worker import Worker
 from gluon_tricks.published.catalogue import TRAIN_IMAGES, catalogue, curve
+from gluon_tricks.recipes.flags import COMMAND_FLAGS
 from gluon_tricks.script.auto_dtype import without_amx
-from gluon_tricks.script.flags import at_least
+from gluon_tricks.script.flags import check_numbers
 
 SIDES = {  # name -> side of `script_side`, type
     "ours": ("ours", "float32"),
@@ -123,7 +125,8 @@ def parse_args(argv):
                         help=f"epochs of each side (default {LEAST_ROUNDS})")
     parser.add_argument("--out", metavar="DIR", help="folder for script.md and script.json")
     args = parser.parse_args(argv)
-    at_least(args, {"batch_size": 1, "images": args.batch_size, "val_images": 1, "num_workers": 0})
+    check_numbers(args, COMMAND_FLAGS, spelling={})
+    at_least_a_batch(args.images, args.batch_size)
     at_least_rounds(args.rounds)
     if sys.platform != "linux" and args.num_workers:
         raise UserError("--num-workers: Gluon's DataLoader forks its workers, which this system does not "

@@ -13,7 +13,8 @@ before it.
 A log of train_faster_rcnn.py is printed next to one of the two that GluonCV published on VOC, epoch by epoch,
 without a verdict. A log of train_fcn.py is only listed.
 
-Exit code: 0 inside the band, 1 outside, 2 no verdict (the file is unusable, or no such run was published).
+Exit code: 0 inside the band, 1 outside, 2 no verdict (the file is unusable, or no such run was published), 3
+internal error.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from pathlib import Path
 
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.judging.diagnosis import diagnose
+from gluon_tricks.judging.gaps import missing_between
 from gluon_tricks.judging.pictures import UNITS, plot_verdict
 from gluon_tricks.judging.verdict import EXIT_CODES, judge
 from gluon_tricks.log_lines.transfer import read_transfer_log
@@ -57,7 +59,8 @@ def show_transfer(log, args):
 def opening(verdict):
     """Lines that name the run, the published run and the differences of their recipes."""
     run, reference = verdict.run, verdict.match.reference
-    yield f"run        {run.path}, epochs {run.epochs[0].epoch}-{run.epochs[-1].epoch}"
+    epochs = [record.epoch for record in run.epochs]
+    yield f"run        {run.path}, epochs {epochs[0]}-{epochs[-1]}{missing_between(epochs)}"
     yield f"published  {reference.name}: {reference.command}"
     for sentence in reference.flags.values():
         yield f"           {sentence}"

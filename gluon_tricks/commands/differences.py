@@ -8,7 +8,8 @@ first update.
 Measured: the first update of resnet18_v1b on 16 images of the embedded CIFAR-10 excerpt, scaled to 64 px, by
 train_imagenet.py's own builders, once with GluonCV's setting and once with the paper's: the loss, the
 learning rate, and the difference between the two changes of the weights, relative to their size. `--as paper`
-chooses the paper's setting of those marked *; a flag given with it wins.
+chooses the paper's setting of those marked *; a flag given with it wins. Under both presets this kit's loader
+reads the images; `--data-backend mxnet` is MXNet's iterator, which made the published logs.
 """
 
 import argparse
@@ -67,10 +68,12 @@ DIFFERENCES = (
                "rgb_mean", ("123.675,116.28,103.53", "123.68,116.779,103.939")),
     Difference("validation resize, Inception-V3 (§2.1)", "256, then a crop of 299 (scaled up)",
                "ceil(299 / 0.875) = 342", "crop_ratio", ("0.875", "1.168"), why_not="validation only"),
-    Difference("images of a validation", "50,000", "a sliding window of 50,176 or 49,152 at batch 1024",
+    Difference("images of a validation", "50,000",
+               "a sliding window of 50,176 or 49,152 at batch 1024 (here with --data-backend mxnet)",
                "val_protocol", ("gluoncv", "exact"), why_not="validation only"),
     Difference("images of an epoch (§2.1)", "each once",
-               "MXNet's iterator wraps round; folders drop the rest", "data_backend",
+               "MXNet's iterator wraps round; folders drop the rest (here each once, unless --data-backend "
+               "mxnet)", "data_backend",
                ("mxnet", "ours"), why_not="MXNet's iterator draws its own random numbers"),
     Difference("initial weights (§2.1)", "uniform, sqrt(6 / (d_in + d_out)), channels only",
                "normal, variance 1.882 / mean fan, "

@@ -25,21 +25,21 @@ import shlex
 from pathlib import Path
 
 from gluon_tricks.data.cifar_sets import DATASETS
-from gluon_tricks.data.imagenet import FOLDER_MEAN, FOLDER_STD
-from gluon_tricks.data.imagenet_augment import RGB_MEAN, RGB_STD
 from gluon_tricks.data.manifest import classes_sha256
 from gluon_tricks.engines.create import create_engine
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import atomic_write, sha256_of
 from gluon_tricks.machine import environment, operator_threads
 from gluon_tricks.models.ready import start_precision
+from gluon_tricks.recipes.data_paths import FOLDER_MEAN, FOLDER_STD, RGB_MEAN, RGB_STD
+from gluon_tricks.recipes.flags import COMMAND_FLAGS
 from gluon_tricks.saved.counting import count_answers
 from gluon_tricks.saved.names import check_same_classes
 from gluon_tricks.saved.net import import_symbol, open_net, run_once
 from gluon_tricks.saved.predictions import lines_of
 from gluon_tricks.saved.record import find_run
 from gluon_tricks.saved.tally import TOP
-from gluon_tricks.script.flags import completed
+from gluon_tricks.script.flags import check_numbers, completed
 from gluon_tricks.script.saved_flags import (
     add_machine_flags,
     add_model_flags,
@@ -165,6 +165,7 @@ def parse_args(argv):
 
 def settled(args):
     """The arguments, checked, and completed from the run's record and from each other."""
+    check_numbers(args, COMMAND_FLAGS)
     check_deploy(args)
     args = with_net(completed(args, rec_val=rec_file(args)))
     args = complete_data(complete_from_run(with_machine(args)))
@@ -189,8 +190,6 @@ def with_net(args):
     """The arguments with `saved`, the net as record or flags describe it."""
     if args.rec_val and args.dataset not in (None, "imagenet"):
         raise UserError(f"--rec-val {args.rec_val}: leave --data-dir and --dataset out")
-    if args.crop_ratio is not None and args.crop_ratio <= 0:               # as GluonCV's script does
-        args = completed(args, crop_ratio=0.875)
     params_file = None
     if args.deploy:
         params_file = Path(f"{args.model_prefix}-0000.params").expanduser()

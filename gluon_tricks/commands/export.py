@@ -31,11 +31,12 @@ from gluon_tricks.engines.create import create_engine
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import atomic_write, make_folder, sha256_of
 from gluon_tricks.models.cpu_graph import leave_as_traced
+from gluon_tricks.recipes.flags import COMMAND_FLAGS
 from gluon_tricks.saved.agreement import agreement, read_images
 from gluon_tricks.saved.described import rounded, transform_of
 from gluon_tricks.saved.net import import_symbol, open_net
 from gluon_tricks.saved.onnx import OPSET, REMEDY, import_onnx, to_onnx
-from gluon_tricks.script.flags import at_least, completed
+from gluon_tricks.script.flags import check_numbers, completed
 from gluon_tricks.script.saved_flags import add_model_flags, add_pixel_flags, saved_net_of
 from gluon_tricks.training.record import run_record
 
@@ -182,8 +183,8 @@ def parse_args(argv):
 
 def settled(args):
     """The arguments, checked, with `saved`, the net as record or flags describe it."""
+    check_numbers(args, COMMAND_FLAGS)
     args = completed(args, saved=saved_net_of(args))
-    at_least(args, {"tolerance": 0, "num_check_images": 1})
     out = Path(args.out).expanduser()
     if out.is_dir():
         raise UserError(f"--out {out}: is a folder; name a file in it")

@@ -27,7 +27,9 @@ from gluon_tricks.files import atomic_write, make_folder
 from gluon_tricks.log_lines.reading import read_log
 from gluon_tricks.optim.lr_schedule import lr_schedule
 from gluon_tricks.published.catalogue import TRAIN_IMAGES, curve
+from gluon_tricks.recipes.flags import COMMAND_FLAGS
 from gluon_tricks.recipes.paper import TABLES
+from gluon_tricks.script.flags import check_numbers
 from gluon_tricks.studies.text import csv_text
 from gluon_tricks.tricks.label_smoothing import optimal_gap
 
@@ -140,7 +142,7 @@ def measured_gaps(args):
     for kind in ("plain", "smooth"):
         net = get_model(args.model, classes=args.classes)
         load_params(net, f"--params-{kind}", getattr(args, f"params_{kind}"), engine)
-        make_ready(net, args.input_size, "float32", "hybrid", engine)
+        make_ready(net, args.input_size, "float32", "hybrid", engine, what=f"--model {args.model}")
         found = [gap_of(net(part).asnumpy().astype(np.float64))
                  for each in tqdm(loader.epoch(0), total=loader.batches_per_epoch, unit="batch", disable=None,
                                   desc=kind)
@@ -239,8 +241,7 @@ def parse_args(argv):
     if missing and len(missing) < len(needed):
         raise UserError(f"{', '.join(missing)}: figure 4b needs all of --params-plain, --params-smooth, "
                         "--model, --rec-val")
-    if not 0 < args.eps < 1:
-        raise UserError(f"--eps {args.eps}: must be above 0 and below 1")
+    check_numbers(args, COMMAND_FLAGS)
     return args
 
 

@@ -23,6 +23,8 @@ from gluon_tricks.errors import UserError
 from gluon_tricks.launching.job import Job, passed_on_signals, say
 from gluon_tricks.launching.roles import parse_hosts, roles
 from gluon_tricks.machine import resuming
+from gluon_tricks.recipes.flags import COMMAND_FLAGS, PROCESSES
+from gluon_tricks.script.flags import check_numbers
 
 
 def main(argv):
@@ -77,9 +79,5 @@ def parse_args(argv):
                         help="after a failure go on with --resume auto, so many times (default 0)")
     parser.add_argument("command", nargs=argparse.REMAINDER, help="-- SCRIPT and its flags")
     args = parser.parse_args(argv)
-    for flag, least in (("num_workers", 1), ("servers", 0), ("restarts", 0)):
-        if getattr(args, flag) < least:
-            raise UserError(f"--{flag.replace('_', '-')} {getattr(args, flag)}: must be at least {least}")
-    if not args.timeout > 0:
-        raise UserError(f"--timeout {args.timeout}: must be positive")
+    check_numbers(args, COMMAND_FLAGS, spelling={}, num_workers=PROCESSES)
     return args

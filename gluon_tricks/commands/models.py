@@ -17,7 +17,9 @@ from typing import NamedTuple
 
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import PACKAGE, atomic_write
+from gluon_tricks.recipes.flags import COMMAND_FLAGS
 from gluon_tricks.recipes.paper import TABLES
+from gluon_tricks.script.flags import check_numbers
 
 SIZES = PACKAGE / "models" / "sizes.csv"
 
@@ -37,8 +39,6 @@ TABLE_5 = {row.flags["model"]: PaperRow(row.name, *row.extra.split(", "), row.pa
 
 def main(argv=None):
     args = parse_args(argv)
-    if args.input_size is not None and args.input_size < 1:
-        raise UserError(f"--input-size must be at least 1, got {args.input_size}")
     if args.name is None and (args.layers or args.input_size or args.classes):
         raise UserError("--layers, --input-size and --classes are for one net: give its name")
     if args.recount:
@@ -200,7 +200,9 @@ def parse_args(argv):
                         help="width of the classifier (default: the net's)")
     parser.add_argument("--recount", action="store_true",
                         help="for developers: count all nets again, write models/sizes.csv")
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    check_numbers(args, COMMAND_FLAGS)
+    return args
 
 
 if __name__ == "__main__":

@@ -29,9 +29,10 @@ from gluon_tricks.errors import UserError, printable, run_main
 from gluon_tricks.files import atomic_write, sha256_of
 from gluon_tricks.machine import command, environment
 from gluon_tricks.models.ready import start_precision
+from gluon_tricks.recipes.flags import COMMAND_FLAGS
 from gluon_tricks.saved.loaded import LoadedNet, top_of
 from gluon_tricks.saved.sources import FileImages, find_sources, photograph_of
-from gluon_tricks.script.flags import at_least, completed
+from gluon_tricks.script.flags import check_numbers, completed
 from gluon_tricks.script.saved_flags import (
     add_machine_flags,
     add_model_flags,
@@ -180,7 +181,7 @@ def parse_args(argv):
 
 def settled(args):
     """The arguments, checked, with `saved`, the net as record or flags describe it."""
-    at_least(args, {"top": 1})
+    check_numbers(args, COMMAND_FLAGS)
     args = with_machine(completed(args, saved=saved_net_of(args)))
     if args.sheet and not args.sheet.lower().endswith(".png"):
         raise UserError(f"--sheet {args.sheet}: is a PNG; give a name that ends in .png")

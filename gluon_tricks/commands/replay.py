@@ -73,6 +73,9 @@ def describe(command, added, with_plan):
         print(f"# note: {note}")
     words = [*command.today, *added]
     print(f"# today:\n{wrapped(['python', *launcher(command), *words])}")
+    if "--use-rec" in words:
+        print("# this kit's loader reads the images; MXNet's iterator, which made the published logs: add "
+              "--data-backend mxnet")
     if "--hostfile" in command.before:
         print("# over several machines: add -H HOST:SLOTS,... after -n")
     if with_plan:

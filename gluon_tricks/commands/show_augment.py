@@ -21,7 +21,8 @@ from gluon_tricks.data.masks import MASKS
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import make_folder
 from gluon_tricks.randomness import MIXUP, generator
-from gluon_tricks.script.flags import at_least
+from gluon_tricks.recipes.flags import COMMAND_FLAGS
+from gluon_tricks.script.flags import check_numbers
 from gluon_tricks.script.prepare import prepare
 from gluon_tricks.tricks.mixing import ALPHAS, KINDS, mix
 
@@ -130,9 +131,7 @@ def parse_args(argv):
     unknown = [name for name in (args.only.split(",") if args.only else ()) if name not in NAMES]
     if unknown:
         raise UserError(f"--only {unknown[0]}: there are {', '.join(NAMES)}")
-    at_least(args, {"images": 1, "seed": 0})
-    if args.alpha <= 0:
-        raise UserError(f"--alpha {args.alpha}: must be positive")
+    check_numbers(args, COMMAND_FLAGS)
     return args
 
 

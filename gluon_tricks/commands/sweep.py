@@ -22,6 +22,7 @@ from pathlib import Path
 
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import make_folder
+from gluon_tricks.recipes.flags import SEED
 from gluon_tricks.script.flags import split_at_dashes
 from gluon_tricks.studies.sweep_grid import sweep_runs
 
@@ -78,8 +79,8 @@ def seeds_of(text):
         seeds = [int(seed) for seed in text.split(",")]
     except ValueError:
         raise UserError(f"--seeds {text}: give numbers with commas, as 0,1,2") from None
-    if min(seeds) < 0:
-        raise UserError(f"--seeds {text}: must not be negative")
+    for seed in filter(SEED.complaint, seeds):
+        raise UserError(f"--seeds {text}: {seed} {SEED.complaint(seed)}")
     if len(set(seeds)) < len(seeds):
         raise UserError(f"--seeds {text}: gives a number twice")
     return seeds

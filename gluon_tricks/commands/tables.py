@@ -30,7 +30,7 @@ from gluon_tricks.files import make_folder
 from gluon_tricks.recipes import STUDIES
 from gluon_tricks.recipes.paper import TABLES
 from gluon_tricks.recipes.presets import PRESETS
-from gluon_tricks.script.flags import at_least, split_at_dashes
+from gluon_tricks.script.flags import check_numbers, split_at_dashes
 from gluon_tricks.studies.profiles import PROFILES, find_records, table_runs
 from gluon_tricks.studies.readme import readme_block
 from gluon_tricks.studies.table_rows import chosen, heading, rows_of
@@ -154,7 +154,7 @@ def parse_args(argv):
     args = parser.parse_args(argv)
     if args.markdown and args.csv:
         raise UserError("--markdown and --csv: give one")
-    at_least(args, {"num_gpus": 0, **({} if args.num_workers is None else {"num_workers": 0})})
+    check_numbers(args)
     if args.preset:
         check_preset(args.preset, args.table)
     return args

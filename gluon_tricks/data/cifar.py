@@ -1,10 +1,12 @@
 """Training and validation loaders of a prepared CIFAR or MNIST data set."""
 
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
 from gluon_tricks.data.augment import CifarTestTransform, CifarTrainTransform
 from gluon_tricks.data.cifar_sets import DATASETS, Augmentation, preparation
+from gluon_tricks.data.label_check import label_warnings
 from gluon_tricks.data.loaders import ImagesInMemory, RecordLoader
 from gluon_tricks.data.manifest import open_split, read_manifest
 from gluon_tricks.data.masks import Masks
@@ -20,6 +22,7 @@ class CifarData(NamedTuple):
     classes: list
     root_hash: str
     subset: str              # what was left out, from the manifest; "" for the complete data set
+    warnings: tuple = ()     # sentences about the labels
 
 
 class Prepared(NamedTuple):
@@ -103,7 +106,9 @@ def open_cifar(prepared, backend, batch_size, seed, num_workers, rank=0, world_s
                              batch_size, seed, **share)
         test_transform = CifarTestTransform(*augmentation.normalisation(dataset))
         val = RecordLoader(images["test"], test_transform, batch_size, None, "keep", **share)
-    return CifarData(train, val, manifest.classes, manifest.root_hash, manifest.subset)
+    counts = (dict(Counter(readers[name][1].tolist())) for name in ("train", "test"))
+    warnings = tuple(label_warnings(*counts, len(manifest.classes)))
+    return CifarData(train, val, manifest.classes, manifest.root_hash, manifest.subset, warnings)
 
 
 def train_transform(augmentation, dataset, seed, records):

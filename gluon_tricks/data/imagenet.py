@@ -7,12 +7,9 @@ import numpy as np
 from mxnet import nd
 
 from gluon_tricks.data.imagenet_augment import ImagenetTestTransform, ImagenetTrainTransform
-from gluon_tricks.data.images import FolderImages, PhotographLoader, RecordImages
+from gluon_tricks.data.images import FolderImages, PhotographLoader
 from gluon_tricks.data.loaders import Batch, EqualEpochs
 from gluon_tricks.errors import UserError
-
-# GluonCV's for images from folders, on the 0..255 scale; 0.485 ... and 0.229 ... on the 0..1 scale
-FOLDER_MEAN, FOLDER_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
 
 class ImagenetData(NamedTuple):
@@ -21,6 +18,7 @@ class ImagenetData(NamedTuple):
     classes: int             # of the data; None where the data do not state it
     root_hash: str
     exact: object            # function that makes the validation loader that yields every image once
+    warnings: tuple = ()     # sentences about the labels
     class_names: list = None # in label order; None where the data have no names
 
 
@@ -43,10 +41,9 @@ class SyntheticLoader(EqualEpochs):
 
 
 # So many parameters because each is a flag
-def record_loaders(train_rec, val_rec, batch_size, seed, size, crop_ratio, mean, std, num_workers,
-                   on_bad_record="fail", law="rec", colors="gluoncv", auto_aug=False, rank=0, world_size=1):
-    """Loaders of two record files: (training, validation)."""
-    train, val = RecordImages(train_rec, on_bad_record), RecordImages(val_rec, on_bad_record)
+def image_loaders(train, val, batch_size, seed, size, crop_ratio, mean, std, num_workers, law="rec",
+                  colors="gluoncv", auto_aug=False, rank=0, world_size=1):
+    """Loaders of two `Images`, of record files or class folders: (training, validation)."""
     augment = ImagenetTrainTransform(seed, size, mean, std, law, colors, auto_aug)
     central = ImagenetTestTransform(size, crop_ratio, mean, std, law)
     share = {"num_workers": num_workers, "rank": rank, "world_size": world_size}
@@ -54,10 +51,8 @@ def record_loaders(train_rec, val_rec, batch_size, seed, size, crop_ratio, mean,
             PhotographLoader(val, central, batch_size, None, "keep", **share))
 
 
-# So many parameters because each is a flag
-def folder_loaders(data_dir, batch_size, seed, size, crop_ratio, num_workers, law="folder", colors="gluoncv",
-                   auto_aug=False, rank=0, world_size=1):
-    """Loaders of `train/` and `val/` class folders, and the classes' names; normalised as in GluonCV.
+def folder_images(data_dir):
+    """The images of the `train/` and `val/` class folders: (training, validation).
 
     Raises
     ------
@@ -68,9 +63,4 @@ def folder_loaders(data_dir, batch_size, seed, size, crop_ratio, num_workers, la
     if train.classes != val.classes:
         alone = sorted(set(train.classes).symmetric_difference(val.classes))[0]
         raise UserError(f"--data-dir {data_dir}: class {alone} is in only one of train/ and val/")
-    augment = ImagenetTrainTransform(seed, size, FOLDER_MEAN, FOLDER_STD, law, colors, auto_aug)
-    central = ImagenetTestTransform(size, crop_ratio, FOLDER_MEAN, FOLDER_STD, law)
-    share = {"num_workers": num_workers, "rank": rank, "world_size": world_size}
-    return (PhotographLoader(train, augment, batch_size, seed, **share),
-            PhotographLoader(val, central, batch_size, None, "keep", **share),
-            train.classes)
+    return train, val

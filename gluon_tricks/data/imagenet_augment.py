@@ -26,9 +26,8 @@ from gluon_tricks.data import efficientnet_crop
 from gluon_tricks.data.auto_augment import auto_augment
 from gluon_tricks.data.photographs import Decoded
 from gluon_tricks.randomness import sample_generator
+from gluon_tricks.recipes.data_paths import RGB_MEAN, RGB_STD
 
-RGB_MEAN = (123.68, 116.779, 103.939)          # on the 0..255 scale
-RGB_STD = (58.393, 57.12, 57.375)
 AREA, RATIO, TRIES = (0.08, 1.0), (3 / 4, 4 / 3), 10
 JITTER, PCA_STD = 0.4, 0.1
 GLUONCV, PAPER = ("brightness", "contrast", "saturation"), ("brightness", "hue", "saturation")

@@ -3,8 +3,7 @@
 import logging
 import math
 import weakref
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter, deque
 from pathlib import Path
 
 import cv2
@@ -73,11 +72,13 @@ class RecordImages(Images):
     expected : int array, shape (records,), optional
         Labels of the manifest; a record with another label ends the run. Without it every image must have a
         label.
+    idx_path : path, optional
+        Default: next to the record file.
     """
 
-    def __init__(self, rec_path, on_bad_record="fail", expected=None):
+    def __init__(self, rec_path, on_bad_record="fail", expected=None, idx_path=None):
         super().__init__(on_bad_record)
-        self.reader, self.expected = RecordReader(rec_path), expected
+        self.reader, self.expected = RecordReader(rec_path, idx_path), expected
 
     def __len__(self):
         return len(self.reader)
@@ -107,6 +108,8 @@ class RecordImages(Images):
             if self.on_bad_record == "fail":
                 raise
             raise DamagedRecord(str(damage)) from damage
+        if np.size(label) == 1:                            # also where a list of one label was packed
+            label = np.ravel(label)[0]
         unlabelled = self.expected is not None and self.expected[position] == NO_LABEL
         if np.ndim(label) or not (label >= 0 or unlabelled) or label != int(label):
             raise UserError(f"{self.reader.describe(position)}: label {label} is no class index")
@@ -114,11 +117,6 @@ class RecordImages(Images):
             raise UserError(f"{self.reader.describe(position)}: label {label:g}, manifest "
                             f"{self.expected[position]}; prepare the data again")
         return int(label), encoded
-
-    def labels(self):
-        """Labels of all records, read from their headers."""
-        with ThreadPoolExecutor(4) as pool:
-            return np.array(list(pool.map(lambda i: int(self.reader.read_image(i)[0]), range(len(self)))))
 
 
 class FolderImages(Images):
@@ -156,6 +154,10 @@ class FolderImages(Images):
 
     def __len__(self):
         return len(self.files)
+
+    def label_counts(self):
+        """{label: images}, without classes that have none."""
+        return dict(Counter(label for _, label in self.files))
 
     def _one(self, position, number, take):
         path, label = self.files[position]

@@ -111,6 +111,20 @@ def write_manifest(folder, manifest):
     atomic_write(Path(folder) / "manifest.json", json.dumps(content, indent=1) + "\n")
 
 
+def check_types(content):
+    """Raise ValueError if a part of a manifest's JSON that decides what is read has another type."""
+    for name, kind in (("dataset", str), ("classes", list), ("sources", dict), ("splits", dict),
+                       ("options", dict)):
+        if not isinstance(content.get(name, kind()), kind):
+            raise ValueError(f"{name} is no {kind.__name__}")
+    if not all(isinstance(name, str) for name in content["classes"]):
+        raise ValueError("a class has no name")
+    for name, split in content["splits"].items():
+        counts = [split["records"], split["rec_bytes"], *split["per_class"]]
+        if not all(type(count) is int and 0 <= count < 1 << 62 for count in counts):
+            raise ValueError(f"split {name!r} has a number that is no count")
+
+
 def read_manifest(folder):
     """Read `manifest.json` and check its hashes.
 
@@ -141,22 +155,8 @@ def read_manifest(folder):
     return manifest
 
 
-def check_types(content):
-    """Raise ValueError if a part of a manifest's JSON that decides what is read has another type."""
-    for name, kind in (("dataset", str), ("classes", list), ("sources", dict), ("splits", dict),
-                       ("options", dict)):
-        if not isinstance(content.get(name, kind()), kind):
-            raise ValueError(f"{name} is no {kind.__name__}")
-    if not all(isinstance(name, str) for name in content["classes"]):
-        raise ValueError("a class has no name")
-    for name, split in content["splits"].items():
-        counts = [split["records"], split["rec_bytes"], *split["per_class"]]
-        if not all(type(count) is int and 0 <= count < 1 << 62 for count in counts):
-            raise ValueError(f"split {name!r} has a number that is no count")
-
-
-def open_split(folder, name, manifest):
-    """Reader and labels of a split whose files agree with the manifest.
+def open_split(folder, name, manifest, idx_path=None):
+    """Reader and labels of a split whose files agree with the manifest; the index by default next to it.
 
     Returns
     -------
@@ -173,11 +173,10 @@ def open_split(folder, name, manifest):
     split = manifest.splits.get(name)
     if split is None:
         raise UserError(f"{folder}/manifest.json: has no split {name!r}, only {', '.join(manifest.splits)}")
-    reader = RecordReader(folder / f"{name}.rec")
-    idx_path = reader.path.with_suffix(".idx")
+    reader = RecordReader(folder / f"{name}.rec", idx_path)
     checks = [(reader.path, "bytes", reader.bytes, split.rec_bytes),
-              (idx_path, "records", len(reader), split.records),
-              (idx_path, "SHA-256", sha256_of(idx_path), split.idx_sha256)]
+              (reader.idx_path, "records", len(reader), split.records),
+              (reader.idx_path, "SHA-256", sha256_of(reader.idx_path), split.idx_sha256)]
     if split.rec_bytes < HASH_WHOLE_FILES_BELOW:
         checks.append((reader.path, "SHA-256", sha256_of(reader.path), split.rec_sha256))
     for path, what, found, expected in checks:

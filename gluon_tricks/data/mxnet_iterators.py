@@ -13,7 +13,8 @@ import numpy as np
 from gluon_tricks.data.augment import CIFAR_MEAN, CIFAR_STD, PAD
 from gluon_tricks.data.imagenet_augment import JITTER, PCA_STD, ImagenetTestTransform
 from gluon_tricks.data.loaders import Batch, EqualEpochs
-from gluon_tricks.data.recordio import read_index
+from gluon_tricks.data.mxnet_limits import check_readable
+from gluon_tricks.data.recordio import RecordReader
 from gluon_tricks.data.val_window import batches_before, samples_in_pass
 from gluon_tricks.errors import UserError
 
@@ -53,6 +54,8 @@ class Shard:
 class RecordIter(EqualEpochs):
     """What both loaders share: the iterator over this process's shard, and its batches.
 
+    The records are checked before the iterator is opened (`mxnet_limits`).
+
     Parameters
     ----------
     rec, idx : path
@@ -61,13 +64,17 @@ class RecordIter(EqualEpochs):
     train : bool
     rank, world_size : int
         Number of this process, and number of processes.
+    **sizes
+        What `check_readable` must know of the images' sizes.
     """
 
     resumes_anywhere = False
 
-    def __init__(self, rec, idx, batch_size, train, rank=0, world_size=1):
+    def __init__(self, rec, idx, batch_size, train, rank=0, world_size=1, **sizes):
         self.rec, self.idx, self.batch_size, self.train = rec, idx, batch_size, train
-        self.records = len(read_index(idx)[0])
+        reader = RecordReader(rec, idx)
+        check_readable(reader, **sizes)
+        self.records = len(reader)
         self.shard = Shard(self.records, rank, world_size)
 
     @property
@@ -84,8 +91,8 @@ class RecordIter(EqualEpochs):
                 part_index=self.shard.rank, **dict(zip(("mean_r", "mean_g", "mean_b"), mean)),
                 **dict(zip(("std_r", "std_g", "std_b"), std)), **settings)
         except mx.MXNetError as error:
-            raise UserError(f"{self.rec}: MXNet's iterator cannot read it ({str(error).splitlines()[-1]}); "
-                            f"check it with python -m data_prep.verify") from error
+            raise UserError(f"{self.rec}: MXNet's iterator cannot read it ({_cause(error)}); use "
+                            f"--data-backend ours") from error
 
     def _next_around(self):
         """The next batch; after the last one the first of another pass.
@@ -108,6 +115,12 @@ class RecordIter(EqualEpochs):
         return Batch(batch.data[0][:valid].copy(), batch.label[0][:valid].copy(), positions)
 
 
+def _cause(error):
+    """The line of an MXNetError's text that says what failed."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return next((line for line in lines if "Check failed" in line or "Error:" in line), lines[-1])
+
+
 def refuse_inside_epoch(start):
     """Refuse to start an epoch at a batch other than the first."""
     if start:
@@ -124,7 +137,7 @@ class CifarRecordIter(RecordIter):
     """
 
     def __init__(self, rec, batch_size, train, seed=0, num_workers=2, rank=0, world_size=1):
-        super().__init__(rec, Path(rec).with_suffix(".idx"), batch_size, train, rank, world_size)
+        super().__init__(rec, Path(rec).with_suffix(".idx"), batch_size, train, rank, world_size, side=32)
         mean, std = ([255 * x for x in values] for values in (CIFAR_MEAN, CIFAR_STD))
         augmentation = {}
         if train:
@@ -169,7 +182,7 @@ class ImageNetRecordIter(RecordIter):
     # So many parameters because each is a flag
     def __init__(self, rec, idx, batch_size, train, size=224, crop_ratio=0.875, mean=None, std=None,
                  num_workers=4, protocol="gluoncv", rank=0, world_size=1):
-        super().__init__(rec, idx, batch_size, train, rank, world_size)
+        super().__init__(rec, idx, batch_size, train, rank, world_size, crop=size if train else None)
         if not train and world_size > 1:
             protocol, self.batch_size = "exact", min(batch_size, len(self.shard))
         self.protocol = protocol
@@ -218,9 +231,8 @@ class ImageNetRecordIter(RecordIter):
                 self._end_pass(seen)
                 return
             except mx.MXNetError as error:
-                raise UserError(f"MXNet's iterator met a record that does not decode "
-                                f"({str(error).splitlines()[-1]}); find it with python -m data_prep.verify, "
-                                f"or use --data-backend ours --on-bad-record skip") from error
+                raise UserError(f"{self.rec}: MXNet's iterator met a record that it cannot read "
+                                f"({_cause(error)}); use --data-backend ours --on-bad-record skip") from error
             batch = self._batch(batch, seen, exact=self.protocol == "exact" and not self.train)
             if not len(batch.data):
                 return

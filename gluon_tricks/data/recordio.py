@@ -13,6 +13,7 @@ with file, key and offset, where MXNet's own reader would abort or return garbag
 import os
 import struct
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,8 +22,13 @@ from gluon_tricks.errors import UserError
 MAGIC = 0xCED7230A
 _CHUNK = struct.Struct("<II")
 _IMAGE_HEADER = struct.Struct("<IfQQ")
+CHUNK_BYTES, IMAGE_HEADER_BYTES = _CHUNK.size, _IMAGE_HEADER.size
 _WHOLE, _FIRST, _MIDDLE, _LAST = 0, 1, 2, 3
 _MOST_CHUNK_BYTES = (1 << 29) - 1
+# The first bytes of an image record that lies in one chunk: chunk header, image header, and the label that
+# follows the image header if `flag` is 1
+HEAD = np.dtype([("magic", "<u4"), ("word", "<u4"), ("flag", "<u4"), ("label", "<f4"), ("key", "<u8"),
+                 ("key2", "<u8"), ("first", "<f4")])
 
 
 def frame(payload):
@@ -73,13 +79,34 @@ def key_and_label(payload):
     return key, label
 
 
+class Chunk(NamedTuple):
+    """The header of a chunk, and where the chunk ends."""
+    magic: int
+    flag: int
+    length: int
+    end: int
+
+
+def chunk_at(handle, offset):
+    """The `Chunk` at an offset of an open file, or None if the file ends inside its header."""
+    head = os.pread(handle, _CHUNK.size, offset)
+    if len(head) < _CHUNK.size:
+        return None
+    magic, word = _CHUNK.unpack(head)
+    length = word & _MOST_CHUNK_BYTES
+    return Chunk(magic, word >> 29, length, offset + _CHUNK.size + (length + 3) // 4 * 4)
+
+
 class RecordReader:
     """Random access to a `.rec` file through its `.idx`.
 
     Parameters
     ----------
     rec_path : path
-        The `.idx` is next to it, under the same name.
+    idx_path : path, optional
+        Default: next to it, under the same name.
+    index : (keys, offsets), optional
+        Two int64 arrays instead of an index file.
 
     Raises
     ------
@@ -87,15 +114,18 @@ class RecordReader:
         If a file is missing, the index is malformed, or an offset points beyond the end of the file.
     """
 
-    def __init__(self, rec_path):
+    def __init__(self, rec_path, idx_path=None, index=None):
         self.path = Path(rec_path)
-        self.keys, self.offsets = read_index(self.path.with_suffix(".idx"))
+        self.idx_path = Path(idx_path) if idx_path else self.path.with_suffix(".idx")
+        self.keys, self.offsets = index or read_index(self.idx_path, self.path)
         try:
             self._fd = os.open(self.path, os.O_RDONLY)
+            os.pread(self._fd, 1, 0)                       # a folder can be opened, but not read
         except OSError as error:
             raise UserError(f"{self.path}: cannot be read ({error.strerror}); prepare it with "
                             f"data_prep") from error
-        self.bytes = os.fstat(self._fd).st_size
+        status = os.fstat(self._fd)
+        self.bytes, self.mtime_ns = status.st_size, status.st_mtime_ns
         beyond = np.flatnonzero(self.offsets >= self.bytes)
         if beyond.size:
             first = int(beyond[0])
@@ -113,24 +143,36 @@ class RecordReader:
 
     def read(self, position):
         """Payload of the record at `position` in the index, as bytes."""
+        return self.payload_and_end(position)[0]
+
+    def payload_and_end(self, position):
+        """Payload of a record, and the offset behind it."""
         offset = int(self.offsets[position])
         parts, expected = [], (_WHOLE, _FIRST)
         while True:
-            head = os.pread(self._fd, _CHUNK.size, offset)
-            if len(head) < _CHUNK.size:
+            chunk = chunk_at(self._fd, offset)
+            if chunk is None:
                 raise self._damage(position, offset, "the file ends inside the record")
-            magic, word = _CHUNK.unpack(head)
-            flag, length = word >> 29, word & 0x1FFFFFFF
-            if magic != MAGIC or flag not in expected:
+            if chunk.magic != MAGIC or chunk.flag not in expected:
                 raise self._damage(position, offset, "no record begins there")
-            payload = os.pread(self._fd, length, offset + _CHUNK.size)
-            if len(payload) < length:
+            payload = os.pread(self._fd, chunk.length, offset + _CHUNK.size)
+            if len(payload) < chunk.length:
                 raise self._damage(position, offset, "the file ends inside the record")
             parts.append(payload)
-            if flag in (_WHOLE, _LAST):
-                return MAGIC.to_bytes(4, "little").join(parts)   # the cut-out magic numbers go back in
+            if chunk.flag in (_WHOLE, _LAST):
+                # the cut-out magic numbers go back in
+                return MAGIC.to_bytes(4, "little").join(parts), chunk.end
             expected = (_MIDDLE, _LAST)
-            offset += _CHUNK.size + (length + 3) // 4 * 4
+            offset = chunk.end
+
+    def bytes_at(self, offset, count):
+        """`count` bytes of the file, fewer at its end."""
+        return os.pread(self._fd, count, offset)
+
+    def heads(self, start, stop):
+        """The first bytes of the records at these positions: an array of `HEAD`, 0 beyond the file's end."""
+        heads = [self.bytes_at(offset, HEAD.itemsize) for offset in self.offsets[start:stop].tolist()]
+        return np.frombuffer(b"".join(head.ljust(HEAD.itemsize, b"\0") for head in heads), HEAD)
 
     def read_image(self, position):
         """`(label, encoded image bytes, id, id2)` of a record; several labels come as a float32 array."""
@@ -156,15 +198,19 @@ class RecordReader:
                          f"the file again")
 
 
-def read_index(idx_path):
-    """Keys and offsets of an `.idx` file, two int64 arrays in the file's order."""
+def read_index(idx_path, rec_path=None):
+    """Keys and offsets of an `.idx` file, two int64 arrays in the file's order.
+
+    Errors name the command that makes the index again, from `rec_path`.
+    """
     idx_path = Path(idx_path)
+    remedy = rebuild_command(rec_path or idx_path.with_suffix(".rec"), idx_path)
     try:
         text = idx_path.read_text(encoding="ascii")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no text"
-        raise UserError(f"{idx_path}: cannot be read ({reason}); each .rec needs an .idx next to "
-                        f"it") from error
+        raise UserError(f"{idx_path}: cannot be read ({reason}); each .rec needs an .idx: "
+                        f"{remedy}") from error
     keys, offsets = [], []
     for number, line in enumerate(text.splitlines(), start=1):
         try:
@@ -174,11 +220,17 @@ def read_index(idx_path):
             keys.append(key)
             offsets.append(offset)
         except ValueError:
-            raise UserError(f"{idx_path}, line {number}: {line!r} is not 'key<TAB>offset'; prepare the file "
-                            f"again") from None
+            raise UserError(f"{idx_path}, line {number}: {line[:80]!r} is not 'key<TAB>offset'; make it "
+                            f"again: {remedy}") from None
     if not keys:
-        raise UserError(f"{idx_path}: holds no record; prepare the file again")
+        raise UserError(f"{idx_path}: holds no record; make it again: {remedy}")
     return np.array(keys, np.int64), np.array(offsets, np.int64)
+
+
+def rebuild_command(rec_path, idx_path):
+    """The command that makes an index from its record file."""
+    overwrite = " --overwrite" if Path(idx_path).exists() else ""
+    return f"python -m gluon_tricks records {rec_path} --index {idx_path}{overwrite}"
 
 
 def write_image_records(rec_path, idx_path, records):

@@ -4,7 +4,7 @@ import mxnet as mx
 import numpy as np
 from mxnet import gluon
 
-from gluon_tricks.parameters import connect, named_parameters
+from gluon_tricks.parameters import connect, is_statistic, named_parameters
 
 
 class SingleProcess:
@@ -105,7 +105,7 @@ class SingleProcess:
         if self.world_size == 1:
             return
         params = named_parameters(net)
-        names = [name for name, param in params.items() if param.grad_req == "null"]
+        names = [name for name, param in params.items() if is_statistic(param)]
         arrays = [array for name in names for array in params[name].list_data()]
         arrays += [average.arrays[name] for name in names] if average else []
         if not arrays:

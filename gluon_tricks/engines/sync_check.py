@@ -5,7 +5,7 @@ from collections import Counter
 
 import numpy as np
 
-from gluon_tricks.parameters import named_parameters
+from gluon_tricks.parameters import is_statistic, named_parameters
 
 
 class OutOfSync(Exception):
@@ -13,7 +13,7 @@ class OutOfSync(Exception):
 
 
 def check_in_sync(net, engine, num_update):
-    """Compare checksums of all trained parameters over the processes; every process must call it.
+    """Compare checksums of all parameters over the processes; every process must call it.
 
     BatchNorm's running statistics are local during training and are not compared.
 
@@ -25,7 +25,7 @@ def check_in_sync(net, engine, num_update):
     if engine.world_size == 1:
         return
     names, sums = zip(*((name, zlib.crc32(np.ascontiguousarray(param.list_data()[0].asnumpy())))
-                        for name, param in named_parameters(net).items() if param.grad_req != "null"))
+                        for name, param in named_parameters(net).items() if not is_statistic(param)))
     table = engine.gather(sums)
     # of equally common ones, that of the lowest rank
     common = Counter(map(tuple, table)).most_common(1)[0][0]

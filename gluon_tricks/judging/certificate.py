@@ -12,6 +12,7 @@ from gluon_tricks.judging.verdict import judge
 from gluon_tricks.published.catalogue import CLASSES, TRAIN_IMAGES
 from gluon_tricks.published.reference import dataset_of
 from gluon_tricks.published.zoo import zoo_of_log, zoo_of_row
+from gluon_tricks.recipes.flags import COUNT, NOT_NEGATIVE
 
 REQUIRED = ("command", "versions", "processor", "seed", "args", "global_batch_size")
 
@@ -40,7 +41,7 @@ def certify(folder, log=None):
     facts = read_run_json(folder)
     log = Path(log) if log else find_log(folder) or _log_of(facts, folder)
     for key in REQUIRED:
-        if key not in facts:
+        if facts.get(key) is None:
             raise UserError(f"{folder / 'run.json'}: has no {key!r}, so nothing can be certified; it is no "
                             f"run.json of this kit")
     if facts.get("data_root_hash") in ("", "synthetic", None):
@@ -83,7 +84,7 @@ def data(facts, run):
 def device(facts):
     """The run's processors, from run.json."""
     if facts["args"].get("num_gpus"):
-        kinds = ", ".join(dict.fromkeys(facts.get("gpus") or ["unknown kind"]))
+        kinds = ", ".join(dict.fromkeys(map(str, facts.get("gpus") or ["unknown kind"])))
         return f"{facts['args']['num_gpus']} GPUs ({kinds}), {facts['processor']}"
     return f"{facts['processor']}, {facts.get('cpus')} processors"
 
@@ -107,20 +108,37 @@ def official(flags, dataset):
 
 def rate_trace(path):
     """The logged `(epoch, batch, rate)` of every interval; a resumed run's last record of a batch counts."""
+    found = {}
     try:
-        records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+            record = json.loads(line)
+            if not isinstance(record, dict):
+                raise ValueError
+            if record.get("kind") == "interval":
+                epoch, batch, rate = _interval(record, f"{path}: line {number}")
+                found[epoch, batch] = rate
+    except UserError:
+        raise
     except OSError as error:
         raise UserError(
             f"{path}: cannot be read ({error.strerror}); without it no rate can be certified") from None
-    except ValueError:
-        raise UserError(
-            f"{path}: has a line that is no JSON; a run continued with --resume auto repairs it") from None
-    found = {(record["epoch"], record["batch"]): record["lr"] for record in records
-             if record.get("kind") == "interval"}
+    except (ValueError, RecursionError):
+        raise UserError(f"{path}: has a line that is no JSON object; a run continued with --resume auto "
+                        "repairs it") from None
     if not found:
         raise UserError(f"{path}: has no interval, so no rate can be certified; the run needs --log-interval "
                         "above 0")
     return [(epoch, batch, rate) for (epoch, batch), rate in sorted(found.items())]
+
+
+def _interval(record, place):
+    """The epoch, batch and rate of a record."""
+    values = tuple(record.get(name) for name in ("epoch", "batch", "lr"))
+    for name, value, limits in zip(("epoch", "batch", "lr"), values, (COUNT, COUNT, NOT_NEGATIVE)):
+        if limits.complaint(value):
+            raise UserError(f"{place}: {name} {json.dumps(value)[:50]} {limits.complaint(value)}; the file "
+                            "is damaged or of another program")
+    return values
 
 
 def rate_trace_hash(trace):
@@ -175,34 +193,39 @@ def _here(last):
 
 def markdown(certificate):
     """The lines of a certificate as Markdown."""
-    epochs, versions, rates = certificate["epochs"], certificate["versions"], certificate["rate_trace"]
     yield f"# Certificate: {certificate['model']} on {certificate['data']}"
     yield ""
     yield f"    {certificate['command']}"
     yield ""
     yield "| | |"
     yield "| --- | --- |"
-    unfinished = "" if epochs["finished"] else ", not finished"
-    yield f"| epochs | {epochs['first']}-{epochs['last']} of {epochs['of']}{unfinished} |"
-    yield (f"| here | {certificate['here']['figures']} in epoch {certificate['here']['epoch']}; training "
-           f"{certificate['here']['train_metric']} {certificate['here']['train']:.4f} |")
-    for name, key in (("paper", "row"), ("zoo", "weights"), ("log", "name")):
-        there = certificate["official"][name]
-        text = f"{there['figures']} ({there[key]})" if there else "none of exactly this recipe"
-        yield f"| {name} | {text} |"
-    yield f"| verdict | {certificate['verdict'].removeprefix('verdict: ')} |"
-    yield f"| diagnosis | {'; '.join(certificate['diagnosis']) or 'nothing found'} |"
-    yield f"| data | root hash `{certificate['data_root_hash']}` |"
-    yield f"| rates | SHA-256 `{rates['sha256']}` of {rates['lines']} logged (epoch, batch, rate) |"
-    batch, seed = certificate["global_batch_size"], certificate["seed"]
-    yield f"| batch, seed | {batch} images per update, seed {seed} |"
-    yield f"| device | {certificate['device']}, {certificate['threads']} operator threads |"
-    yield f"| versions | {', '.join(f'{name} {version}' for name, version in versions.items())} |"
-    yield f"| commit | {certificate['commit'] or 'none'} |"
-    for name, digest in certificate["files"].items():
-        yield f"| {name} | SHA-256 `{digest}` |"
+    for name, text in _rows(certificate):
+        yield f"| {name} | {text.replace('|', chr(92) + '|')} |"
     if certificate["not_known"]:
         yield ""
         yield "Not known:"
         yield ""
         yield from (f"- {sentence}" for sentence in certificate["not_known"])
+
+
+def _rows(certificate):
+    """(name, text) of each row of the table."""
+    epochs, versions, rates = certificate["epochs"], certificate["versions"], certificate["rate_trace"]
+    unfinished = "" if epochs["finished"] else ", not finished"
+    yield "epochs", f"{epochs['first']}-{epochs['last']} of {epochs['of']}{unfinished}"
+    yield "here", (f"{certificate['here']['figures']} in epoch {certificate['here']['epoch']}; training "
+                   f"{certificate['here']['train_metric']} {certificate['here']['train']:.4f}")
+    for name, key in (("paper", "row"), ("zoo", "weights"), ("log", "name")):
+        there = certificate["official"][name]
+        yield name, f"{there['figures']} ({there[key]})" if there else "none of exactly this recipe"
+    yield "verdict", certificate["verdict"].removeprefix("verdict: ")
+    yield "diagnosis", "; ".join(certificate["diagnosis"]) or "nothing found"
+    yield "data", f"root hash `{certificate['data_root_hash']}`"
+    yield "rates", f"SHA-256 `{rates['sha256']}` of {rates['lines']} logged (epoch, batch, rate)"
+    batch, seed = certificate["global_batch_size"], certificate["seed"]
+    yield "batch, seed", f"{batch} images per update, seed {seed}"
+    yield "device", f"{certificate['device']}, {certificate['threads']} operator threads"
+    yield "versions", ", ".join(f"{name} {version}" for name, version in versions.items())
+    yield "commit", certificate["commit"] or "none"
+    for name, digest in certificate["files"].items():
+        yield name, f"SHA-256 `{digest}`"

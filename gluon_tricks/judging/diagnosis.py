@@ -5,8 +5,8 @@
     unscaled rate         a rate that differs three times or more from that of the global batch, and a
                           curve that shows it
     lost momentum         the training metric drops where the run was resumed, and nowhere before
-    metric on soft labels a training "accuracy" above 0.6 in the first epoch on ImageNet, as in 7 published
-    logs
+    metric on soft labels a training "accuracy" above 0.6 in the first epoch on ImageNet, as in seven of the
+                          published logs
     input bound           images per second and GPU below half of the published run's
 
 A rule needs evidence in the log itself; `tests/judging/test_diagnosis.py` holds all of them against every
@@ -28,7 +28,7 @@ from gluon_tricks.tricks.linear_scaling import linear_scaled_lr
 # mobilenetv3_small's 2.6 at batch 2048 is 3.25 times the rule, vgg's 0.01 a tenth of it
 RATE_FACTOR = 3
 DROP_SCATTERS, DROP_POINTS = 6, 0.5
-SOFT_LABEL_ACCURACY = 60.0       # percent; the honest published first epochs end at 6 and less
+SOFT_LABEL_ACCURACY = 60.0       # percent; first epochs of correct published logs have 6 or less
 SLOW = 0.5                       # share of the published speed; GPUs of one generation differ by less
 
 
@@ -87,34 +87,34 @@ def chance_validation(run):
     epochs = " and ".join(str(record.epoch) for record in newest)
     return Finding("chance validation", f"validation top-1 is {max(accuracies):.2f} % in epoch {epochs}, "
                    f"chance of {classes} classes is {chance:.2f} %, while {learns}",
-                   "the validation labels are not those of training: prepare both in one go (data_prep/); a "
-                   "flat folder of validation images has one class, so sort them into class folders")
+                   "the labels of validation follow another list of classes than those of training: prepare "
+                   "both sets in one run of data_prep/. If all validation images lie in one folder, sort "
+                   "them into a folder for each class")
 
 
 def unscaled_rate(run, reference, comparisons):
-    """A rate far from what the global batch calls for: the published one's at its batch, else the linear
-    rule's."""
+    """A rate far from the published run's, scaled to the global batch; without one, from the linear rule's.
+    """
     batch, lr = logged_batch_size(run.args), run.args.get("lr")
     if not batch or not lr or run.style == "horovod" or run.args.get("auto_lr"):
         return None
     if reference and reference.args.get("lr") and reference.global_batch_size:
         expected = reference.args["lr"] * batch / reference.global_batch_size
-        why = f"the published {reference.args['lr']:g} at {reference.global_batch_size} images"
+        why = f"the published rate, {reference.args['lr']:g} at {reference.global_batch_size} images"
     else:
         expected, why = linear_scaled_lr(batch), "the linear rule, 0.1 at 256 images"
     ratio = lr / expected
     if 1 / RATE_FACTOR < ratio < RATE_FACTOR:
         return None
     curves = _below(comparisons)
-    if comparisons and not curves:         # the curve does not mind
+    if comparisons and not curves:         # the curve shows no harm
         return None
     if not comparisons and not _stuck(run):
         return None
-    return Finding("unscaled rate", f"--lr {lr:g} for a global batch of {batch} is {ratio:.3g} times what "
-                   f"{why} calls for"
-                   + (f"; {curves}" if curves else f"; {_stuck(run)}"),
-                   f"give --lr {expected:g}; --lr is the rate of the whole batch over all devices, nothing "
-                   "scales it")
+    return Finding("unscaled rate", f"--lr {lr:g} for a global batch of {batch} is {ratio:.3g} times "
+                   f"{why}, scaled to this batch; {curves or _stuck(run)}",
+                   f"give --lr {expected:g}; --lr is the rate of the whole batch over all devices and is not "
+                   "scaled by the script")
 
 
 def _below(comparisons):
@@ -157,13 +157,13 @@ def lost_momentum(run):
             return Finding("lost momentum",
                            f"the run was resumed at epoch {epoch}, and its training metric is "
                            f"{-gain:.2f} points worse than in the epoch before (usual change: {usual:+.2f})",
-                           "parameters alone do not continue a run: give --resume auto, or --resume-states "
-                           "beside --resume-params and --resume-epoch")
+                           "a run cannot continue from its parameters alone: give --resume auto, or "
+                           "--resume-states together with --resume-params and --resume-epoch")
     return None
 
 
 def metric_on_soft_labels(run):
-    """A first epoch that no net of a thousand classes reaches: the metric was fed smoothed labels."""
+    """A first epoch that no net of a thousand classes reaches: the metric was computed on smoothed labels."""
     first, classes = run.epochs[0], classes_of(run)
     if first.epoch or first.train_metric_name == "rmse" or not classes or classes < 100:
         return None
@@ -174,7 +174,7 @@ def metric_on_soft_labels(run):
         return None
     val = "" if first.val_err_top1 is None else f" (validation: {100 * (1 - first.val_err_top1):.2f} %)"
     return Finding("metric on soft labels",
-                   f"training accuracy is {accuracy:.2f} % in epoch 0{val}: an accuracy fed "
+                   f"training accuracy is {accuracy:.2f} % in epoch 0{val}: an accuracy of "
                    "smoothed labels counts the logits that truncate to 0",
                    "judge by validation alone; GluonCV's script did this from 2018-08-13 to 2018-10-08")
 
@@ -193,8 +193,8 @@ def input_bound(run, reference, published):
     if here >= SLOW * there:
         return None
     workers, theirs = run.args.get("num_workers"), reference.args.get("num_workers")
-    return Finding("input bound", f"{here:.0f} images/s and GPU, the published run {there:.0f}, with "
-                   f"{workers} loader threads, the published run {theirs}",
+    return Finding("input bound", f"{here:.0f} images/s per GPU with {workers} loader threads; the "
+                   f"published run has {there:.0f} with {theirs}",
                    "unless the GPUs are slower than V100s, decoding is the bottleneck: raise -j, use "
                    "--use-rec, keep the records on a fast disk; --synthetic shows the speed without data")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import LOGS
 from gluon_tricks.judging.verdict import Verdict, judge
+from gluon_tricks.log_lines.headers import checked_flags, safe
 from gluon_tricks.log_lines.reading import RunLog, read_log
 from gluon_tricks.published.catalogue import catalogue
 from gluon_tricks.published.recipe import departures, recipe
@@ -16,6 +17,8 @@ from gluon_tricks.recipes.presets import PRESETS
 from gluon_tricks.recipes.rows import Figures
 
 OURS = LOGS / "ours"
+FACTS = {"command": str, "model": str, "commit": str, "processor": str, "data_root_hash": str, "gpus": list,
+         "versions": dict, "args": dict, "seed": int, "classes": int, "global_batch_size": int}
 
 
 @dataclass(frozen=True)
@@ -122,18 +125,28 @@ def our_run(flags, dataset, runs):
 
 
 def read_run_json(folder):
-    """A run's `run.json`.
+    """A run's `run.json`: dict, with texts that are safe to print and checked flags in `args`.
 
     Raises
     ------
     UserError
-        If the folder has none or it cannot be read.
+        If the folder has none, it cannot be read, or a fact has another type than in runs of this kit.
     """
     path = Path(folder) / "run.json"
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        facts = safe(json.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); give the folder of a run of "
                         f"train_imagenet.py or train_cifar.py, where metrics.jsonl lies") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise UserError(f"{path}: is no JSON; give the folder of a run of this kit") from None
+    if not isinstance(facts, dict):
+        raise UserError(f"{path}: is no JSON object; give the folder of a run of this kit")
+    for name, kind in FACTS.items():
+        value = facts.get(name)
+        if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
+            raise UserError(f"{path}: {name} {json.dumps(value)[:100]} is of another type than in runs of "
+                            "this kit; the file is damaged or of another program")
+    if facts.get("args"):
+        facts["args"] = checked_flags(facts["args"], f"{path}: args")
+    return facts

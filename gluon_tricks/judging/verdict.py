@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from gluon_tricks.judging.bands import WITNESSES, band_of, compare_with, metric_of, series
+from gluon_tricks.judging.gaps import missing_epochs
 from gluon_tricks.log_lines.reading import RunLog, read_log
 from gluon_tricks.published.reference import Match, find_reference
 
@@ -79,7 +80,8 @@ def compare_curves(run, reference):
     -------
     comparisons : list of Comparison
     counts : list of str
-        Per witness: the number of epochs inside the band, or why it was not compared.
+        Per witness: the number of epochs inside the band, with the published ones that the run's log lacks;
+        or why it was not compared.
     because : list of str
         Why the run is outside; empty if it is inside.
     """
@@ -96,6 +98,8 @@ def compare_curves(run, reference):
             if found is None:
                 continue
             comparisons.append(found)
-            counts.append(f"{witness} {found.inside.sum()}/{len(found.epochs)}")
+            there = band.epochs[(band.epochs >= run.epochs[0].epoch) & (band.epochs <= run.epochs[-1].epoch)]
+            counts.append(f"{witness} {found.inside.sum()}/{len(found.epochs)}"
+                          + missing_epochs(found.epochs.tolist(), there.tolist()))
             because += [found.because] if found.because else []
     return comparisons, counts, because

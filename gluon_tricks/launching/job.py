@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import signal
 import sys
 import time
@@ -16,6 +17,7 @@ GRACE_S = 3.0            # for the others to report, when one has failed
 CULPRIT_S = 20.0         # for the first failure to show, when the others only noticed it
 SERVERS_S = 10.0         # for servers and scheduler to end after the last worker
 SIGNS_OF_ANOTHER = ("Horovod has been shut down", "Connection reset by peer", "Connection closed by peer")
+ERROR = re.compile(r"\berror: |\b[A-Z]\w*(?:Error|Exception)\b: ")
 # until the first heartbeat, while others have theirs: the time MXNet's import may take
 START_S = 120.0
 
@@ -125,7 +127,7 @@ class Job:
         hung = [p for p in self.processes if timed_out and p.role.is_worker
                 and beats[p.role.rank].get("stage") != "waiting"]
         bad = failed + [p for p in self.processes if p.exit_code and p not in failed]
-        guilty = (died or stopped or hung or sorted(bad, key=only_noticed))[0]
+        guilty = (died or stopped or hung or sorted(bad, key=innocence))[0]
         if died:
             what = f"was killed by {signal.Signals(-guilty.exit_code).name}"
         elif stopped:
@@ -140,7 +142,8 @@ class Job:
             what = f"ended with exit code {guilty.exit_code}"
         beat = beats.get(guilty.role.rank)
         where = f" {STAGES[beat['stage']]}, after update {beat['num_update']}" if beat else ""
-        words = f'; its last words: "{guilty.last_words}"' if guilty.last_words else ""
+        said = cause_in(guilty) or guilty.last_words
+        words = f'; its last words: "{said}"' if said else ""
         say(f"{guilty.role.name} {what}{where}{words}; all processes are ended")
         return guilty.exit_code if guilty.exit_code and guilty.exit_code > 0 else 1
 
@@ -156,7 +159,25 @@ def passed_on_signals():
 
 def only_noticed(process):
     """Whether a process ended only because another had ended."""
-    return any(sign in process.last_words for sign in SIGNS_OF_ANOTHER)
+    return is_about_another(process.last_words)
+
+
+def is_about_another(line):
+    """Whether a line tells that another process has ended."""
+    return any(sign in line for sign in SIGNS_OF_ANOTHER)
+
+
+def cause_in(process):
+    """The last line with an error of the process's own, or ""."""
+    own = [line.strip() for line in list(process.last_lines)
+           if ERROR.search(line) and not is_about_another(line)]
+    return own[-1] if own else ""
+
+
+def innocence(process):
+    """0 for a process that printed a cause, 2 if it only noticed the end of another, 1 if it printed neither.
+    """
+    return 2 if only_noticed(process) else 0 if cause_in(process) else 1
 
 
 def say(sentence):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from gluon_tricks import compat
 from gluon_tricks.engines.watchdog import HEARTBEATS, TIMEOUT
-from gluon_tricks.errors import UserError
+from gluon_tricks.errors import DEBUG, UserError
 from gluon_tricks.launching.sockets import LOOPBACK, address_of, free_port, socket_numbers
 
 LOCAL = ("localhost", LOOPBACK, socket.gethostname())
@@ -47,8 +47,8 @@ class Role:
 
     def full_environment(self):
         """The launcher's environment without other launchers' variables, and with ours."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)
-                and name != "PORT"}
+        kept = {name: value for name, value in os.environ.items()
+                if name == DEBUG or not name.startswith(FOREIGN) and name != "PORT"}
         # ps-lite listens on $PORT, and a PORT of the user's would be that of all processes
         return {**kept, **self.environment}
 
@@ -59,16 +59,17 @@ def parse_hosts(text, workers):
     Raises
     ------
     UserError
-        If it does not read so, or has too few slots.
+        If the text has another form, or too few slots.
     """
     if not text:
         return [("localhost", workers)]
     try:
         hosts = [(name, int(slots)) for name, _, slots in (part.partition(":") for part in text.split(","))]
     except ValueError:
-        raise UserError(f"-H {text}: give HOST:SLOTS with commas between, as node1:4,node2:4") from None
+        raise UserError(f"-H {text}: give HOST:SLOTS separated by commas, such as node1:4,node2:4") from None
     if sum(slots for _, slots in hosts) < workers:
-        raise UserError(f"-H {text}: has {sum(slots for _, slots in hosts)} slots, -n asks for {workers}")
+        raise UserError(f"-H {text}: has {sum(slots for _, slots in hosts)} slots, fewer than the {workers} "
+                        "processes of -n")
     return hosts
 
 
@@ -121,7 +122,7 @@ def roles(engine, command, workers, servers, hosts, timeout_s, heartbeats, inter
 
 def threads(workers_here):
     """OMP_NUM_THREADS for one of so many workers on a machine, unless the user has set it."""
-    # what we set ourselves is no wish
+    # compat.py sets the variable itself if the user has not
     if not any(step.startswith("OMP_NUM_THREADS") for step in compat.steps_taken):
         return {"OMP_NUM_THREADS": os.environ["OMP_NUM_THREADS"]}
     return {"OMP_NUM_THREADS": str(max(1, compat.visible_cpus() // workers_here))}

@@ -59,4 +59,4 @@ def address_of(host):
     try:
         return socket.gethostbyname(host)
     except OSError as error:
-        raise UserError(f"-H {host}: is not known ({error.strerror or error})") from error
+        raise UserError(f"-H {host}: has no address ({error.strerror or error}); correct the name") from error

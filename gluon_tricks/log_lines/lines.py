@@ -14,16 +14,19 @@ GluonCV's scripts speak four dialects, which share most kinds:
     CIFAR scripts          `INFO:root:` before each line; `train=` is the RMSE in the mixup script
     train_horovod.py       also mpirun's `[1,0]<stderr>:`; accuracies instead of errors
 
-A prefix belongs to the logger. The reader skips it; it is no part of a line's text.
+A prefix belongs to the logger. The reader skips it (`text.without_prefix`); it is no part of a line's text.
 """
 
 import ast
 import re
 import string
+import warnings
 from dataclasses import dataclass, fields
 from typing import ClassVar
 
-PREFIX = re.compile(r"(?:\[\d+,\d+\]<std(?:err|out)>:)?(?:INFO:root:)?")
+from gluon_tricks.log_lines.text import without_prefix
+
+LONGEST_HEADER = 50_000       # characters
 
 # Format of a template's placeholder -> how its value looks in a log, and how that text becomes the value.
 PLACEHOLDERS = {
@@ -94,15 +97,17 @@ class Namespace(Line):
 
     @classmethod
     def parse(cls, text):
-        if not (text.startswith("Namespace(") and text.endswith(")")):
+        if not (text.startswith("Namespace(") and text.endswith(")") and len(text) <= LONGEST_HEADER):
             return None
         try:
-            call = ast.parse(text, mode="eval").body
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")            # of odd escapes in a text
+                call = ast.parse(text, mode="eval").body
             keywords_only = isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and not call.args
             if not keywords_only or any(keyword.arg is None for keyword in call.keywords):
                 return None
             return cls({keyword.arg: _literal(keyword.value) for keyword in call.keywords})
-        except (SyntaxError, ValueError, RecursionError, MemoryError):      # cut short, or no Python
+        except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):  # cut short, or no Python
             return None
 
 
@@ -294,14 +299,14 @@ NOISE = {
                              r"|The vader shared .*|mechanism if one .*|  Local host: .*|\[ip-[\d-]+:\d+\] .*"
                              r"|\[\d+,\d+\]<stderr>:\[ip-[\d-]+\].*"),
     "note": re.compile(r"(?:(?:INFO|WARNING):root:)(?!Namespace\(|\[Epoch|Epoch\[).*"
-                       r"|(?:note|warning|resumed at|global batch)\b.*"),
+                       r"|(?:note|warning|resumed at|global batch|both validation protocols)\b.*"),
     "blank": re.compile(r"\s*"),
 }
 
 
 def parse_line(text, kinds=KINDS):
-    """The line in `text`, with or without a logger's prefix, or None if it is of none of the kinds."""
-    bare = text[PREFIX.match(text).end():]
+    """The line in `text`, with or without a prefix, or None if it is of none of the kinds."""
+    bare = without_prefix(text)
     for kind in kinds:
         line = kind.parse(bare)
         if line is not None:

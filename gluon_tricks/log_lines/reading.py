@@ -3,9 +3,10 @@
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, Optional
 
 from gluon_tricks.errors import UserError
+from gluon_tricks.log_lines.epochs import EpochRecord, cifar_train_metric
+from gluon_tricks.log_lines.headers import checked_flags
 from gluon_tricks.log_lines.lines import (
     CifarEpoch,
     ImagenetBatch,
@@ -14,26 +15,9 @@ from gluon_tricks.log_lines.lines import (
     noise_kind,
     parse_line,
 )
+from gluon_tricks.log_lines.text import lines_of
 
 UNMATCHED_KEPT = 1000          # lines of no known kind that `RunLog.unmatched` holds; more are only counted
-
-
-class EpochRecord(NamedTuple):
-    """One epoch of a run. None stands for a figure that the script does not print; errors are fractions.
-
-    `train_metric` is the printed figure: an 'accuracy', an 'err-top1' (dialect A) or, with mixup, an 'rmse'.
-    """
-
-    epoch: int
-    train_metric_name: str
-    train_metric: Optional[float] = None
-    train_loss: Optional[float] = None
-    val_err_top1: Optional[float] = None
-    val_err_top5: Optional[float] = None
-    samples_per_sec: Optional[float] = None
-    time_s: Optional[float] = None
-    lr_last_logged: Optional[float] = None
-    last_batch_logged: Optional[int] = None
 
 
 @dataclass
@@ -81,12 +65,13 @@ def read_log(path):
     Raises
     ------
     UserError
-        If the file cannot be read, is not text, or holds no finished epoch.
+        If the file cannot be read, is not text, or holds no finished epoch; or if its header has a number or
+        text that no run can have had.
     """
     path = Path(path)
     counts, unmatched, epochs = Counter(), [], _Epochs()
     flags, newest_header, style = {}, {}, None
-    for number, text, ended in _lines(path):
+    for number, text, ended in lines_of(path):
         line = parse_line(text)
         if line is None:
             kind = noise_kind(text) if ended else "half"
@@ -96,7 +81,7 @@ def read_log(path):
             continue
         counts[line.kind] += 1
         if isinstance(line, Namespace):
-            newest_header = line.args
+            newest_header = checked_flags(line.args, f"{path}: line {number}, Namespace")
             epochs.attempt += 1
         elif not isinstance(line, TotalTime):
             flags = newest_header
@@ -109,21 +94,6 @@ def read_log(path):
                         "epoch")
     return RunLog(path, style, flags, counts["namespace"], records, dict(counts), unmatched,
                   epochs.resumed_at())
-
-
-def _lines(path):
-    """(line number, text, whether it ends with a newline) of a text file."""
-    try:
-        with open(path, "rb") as stream:
-            if b"\0" in stream.read(4096):
-                raise UserError(f"{path}: not a text file; give the .log file of a run")
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            for number, text in enumerate(stream, start=1):
-                yield number, text.rstrip("\n"), text.endswith("\n")
-    except IsADirectoryError:
-        raise UserError(f"{path}: a directory; give the .log file in it") from None
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); give the .log file of a run") from None
 
 
 def _style(line, flags):
@@ -143,35 +113,23 @@ class _Epochs:
 
     def __init__(self):
         self.attempt = 0               # grows with each header
-        self._records = {}             # epoch -> (attempt, EpochRecord)
+        self._records = {}             # epoch -> (attempt, EpochRecord), in ascending order
 
     def add(self, line, flags):
         """Add the figures of `line` to its epoch; drop what an earlier attempt wrote of it and later ones."""
         attempt, record = self._records.get(line.epoch, (None, None))
-        epoch_continues = attempt == self.attempt and line.epoch == max(self._records)
-        if isinstance(line, CifarEpoch) or not epoch_continues:
-            self._records = {epoch: known for epoch, known in self._records.items() if epoch < line.epoch}
+        newest = next(reversed(self._records), None)
+        if isinstance(line, CifarEpoch) or attempt != self.attempt or line.epoch != newest:
+            while self._records and next(reversed(self._records)) >= line.epoch:
+                self._records.popitem()
             record = EpochRecord(line.epoch, cifar_train_metric(flags))
         self._records[line.epoch] = self.attempt, record._replace(**line.facts())
 
     def resumed_at(self):
         """Epochs of another attempt than the epoch before."""
-        attempts = [(epoch, attempt) for epoch, (attempt, _) in sorted(self._records.items())]
+        attempts = [(epoch, attempt) for epoch, (attempt, _) in self._records.items()]
         return [epoch for (_, before), (epoch, attempt) in zip(attempts, attempts[1:]) if attempt != before]
 
     def records(self):
         """The finished epochs, in order."""
-        return [record for _, (_, record) in sorted(self._records.items()) if record.train_metric is not None]
-
-
-def cifar_is_mixup(flags):
-    """Whether a CIFAR header belongs to a run with mixup.
-
-    This kit's header has the flag. Of GluonCV's two scripts only the mixup one has `--logging-dir`.
-    """
-    return bool(flags["mixup"]) if "mixup" in flags else "logging_dir" in flags
-
-
-def cifar_train_metric(flags):
-    """The metric after `train=` in a CIFAR log: rmse with mixup, else accuracy on the unchanged labels."""
-    return "rmse" if cifar_is_mixup(flags) else "accuracy"
+        return [record for _, record in self._records.values() if record.train_metric is not None]

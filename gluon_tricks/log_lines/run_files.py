@@ -8,10 +8,11 @@ from gluon_tricks.errors import UserError
 from gluon_tricks.files import open_file, parse_json
 
 TYPES = {**dict.fromkeys(("command", "model", "dataset", "dtype", "data_root_hash", "data_backend", "title",
-                          "train_metric", "optimizer", "processor", "platform"), str),
+                          "train_metric", "optimizer", "processor", "platform",
+                          "init_params"), str),
          **dict.fromkeys(("seed", "devices", "world_size", "classes", "global_batch_size", "cpus"), int),
          **dict.fromkeys(("args", "versions", "dtype_trial", "model_kwargs"), dict),
-         "mixup": bool, "gpus": list}
+         **dict.fromkeys(("mixup", "freeze_norm"), bool), **dict.fromkeys(("gpus", "freeze"), list)}
 FROM_1 = ("devices", "world_size", "classes", "global_batch_size", "cpus")
 START = b'{"kind": '
 KINDS = ("interval", "epoch")

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from gluon_tricks.errors import UserError
-from gluon_tricks.log_lines.lines import Line, Namespace, parse_line
+from gluon_tricks.log_lines.headers import safe
+from gluon_tricks.log_lines.lines import PLACEHOLDERS, Line, Namespace, parse_line
+from gluon_tricks.log_lines.text import lines_of
 
 LOSSES = ("RPN_Conf", "RPN_SmoothL1", "RCNN_CrossEntropy", "RCNN_SmoothL1")
 METRICS = (*LOSSES, "RPNAcc", "RPNL1Loss", "RCNNAcc", "RCNNL1Loss")
@@ -42,10 +43,10 @@ class TransferLine(Line):
 
     task: ClassVar[str] = "detection"
     placeholders: ClassVar[dict] = {
-        "d": (r"\d+", int),
-        "04d": (r"\d+", int),
+        "d": PLACEHOLDERS["d"],
+        "04d": PLACEHOLDERS["d"],
         ".3f": (NUMBER, float),
-        "g": (rf"{NUMBER}|-?\d+", float),
+        "g": (rf"{NUMBER}|-?\d{{1,18}}", float),
         "": (NUMBER, float),                                  # all digits
         "s": (r"[^=\s][^=]*", str),                           # the name of a class
         "pairs": (rf"\w+={NUMBER}(?:,\w+={NUMBER})*", Pairs.parse),
@@ -260,15 +261,11 @@ def read_transfer_log(path):
     UserError
         If the file cannot be read.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
     epochs, flags, task, validated = {}, {}, None, None       # `validated`: the epoch whose scores follow
-    for raw in text.split("\n")[:-1]:                         # the last one is not finished
-        line = parse_line(raw.strip(), KINDS)
+    for _, text, ended in lines_of(path):
+        line = parse_line(text, KINDS) if ended else None
         if isinstance(line, Namespace):
-            flags = line.args
+            flags = safe(line.args)
         elif isinstance(line, DetectionScore):
             if validated:
                 validated.scores[line.name] = line.value
@@ -276,12 +273,13 @@ def read_transfer_log(path):
             validated = None
         else:
             task = task or line.task
-            epochs = {number: epoch for number, epoch in epochs.items() if number <= line.epoch}
+            while epochs and next(reversed(epochs)) > line.epoch:
+                epochs.popitem()
             epoch = epochs.setdefault(line.epoch, TransferEpoch(line.epoch))
             epoch.add(line)
             validated = epoch if isinstance(line, DetectionValidation) else None
     if task is None:
         return None
     log = TransferLog(Path(path), task, flags, [])
-    log.epochs = [epoch for _, epoch in sorted(epochs.items()) if log.main in epoch.scores]
+    log.epochs = [epoch for epoch in epochs.values() if log.main in epoch.scores]
     return log

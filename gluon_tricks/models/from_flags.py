@@ -1,6 +1,6 @@
 """Make a CIFAR net by the flags of train_cifar.py. Importing this file does not import MXNet."""
 
-from gluon_tricks.errors import UserError
+from gluon_tricks.errors import UserError, reason_of
 from gluon_tricks.models.registry import get_model
 
 
@@ -29,4 +29,4 @@ def make_net(model, classes, keywords, **more):
             raise
         words = " ".join(f"{name}={value}" for name, value in keywords.items())
         raise UserError(f"--model-kwargs {words}: model {model} cannot be made so "
-                        f"({str(error).splitlines()[0]})") from error
+                        f"({reason_of(error)})") from error

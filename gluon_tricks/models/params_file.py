@@ -191,8 +191,10 @@ def params_pieces(arrays):
 
 # --- Names and nets -----------------------------------------------------------------------------------------
 
-def structural_names(names, net):
+def structural_names(names, net, optional=()):
     """{name in a file: structural name}; names that the net does not have stay as they are.
+
+    Of the structural names in `optional`, all or none may be missing in the file.
 
     `net.save_parameters` writes structural names (`features.0.weight`). `collect_params().save` writes
     Gluon's (`resnet0_conv0_weight`, or without the net's prefix), `export` those with `arg:` and `aux:`
@@ -201,15 +203,16 @@ def structural_names(names, net):
     plain = {name: name.partition(":")[2] if name.startswith(("arg:", "aux:")) else name for name in names}
     own = {param.name.removeprefix(net.prefix): name
            for name, param in net._collect_params_with_prefix().items()}
+    lacking = set(), {name for name, one in own.items() if one in optional}
     first = next(iter(plain.values()), "")
     for end in (0, *(i + 1 for i, letter in enumerate(first) if letter == "_")):
         inner = {name: one.removeprefix(first[:end]) for name, one in plain.items()}
-        if set(inner.values()) == set(own):
+        if set(own).difference(inner.values()) in lacking and own.keys() >= set(inner.values()):
             return {name: own[one] for name, one in inner.items()}
     return {name: name for name in names}
 
 
-def load_params(net, what, path, ctx):
+def load_params(net, what, path, ctx, head=()):
     """Load a `.params` file into a net; values are cast to the net's types.
 
     Parameters
@@ -217,6 +220,14 @@ def load_params(net, what, path, ctx):
     what : str
         The flag that names the file, for messages.
     ctx : Context or list of Context
+    head : sequence of str
+        Structural names of the last layer's parameters. They stay as they are if the file has none or has
+        them for another number of classes.
+
+    Returns
+    -------
+    dict of name -> tuple or None
+        The parameters that stay as they are, and their shapes in the file.
 
     Raises
     ------
@@ -226,14 +237,20 @@ def load_params(net, what, path, ctx):
     from mxnet import nd
 
     arrays = read_params(what, path)
-    names = structural_names(arrays, net)
+    names = structural_names(arrays, net, head)
     arrays = {names[name]: value for name, value in arrays.items()}
     params = net._collect_params_with_prefix()
+    kept = {}
+    if any(name not in arrays or len(arrays[name]) != params[name].shape[0] for name in head):
+        kept = {name: arrays[name].shape if name in arrays else None for name in head}
+        params, arrays = ({name: one for name, one in part.items() if name not in kept}
+                          for part in (params, arrays))
     reason = misfit(params, arrays)
     if reason:
         raise UserError(f"{what} {path}: does not load into this model ({reason})")
     for name, value in arrays.items():
         params[name]._load_init(nd.array(value, dtype=value.dtype), ctx, cast_dtype=True)
+    return kept
 
 
 def misfit(params, arrays):

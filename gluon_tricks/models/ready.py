@@ -1,10 +1,12 @@
 """Make an initialised net ready for training or evaluation: precision, shapes, compilation."""
 
+import mxnet as mx
 from mxnet import nd
 
 from gluon_tricks.compat import request_amx
 from gluon_tricks.models import params_file
 from gluon_tricks.models.cpu_graph import speed_up
+from gluon_tricks.models.sizes import wrong_size
 from gluon_tricks.parameters import settle_weights
 
 
@@ -37,13 +39,22 @@ def load_params(net, flag, path, engine):
     params_file.load_params(net, flag, path, engine.ctx)
 
 
-def make_ready(net, size, dtype, mode, engine, channels=3):
+def make_ready(net, size, dtype, mode, engine, channels=3, what="the net"):
     """Run an initialised net once, so that every shape is known, and compile it if `mode` is "hybrid".
 
     Gives all processes the parameters of rank 0. On CPUs the graph is compiled with faster operators.
+
+    Raises
+    ------
+    UserError
+        If the net takes no images of this size; `what` names it, as `--model alexnet`.
     """
-    for ctx in engine.ctx:
-        net(nd.zeros((1, channels, size, size), ctx=ctx, dtype=compute_dtype(dtype)))
+    try:
+        for ctx in engine.ctx:
+            net(nd.zeros((1, channels, size, size), ctx=ctx, dtype=compute_dtype(dtype)))
+        mx.nd.waitall()
+    except (ValueError, mx.MXNetError) as error:
+        raise wrong_size(what, size, error) from error
     engine.broadcast_parameters(net)
     settle_weights(net)
     if all(ctx.device_type == "cpu" for ctx in engine.ctx):

@@ -65,9 +65,16 @@ def get_model(name, classes=None, fix_last_gamma=None, fix_use_se=False, **kwarg
         if fix_last_gamma is False and name in LAST_GAMMA_IGNORED:
             kwargs.pop("last_gamma", None)
         return _own_model(name, **kwargs)
-    if fix_use_se and name.startswith("resnext") and kwargs.pop("use_se", False):
-        name = f"se_{name}"
-    return _gluoncv_model(name, fix_last_gamma, kwargs)
+    published = published_name(name, fix_use_se and kwargs.get("use_se", False))
+    if published != name:
+        del kwargs["use_se"]
+    return _gluoncv_model(published, fix_last_gamma, kwargs)
+
+
+def published_name(name, use_se=False):
+    """The name under which GluonCV publishes a net; with `use_se`, that of a ResNeXt with such blocks."""
+    name = name.lower()
+    return f"se_{name}" if use_se and name.startswith("resnext") else name
 
 
 def _own_model(name, pretrained=False, root=DEFAULT_ROOT, ctx=None, **kwargs):
@@ -77,7 +84,8 @@ def _own_model(name, pretrained=False, root=DEFAULT_ROOT, ctx=None, **kwargs):
     published = accepted["classes"].default
     if pretrained and kwargs.get("classes", published) != published:
         raise UserError(f"pretrained: GluonCV's weights of {name} are for {published} classes, not "
-                        f"{kwargs['classes']}")
+                        f"{kwargs['classes']}; the training scripts' --init-params zoo loads all but the "
+                        f"last layer")
     net = build(**kwargs)
     if pretrained:
         load_pretrained(net, name, pretrained, root, ctx)

@@ -117,10 +117,19 @@ def sizes_of(net, name, size, channels=3):
     try:
         net.infer_shape(mx.nd.zeros((1, *shape)))
         return layer_sizes(net, shape)
-    except mx.MXNetError as error:
-        reason = str(error).strip().rpartition("Check failed: ")[2]
-        raise UserError(f"--input-size {size}: model {name} takes no such images ({reason}); try a larger "
-                        f"one") from error
+    except (ValueError, mx.MXNetError) as error:
+        raise wrong_size(f"--model {name}", size, error) from error
+
+
+def wrong_size(what, size, error):
+    """The `UserError` for a net that raised `error` on images of size x size; `what` names its flag and name.
+    """
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    checks = [line for line in lines if "Check failed: " in line]
+    reason = (checks or lines)[-1].strip().rstrip(":").rpartition(": ")[2]
+    made_for = natural_size(what.split(" ")[-1].partition(":")[0].lower())
+    return UserError(f"{what}: takes no images of {size}x{size} pixels ({reason}); it is made for "
+                     f"{made_for}x{made_for}")
 
 
 def giga(number):

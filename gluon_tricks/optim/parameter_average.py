@@ -4,7 +4,7 @@ from contextlib import contextmanager
 
 from mxnet import nd
 
-from gluon_tricks.parameters import named_parameters, settle_weights
+from gluon_tricks.parameters import fixed_names, named_parameters, settle_weights
 
 
 class ParameterAverage:
@@ -24,11 +24,14 @@ class ParameterAverage:
         self.net, self.decay = net, decay
         self.arrays = {name: param.list_data()[0].astype("float32") for name,
                        param in named_parameters(net).items()}
+        # rounding would move the averages of constants
+        self.moving = {name: param for name, param in named_parameters(net).items()
+                       if name not in fixed_names(net)}
 
     def update(self, num_update):
         """Include the parameters after update `num_update`, counted from 1."""
         decay = min(self.decay, (1 + num_update) / (10 + num_update))
-        for name, param in named_parameters(self.net).items():
+        for name, param in self.moving.items():
             average, value = self.arrays[name], param.list_data()[0].astype("float32", copy=False)
             nd.elemwise_add(average * decay, value * (1 - decay), out=average)
 

@@ -1,9 +1,8 @@
-"""The 73 logs that GluonCV published, as curves and a catalogue, and which of them a run should be held
-against.
+"""The 73 logs that GluonCV published, as curves and a catalogue, and which of them can be a reference.
 
 `logs/published/` holds what `data_prep/published_logs.py` read from the original files: `curves.csv.gz`, one
 row per run and epoch, and `catalogue.json`, one entry per run with its command, arguments, results and
-quality flags. A flag is a sentence on why a file is not what it seems; `resnet152_v1d.log`, say, has a
+quality flags. A flag is a sentence on a defect of the file; `resnet152_v1d.log`, say, has a
 straight line for its validation errors.
 """
 
@@ -15,7 +14,7 @@ from functools import cache
 
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import LOGS
-from gluon_tricks.log_lines.reading import EpochRecord
+from gluon_tricks.log_lines.epochs import EpochRecord
 
 FOLDER = LOGS / "published"
 TRAIN_IMAGES = {"cifar10": 50_000, "imagenet": 1_281_167}
@@ -64,7 +63,7 @@ class PublishedRun:
 
     @property
     def why_not(self):
-        """What speaks against the log as a reference for its name, in sentences."""
+        """Sentences on why the log is no reference for its name."""
         return " ".join(sentence for flag, sentence in self.flags.items()
                         if flag in {*NO_TRAIN_METRIC, *NO_VALIDATION, "other-model"})
 
@@ -125,9 +124,3 @@ def _open(name):
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); restore it from the repository or make "
                         f"it with data_prep/published_logs.py") from None
-
-
-# --- What of a run's arguments makes it that run ------------------------------------------------------------
-
-
-# --- Which published run a run should be held against -------------------------------------------------------

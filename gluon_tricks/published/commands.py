@@ -1,7 +1,7 @@
-"""The commands that GluonCV published beside its logs, and what each is called today.
+"""The commands that GluonCV published with its logs, and the equal commands of today.
 
 `logs/published/commands.json` holds 80 of them as flags: 78 of classification, with five that have no log,
-and two of detection. Today's command has GluonCV's own flags, and besides
+and two of detection. Today's command has GluonCV's own flags, and in addition
 
     --lr-formula logs     where the log was made before 2019-03-12, so that every rate is the printed one
     --crop-ratio          where the script of that time resized validation images to 256 whatever their crop
@@ -9,7 +9,8 @@ and two of detection. Today's command has GluonCV's own flags, and besides
     --flags horovod       train_horovod.py is train_imagenet.py with this flag, in as many processes
     --batch-size          train_faster_rcnn.py took an image for each GPU then, and takes one now
 
-Paths of records, which are those of the authors' machines, are left out: the defaults are GluonCV's.
+Paths of records, which are those of the authors' machines, are left out: the defaults are GluonCV's. Images
+are read by this kit's loader; `--data-backend mxnet` is the iterator that made the published logs.
 """
 
 import difflib
@@ -62,11 +63,11 @@ class PublishedCommand:
 
     @property
     def notes(self):
-        """What is odd about the log, in its entry's sentences."""
-        return list(self._oddities.values())
+        """Sentences on the defects of the log, from its entry."""
+        return list(self._defects.values())
 
     @property
-    def _oddities(self):
+    def _defects(self):
         if self.log in published_transfer():
             return published_transfer()[self.log]["flags"]
         return catalogue()[self.log].flags if self.log else {}
@@ -80,7 +81,7 @@ class PublishedCommand:
             flags["--lr-formula"] = self.lr_formula
         if "--gpus" in flags:
             flags.setdefault("--batch-size", str(len(flags["--gpus"].split(","))))
-        if "validation-resize-256" in self._oddities:
+        if "validation-resize-256" in self._defects:
             flags["--crop-ratio"] = f"{int(flags['--input-size']) / 256:g}"
         return [script, *extra, *_words(flags)]
 

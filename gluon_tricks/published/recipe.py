@@ -1,6 +1,8 @@
 """The recipe of a run: the arguments that decide what is computed."""
 
-from gluon_tricks.log_lines.reading import cifar_is_mixup
+import re
+
+from gluon_tricks.log_lines.epochs import cifar_is_mixup
 from gluon_tricks.recipes.flags import recipe_defaults, without_effect
 
 
@@ -31,11 +33,12 @@ def recipe(flags, dataset):
 def logged_batch_size(flags):
     """Images per update over all devices, real or emulated, of all processes, by a log's header; None if it
     lacks them."""
-    if "batch_size" not in flags:
-        return None
-    devices = max(1, flags.get("num_gpus", 1), flags.get("num_cpus", 1)) * max(1,
-                                                                               flags.get("emulate_gpus", 0))
-    return flags["batch_size"] * devices * flags.get("accumulate", 1) * flags.get("world_size", 1)
+    def number(name):
+        return flags.get(name) or 1
+
+    devices = max(number("num_gpus"), number("num_cpus")) * number("emulate_gpus")
+    return flags.get("batch_size") and (
+        flags["batch_size"] * devices * number("accumulate") * number("world_size"))
 
 
 def _decay_epochs(values, cifar):
@@ -43,7 +46,7 @@ def _decay_epochs(values, cifar):
     period, epochs = values["lr_decay_period"], values["num_epochs"]
     if period and epochs and not cifar:
         return tuple(range(period, epochs, period))
-    return tuple(int(epoch) for epoch in str(values["lr_decay_epoch"]).split(",") if epoch.strip().isdigit())
+    return tuple(map(int, re.findall(r"(?<![^,\s])[0-9]{1,9}(?![^,\s])", str(values["lr_decay_epoch"]))))
 
 
 def departures(run_recipe, reference_recipe):

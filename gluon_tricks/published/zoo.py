@@ -11,8 +11,8 @@ from gluon_tricks.recipes.rows import Figures
 
 @dataclass(frozen=True)
 class ZooWeights:
-    """What GluonCV's documentation says of weights it offers; `log` is the published log they are linked
-    to."""
+    """Weights that GluonCV offers, with the figures of its documentation and the name of the log that it
+    links."""
 
     model: str
     hashtag: str
@@ -24,7 +24,7 @@ class ZooWeights:
 def zoo():
     """All rows of the zoo's documentation, as `ZooWeights`.
 
-    Two links are mended: GoogLeNet's to a file of another spelling, ResNet152_v1c's to the log of v1b.
+    Two links are corrected: GoogLeNet's name of the file is spelled otherwise, ResNet152_v1c's log is v1b's.
     """
     with open(Path(__file__).with_name("zoo.csv"), encoding="utf-8", newline="") as stream:
         return tuple(ZooWeights(row["model"], row["hashtag"], Figures(row["top1_pct"], row["top5_pct"]),

@@ -13,24 +13,56 @@ from gluon_tricks.errors import UserError
 
 
 class Limits(NamedTuple):
-    """The permitted values of a number: at least `least`, above `above`, below `below`, never nan."""
+    """The permitted values of a number, which is always finite.
+
+    Attributes
+    ----------
+    least, above : float
+        The lowest value; or what it must be above. One of them is given.
+    most, below : float
+        The highest value; or what it must be below.
+    whole : bool
+        No fraction.
+    or_zero : bool
+        0 is permitted too: it chooses a default.
+    """
     least: float = None
     above: float = None
     below: float = None
+    most: float = 10**9
+    whole: bool = False
+    or_zero: bool = False
 
-    def allow(self, value):
-        """Whether a number is within the limits; False for nan."""
-        lowest = value >= self.least if self.least is not None else value > self.above
-        return lowest and value < (float("inf") if self.below is None else self.below)
+    def complaint(self, value):
+        """What the value must be, if it is not permitted; else ""."""
+        if isinstance(value, bool) or not isinstance(value, int if self.whole else (int, float)):
+            return "must be a whole number" if self.whole else "must be a number"
+        if not -math.inf < value < math.inf:
+            return "must be a finite number"
+        if self.or_zero and value == 0:
+            return ""
+        zero = "0 or " if self.or_zero else ""
+        if self.below is not None and not self.least <= value < self.below:
+            return f"must be {zero}in [{self.least:g}, {self.below:g})"
+        if self.least is not None and value < self.least:
+            return f"must be {zero}at least {self.least:g}"
+        if self.above is not None and value <= self.above:
+            return f"must be above {self.above:g}" if self.above else "must be positive"
+        return f"must be {zero}at most {self.most:.10g}" if value > self.most else ""
 
-    def __str__(self):
-        if self.below is not None:
-            return f"must be in [{self.least:g}, {self.below:g})"
-        return f"must be at least {self.least:g}" if self.least is not None else "must be positive"
 
-
-NOT_NEGATIVE, FROM_1, POSITIVE = Limits(least=0), Limits(least=1), Limits(above=0)
-SHARE = Limits(least=0, below=1)
+NOT_NEGATIVE, POSITIVE = Limits(least=0), Limits(above=0)
+SHARE, UP_TO_1 = Limits(least=0, below=1), Limits(least=0, most=1)
+COUNT, FROM_1 = Limits(least=0, whole=True), Limits(least=1, whole=True)
+# Upper limits: beyond them a run would neither start nor end in a useful time
+EPOCHS, EPOCHS_FROM_1 = (limits._replace(most=100_000) for limits in (COUNT, FROM_1))
+IMAGES = FROM_1._replace(most=100_000_000)
+BATCH, CLASSES, PIXELS = (FROM_1._replace(most=most) for most in (1_000_000, 100_000, 4096))
+DEVICES, PROCESSES = COUNT._replace(most=1024), FROM_1._replace(most=1024)    # also threads
+FACTOR = FROM_1._replace(most=1000)
+SEED = COUNT._replace(most=2**32 - 1)
+MEAN, DEVIATION = Limits(least=0, most=255), Limits(least=0.001, most=10_000)     # of pixels, 0..255
+ALPHA = Limits(least=0.001, most=1000)        # of a Beta distribution, whose draws underflow far below
 
 
 class Need(NamedTuple):
@@ -49,6 +81,7 @@ DUAL = Need("--dual-cutout", lambda flags: flags.get("dual_cutout"))
 TEACHER = Need("--teacher", lambda flags: flags.get("teacher"))
 LARS = Need("--optimizer lars", lambda flags: flags.get("optimizer") == "lars")
 ADABOUND = Need("--optimizer adabound", lambda flags: flags.get("optimizer") == "adabound")
+RATE = Need("an --optimizer other than adadelta", lambda flags: flags.get("optimizer") != "adadelta")
 SGDR = Need("--lr-mode sgdr", lambda flags: flags.get("lr_mode") == "sgdr")
 STEPS = Need("--lr-mode step", lambda flags: flags.get("lr_mode") == "step")
 DROPS = ("cifar_wideresnet", "cifar_densenet")        # nets with --drop-rate
@@ -94,30 +127,30 @@ class Flag(NamedTuple):
 FLAGS = {
     "model": Flag(resume="--model"),
     "mode": Flag(resume="free"),
-    "input_size": Flag(224, "all", 32, limits=FROM_1),
+    "input_size": Flag(224, "all", 32, limits=PIXELS),
     "lr": Flag(None, "all", limits=POSITIVE),
     "lr_mode": Flag("step", "all"),
-    "lr_decay": Flag(0.1, "all", needs=_quiet(STEPS)),
-    "lr_decay_period": Flag(0, "all", limits=NOT_NEGATIVE),
+    "lr_decay": Flag(0.1, "all", limits=UP_TO_1, needs=_quiet(STEPS)),
+    "lr_decay_period": Flag(0, "all", limits=EPOCHS),
     "lr_decay_epoch": Flag("40,60", "all", needs=_quiet(STEPS)),
-    "num_epochs": Flag(None, "all", limits=FROM_1),
+    "num_epochs": Flag(None, "all", limits=EPOCHS_FROM_1),
     # of this and the next two only the product counts
-    "batch_size": Flag(limits=FROM_1, resume="free"),
-    "num_gpus": Flag(limits=NOT_NEGATIVE, resume="free"),
-    "num_cpus": Flag(limits=FROM_1, resume="free"),
-    "num_workers": Flag(limits=NOT_NEGATIVE, resume="free", word="-j"),
+    "batch_size": Flag(limits=BATCH, resume="free"),
+    "num_gpus": Flag(limits=DEVICES, resume="free"),
+    "num_cpus": Flag(limits=PROCESSES, resume="free"),
+    "num_workers": Flag(limits=DEVICES, resume="free", word="-j"),
     "use_rec": Flag(),
     "rec_train": Flag(),
     "rec_train_idx": Flag(),
     "rec_val": Flag(),
     "rec_val_idx": Flag(),
     "data_backend": Flag(),
-    "classes": Flag(limits=Limits(least=2), resume="--dataset"),
-    "num_training_samples": Flag(1_281_167, "all", 50_000, limits=FROM_1),
+    "classes": Flag(limits=CLASSES._replace(least=2), resume="--dataset"),
+    "num_training_samples": Flag(1_281_167, "all", 50_000, limits=IMAGES),
     "dtype": Flag("float32", "all", resume="--dtype"),
-    "warmup_epochs": Flag(0, "all", limits=NOT_NEGATIVE),
-    "warmup_lr": Flag(),
-    "momentum": Flag(0.9, "all"),
+    "warmup_epochs": Flag(0, "all", limits=EPOCHS),
+    "warmup_lr": Flag(limits=NOT_NEGATIVE),
+    "momentum": Flag(0.9, "all", limits=SHARE),
     "last_gamma": Flag(False, "all"),
     "no_wd": Flag(False, "all"),
     "use_se": Flag(False, "all"),
@@ -127,16 +160,20 @@ FLAGS = {
     "label_smoothing": Flag(False, "all"),
     "mixup": Flag(False, "all", resume="--mixup"),
     "teacher": Flag(None, "all"),
-    "crop_ratio": Flag(0.875, "all"),
+    "crop_ratio": Flag(0.875, "all", limits=Limits(least=0.1, most=2, or_zero=True)),
     "rgb_mean": Flag(),
     "rgb_std": Flag(),
     "use_pretrained": Flag(False, "all"),
     "resume_from": Flag(None, "all"),
-    "resume_epoch": Flag(limits=NOT_NEGATIVE),
+    "init_params": Flag(None, "all", resume="--init-params"),
+    "freeze": Flag([], "all", resume="--freeze"),
+    "freeze_norm": Flag(False, "all", resume="--freeze-norm"),
+    "head_lr": Flag(1.0, "all", limits=POSITIVE, needs=RATE),
+    "resume_epoch": Flag(limits=EPOCHS),
     "resume_params": Flag(),
     "resume_states": Flag(),
     "auto_aug": Flag(False, "all"),
-    "dropblock_prob": Flag(0.0, "all"),                      # this and the next two: of train_horovod.py
+    "dropblock_prob": Flag(0.0, "all", limits=UP_TO_1),     # this and the next two: of train_horovod.py
     "use_sk": Flag(False, "all"),
     "use_avd": Flag(False, "all"),
     "fix_last_gamma": Flag(False, "all"),
@@ -147,7 +184,7 @@ FLAGS = {
     "augment": Flag("gluoncv", "cifar"),
     "random_crop": Flag(True, "cifar"),
     "random_flip": Flag(True, "cifar"),
-    "cutout": Flag(0, "cifar", limits=NOT_NEGATIVE),
+    "cutout": Flag(0, "cifar", limits=COUNT),
     "dual_cutout": Flag(False, "cifar"),
     "dual_cutout_alpha": Flag(0.1, "cifar", limits=NOT_NEGATIVE, needs=DUAL),
     "random_erasing": Flag(None, "cifar"),
@@ -155,24 +192,24 @@ FLAGS = {
     "label_smoothing_eps": Flag(0.1, "all", limits=SHARE, needs=SMOOTHING),
     "label_smoothing_rule": Flag("gluoncv", "all", needs=_quiet(SMOOTHING)),
     "mix": Flag("mixup", "cifar", needs=_quiet(MIXING), resume="--mix"),
-    "mixup_alpha": Flag(0.2, "all", 1.0, limits=POSITIVE, needs=MIXING),
-    "mixup_off_epoch": Flag(0, "all", 20, limits=NOT_NEGATIVE, needs=_quiet(MIXING)),
-    "mixup_off_first": Flag(0, "cifar", limits=NOT_NEGATIVE, needs=_quiet(MIXING)),
+    "mixup_alpha": Flag(0.2, "all", 1.0, limits=ALPHA, needs=MIXING),
+    "mixup_off_epoch": Flag(0, "all", 20, limits=EPOCHS, needs=_quiet(MIXING)),
+    "mixup_off_first": Flag(0, "cifar", limits=EPOCHS, needs=_quiet(MIXING)),
     "mixup_partners": Flag("reversed", "all", needs=_quiet(MIXING)),
     "cutmix_label": Flag("area", "cifar", needs=CUTMIX),
-    "temperature": Flag(20.0, "all", limits=POSITIVE, needs=TEACHER),
+    "temperature": Flag(20.0, "all", limits=Limits(above=0, most=1000), needs=TEACHER),
     "hard_weight": Flag(0.5, "all", limits=NOT_NEGATIVE, needs=TEACHER),
     "soft_weight": Flag(None, "all", limits=NOT_NEGATIVE, needs=_quiet(TEACHER)),
     # optimizer and schedule
     "optimizer": Flag("nag", "cifar", resume="--optimizer"),
-    "wd": Flag(0.0001, "all"),
+    "wd": Flag(0.0001, "all", limits=UP_TO_1),
     "clip_gradient": Flag(0.0, "all", limits=NOT_NEGATIVE),
     "lars_coefficient": Flag(1.0, "cifar", limits=NOT_NEGATIVE, needs=LARS),
     "final_lr": Flag(0.1, "cifar", limits=NOT_NEGATIVE, needs=ADABOUND),
-    "accumulate": Flag(1, "cifar", limits=FROM_1),
+    "accumulate": Flag(1, "cifar", limits=FACTOR),
     "warmup": Flag("linear", "cifar"),
-    "cycle_epochs": Flag(10, "cifar", limits=FROM_1, needs=SGDR),
-    "cycle_factor": Flag(1, "cifar", limits=FROM_1, needs=SGDR),
+    "cycle_epochs": Flag(10, "cifar", limits=EPOCHS_FROM_1, needs=SGDR),
+    "cycle_factor": Flag(1, "cifar", limits=FACTOR, needs=SGDR),
     "lr_formula": Flag(),
     "auto_lr": Flag(),
     "loss_scale": Flag(),
@@ -186,66 +223,102 @@ FLAGS = {
     "crop_law": Flag(),
     "val_protocol": Flag(),
     # files, machine, intervals
-    "seed": Flag(limits=NOT_NEGATIVE, resume="--seed"),
-    "save_period": Flag(limits=NOT_NEGATIVE, resume="free"),
-    "save_frequency": Flag(limits=NOT_NEGATIVE),
+    "seed": Flag(limits=SEED, resume="--seed"),
+    "save_period": Flag(limits=COUNT, resume="free"),
+    "save_frequency": Flag(limits=COUNT),
     "save_dir": Flag(resume="free"),
     "save_plot_dir": Flag(resume="free"),
     "logging_dir": Flag(resume="free"),
     "logging_file": Flag(),
     "json_log": Flag(resume="free"),
     "tensorboard": Flag(resume="free"),
-    "log_interval": Flag(limits=NOT_NEGATIVE, resume="free"),
-    "eval_frequency": Flag(),
+    "log_interval": Flag(limits=COUNT, resume="free"),
+    "eval_frequency": Flag(limits=COUNT),
     "resume": Flag(resume="free"),
     "overwrite": Flag(resume="free"),
-    "checkpoint_period": Flag(limits=NOT_NEGATIVE, resume="free"),
-    "max_updates": Flag(limits=NOT_NEGATIVE, resume="free"),
+    "checkpoint_period": Flag(limits=COUNT, resume="free"),
+    "max_updates": Flag(limits=COUNT, resume="free"),
     "dry_run": Flag(),
     "synthetic": Flag(),
-    "emulate_gpus": Flag(limits=NOT_NEGATIVE),
+    "emulate_gpus": Flag(limits=DEVICES),
     "on_bad_record": Flag(),
     "kvstore": Flag(),
-    "check_sync": Flag(limits=NOT_NEGATIVE, resume="free"),
+    "check_sync": Flag(limits=COUNT, resume="free"),
     "deterministic": Flag(),
-    "timeout": Flag(limits=POSITIVE, resume="free"),
-    "dali_threads": Flag(),
-    "dali_validation_threads": Flag(),
-    "dali_prefetch_queue": Flag(),
-    "dali_nvjpeg_memory_padding": Flag(),
-    "dali_fuse_decoder": Flag(),
+    "timeout": Flag(limits=Limits(above=0, most=1_000_000), resume="free"),
+    "dali_threads": Flag(limits=PROCESSES),
+    "dali_validation_threads": Flag(limits=PROCESSES),
+    "dali_prefetch_queue": Flag(limits=PROCESSES),
+    "dali_nvjpeg_memory_padding": Flag(limits=COUNT),
+    "dali_fuse_decoder": Flag(limits=UP_TO_1),
 }
 
 # Flags of train_faster_rcnn.py and train_fcn.py that FLAGS lacks, or that have another meaning there.
 TRANSFER_FLAGS = {
     "network": Flag(resume="--network or --backbone"),
-    "epochs": Flag(limits=FROM_1),
-    "start_epoch": Flag(limits=NOT_NEGATIVE),
-    "workers": Flag(limits=NOT_NEGATIVE, resume="free"),
+    "epochs": Flag(limits=EPOCHS_FROM_1),
+    "start_epoch": Flag(limits=EPOCHS),
+    "workers": Flag(limits=DEVICES, resume="free"),
     "val_interval": Flag(limits=FROM_1),
-    "save_interval": Flag(limits=NOT_NEGATIVE, resume="free"),
+    "save_interval": Flag(limits=COUNT, resume="free"),
     "save_prefix": Flag(resume="free"),
     "gpus": Flag(resume="free"),
-    "executor_threads": Flag(resume="free"),
+    "executor_threads": Flag(limits=DEVICES, resume="free"),
     "verbose": Flag(resume="free"),
-    "momentum": Flag(limits=NOT_NEGATIVE),
-    "wd": Flag(limits=NOT_NEGATIVE),
-    "weight_decay": Flag(limits=NOT_NEGATIVE),
-    "lr_decay": Flag(limits=NOT_NEGATIVE),
-    "lr_warmup": Flag(),
-    "lr_warmup_factor": Flag(limits=NOT_NEGATIVE),
-    "no_mixup_epochs": Flag(limits=NOT_NEGATIVE),
+    "weight_decay": Flag(limits=UP_TO_1),
+    "lr_warmup": Flag(limits=Limits(least=-1, whole=True)),
+    "lr_warmup_factor": Flag(limits=UP_TO_1),
+    "no_mixup_epochs": Flag(limits=EPOCHS),
     "rpn_smoothl1_rho": Flag(limits=POSITIVE),
     "rcnn_smoothl1_rho": Flag(limits=POSITIVE),
-    "iou_thresh": Flag(limits=POSITIVE),
-    "base_size": Flag(limits=Limits(least=2)),
-    "crop_size": Flag(limits=Limits(least=8)),
+    "iou_thresh": Flag(limits=Limits(above=0, most=1)),
+    "base_size": Flag(limits=PIXELS._replace(least=2)),
+    "crop_size": Flag(limits=PIXELS._replace(least=8)),
     "aux_weight": Flag(limits=NOT_NEGATIVE),
+    "test_batch_size": Flag(limits=BATCH),
+    "ngpus": Flag(limits=DEVICES),
     **{name: Flag() for name in (
         "command", "use_fpn", "norm_layer", "disable_hybridization", "static_alloc", "amp", "horovod",
         "kv_store", "pretrained_base", "backbone", "backbone_params", "train_splits", "val_splits",
-        "zero_based", "train_split", "aux", "test_batch_size", "no_cuda", "ngpus", "syncbn", "checkname",
-        "eval", "no_val", "model_zoo", "pretrained")},
+        "zero_based", "train_split", "aux", "no_cuda", "syncbn", "checkname", "eval", "no_val",
+        "model_zoo", "pretrained")},
+}
+
+# Numbers of a Faster R-CNN's net. Tuples: of each of their numbers.
+SHAPE_FLAGS = {
+    **{name: Flag(limits=PIXELS) for name in ("image_short", "image_max_size", "anchor_base_size", "roi_size",
+                                              "strides", "anchor_alloc_size")},
+    **{name: Flag(limits=UP_TO_1) for name in ("nms_thresh", "rpn_nms_thresh", "rcnn_pos_iou_thresh",
+                                               "rcnn_pos_ratio")},
+    **{name: Flag(limits=POSITIVE) for name in ("clip", "anchor_aspect_ratio", "anchor_scales")},
+    **{name: Flag(limits=Limits(least=-1, whole=True)) for name in ("nms_topk", "post_nms")},     # -1: all
+    **{name: Flag(limits=FROM_1._replace(most=100_000)) for name in (
+        "rpn_channel", "rpn_train_pre_nms", "rpn_train_post_nms", "rpn_test_pre_nms", "rpn_test_post_nms",
+        "rcnn_num_samples", "max_num_gt", "num_fpn_filters", "num_box_head_conv_filters",
+        "num_box_head_dense_filters")},
+    "num_box_head_conv": Flag(limits=COUNT._replace(most=1000)),
+    "rpn_min_size": Flag(limits=PIXELS._replace(least=0)),
+}
+
+# Numbers of commands; those that a training script has too are left out where limits are equal.
+COMMAND_FLAGS = {
+    **FLAGS,
+    "classes": Flag(limits=CLASSES),
+    "images": Flag(limits=FROM_1._replace(most=1_000_000)),
+    "val_images": Flag(limits=FROM_1._replace(most=1_000_000)),
+    "num_check_images": Flag(limits=FROM_1._replace(most=100_000)),
+    "tolerance": Flag(limits=NOT_NEGATIVE),
+    "top": Flag(limits=FROM_1._replace(most=100_000)),
+    "alpha": Flag(limits=ALPHA),
+    "eps": Flag(limits=Limits(above=0, most=0.999)),
+    "epochs": Flag(limits=EPOCHS_FROM_1),
+    "updates": Flag(limits=COUNT._replace(most=1_000_000)),
+    "rounds": Flag(limits=FACTOR),
+    "threads": Flag(limits=DEVICES),
+    "workers": Flag(limits=PROCESSES),
+    "global_batch": Flag(limits=BATCH),
+    "servers": Flag(limits=DEVICES),
+    "restarts": Flag(limits=COUNT._replace(most=1_000_000)),
 }
 
 # Facts other than flags in which a resumed run must agree -> the flags that decide them
@@ -281,11 +354,13 @@ def per_channel(flag, value, channels=3):
     """The numbers of --rgb-mean or --rgb-std, one per channel: tuple of float. `value` is text or numbers."""
     try:
         values = tuple(float(one) for one in (value.split(",") if isinstance(value, str) else value))
-        if len(values) != channels or not all(map(math.isfinite, values)):
+        if len(values) != channels:
             raise ValueError
-    except ValueError:
+    except (TypeError, ValueError):
         wanted = "three numbers separated by commas" if channels == 3 else "one number"
         raise UserError(f"{flag} {value}: give {wanted}") from None
-    if flag == "--rgb-std" and min(values) <= 0:
-        raise UserError(f"{flag} {value}: must be positive")
+    limits = DEVIATION if flag.endswith("std") else MEAN
+    for one in values:
+        if limits.complaint(one):
+            raise UserError(f"{flag} {value}: {one:g} {limits.complaint(one)}")
     return values

@@ -2,15 +2,16 @@
 
 The tricks themselves (`--mixup`, `--no-wd`, ...) are flags of the run; these settings choose how each is
 done. A flag that is given with `--as` wins and is logged. `python -m gluon_tricks differences` explains each.
+Both read images with this kit's loader; `--data-backend mxnet` is the path that made the published logs.
 """
 
 PRESETS = {
-    "gluoncv": {"data_backend": "mxnet", "crop_law": None, "colors": "gluoncv", "val_protocol": "gluoncv",
-                "init": "gluoncv", "lr_formula": "head", "fix_last_gamma": False,
-                "label_smoothing_rule": "gluoncv", "hard_weight": 0.5,
-                "soft_weight": None, "mixup_partners": "reversed"},
-    "paper": {"data_backend": "ours", "crop_law": "paper", "colors": "paper", "val_protocol": "exact",
-              "init": "paper", "lr_formula": "paper", "fix_last_gamma": True, "label_smoothing_rule": "paper",
+    # crop_law and val_protocol None: decided by the path of the data, as in GluonCV
+    "gluoncv": {"crop_law": None, "colors": "gluoncv", "val_protocol": None, "init": "gluoncv",
+                "lr_formula": "head", "fix_last_gamma": False, "label_smoothing_rule": "gluoncv",
+                "hard_weight": 0.5, "soft_weight": None, "mixup_partners": "reversed"},
+    "paper": {"crop_law": "paper", "colors": "paper", "val_protocol": "exact", "init": "paper",
+              "lr_formula": "paper", "fix_last_gamma": True, "label_smoothing_rule": "paper",
               "hard_weight": 1.0, "soft_weight": 1.0, "mixup_partners": "random"},
 }
 

@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 from gluon_tricks.data import augment
 from gluon_tricks.data.cifar_sets import DATASETS, Augmentation
-from gluon_tricks.data.imagenet_augment import RGB_MEAN, RGB_STD, ImagenetTestTransform
+from gluon_tricks.data.imagenet_augment import ImagenetTestTransform
 from gluon_tricks.errors import UserError
 from gluon_tricks.models.keywords import net_keywords
 from gluon_tricks.models.sizes import natural_size
+from gluon_tricks.recipes.data_paths import RGB_MEAN, RGB_STD
 from gluon_tricks.recipes.flags import per_channel
 from gluon_tricks.saved.names import known_names, published_names
 from gluon_tricks.saved.record import CLASSIFICATION, NetFacts, TrainedRun, find_run

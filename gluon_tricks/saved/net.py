@@ -9,6 +9,7 @@ from mxnet import gluon
 
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import open_file, parse_json
+from gluon_tricks.models.fine_tuning import head_names
 from gluon_tricks.models.from_flags import make_net
 from gluon_tricks.models.params_file import read_params, structural_names
 from gluon_tricks.models.ready import load_params, make_ready
@@ -97,16 +98,12 @@ def _names_node(entry, count):
 def run_once(net, saved, dtype, engine):
     """Compile the net for images of the given size; returns its number of outputs."""
     size, model, channels = saved.facts.input_size, saved.facts.model, saved.facts.channels
-    try:
-        make_ready(net, size, dtype, "hybrid", engine, channels)
-        output = net(mx.sym.Variable("data"))
-        if isinstance(output, (list, tuple)):
-            raise UserError(f"--model {model}: returns {len(output)} arrays; this command needs a net "
-                            "that returns one")
-        _, [(_, classes)], _ = output.infer_shape(data=(1, channels, size, size))
-    except mx.MXNetError as error:
-        raise UserError(
-            f"--input-size {size}: model {model} takes no such images ({_reason(error)})") from error
+    make_ready(net, size, dtype, "hybrid", engine, channels, f"--model {model}")
+    output = net(mx.sym.Variable("data"))
+    if isinstance(output, (list, tuple)):
+        raise UserError(f"--model {model}: returns {len(output)} arrays; this command needs a net that "
+                        "returns one")
+    _, [(_, classes)], _ = output.infer_shape(data=(1, channels, size, size))
     return classes
 
 
@@ -118,8 +115,6 @@ def read_shapes(path):
 def classes_in(shapes, model):
     """Number of classes of the classifier in a file; None if unknown.
 
-    The classifier is the part that differs between a net of 7 classes and one of 8.
-
     Parameters
     ----------
     shapes : dict of tuple
@@ -127,12 +122,11 @@ def classes_in(shapes, model):
     model : callable, (classes=) -> HybridBlock
     """
     try:
-        net, other = model(classes=7), model(classes=8)
+        net, head = model(classes=7), head_names(model)
     except UserError:                      # some of GluonCV's nets take no number of classes
         return None
     shapes = {name: shapes[own] for own, name in structural_names(shapes, net).items()}
-    seven, eight = net._collect_params_with_prefix(), other._collect_params_with_prefix()
-    widths = {shapes[name][0] for name in seven if name in shapes and seven[name].shape != eight[name].shape}
+    widths = {shapes[name][0] for name in head if name in shapes}
     return widths.pop() if len(widths) == 1 else None
 
 

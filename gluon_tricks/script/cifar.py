@@ -1,5 +1,7 @@
 """The parts of train_cifar.py, built from its flags: data, net, schedule, optimizer, paths, log lines."""
 
+from functools import partial
+
 import mxnet as mx
 
 from gluon_tricks.data.cifar import find_cifar, open_cifar
@@ -10,6 +12,7 @@ from gluon_tricks.files import make_folder
 from gluon_tricks.models.from_flags import make_net
 from gluon_tricks.models.keywords import net_keywords
 from gluon_tricks.models.ready import load_params, make_ready, start_precision
+from gluon_tricks.models.registry import published_name
 from gluon_tricks.optim.lr_schedule import after_warmup, epoch_steps, exponential_warmup, lr_schedule, sgdr
 from gluon_tricks.optim.optimizers import create_optimizer
 from gluon_tricks.randomness import net_seed
@@ -17,6 +20,8 @@ from gluon_tricks.saved.names import run_name
 from gluon_tricks.saved.record import cifar_net
 from gluon_tricks.script import plan
 from gluon_tricks.script.cifar_flags import without_effect_lines
+from gluon_tricks.script.fine_tuning import fine_tune, plan_rows
+from gluon_tricks.script.fine_tuning_flags import fine_tuning_facts
 from gluon_tricks.script.flags import decay_epochs, global_batch_size, keywords, local_batch_size
 from gluon_tricks.script.opening import batch_line, facts_of, metrics_path, tensorboard_dir, threads_line
 from gluon_tricks.script.prepare import prepare
@@ -51,10 +56,20 @@ def build_net(args, classes, precision, engine):
     else:
         net.initialize(mx.init.Xavier(), ctx=engine.ctx)
     known = DATASETS[args.dataset]
-    make_ready(net, known.side, precision.dtype, args.mode, engine, known.channels)
+    make_ready(net, known.side, precision.dtype, args.mode, engine, known.channels, f"--model {args.model}")
     if args.no_wd:
         exempt_from_decay(net)
     return net
+
+
+def start(args, net, engine, resumed):
+    """Load --init-params and freeze parts of the net: lines for the log."""
+    return fine_tune(args, net, maker(args), published_name(args.model), engine, resumed)
+
+
+def maker(args):
+    """The model's callable (classes=) -> HybridBlock."""
+    return partial(make_net, args.model, keywords=keywords_of(args))
 
 
 def keywords_of(args):
@@ -121,7 +136,8 @@ def facts(args, data, precision, engine):
                     mixup=args.mixup, mix=mix, optimizer=args.optimizer,
                     model_kwargs=keywords("--model-kwargs", args.model_kwargs), data_root_hash=data.root_hash,
                     data_backend=args.data_backend, global_batch_size=global_batch_size(args),
-                    title=title, train_metric="rmse" if mix else "accuracy")
+                    title=title, train_metric="rmse" if mix else "accuracy",
+                    **fine_tuning_facts(args))
 
 
 def opening_lines(args, data, engine):
@@ -131,6 +147,7 @@ def opening_lines(args, data, engine):
            f"{left_out} images not used in each")
     yield (f"data {args.dataset}: {data.train.records} training and {data.val.records} validation images, "
            f"root hash {data.root_hash}")
+    yield from (f"warning: {sentence}" for sentence in data.warnings)
     yield threads_line(args)
     if args.lr_decay_period:
         yield "warning: --lr-decay-period has no effect, as in GluonCV's CIFAR scripts; use --lr-decay-epoch"
@@ -151,8 +168,9 @@ def plan_of(args):
     batch, updates = global_batch_size(args), images // global_batch_size(args)
     if not updates:
         raise UserError(f"--batch-size: {batch} images over all devices, but the training set has {images}")
-    net = make_net(args.model, classes, keywords_of(args))
+    net = maker(args)(classes=classes)
     yield from plan.net_rows(net, args.model, classes, side, channels)
+    yield from plan_rows(args, net, maker(args))
     yield from plan.precision_rows(net, args.dtype)
     yield from plan.batch_rows(args.batch_size, batch // args.batch_size // args.accumulate, images,
                                args.num_epochs, args.accumulate)

@@ -9,6 +9,7 @@ from gluon_tricks.optim.lr_schedule import MODES, WARMUPS
 from gluon_tricks.optim.optimizers import NAMES
 from gluon_tricks.recipes.flags import recipe_defaults, without_effect
 from gluon_tricks.script.engine_flags import settled_kvstore
+from gluon_tricks.script.fine_tuning_flags import check_fine_tuning
 from gluon_tricks.script.flags import check_common, completed, flag_name, keywords
 from gluon_tricks.tricks.cutmix import LABELS
 from gluon_tricks.tricks.mixing import ALPHAS, KINDS, REVERSED
@@ -139,6 +140,7 @@ def check(args):
     if args.resume and args.resume_from:
         raise UserError("--resume and --resume-from: give one; --resume continues a run, --resume-from "
                         "starts a new one")
+    check_fine_tuning(args)
     _refuse_for_mxnet(args)
     keywords("--model-kwargs", args.model_kwargs)
 

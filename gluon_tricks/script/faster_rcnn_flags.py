@@ -48,9 +48,9 @@ def settled(args):
     shape = (FPN if use_fpn else VOC)._replace(**given)
     args = completed(args, use_fpn=use_fpn, **{name: number(args, name) for name in DEFAULTS},
                      lr_decay_epochs=epochs_of(args), gpu_ids=gpu_ids(args), shape=shape)
+    check_limits(args)
     for name in Shape._fields:
         delattr(args, name)
-    check_limits(args)
     check_shape(shape, use_fpn)
     return with_devices(args, len(args.gpu_ids), "horovod" if args.horovod else args.kv_store)
 
@@ -59,9 +59,10 @@ def number(args, name):
     """The number of a flag that is text in GluonCV's script, or its default."""
     given, default = getattr(args, name), DEFAULTS[name]
     try:
-        return type(default)(float(given)) if given != "" else default
-    except (ValueError, OverflowError):
-        raise UserError(f"--{name.replace('_', '-')} {given}: give a number") from None
+        return type(default)(given) if given != "" else default
+    except ValueError:
+        kind = "whole number" if isinstance(default, int) else "number"
+        raise UserError(f"--{name.replace('_', '-')} {given}: give a {kind}") from None
 
 
 def epochs_of(args):
@@ -96,11 +97,6 @@ def check_shape(shape, use_fpn):
     """Raise UserError for numbers of the net that do not fit together."""
     if shape.roi_mode not in ("align", "pool"):
         raise UserError(f"--roi-mode {shape.roi_mode}: must be align or pool")
-    for name in ("image_short", "image_max_size", "rpn_channel", "anchor_base_size", "rpn_train_post_nms",
-                 "rpn_test_post_nms", "rcnn_num_samples", "max_num_gt", "num_fpn_filters",
-                 "num_box_head_conv_filters", "num_box_head_dense_filters"):
-        if getattr(shape, name) < 1:
-            raise UserError(f"--{name.replace('_', '-')} {getattr(shape, name)}: must be at least 1")
     objects = round(shape.rcnn_num_samples * shape.rcnn_pos_ratio)
     if shape.rcnn_num_samples > shape.rpn_train_post_nms:
         raise UserError(f"--rcnn-num-samples {shape.rcnn_num_samples}: must be at most --rpn-train-post-nms "

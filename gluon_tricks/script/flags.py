@@ -5,15 +5,15 @@ import ast
 
 from gluon_tricks.engines.launcher import devices_per_process, launched_processes
 from gluon_tricks.errors import UserError
-from gluon_tricks.recipes.flags import FLAGS
+from gluon_tricks.recipes.flags import EPOCHS, FLAGS
 
 # attributes that differ from the flag by more than dashes
 SPELLING = {"num_workers": "num-data-workers"}
 
 
-def flag_name(name):
+def flag_name(name, spelling=SPELLING):
     """`--lr-decay` for the attribute `lr_decay`."""
-    return f"--{SPELLING.get(name, name.replace('_', '-'))}"
+    return f"--{spelling.get(name, name.replace('_', '-'))}"
 
 
 def completed(args, **changes):
@@ -21,29 +21,30 @@ def completed(args, **changes):
     return argparse.Namespace(**{**vars(args), **changes})
 
 
-def check_numbers(args, table=FLAGS):
-    """Raise UserError for numbers outside the limits of a table of flags, and for nan.
+def check_numbers(args, table=FLAGS, spelling=SPELLING, **limits):
+    """Raise UserError for numbers outside the limits of a table of flags, and for nan and infinity.
+
+    Parameters
+    ----------
+    args : Namespace
+        Values are numbers, None, or tuples of numbers.
+    table : dict, name -> Flag
+    spelling : dict
+        Attributes that differ from their flag.
+    limits : Limits
+        Of single flags, instead of those in the table.
 
     Raises
     ------
     UserError
     """
-    for name, flag in table.items():
-        value = getattr(args, name, None)
-        if flag.limits and value is not None and not flag.limits.allow(value):
-            raise UserError(f"{flag_name(name)} {value}: {flag.limits}")
-
-
-def at_least(args, limits):
-    """Raise UserError for numbers below their limit, and for nan; for flags that are not in the table.
-
-    Parameters
-    ----------
-    limits : dict, attribute name -> least value
-    """
-    for name, least in limits.items():
-        if not getattr(args, name) >= least:
-            raise UserError(f"{flag_name(name)} {getattr(args, name)}: must be at least {least}")
+    for name, value in vars(args).items():
+        limit = limits.get(name) or (table[name].limits if name in table else None)
+        if limit is None or value is None:
+            continue
+        for number in value if isinstance(value, tuple) else (value,):
+            if limit.complaint(number):
+                raise UserError(f"{flag_name(name, spelling)} {number}: {limit.complaint(number)}")
 
 
 def check_common(args):
@@ -86,10 +87,14 @@ def global_batch_size(args):
 def decay_epochs(args):
     """--lr-decay-epoch as a list of int."""
     try:
-        return [int(epoch) for epoch in args.lr_decay_epoch.split(",") if epoch.strip()]
+        epochs = [int(epoch) for epoch in args.lr_decay_epoch.split(",") if epoch.strip()]
     except ValueError:
         raise UserError(f"--lr-decay-epoch {args.lr_decay_epoch}: give epochs separated by commas, such as "
                         f"100,150") from None
+    for epoch in epochs:
+        if EPOCHS.complaint(epoch):
+            raise UserError(f"--lr-decay-epoch {args.lr_decay_epoch}: {epoch} {EPOCHS.complaint(epoch)}")
+    return epochs
 
 
 def keywords(flag, words):

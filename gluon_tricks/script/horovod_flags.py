@@ -28,6 +28,7 @@ import math
 from pathlib import Path
 
 from gluon_tricks.errors import UserError
+from gluon_tricks.recipes.data_paths import FOLDER_MEAN, FOLDER_STD
 
 # Flags with the same name in train_imagenet.py: name -> default in train_horovod.py
 SAME = {"batch_size": 128, "dtype": "float32", "num_epochs": 90, "momentum": 0.9, "wd": 0.0001,
@@ -61,8 +62,6 @@ def translate(argv, workers):
     UserError
         For flags that this kit does not support.
     """
-    from gluon_tricks.data.imagenet import FOLDER_MEAN, FOLDER_STD  # imports MXNet
-
     theirs, ours = _parser().parse_known_args(argv)
     for flag, what in NOT_HERE.items():
         if getattr(theirs, flag.strip("-").replace("-", "_")):

@@ -6,9 +6,13 @@ from pathlib import Path
 import mxnet as mx
 
 from gluon_tricks.data.dali import DaliLoader
-from gluon_tricks.data.imagenet import ImagenetData, SyntheticLoader, folder_loaders, record_loaders
+from gluon_tricks.data.imagenet import ImagenetData, SyntheticLoader, folder_images, image_loaders
+from gluon_tricks.data.images import RecordImages
+from gluon_tricks.data.label_check import check_labels, label_warnings
 from gluon_tricks.data.manifest import open_split, read_manifest
 from gluon_tricks.data.mxnet_iterators import ImageNetRecordIter
+from gluon_tricks.data.recordio import RecordReader, rebuild_command
+from gluon_tricks.data.scan_memory import labels_of
 from gluon_tricks.data.val_window import sample_counts, val_window
 from gluon_tricks.engines.launcher import launched_processes
 from gluon_tricks.errors import UserError
@@ -17,17 +21,26 @@ from gluon_tricks.log_lines.dialects import HorovodDialect, ImagenetDialect
 from gluon_tricks.models.blocks import GroupNorm
 from gluon_tricks.models.initializers import imagenet_initializer
 from gluon_tricks.models.ready import compute_dtype, load_params, make_ready, start_precision
-from gluon_tricks.models.registry import get_model
+from gluon_tricks.models.registry import get_model, published_name
 from gluon_tricks.optim.lr_schedule import lr_schedule
 from gluon_tricks.parameters import connect
 from gluon_tricks.published.reference import reference_of
 from gluon_tricks.randomness import net_seed
+from gluon_tricks.recipes.data_paths import PATHS
 from gluon_tricks.recipes.presets import overrides
 from gluon_tricks.saved.record import NetFacts
 from gluon_tricks.script import plan
-from gluon_tricks.script.flags import completed, decay_epochs, global_batch_size, local_batch_size
+from gluon_tricks.script.fine_tuning import fine_tune, plan_rows
+from gluon_tricks.script.fine_tuning_flags import fine_tuning_facts
+from gluon_tricks.script.flags import (
+    completed,
+    decay_epochs,
+    flag_name,
+    global_batch_size,
+    local_batch_size,
+)
 from gluon_tricks.script.horovod_flags import cosine_schedule
-from gluon_tricks.script.imagenet_flags import RECORD_PATHS, RECORD_SETS
+from gluon_tricks.script.imagenet_flags import RECORD_PATHS, RECORD_SETS, data_path
 from gluon_tricks.script.opening import batch_line, facts_of, metrics_path, tensorboard_dir, threads_line
 from gluon_tricks.script.targets import training_targets
 from gluon_tricks.training.evaluation import evaluate, hits
@@ -41,40 +54,85 @@ from gluon_tricks.tricks.zero_gamma import count_zero_gammas
 
 def open_data(args, engine):
     """This process's share of the data, from --synthetic, record files or class folders: `ImagenetData`."""
-    batch, size = local_batch_size(args), args.input_size
     share = {"rank": engine.rank, "world_size": engine.world_size}
-    if args.synthetic:
-        classes = args.classes or 1000
-        train = SyntheticLoader(args.num_training_samples, batch, size, classes, **share)
-        val = SyntheticLoader(batch * engine.world_size, batch, size, classes, 1, **share)
-        return ImagenetData(train, val, classes, "synthetic", lambda: val)
-    if not (args.use_rec or args.data_backend.startswith("dali")):
-        train, val, names = folder_loaders(args.data_dir, batch, args.seed, size, args.crop_ratio,
-                                           args.num_workers, args.crop_law or "folder", args.colors,
-                                           args.auto_aug, **share)
-        return checked(args, ImagenetData(train, val, len(names), "", lambda: val, names))
-    manifest = manifest_of(args)
-    names, root_hash = (manifest.classes, manifest.root_hash) if manifest else (None, "")
+    path = data_path(args)
+    if path == "synthetic":
+        return synthetic_data(args, share)
+    return folder_data(args, share) if path == "folders" else record_data(args, share)
+
+
+def synthetic_data(args, share):
+    """Random images."""
+    batch, size, classes = local_batch_size(args), args.input_size, args.classes or 1000
+    train = SyntheticLoader(args.num_training_samples, batch, size, classes, **share)
+    val = SyntheticLoader(batch * share["world_size"], batch, size, classes, 1, **share)
+    return ImagenetData(train, val, classes, "synthetic", lambda: val)
+
+
+def folder_data(args, share):
+    """The images of --data-dir."""
+    train, val = folder_images(args.data_dir)
+    classes = class_count(args, len(train.classes))
+    warnings = tuple(label_warnings(train.label_counts(), val.label_counts(), classes))
+    check_size(args, len(train))
+    train, val = this_kits_loaders(args, train, val, "folder", share)
+    return ImagenetData(train, val, classes, "", lambda: val, warnings, val.images.classes)
+
+
+def record_data(args, share):
+    """The images of record files; their labels are checked before any is decoded."""
     for flag in RECORD_PATHS:
-        if not rec_path(args, flag).is_file():
-            raise UserError(f"--{flag.replace('_', '-')} {getattr(args, flag)}: does not exist; make it with "
-                            f"{RECORD_SETS[args.dataset].prepared_by}")
-    train, val, exact = record_backend(args, batch, size, share)
-    return checked(args, ImagenetData(train, val, names and len(names), root_hash, exact, names))
+        check_record_file(args, flag)
+    manifest = manifest_of(args)
+    classes = class_count(args, len(manifest.classes) if manifest else None)
+    counts = []
+    for part in ("train", "val"):
+        reader = RecordReader(rec_path(args, f"rec_{part}"), rec_path(args, f"rec_{part}_idx"))
+        labels = labels_of(reader)
+        check_labels(reader, labels, classes)
+        if labels.damaged and args.on_bad_record == "fail":
+            raise UserError(labels.damaged[0][1])
+        counts.append(labels)
+    check_size(args, counts[0].records)
+    warnings = [*label_warnings(counts[0].counts, counts[1].counts, classes),
+                *(f"--rec-{part}-idx {getattr(args, f'rec_{part}_idx')}: lists {labels.records} records; "
+                  f"{labels.uncovered} bytes of the record file belong to none of them"
+                  for part, labels in zip(("train", "val"), counts) if labels.uncovered)]
+    train, val, exact = record_backend(args, share)
+    names, root_hash = (manifest.classes, manifest.root_hash) if manifest else (None, "")
+    return ImagenetData(train, val, classes, root_hash, exact, tuple(warnings), names)
 
 
-def record_backend(args, batch, size, share):
+def check_record_file(args, flag):
+    """Raise UserError if the file of a --rec-* flag does not exist."""
+    path = rec_path(args, flag)
+    if path.is_file():
+        return
+    remedy = f"make it with {RECORD_SETS[args.dataset].prepared_by}"
+    if flag.endswith("_idx"):
+        remedy = f"make it from the record file with {rebuild_command(rec_path(args, flag[:-4]), path)}"
+    raise UserError(f"{flag_name(flag)} {getattr(args, flag)}: does not exist; {remedy}")
+
+
+def this_kits_loaders(args, train, val, law, share):
+    """Loaders over two `Images`; `law` is that of the crops without --crop-law."""
+    return image_loaders(train, val, local_batch_size(args), args.seed, args.input_size, args.crop_ratio,
+                         args.rgb_mean, args.rgb_std, args.num_workers, args.crop_law or law, args.colors,
+                         args.auto_aug, **share)
+
+
+def record_backend(args, share):
     """`(train, val, exact)`: loaders over record files; `exact()` returns the exact validation loader."""
-    pixels = size, args.crop_ratio, args.rgb_mean, args.rgb_std
+    batch, pixels = local_batch_size(args), (args.input_size, args.crop_ratio, args.rgb_mean, args.rgb_std)
     if args.data_backend == "ours":
-        train, val = record_loaders(rec_path(args, "rec_train"), rec_path(args, "rec_val"), batch, args.seed,
-                                    *pixels, args.num_workers, args.on_bad_record, args.crop_law or "rec",
-                                    args.colors, args.auto_aug, **share)
+        images = (RecordImages(rec_path(args, f"rec_{part}"), args.on_bad_record,
+                               idx_path=rec_path(args, f"rec_{part}_idx")) for part in ("train", "val"))
+        train, val = this_kits_loaders(args, *images, "rec", share)
         return train, val, lambda: val
     if args.data_backend.startswith("dali"):
+        size, crop_ratio, mean, std = pixels
         make = functools.partial(DaliLoader, batch_size=batch, decode_on=args.data_backend[-3:],
-                                 num_gpus=args.num_gpus, size=size, crop_ratio=args.crop_ratio,
-                                 mean=args.rgb_mean, std=args.rgb_std,
+                                 num_gpus=args.num_gpus, size=size, crop_ratio=crop_ratio, mean=mean, std=std,
                                  prefetch_queue=args.dali_prefetch_queue,
                                  nvjpeg_padding=args.dali_nvjpeg_memory_padding,
                                  fuse_decoder=args.dali_fuse_decoder)
@@ -87,9 +145,10 @@ def record_backend(args, batch, size, share):
         return ImageNetRecordIter(rec_path(args, f"rec_{part}"), rec_path(args, f"rec_{part}_idx"), batch,
                                   part == "train", *pixels, args.num_workers, protocol, **share)
 
-    val = record_iter("val", args.val_protocol)
+    protocol = args.val_protocol or "gluoncv"
+    val = record_iter("val", protocol)
     exact = (lambda: val) if val.protocol == "exact" else functools.cache(lambda: record_iter("val", "exact"))
-    return record_iter("train", args.val_protocol), val, exact
+    return record_iter("train", protocol), val, exact
 
 
 def rec_path(args, flag):
@@ -103,7 +162,8 @@ def manifest_of(args):
         folder = rec_path(args, f"rec_{part}").parent
         if (folder / "manifest.json").is_file():
             manifests[part] = read_manifest(folder)
-            open_split(folder, rec_path(args, f"rec_{part}").stem, manifests[part])
+            open_split(folder, rec_path(args, f"rec_{part}").stem, manifests[part],
+                       rec_path(args, f"rec_{part}_idx"))
     if len({manifest.classes_sha256 for manifest in manifests.values()}) > 1:
         raise UserError(f"--rec-val {args.rec_val}: its labels follow another list of classes than those of "
                         f"--rec-train {args.rec_train} (the SHA-256 in their manifests differs); prepare "
@@ -111,19 +171,21 @@ def manifest_of(args):
     return manifests.get("train")
 
 
-def checked(args, data):
-    """The data with their number of classes. Raises UserError for data that do not fit the flags."""
-    classes = args.classes or data.classes or 1000
-    if data.classes not in (None, classes):
-        raise UserError(f"--classes {classes}: the data have {data.classes}")
-    if global_batch_size(args) > data.train.records:
+def class_count(args, stated):
+    """The number of classes: that of --classes or of the data (None where they do not state it), or 1000."""
+    if args.classes and stated and stated != args.classes:
+        raise UserError(f"--classes {args.classes}: the data have {stated}")
+    return args.classes or stated or 1000
+
+
+def check_size(args, images):
+    """Raise UserError for a training set whose number of images does not fit the flags."""
+    if global_batch_size(args) > images:
         raise UserError(f"--batch-size: {global_batch_size(args)} images over all devices, but the training "
-                        f"set has {data.train.records}")
-    if args.num_training_samples != data.train.records:
-        raise UserError(f"--num-training-samples {args.num_training_samples}: the training set has "
-                        f"{data.train.records}; the schedule uses this flag, so give --num-training-samples "
-                        f"{data.train.records}")
-    return data._replace(classes=classes)
+                        f"set has {images}")
+    if args.num_training_samples != images:
+        raise UserError(f"--num-training-samples {args.num_training_samples}: the training set has {images}; "
+                        f"the schedule uses this flag, so give --num-training-samples {images}")
 
 
 def model_keywords(args):
@@ -150,10 +212,22 @@ def build_net(args, classes, precision, engine):
         load_params(net, "--resume-params", args.resume_params, engine)
     else:
         net.initialize(imagenet_initializer(args.init), ctx=engine.ctx)
-    make_ready(net, args.input_size, precision.dtype, args.mode, engine)
+    make_ready(net, args.input_size, precision.dtype, args.mode, engine, what=f"--model {args.model}")
     if args.no_wd:
         exempt_from_decay(net)
     return net
+
+
+def start(args, net, engine, resumed):
+    """Load --init-params and freeze parts of the net: lines for the log."""
+    published = published_name(args.model, args.use_se and args.fix_use_se)
+    return fine_tune(args, net, maker(args), published, engine, resumed)
+
+
+def maker(args):
+    """The model's callable (classes=) -> HybridBlock, without published weights."""
+    keywords = {key: value for key, value in model_keywords(args).items() if key != "pretrained"}
+    return functools.partial(get_model, args.model, **keywords)
 
 
 def net_facts(args, data):
@@ -220,8 +294,10 @@ def evaluate_average(average, data, engine, dtype, run):
 def both_protocols(args, net, data, engine, dtype, keep_going):
     """The log line with the final errors: each image once, and the last window of MXNet's iterator."""
     right = hits(net, data.exact(), engine, dtype, keep_going, top=(1, 5))
-    window = val_window(args.num_epochs, len(right), global_batch_size(args))
+    batch = global_batch_size(args)
+    window = val_window(args.num_epochs, len(right), batch)
     exact, gluoncv = (" ".join(f"err-top{k}={error:f}" for k, error in zip((1, 5), 1 - rows.mean(axis=0)))
+                      if len(rows) else f"none, as no batch of {batch} begins in pass {args.num_epochs}"
                       for rows in (right, right[window]))
     return (f"both validation protocols at the end: exact {exact} ({len(right)} images); "
             f"gluoncv {gluoncv} ({len(window)} samples)")
@@ -251,7 +327,8 @@ def facts(args, data, precision, engine):
                     model=args.model, dataset=args.dataset, classes=data.classes, dtype=precision.dtype,
                     dtype_trial=precision.rates, mixup=args.mixup, data_root_hash=data.root_hash,
                     data_backend=args.data_backend, global_batch_size=global_batch_size(args),
-                    title=args.model, train_metric="rmse" if args.mixup else "accuracy")
+                    title=args.model, train_metric="rmse" if args.mixup else "accuracy",
+                    **fine_tuning_facts(args))
 
 
 def opening_lines(args, data, net, dtype, engine):
@@ -274,6 +351,7 @@ def opening_lines(args, data, net, dtype, engine):
     yield f"data: {data.train.records} training images of {data.classes} classes, " + (
         f"root hash {data.root_hash}" if data.root_hash else "no manifest: files not checked")
     yield from filter(None, (getattr(loader, "left_out", "") for loader in (data.train, data.val)))
+    yield from (f"warning: {sentence}" for sentence in data.warnings)
     zero, gammas = count_zero_gammas(net)
     decayed = "weights only" if args.no_wd else "everything"
     yield f"{zero} of {gammas} gammas start at zero; weight decay on {decayed}"
@@ -282,7 +360,7 @@ def opening_lines(args, data, net, dtype, engine):
     yield threads_line(args)
     if args.warmup_lr and args.flags != "horovod":
         yield "warning: --warmup-lr has no effect, as in GluonCV's script; warm-up starts from 0"
-    if args.data_backend == "mxnet" and args.use_rec:
+    if data_path(args) == "mxnet":
         yield (f"validation protocol {data.val.protocol}" + ("" if data.val.protocol == "exact" else (
             f": MXNet's sliding window, as in the published logs, of "
             f"{' or '.join(map(str, sample_counts(data.val.records, batch)))} samples")))
@@ -292,12 +370,12 @@ def plan_of(args):
     """Yield the rows that --dry-run prints; needs no data, no GPU and no download."""
     classes = args.classes or 1000
     batch, updates = global_batch_size(args), args.num_training_samples // global_batch_size(args)
-    kwargs = {key: value for key, value in model_keywords(args).items() if key != "pretrained"}
-    net = get_model(args.model, classes=classes, **kwargs)
+    net = maker(args)(classes=classes)
     if args.no_wd:
         exempt_from_decay(net)
     yield "preset", ", ".join([args.preset, *overrides(vars(args))])
     yield from plan.net_rows(net, args.model, classes, args.input_size)
+    yield from plan_rows(args, net, maker(args))
     yield from plan.precision_rows(net, args.dtype, args.loss_scale)
     yield from plan.batch_rows(args.batch_size, max(1, args.num_gpus, args.emulate_gpus),
                                args.num_training_samples, args.num_epochs, args.accumulate,
@@ -308,10 +386,11 @@ def plan_of(args):
                               args.num_epochs, args.warmup_epochs, steps)
     yield from plan.decay_rows(net, args.wd)
     yield from plan.gamma_rows(net, args.last_gamma)
-    if not args.synthetic:
-        yield from plan.imagenet_image_rows(args.data_backend, args.use_rec, args.crop_law, args.colors,
-                                            args.input_size, args.crop_ratio, args.rgb_mean, args.rgb_std,
-                                            args.auto_aug)
+    path = data_path(args)
+    yield "data", PATHS[path]
+    if path != "synthetic":
+        yield from plan.imagenet_image_rows(path, args.crop_law, args.colors, args.input_size,
+                                            args.crop_ratio, args.rgb_mean, args.rgb_std, args.auto_aug)
     # A teacher would be downloaded; in a batch of two images only reversed order always makes a pair
     alone = completed(args, teacher=None, mixup_partners="reversed")
     yield from plan.target_rows(training_targets(alone, classes, args.dtype, None)[0], classes)

@@ -2,14 +2,31 @@
 
 import argparse
 import os
+from pathlib import Path
 from typing import NamedTuple
 
 from gluon_tricks.engines.launcher import devices_per_process, kvstore_of_launcher, launched_processes
 from gluon_tricks.errors import UserError
+from gluon_tricks.recipes.data_paths import (
+    FOLDER_MEAN,
+    FOLDER_STD,
+    PATHS,
+    RGB_MEAN,
+    RGB_STD,
+    disobeyed,
+    path_of,
+)
 from gluon_tricks.recipes.flags import per_channel
 from gluon_tricks.recipes.presets import PRESETS, parse_with_preset
 from gluon_tricks.script.engine_flags import settled_kvstore
-from gluon_tricks.script.flags import check_common, completed, decay_epochs, global_batch_size
+from gluon_tricks.script.fine_tuning_flags import add_fine_tuning_flags, check_fine_tuning
+from gluon_tricks.script.flags import (
+    check_common,
+    completed,
+    decay_epochs,
+    flag_name,
+    global_batch_size,
+)
 from gluon_tricks.script.horovod_flags import is_asked_for, translate
 from gluon_tricks.script.run_flags import add_record_flags, add_resume_flags
 from gluon_tricks.tricks.linear_scaling import linear_scaled_lr
@@ -70,14 +87,15 @@ def add_own_flags(group):
                       help="compute the batch of this many devices on one: BatchNorm and mixup per part, "
                            "gradients summed")
     group.add_argument("--on-bad-record", choices=("fail", "skip"), default="fail",
-                      help="with --data-backend ours: what to do with a record that cannot be read (default "
-                           "fail)")
+                      help="what to do with a record that cannot be read; skip: with --use-rec and "
+                           "--data-backend ours (default fail)")
     group.add_argument("--dry-run", action="store_true",
                        help="print the plan of the run; needs no data and no GPU")
     group.add_argument("--synthetic", action="store_true",
                        help="random images, to measure throughput without data")
     group.add_argument("--resume", metavar="auto|FILE", default="",
                        help="auto: continue the run of this model in --save-dir, or start one")
+    add_fine_tuning_flags(group)
     add_resume_flags(group, 1000)
     add_record_flags(group, "in a folder named after the log")
 
@@ -86,7 +104,8 @@ def add_choice_flags(group):
     """Add the flags for the differences between paper and GluonCV; `--as` sets all of them."""
     group.add_argument("--lr-formula", choices=FORMULAS, help="formula of warm-up and decay")
     group.add_argument("--val-protocol", choices=("gluoncv", "exact"),
-                       help="MXNet's sliding window; or each image once")
+                       help="MXNet's sliding window, with --data-backend mxnet; or each image once (preset "
+                            "gluoncv: the window with MXNet's iterator, else each image once)")
     group.add_argument("--init", choices=("gluoncv", "horovod", "paper"),
                          help="MSRAPrelu; Xavier by incoming weights, as in train_horovod.py; or Xavier by "
                               "channels")
@@ -111,24 +130,46 @@ def parsed(parser, argv):
     UserError
         For unusable values and for flags that exclude each other.
     """
+    typed = argv
     if is_asked_for(argv) and not {"-h", "--help"} & set(argv):
         argv = translate(argv, launched_processes(kvstore_of_launcher(os.environ) or "device"))
     args = settled(parse_with_preset(parser, argv))
+    check_data(args, given_flags(parser, typed))
     check(args)
     return args
 
 
+def given_flags(parser, argv):
+    """The flags on a command line, also those given with their default: set of attribute names."""
+    nothing = object()
+    untouched = argparse.Namespace(**{action.dest: nothing for action in parser._actions})
+    # --model is required here, and has a default in train_horovod.py
+    found, _ = parser.parse_known_args(["--model=", *argv], untouched)
+    return {name for name, value in vars(found).items() if value is not nothing}
+
+
+def data_path(args):
+    """The key in `PATHS` of where the images come from."""
+    return path_of(args.synthetic, args.data_backend, args.use_rec)
+
+
 def settled(args):
-    """The parsed flags with the values that depend on other flags: those of --dataset and --auto-lr."""
+    """The parsed flags, with the values that depend on other flags."""
     imagenet, chosen = RECORD_SETS["imagenet"], RECORD_SETS[args.dataset]
-    changes = {flag: getattr(args, flag).replace(imagenet.folder, chosen.folder) for flag in RECORD_PATHS}
+    changes = {}
+    for part in ("rec_train", "rec_val"):
+        changes[part] = getattr(args, part).replace(imagenet.folder, chosen.folder)
+        changes[f"{part}_idx"] = getattr(args, f"{part}_idx") or str(Path(changes[part]).with_suffix(".idx"))
     if args.num_training_samples == imagenet.images:
         changes["num_training_samples"] = chosen.images
     if args.dataset != "imagenet":
         changes["classes"] = args.classes or chosen.classes
-    for flag in ("rgb_mean", "rgb_std"):
-        changes[flag] = per_channel(f"--{flag.replace('_', '-')}", getattr(args, flag))
-    if args.crop_ratio <= 0:               # as in GluonCV's script
+    folders = data_path(args) == "folders"
+    for flag, default in (("rgb_mean", FOLDER_MEAN if folders else RGB_MEAN),
+                          ("rgb_std", FOLDER_STD if folders else RGB_STD)):
+        given = getattr(args, flag)
+        changes[flag] = default if given is None else per_channel(flag_name(flag), given)
+    if args.crop_ratio == 0:               # as in GluonCV's script
         changes["crop_ratio"] = 0.875
     args = completed(args, kvstore=settled_kvstore(args), **changes)
     return completed(args, lr=linear_scaled_lr(global_batch_size(args))) if args.auto_lr else args
@@ -137,8 +178,9 @@ def settled(args):
 def check(args):
     """Raise UserError for unusable values, before any file is opened."""
     check_common(args)
-    check_data(args)
+    check_dali(args)
     check_start(args)
+    check_fine_tuning(args)
     check_loss_scale(args)
     if args.use_se and not args.fix_use_se:
         raise UserError(f"--use_se: has no effect in GluonCV's script; give --fix-use-se too, or the model "
@@ -154,18 +196,41 @@ def check(args):
                         f"{global_batch_size(args)}, so the learning rate would always be 0")
 
 
-def check_data(args):
-    """Raise UserError for what the chosen --data-backend does not support."""
+def check_data(args, given):
+    """Raise UserError for flags that the path of the data does not obey.
+
+    Parameters
+    ----------
+    given : set of str
+        Flags on the command line.
+    """
+    path, ignored = data_path(args), []
+    for name, allowed in disobeyed(path, given, vars(args)):
+        if allowed is None:
+            ignored.append(flag_name(name))
+            continue
+        value = getattr(args, name)
+        asked = flag_name(name) if value is True else f"{flag_name(name)} {value}"
+        has = f"only {' or '.join(allowed)}" if allowed else "none"
+        remedy = "--data-backend mxnet" if name == "val_protocol" else "--data-backend ours"
+        records = "" if args.use_rec or path == "dali" else "--use-rec and "
+        raise UserError(f"{asked}: {PATHS[path]}, have {has}; leave it out, or give {records}{remedy}")
+    if ignored:
+        raise UserError(f"{', '.join(ignored)}: no effect on {PATHS[path]}; leave {them(ignored)} out")
+
+
+def them(words):
+    return "them" if len(words) > 1 else "it"
+
+
+def check_dali(args):
+    """Raise UserError where --data-backend dali-* cannot work."""
     if args.data_backend.startswith("dali") and not args.num_gpus:
-        raise UserError(f"--data-backend {args.data_backend}: DALI needs GPUs; give --num-gpus, or use mxnet "
-                        f"or ours")
+        raise UserError(f"--data-backend {args.data_backend}: DALI needs GPUs; give --num-gpus, or use ours "
+                        f"or mxnet")
     if args.data_backend.startswith("dali") and launched_processes(args.kvstore) > 1:
-        raise UserError(f"--data-backend {args.data_backend}: for one process with several GPUs; use mxnet "
-                        f"or ours")
-    as_gluoncv = args.colors != "paper" and args.crop_law in (None, "rec") and not args.auto_aug
-    if args.data_backend != "ours" and args.use_rec and not as_gluoncv:
-        raise UserError(f"--data-backend {args.data_backend}: supports GluonCV's crops and colours only; "
-                        f"give --data-backend ours, or --crop-law rec --colors gluoncv without --auto-aug")
+        raise UserError(f"--data-backend {args.data_backend}: for one process with several GPUs; use ours or "
+                        f"mxnet")
 
 
 def check_start(args):

@@ -16,7 +16,6 @@ from gluon_tricks.data.augment import PAD
 from gluon_tricks.data.auto_augment import POLICY
 from gluon_tricks.data.cifar_sets import DATASETS
 from gluon_tricks.data.efficientnet_crop import MARGIN, MIN_AREA
-from gluon_tricks.data.imagenet import FOLDER_MEAN, FOLDER_STD
 from gluon_tricks.data.imagenet_augment import (
     AREA,
     GLUONCV,
@@ -162,25 +161,20 @@ def corner_rows(schedule, updates_per_epoch, num_epochs, step_epochs=(), warmup=
 
 # --- images and targets -------------------------------------------------------------------------------------
 
-# So many parameters because each one is a flag
-def imagenet_image_rows(backend, use_rec, law, colors, size, crop_ratio, rec_mean, rec_std, auto_aug=False):
+def imagenet_image_rows(path, law, colors, size, crop_ratio, mean, std, auto_aug=False):
     """Yield the steps of the training transform (this kit's, MXNet's iterator or DALI) and of validation.
 
     Parameters
     ----------
-    backend : "mxnet", "ours", "dali-gpu" or "dali-cpu"
-    use_rec : bool
-        Record files; else class folders.
+    path : "ours", "mxnet", "dali" or "folders"
+        See `recipes/data_paths.py`.
     law : "rec", "folder", "paper", "efficientnet" or None
         None: GluonCV's law for record files or folders.
     colors : "gluoncv" or "paper"
-    size, crop_ratio, rec_mean, rec_std, auto_aug
-        As in `record_loaders`; folders have their own means and deviations.
+    size, crop_ratio, mean, std, auto_aug
+        As in `image_loaders`.
     """
-    dali = backend.startswith("dali")
-    rec = use_rec or dali
-    law = law or ("rec" if rec else "folder")
-    mean, std = (rec_mean, rec_std) if rec else (FOLDER_MEAN, FOLDER_STD)
+    law = law or ("folder" if path == "folders" else "rec")
     ratio = {"rec": "uniform, sides swapped with probability 1/2", "folder": "log-uniform",
              "paper": "uniform", "efficientnet": "uniform, then the height"}[law]
     fallback = {"paper": "the centre of the resized image",
@@ -189,7 +183,7 @@ def imagenet_image_rows(backend, use_rec, law, colors, size, crop_ratio, rec_mea
     crop = f"{area:.0%} to {AREA[1]:.0%} of the area, width to height {RATIO[0]:.2f} to {RATIO[1]:.2f}"
     if auto_aug:
         yield "AutoAugment", f"one of {len(POLICY)} sub-policies of two operations, on the whole image"
-    if dali:
+    if path == "dali":
         yield "images", (f"crop {crop}, resize to {size}x{size}, mirror with probability 1/2; "
                          f"no colours, no noise")
     else:

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from gluon_tricks.data.cifar_sets import DATASETS
-from gluon_tricks.data.imagenet_augment import RGB_MEAN, RGB_STD
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import make_folder
+from gluon_tricks.recipes.data_paths import RGB_MEAN, RGB_STD
 from gluon_tricks.saved.described import GIVEN, saved_net
 from gluon_tricks.saved.tally import ROUNDING
-from gluon_tricks.script.flags import at_least, check_dtype, completed, keywords
+from gluon_tricks.script.flags import check_dtype, check_numbers, completed, keywords
 
 
 def add_model_flags(parser):
@@ -73,10 +73,8 @@ def saved_net_of(args, params_file=None, dataset=None, normalisation=(RGB_MEAN, 
         raise UserError(f"--run-json {args.run_json}: is the record of a --params-file; give that too")
     if args.pretrained and args.params_file:
         raise UserError("--params-file and --pretrained: give one")
-    at_least(args, {name: 1 for name in ("classes", "input_size") if getattr(args, name) is not None})
-    if args.crop_ratio is not None and not args.crop_ratio > 0:
-        raise UserError(f"--crop-ratio {args.crop_ratio}: must be positive")
     given = {name: getattr(args, name) for name in GIVEN}
+    given["crop_ratio"] = args.crop_ratio or None          # 0 is the default, as in GluonCV's script
     given["model_kwargs"] = keywords("--model-kwargs", args.model_kwargs)
     return saved_net(params_file or args.params_file, given, args.run_json, dataset, normalisation)
 
@@ -101,7 +99,7 @@ def with_machine(args):
     args = completed(args, dtype=args.dtype or dtype,
                      batch_size=batch_size if args.batch_size is None else args.batch_size,
                      use_amx=run.flag("use_amx", bool, True) if run else True)
-    at_least(args, {"batch_size": 1, "num_gpus": 0, "num_workers": 0})
+    check_numbers(args)                                    # also what the record says
     check_dtype(args.dtype, args.num_gpus)
     return args
 

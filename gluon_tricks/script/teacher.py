@@ -1,9 +1,9 @@
 """The net of --teacher (§5.3), and what its record must have in common with the student."""
 
-from gluon_tricks.data.imagenet_augment import RGB_MEAN, RGB_STD
 from gluon_tricks.errors import UserError
 from gluon_tricks.models.from_flags import make_net
 from gluon_tricks.models.ready import compute_dtype, load_params, make_ready
+from gluon_tricks.recipes.data_paths import RGB_MEAN, RGB_STD
 from gluon_tricks.saved.described import rounded, saved_net
 from gluon_tricks.saved.names import check_same_classes, published_names
 from gluon_tricks.saved.record import find_run
@@ -49,7 +49,8 @@ def build_teacher(args, student, precision, engine):
         teacher = make_net(name, student.classes, {}, pretrained=True)
     teacher.collect_params().reset_ctx(engine.ctx)
     teacher.cast(compute_dtype(precision.dtype))
-    make_ready(teacher, student.input_size, precision.dtype, args.mode, engine, student.channels)
+    make_ready(teacher, student.input_size, precision.dtype, args.mode, engine, student.channels,
+               f"--teacher {args.teacher}")
     return teacher
 
 

@@ -2,14 +2,14 @@
 
 from gluon_tricks.engines.launcher import devices_per_process
 from gluon_tricks.errors import UserError
-from gluon_tricks.recipes.flags import FLAGS, TRANSFER_FLAGS
+from gluon_tricks.recipes.flags import FLAGS, SHAPE_FLAGS, TRANSFER_FLAGS
 from gluon_tricks.script.engine_flags import settled_kvstore
 from gluon_tricks.script.flags import check_numbers, completed
 
 
 def check_limits(args):
     """Raise UserError for numbers outside their limits, and for a first epoch after the last."""
-    check_numbers(args, {**FLAGS, **TRANSFER_FLAGS})
+    check_numbers(args, {**FLAGS, **TRANSFER_FLAGS, **SHAPE_FLAGS}, spelling={})
     if args.start_epoch >= args.epochs:
         raise UserError(f"--start-epoch {args.start_epoch}: must be less than --epochs {args.epochs}")
 

@@ -28,7 +28,7 @@ from mxnet import nd
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import atomic_path, keep_aside
 from gluon_tricks.models.params_file import write_params
-from gluon_tricks.parameters import connect, flat, named_parameters
+from gluon_tricks.parameters import connect, flat, is_statistic, named_parameters
 from gluon_tricks.recipes.flags import known_flag, must_agree
 from gluon_tricks.training.archive import Damaged, read_archive, read_text, write_archive
 from gluon_tricks.training.progress import Diverged
@@ -64,7 +64,7 @@ def save_resume(path, net, trainer, progress, facts, average=None, is_writer=Tru
         for device, value in enumerate(param.list_data()):
             if device == 0:
                 arrays[f"param/{name}"] = value.asnumpy()
-            elif param.grad_req == "null":
+            elif is_statistic(param):
                 arrays[f"param@{device}/{name}"] = value.asnumpy()
     for name, state in _optimizer_states(net, trainer).items():
         for i, value in enumerate(state):
@@ -155,6 +155,7 @@ def check_facts(path, saved, current):
     UserError
         If model, data, seed, type or global batch differ.
     """
+    current = json.loads(json.dumps(current))        # tuples become lists, as in the file
     for key, flag in MUST_AGREE.items():
         if key in saved and saved[key] != current.get(key):      # files of earlier versions lack some keys
             raise UserError(f"--resume {path}: was made with {key} {saved.get(key)!r}, this run has "
@@ -280,7 +281,7 @@ def _check_arrays(net, states, stored, meta):
     devices = {name.partition("/")[0] for name in stored if name.startswith("param@")}
     for device in range(1, max(1 + len(devices), min(meta.facts.get("devices") or 1, len(stored)))):
         expected |= {f"param@{device}/{name}": (param.shape, param.dtype) for name, param in params.items()
-                     if param.grad_req == "null"}
+                     if is_statistic(param)}
     missing = sorted(set(stored).symmetric_difference(expected))
     if missing:
         whose = "this run" if missing[0] in expected else "it"

@@ -3,7 +3,7 @@
 import mxnet as mx
 from mxnet import autograd, nd
 
-from gluon_tricks.parameters import normalises_images
+from gluon_tricks.parameters import needs_image_gradients
 from gluon_tricks.randomness import net_seed
 from gluon_tricks.training.progress import Diverged, Meter
 from gluon_tricks.tricks.low_precision import all_finite
@@ -39,7 +39,7 @@ def train_epoch(net, train_data, targets, loss, metric, trainer, schedule, engin
     Diverged, Stop
     """
     meter = Meter(progress, engine, keep_going)
-    image_gradients = normalises_images(net)
+    image_gradients = needs_image_gradients(net)
     trained = [param for param in net.collect_params().values() if param.grad_req != "null"]
     gradients = GradientSum(trained) if engine.parts_per_device > 1 else None
     if loss_scale and progress.loss_scale:
@@ -54,7 +54,7 @@ def train_epoch(net, train_data, targets, loss, metric, trainer, schedule, engin
         for shares in engine.passes(batch):
             # One part per device; mixup finds its partners inside a part
             parts = [targets(data, label, progress.epoch, progress.batch) for data, label in shares]
-            if image_gradients:            # or its first BatchNorm learns nothing on a CPU
+            if image_gradients:            # or some statistics stay as they are on a CPU
                 for data, _, _ in parts:
                     data.attach_grad()
             with autograd.record():

@@ -61,7 +61,17 @@ def test_the_hash_of_the_rates_is_that_of_the_logged_lines(run):
     (lambda run: edit(run, data_root_hash="synthetic"), "the data have no root hash"),
     (lambda run: (run / "run.json").write_text("{}"), "has no 'command'"),
     (lambda run: (run / "run.json").unlink(), "run.json: cannot be read"),
+    (lambda run: (run / "run.json").write_text("[" * 100_000), "is no JSON"),
+    (lambda run: (run / "run.json").write_text("[1]"), "is no JSON object"),
+    (lambda run: (run / "run.json").write_bytes(b"\xff{}"), "is no JSON"),
+    (lambda run: edit(run, versions=[1]), r"versions \[1\] is of another type"),
+    (lambda run: edit(run, seed="0"), 'seed "0" is of another type'),
+    (lambda run: edit(run, args={"num_epochs": "many"}), "run.json: args: num_epochs='many' must be a whole"),
     (lambda run: (run / "metrics.jsonl").unlink(), "metrics.jsonl: cannot be read"),
+    (lambda run: (run / "metrics.jsonl").write_text("[]\n"), "is no JSON object"),
+    (lambda run: (run / "metrics.jsonl").write_text('{"kind": "interval", "epoch": 1, "batch": []}\n'),
+     r"line 1: batch \[\] must be a whole number"),
+    (lambda run: (run / "metrics.jsonl").write_bytes(b"\xff\n"), "is no JSON"),
     (lambda run: (run / "metrics.jsonl").write_text('{"kind": "epoch"}\n'), "has no interval"),
     (lambda run: (run / "metrics.jsonl").write_text('{"kind": '), "is no JSON"),
     (lambda run: (run / "metrics.jsonl").write_text(
@@ -73,6 +83,13 @@ def test_what_cannot_be_known_is_refused(run, change, says):
     change(run)
     with pytest.raises(UserError, match=says):
         certify.certify(run)
+
+
+def test_texts_of_run_json_cannot_forge_a_row(run):
+    edit(run, command="python x.py\n| verdict | INSIDE \x1b[2J|", commit="a|b")
+    text = "\n".join(certify.markdown(certify.certify(run)))
+    assert r"    python x.py\n| verdict | INSIDE \x1b[2J|" in text.splitlines()
+    assert r"| commit | a\|b |" in text.splitlines()
 
 
 def imagenet_run(folder, row, **args):

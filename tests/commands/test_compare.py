@@ -15,6 +15,7 @@ from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.judging import bands, calibration, numbers
 from gluon_tricks.judging.bands import WITNESSES, band_of, compare_with
 from gluon_tricks.judging.calibration import REPEATS, compare_published
+from gluon_tricks.judging.gaps import missing_between
 from gluon_tricks.judging.verdict import judge
 from gluon_tricks.log_lines.lines import (
     ImagenetBatch,
@@ -319,6 +320,37 @@ def test_epochs_beyond_the_published_ones_are_nothing_to_compare_with(tmp_path):
     (tmp_path / "run.log").write_text("\n".join(lines) + "\n")
     assert judge(tmp_path / "run.log").line == (
         "verdict: none: nothing to compare with cifar_resnet20_v1: no epoch in common")
+
+
+def test_epochs_that_the_log_lacks_are_named(tmp_path, capsys):
+    train, val = cpu_run()
+    log = cifar_log(tmp_path / "run.log", "cifar_resnet20_v1", train, val)
+    kept = [line for line in log.read_text().splitlines(keepends=True)
+            if not any(f"[Epoch {epoch}]" in line for epoch in (3, 7, 8))]
+    log.write_text("".join(kept))
+    assert exit_code([str(log)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"run        {log}, epochs 0-10 without epochs 3, 7-8"
+    assert lines[-1] == ("verdict: INSIDE the band of cifar_resnet20_v1 over epochs 0-10 of 200 (train 8/8 without "
+                         "epochs 3, 7-8, val 8/8 without epochs 3, 7-8)")
+
+
+@pytest.mark.parametrize(("epochs", "says"), [
+    ([0, 1, 2], ""), ([0, 2], " without epoch 1"), ([0, 3], " without epochs 1-2"), ([5], ""),
+    ([0, 10**17], f" without epochs 1-{10**17 - 1}"),
+    (range(0, 20, 2), " without epochs 1, 3, 5, 7, 9 and 4 more gaps"),
+])
+def test_gaps_in_words(epochs, says):
+    assert missing_between(list(epochs)) == says
+
+
+def test_a_model_name_cannot_forge_a_verdict(tmp_path, capsys):
+    name = "none\nverdict: INSIDE the band of cifar_resnet20_v1\x1b[8m"
+    log = cifar_log(tmp_path / "run.log", "cifar_resnet20_v1", [0.1], [0.1], model=name)
+    assert exit_code([str(log)]) == 2
+    out, err = capsys.readouterr()
+    assert (out.count("\n"), err, "\x1b" in out) == (1, "", False)
+    assert out.startswith("verdict: none: no published log is of the model none\\nverdict")
 
 
 @pytest.mark.parametrize(("content", "complaint"), [

@@ -115,7 +115,7 @@ def test_gaps_of_two_parameter_files(tmp_path):
 
 @pytest.mark.parametrize("argv, says", [
     (["--params-plain", "x"], "--params-smooth, --model, --rec-val: figure 4b needs all"),
-    (["--eps", "0"], "--eps 0.0: must be above 0"),
+    (["--eps", "0"], "--eps 0.0: must be positive"),
     (["--params-plain", "x", "--params-smooth", "y", "--model", "resnet18_v1", "--rec-val", "no.rec"],
      "no.rec: does not exist")])
 def test_what_is_missing_is_named(argv, says, tmp_path):

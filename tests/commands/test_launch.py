@@ -21,7 +21,7 @@ def test_hosts_are_read(text, workers, expected):
 
 
 @pytest.mark.parametrize("text, says", [("a", "HOST:SLOTS"), ("a:x", "HOST:SLOTS"), ("a:1,b:1", "has 2 "
-                                                                                     "slots, -n asks")])
+                                                                                     "slots, fewer than")])
 def test_hosts_that_do_not_fit_are_refused(text, says):
     with pytest.raises(UserError, match=says):
         parse_hosts(text, 3)

@@ -112,8 +112,8 @@ def test_gluoncvs_nets_are_shown_too(capsys):
 
 
 @pytest.mark.parametrize(("arguments", "said"), [
-    (["resnet18_v1b", "--input-size", "0"], "--input-size must be at least 1, got 0"),
-    (["resnet18_v1b", "--classes", "0"], "classes must be at least 1, got 0"),
+    (["resnet18_v1b", "--input-size", "0"], "--input-size 0: must be at least 1"),
+    (["resnet18_v1b", "--classes", "0"], "--classes 0: must be at least 1"),
     (["--layers"], "are for one net: give its name"),
     (["cifar_resnet20"], "model cifar_resnet20 is .*nearest: "),
 ])
@@ -125,7 +125,7 @@ def test_what_cannot_be_shown_is_said(arguments, said):
 def test_images_too_small_for_a_net_are_refused():
     pytest.importorskip("gluoncv", reason="GluonCV is not installed; its names are unknown")
     with pytest.raises(UserError,
-                       match="--input-size 32: model inceptionv3 takes no such images .*try a larger one"):
+                       match=r"--model inceptionv3: takes no images of 32x32 pixels \(.*\); it is made for 299x299"):
         main(["inceptionv3", "--input-size", "32"])
 
 

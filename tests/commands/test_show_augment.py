@@ -58,7 +58,7 @@ def test_grey_images_have_a_sheet_without_colours(tmp_path, capsys):
 
 @pytest.mark.parametrize("flags, says", [(["--only", "blur"], "--only blur: there are plain"),
                                          (["--images", "0"], "--images 0"),
-                                         (["--alpha", "0"], "must be positive")])
+                                         (["--alpha", "0"], "must be at least 0.001")])
 def test_what_cannot_be_is_said(flags, says):
     with pytest.raises(UserError, match=says):
         show_augment.parse_args(flags)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from data_prep import archives, imagenet, voc
 from gluon_tricks.data.folders import is_hidden, left_out_line, read_file
-from gluon_tricks.data.imagenet import folder_loaders
+from gluon_tricks.data.imagenet import folder_images
 from gluon_tricks.data.images import FolderImages
 from gluon_tricks.data.manifest import read_manifest
 from gluon_tricks.data.scenes import open_scenes
@@ -60,8 +60,8 @@ def test_a_dot_folder_in_train_and_val_is_no_class(tmp_path):
     for part in ("train", "val"):
         write(tmp_path / part, ("cat/1.jpg", "dog/2.jpg"), jpeg())
     write(tmp_path / "train", (".ipynb_checkpoints/x.jpg",), jpeg())
-    train, val, count = folder_loaders(tmp_path, 2, 0, 8, 1.0, 0)
-    assert (train.records, val.records, count) == (2, 2, 2)
+    train, val = folder_images(tmp_path)
+    assert (len(train), len(val), len(train.classes)) == (2, 2, 2)
     assert ".ipynb_checkpoints" in train.left_out and not val.left_out
 
 

@@ -1,15 +1,18 @@
 """From a data set's name to its training and validation batches."""
 
+import shutil
 import urllib.error
 import urllib.request
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from small_records import png, random_images
 
 from gluon_tricks.data.cifar import find_cifar, open_cifar
-from gluon_tricks.data.manifest import read_manifest
+from gluon_tricks.data.manifest import Manifest, describe_split, read_manifest, record_row, write_manifest
 from gluon_tricks.data.paths import EXCERPT_DIR, default_record_dir
+from gluon_tricks.data.recordio import write_image_records
 from gluon_tricks.errors import UserError
 from gluon_tricks.script import prepare as script_prepare
 from gluon_tricks.script.prepare import prepare
@@ -92,3 +95,19 @@ def test_records_lie_where_gluoncvs_users_have_their_data(monkeypatch, home, exp
     monkeypatch.setenv("HOME", "/home/u")
     monkeypatch.setenv("MXNET_HOME", home)
     assert str(default_record_dir("cifar100")) == f"{expected}/datasets/cifar100/rec"
+
+
+def test_labels_that_look_like_a_mistake_are_passed_on(tmp_path):
+    """A prepared data set whose training images all have one label."""
+    for part in ("test.rec", "test.idx", "test.records.npy"):
+        shutil.copy(EXCERPT_DIR / part, tmp_path / part)
+    manifest = read_manifest(EXCERPT_DIR)
+    images = [(key, 0, 0, png(image)) for key, image in enumerate(random_images(4))]
+    rows = [record_row(*record) for record in
+            write_image_records(tmp_path / "train.rec", tmp_path / "train.idx", images)]
+    splits = {**manifest.splits, "train": describe_split(tmp_path, "train", manifest.classes, rows)}
+    write_manifest(tmp_path, Manifest("cifar10", manifest.classes, {}, splits, "test"))
+    first, second = open_excerpt(folder=tmp_path, batch_size=4).warnings
+    assert first == "all 4 training images have label 0"
+    assert second.startswith("classes that have validation images but no training image: 1 (")
+    assert open_excerpt().warnings == ()

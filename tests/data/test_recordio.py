@@ -201,8 +201,9 @@ def test_any_altered_byte_gives_other_bytes_or_a_sentence(offset, value):
 def test_an_index_line_of_another_form_is_quoted(rec, line):
     index = rec.with_suffix(".idx")
     index.write_text(f"10\t0\n{line}\n12\t48\n")
-    assert message_of(RecordReader,
-                      rec) == f"{index}, line 2: {line!r} is not 'key<TAB>offset'; prepare the file again"
+    assert message_of(RecordReader, rec) == (
+        f"{index}, line 2: {line!r} is not 'key<TAB>offset'; make it again: python -m gluon_tricks records {rec} "
+        f"--index {index} --overwrite")
 
 
 @pytest.mark.parametrize("content, reason", [(b"", "holds no record"), (b"\xff\xfe\x00", "it is no text")])
@@ -212,9 +213,17 @@ def test_an_index_of_nothing_or_of_other_bytes_is_refused(tmp_path, content, rea
 
 
 @pytest.mark.parametrize("missing, message", [
-    (".idx", "cannot be read (No such file or directory); each .rec needs an .idx next to it"),
+    (".idx", "cannot be read (No such file or directory); each .rec needs an .idx: python -m gluon_tricks records "
+             "{rec} --index {idx}"),
     (".rec", "cannot be read (No such file or directory); prepare it with data_prep"),
 ])
 def test_a_missing_file_is_named(rec, missing, message):
+    idx = rec.with_suffix(".idx")
     rec.with_suffix(missing).unlink()
-    assert message_of(RecordReader, rec) == f"{rec.with_suffix(missing)}: {message}"
+    assert message_of(RecordReader, rec) == f"{rec.with_suffix(missing)}: {message.format(rec=rec, idx=idx)}"
+
+
+def test_an_index_elsewhere_is_read_instead_of_the_one_next_to_the_file(rec, tmp_path):
+    (tmp_path / "other.idx").write_text("12\t48\n")
+    reader = RecordReader(rec, tmp_path / "other.idx")
+    assert reader.keys.tolist() == [12] and reader.read(0) == b"c" * 16

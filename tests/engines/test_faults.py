@@ -69,7 +69,7 @@ def test_a_frozen_worker_is_named(engine, tmp_path):
 
 
 @pytest.mark.parametrize("fault, engine, check, says", [
-    pytest.param("raise", "horovod", 1, "RuntimeError: a bug in a worker", marks=NEEDS_HOROVOD),
+    pytest.param("raise", "horovod", 3, "RuntimeError: a bug in a worker", marks=NEEDS_HOROVOD),
     ("user error", "dist_sync", 2, "error: --data-dir: is not on this machine"),
     ("hang", "dist_sync", 1, "launch: rank 1 hangs"),
     ("differ", "dist_sync", 1, "parameters differ from the other ranks' after update 4"),

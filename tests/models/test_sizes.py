@@ -1,8 +1,13 @@
 """Counting parameters and multiply-adds of nets small enough to count by hand."""
 
+import mxnet as mx
 import pytest
 from mxnet.gluon import nn
 
+from gluon_tricks.engines.single import SingleProcess
+from gluon_tricks.errors import UserError
+from gluon_tricks.models.ready import make_ready
+from gluon_tricks.models.registry import get_model
 from gluon_tricks.models.sizes import count_multiply_adds, count_parameters, layer_sizes
 
 
@@ -49,3 +54,12 @@ def test_layers_are_described_in_the_order_they_are_computed():
 def test_dilation_is_told():
     net = nn.Conv2D(8, 3, dilation=2, padding=2, in_channels=3)
     assert [layer.kind for layer in layer_sizes(net, (3, 6, 6))] == ["conv 3x3, dilation 2"]
+
+
+@pytest.mark.parametrize("name, size, made_for", [("googlenet", 32, 224), ("inceptionv3", 224, 299)])
+def test_a_net_that_does_not_take_the_size_says_so_where_training_evaluate_and_export_start(name, size, made_for):
+    net = get_model(name, classes=2)
+    net.initialize()
+    says = rf"--model {name}: takes no images of {size}x{size} pixels \(kernel size .*; it is made for {made_for}"
+    with pytest.raises(UserError, match=says):
+        make_ready(net, size, "float32", "hybrid", SingleProcess([mx.cpu()]), what=f"--model {name}")

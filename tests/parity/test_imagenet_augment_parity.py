@@ -17,7 +17,6 @@ from mxnet.gluon.data.vision import transforms
 from scipy import stats
 
 from gluon_tricks.data import imagenet_augment
-from gluon_tricks.data.imagenet import FOLDER_MEAN, FOLDER_STD
 from gluon_tricks.data.imagenet_augment import (
     EIGENVALUES,
     EIGENVECTORS,
@@ -30,6 +29,7 @@ from gluon_tricks.data.imagenet_augment import (
 )
 from gluon_tricks.data.mxnet_iterators import ImageNetRecordIter
 from gluon_tricks.data.recordio import write_image_records
+from gluon_tricks.recipes.data_paths import FOLDER_MEAN, FOLDER_STD
 
 LEAST_P = 1e-3
 # The settings of GluonCV's script for training records

@@ -11,8 +11,9 @@ import pytest
 
 from data_prep import published_logs
 from gluon_tricks.errors import UserError
+from gluon_tricks.log_lines.epochs import EpochRecord
 from gluon_tricks.log_lines.lines import namespace_line
-from gluon_tricks.log_lines.reading import EpochRecord, RunLog, read_log
+from gluon_tricks.log_lines.reading import RunLog, read_log
 from gluon_tricks.published.catalogue import FOLDER, catalogue, curve, published_run
 from gluon_tricks.published.recipe import departures, recipe
 from gluon_tricks.published.reference import find_reference

@@ -34,8 +34,17 @@ def test_a_flag_given_wins_and_is_said():
     assert overrides(vars(args)) == ["--lr-formula logs", "--fix-last-gamma False"]
 
 
-@pytest.mark.parametrize("flags", [["--colors", "paper"], ["--crop-law", "paper"],
-                                   ["--as", "paper", "--data-backend", "mxnet"]])
-def test_what_mxnets_iterator_cannot_do_is_refused(flags):
-    with pytest.raises(UserError, match="supports GluonCV's crops and colours only"):
-        parse("--use-rec", *flags)
+@pytest.mark.parametrize("flags, says", [
+    (["--colors", "paper"], "--colors paper: .*MXNet's iterator.* have only gluoncv"),
+    (["--crop-law", "paper"], "--crop-law paper: .*MXNet's iterator.* have only rec"),
+    (["--auto-aug"], "--auto-aug: .*MXNet's iterator.* have none"),
+    (["--as", "paper"], "paper: .*MXNet's iterator.* --data-backend ours"),
+])
+def test_what_mxnets_iterator_cannot_do_is_refused(flags, says):
+    with pytest.raises(UserError, match=says):
+        parse("--use-rec", "--data-backend", "mxnet", *flags)
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_this_kits_loader_is_the_default_of_both_presets(name):
+    assert parse("--use-rec", "--as", name).data_backend == "ours"

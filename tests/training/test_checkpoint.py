@@ -1,5 +1,7 @@
 """Resume files: all state is restored, and files of other runs are refused."""
 
+import json
+
 import mxnet as mx
 import numpy as np
 import pytest
@@ -121,6 +123,12 @@ def test_permitted_differences_are_noted():
                                    {**FACTS, "threads": "4", "args": {"lr": 0.2, "num_workers": 8}})
     assert len(notes) == 2
     assert "--lr was 0.1 and is now 0.2" in notes[0] and "OMP_NUM_THREADS was 2" in notes[1]
+
+
+def test_flags_that_are_tuples_are_no_difference_to_the_file():
+    current = {**FACTS, "args": {**FACTS["args"], "rgb_mean": (123.68, 116.779, 103.939), "more": {"a": (1,)}}}
+    saved = json.loads(json.dumps(current))
+    assert checkpoint.check_facts("r.npz", saved, current) == []
 
 
 @pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "no archive"])

@@ -138,7 +138,7 @@ def test_custom_model_is_the_pyramid_with_its_own_defaults():
      "must be a multiple of the 2 devices"),
     (train_faster_rcnn, ["--gpus", "0,0"], "--gpus 0,0: give the number of each GPU once"),
     (train_faster_rcnn, ["--gpus=-1"], "--gpus -1: the numbers of GPUs start at 0"),
-    (train_faster_rcnn, ["--gpus", "", "--epochs", "inf"], "--epochs inf: give a number"),
+    (train_faster_rcnn, ["--gpus", "", "--epochs", "inf"], "--epochs inf: give a whole number"),
     (train_faster_rcnn, ["--gpus", "", "--lr-decay-epoch", "3,nan"], "--lr-decay-epoch 3,nan"),
     (train_faster_rcnn, ["--gpus", "", "--start-epoch", "20"],
      "--start-epoch 20: must be less than --epochs 20"),
