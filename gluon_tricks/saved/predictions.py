@@ -17,17 +17,16 @@ PER_IMAGE = 5
 
 def best_classes(output):
     """The `PER_IMAGE` highest classes of each row, highest first: int array, shape (n, min(PER_IMAGE,
-    classes)).
+    classes)). Raises UserError if an output is not finite."""
+    return highest_classes(checked_output(output), PER_IMAGE)
 
-    Raises
-    ------
-    UserError
-        If an output is not finite.
-    """
+
+def checked_output(output):
+    """The outputs of a net. Raises UserError if one is not finite."""
     if not np.isfinite(output).all():
         raise UserError("the net's outputs are not finite: the training of these parameters diverged, or "
                         "they do not suit the images")
-    return highest_classes(output, PER_IMAGE)
+    return output
 
 
 def lines_of(names, classes):

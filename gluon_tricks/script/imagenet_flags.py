@@ -16,6 +16,7 @@ from gluon_tricks.recipes.data_paths import (
     disobeyed,
     path_of,
 )
+from gluon_tricks.recipes.flags import per_channel
 from gluon_tricks.recipes.presets import PRESETS, parse_with_preset
 from gluon_tricks.script.engine_flags import settled_kvstore
 from gluon_tricks.script.fine_tuning_flags import add_fine_tuning_flags, check_fine_tuning
@@ -25,7 +26,6 @@ from gluon_tricks.script.flags import (
     decay_epochs,
     flag_name,
     global_batch_size,
-    per_channel,
 )
 from gluon_tricks.script.horovod_flags import is_asked_for, translate
 from gluon_tricks.script.run_flags import add_record_flags, add_resume_flags
