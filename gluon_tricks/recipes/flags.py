@@ -140,6 +140,7 @@ FLAGS = {
     "num_cpus": Flag(limits=PROCESSES, resume="free"),
     "num_workers": Flag(limits=DEVICES, resume="free", word="-j"),
     "use_rec": Flag(),
+    "rec_dir": Flag(),
     "rec_train": Flag(),
     "rec_train_idx": Flag(),
     "rec_val": Flag(),

@@ -109,6 +109,8 @@ def check_record_file(args, flag):
     if path.is_file():
         return
     remedy = f"make it with {RECORD_SETS[args.dataset].prepared_by}"
+    if args.rec_dir:
+        remedy = "data_prep/folder.py writes it, val.rec with --val-share or from a folder val/"
     if flag.endswith("_idx"):
         remedy = f"make it from the record file with {rebuild_command(rec_path(args, flag[:-4]), path)}"
     raise UserError(f"{flag_name(flag)} {getattr(args, flag)}: does not exist; {remedy}")
