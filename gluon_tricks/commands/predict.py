@@ -48,7 +48,7 @@ SIDE, COLUMNS = 192, 6       # pixels of a photograph's longer side there; photo
 
 def main(argv=None):
     args = parse_args(argv)
-    found = find_sources(args.images, sys.stdin.buffer)
+    found = find_sources(args.inputs, sys.stdin.buffer)
     start_precision(args.dtype, args.use_amx)
     net = LoadedNet(args.saved, create_engine(args.num_gpus), args.dtype)
     images = FileImages(found.images, net.facts.channels)
@@ -162,7 +162,7 @@ def small(pixels):
 def parse_args(argv):
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("images", nargs="+", metavar="IMAGE",
+    parser.add_argument("inputs", nargs="+", metavar="IMAGE",
                         help="files, folders with all folders in them, patterns in quotes, or - for standard "
                              "input")
     add_model_flags(parser)
