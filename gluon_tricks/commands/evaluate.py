@@ -4,14 +4,16 @@
     python -m gluon_tricks evaluate --params-file params/imagenet-resnet50_v1d-119.params \\
         --rec-dir ~/.mxnet/datasets/imagenet/rec --json result.json
     python -m gluon_tricks evaluate --model resnet50_v1d --data-dir ~/.mxnet/datasets/imagenet -j 8
+    python -m gluon_tricks evaluate --params-file params/own-images-resnet18_v1b-29.params --report report
     python -m gluon_tricks evaluate --params-file params/places365-resnet50_v1d-119.params \\
         --rec-val ~/.mxnet/datasets/places365/rec/test.rec --predictions submission.txt
 
 The first evaluates what `make demo` trained. Next to its parameters, a training leaves a record, which names
 the net, its classes, the size and normalisation of its images, and the data; flags that contradict it are
 refused, and so are data with other classes. Without a record, --model and the other flags do. The third uses
-GluonCV's published weights, as its verify_pretrained.py does without --params-file. The fourth has images
-without labels and writes the five best classes of each.
+GluonCV's published weights, as its verify_pretrained.py does without --params-file. The fourth
+writes a confusion matrix, figures of each class and the surest mistakes; the fifth has images without labels
+and writes the five best classes of each.
 
 An answer counts as top-k if fewer than k classes come before the label's: those with a higher output, and
 those with an equal output and a lower index. MXNet adds numbers in another order for another batch size, so
@@ -28,16 +30,18 @@ from gluon_tricks.data.cifar_sets import DATASETS
 from gluon_tricks.data.manifest import classes_sha256
 from gluon_tricks.engines.create import create_engine
 from gluon_tricks.errors import UserError, run_main
-from gluon_tricks.files import atomic_write, sha256_of
+from gluon_tricks.files import atomic_write, make_folder, sha256_of
 from gluon_tricks.machine import environment, operator_threads
 from gluon_tricks.models.ready import start_precision
 from gluon_tricks.recipes.data_paths import FOLDER_MEAN, FOLDER_STD, RGB_MEAN, RGB_STD
 from gluon_tricks.recipes.flags import COMMAND_FLAGS
+from gluon_tricks.saved.answers import AnswerKeeper
 from gluon_tricks.saved.counting import count_answers
 from gluon_tricks.saved.names import check_same_classes
 from gluon_tricks.saved.net import import_symbol, open_net, run_once
-from gluon_tricks.saved.predictions import lines_of
+from gluon_tricks.saved.predictions import best_classes, lines_of
 from gluon_tricks.saved.record import find_run
+from gluon_tricks.saved.report import write_report
 from gluon_tricks.saved.tally import TOP
 from gluon_tricks.script.flags import check_numbers, completed
 from gluon_tricks.script.saved_flags import (
@@ -56,9 +60,14 @@ def main(argv=None):
     data = open_data(args)
     start_precision(args.dtype, args.use_amx)
     net = ready_net(args, engine, data)
-    tally, speed, best = count_answers(net, data, engine, args.dtype)
+    best, kept = [], AnswerKeeper()
+    keep = [lambda positions, output, label: best.extend(best_classes(output))] * bool(args.predictions)
+    tally, speed = count_answers(net, data, engine, args.dtype, [*keep, *[kept.add] * bool(args.report)])
     if args.predictions:
         atomic_write(args.predictions, "\n".join(lines_of(data.names, best)) + "\n")
+    if args.report:
+        write_report(args.report, f"{args.saved.facts.model}, {len(data.names)} images", data,
+                     class_names(args, data, kept), kept.answers())
     for line in report(args, net, data, tally, speed):
         print(line)
     if args.json:
@@ -83,6 +92,11 @@ def ready_net(args, engine, data):
         net, classes = open_net(saved, engine, args.dtype, data_classes)
     check_same_classes(saved.source, saved.certain_names(classes), data.path, data.classes)
     return net
+
+
+def class_names(args, data, kept):
+    """Names of the classes in label order: those of the data, else of the net, else the labels as text."""
+    return data.classes or args.saved.names(kept.classes) or [str(label) for label in range(kept.classes)]
 
 
 # --- Results ------------------------------------------------------------------------------------------------
@@ -114,6 +128,8 @@ def report(args, net, data, tally, speed):
         yield "validation: " + " ".join(f"err-top{k}={error:f}" for k, error in zip(TOP, tally.errors()))
     if args.predictions:
         yield f"predictions: the best classes of {len(data.names)} images, in {args.predictions}"
+    if args.report:
+        yield f"report: {args.report / 'report.md'}"
     if speed.images:
         yield (f"speed: {speed.images_per_s:.1f} images/s over {speed.images} images, decoding included, "
                f"without the first batch; {operator_threads()} operator threads, {args.num_workers} loader "
@@ -158,6 +174,9 @@ def parse_args(argv):
     machine.add_argument("--predictions", metavar="FILE",
                          help="also write a line for each image there: its name (or, if "
                          "records have none, its key) and the five best classes, best first")
+    machine.add_argument("--report", metavar="DIR",
+                         help="also write confusion matrix, accuracy of each class, calibration, and the "
+                              "surest mistakes there, as pictures and CSV")
     machine.add_argument("--json", metavar="FILE",
                          help="also write counts, hashes, versions and the command there")
     return settled(parser.parse_args(argv))
@@ -169,7 +188,8 @@ def settled(args):
     check_deploy(args)
     args = with_net(completed(args, rec_val=rec_file(args)))
     args = complete_data(complete_from_run(with_machine(args)))
-    return with_outputs(args, "json", "predictions")
+    args = with_outputs(args, "json", "predictions")
+    return completed(args, report=make_folder("--report", args.report)) if args.report else args
 
 
 def check_deploy(args):

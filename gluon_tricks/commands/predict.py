@@ -20,7 +20,6 @@ import json
 import sys
 from pathlib import Path
 
-import cv2
 from tqdm import tqdm
 
 from gluon_tricks import pictures
@@ -31,6 +30,7 @@ from gluon_tricks.machine import command, environment
 from gluon_tricks.models.ready import start_precision
 from gluon_tricks.recipes.flags import COMMAND_FLAGS
 from gluon_tricks.saved.loaded import LoadedNet, top_of
+from gluon_tricks.saved.sheet import draw_sheet
 from gluon_tricks.saved.sources import FileImages, find_sources, photograph_of
 from gluon_tricks.script.flags import check_numbers, completed
 from gluon_tricks.script.saved_flags import (
@@ -43,7 +43,6 @@ from gluon_tricks.script.saved_flags import (
 )
 
 SHOWN = 60                   # photographs on a sheet
-SIDE, COLUMNS = 192, 6       # pixels of a photograph's longer side there; photographs in a row
 
 
 def main(argv=None):
@@ -130,31 +129,18 @@ def write_json(path, args, net, images, answers):
 
 def write_sheet(path, args, net, images, answers):
     """Write a picture of the first photographs with their answers."""
-    shown = sorted(answers)[:SHOWN]
-    columns = max(1, min(COLUMNS, len(shown)))
-    rows = max(1, -(-len(shown) // columns))
-    figure, panels = pictures.panels((2.2 * columns, 0.4 + rows * (2.3 + 0.13 * args.top)), rows, columns)
-    for axes in panels:
-        axes.axis("off")
-    for axes, position in zip(panels, shown):
+    images_shown, captions = [], []
+    for position in sorted(answers)[:SHOWN]:
         source = images.sources[position]
-        axes.imshow(small(photograph_of(source.content).pixels()))
+        images_shown.append(photograph_of(source.content).pixels())
         words = [f"{net.name(label)[:30]} {probability:.2f}" for label, probability in answers[position]]
-        axes.text(0.5, -0.04, printable("\n".join([Path(source.name).name[-32:], *words]), keep="\n"),
-                  transform=axes.transAxes, fontsize=7, ha="center", va="top", parse_math=False)
-    figure.suptitle(f"{net.facts.model}: {len(shown)} of {len(images)} photographs", fontsize=9)
+        captions.append(printable("\n".join([Path(source.name).name[-32:], *words]), keep="\n"))
+    figure = draw_sheet(images_shown, captions,
+                        f"{net.facts.model}: {len(captions)} of {len(images)} photographs")
     try:
         pictures.save(figure, path)
     except OSError as error:
         raise UserError(f"--sheet {path}: cannot be written ({error.strerror or error})") from error
-
-
-def small(pixels):
-    """The image scaled down for the sheet."""
-    factor = SIDE / max(pixels.shape[:2])
-    if factor >= 1:
-        return pixels
-    return cv2.resize(pixels, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
 
 
 # --- Flags --------------------------------------------------------------------------------------------------

@@ -134,14 +134,14 @@ def parsed(parser, argv):
     if is_asked_for(argv) and not {"-h", "--help"} & set(argv):
         argv = translate(argv, launched_processes(kvstore_of_launcher(os.environ) or "device"))
     args = settled(parse_with_preset(parser, argv))
-    check_data(args, given_flags(parser, typed))
     check(args)
+    check_data(args, given_flags(parser, typed))
     return args
 
 
 def given_flags(parser, argv):
     """The flags on a command line, also those given with their default: set of attribute names."""
-    nothing = object()
+    nothing = []             # what a flag that extends a list can extend
     untouched = argparse.Namespace(**{action.dest: nothing for action in parser._actions})
     # --model is required here, and has a default in train_horovod.py
     found, _ = parser.parse_known_args(["--model=", *argv], untouched)

@@ -58,6 +58,8 @@ def complete_data(args):
             raise UserError("--on-bad-record skip: needs --data-backend ours")
         if args.dataset != "imagenet":
             raise UserError(f"--on-bad-record skip: the images of {args.dataset} are checked as a whole")
+    if args.report and backend == "mxnet":
+        raise UserError("--report: needs --data-backend ours, which says which image is which")
     if args.predictions:
         for flag, excluded in ((f"--dataset {args.dataset}", args.dataset != "imagenet"),
                                (f"--data-backend {backend}", backend == "mxnet"),
@@ -92,15 +94,21 @@ def open_data(args):
         normalisation = [[value / 255 for value in values] for values in (facts.rgb_mean, facts.rgb_std)]
         data = open_cifar_test(find_cifar(args.dataset, args.data_dir, prepare), batch, args.num_workers,
                                normalisation)
-        return Validation(data.val, data.path, "exact", data.classes, data.root_hash)
+        return Validation(data.val, data.path, "exact", data.classes, data.root_hash,
+                          names=[f"test {number}" for number in range(data.val.records)])
     bad = "leave out" if args.on_bad_record == "skip" else "fail"
     if args.rec_val:
         return open_records(args, batch, bad)
     folder = Path(args.data_dir or "~/.mxnet/datasets/imagenet").expanduser()
     images = FolderImages(folder / "val" if (folder / "val").is_dir() else folder, on_bad_record=bad)
     loader = PhotographLoader(images, transform_of(facts), batch, None, "keep", args.num_workers)
-    names = [f"{path.parent.name}/{path.name}" for path, _ in images.files] if args.predictions else None
+    names = [f"{path.parent.name}/{path.name}" for path, _ in images.files] if named(args) else None
     return Validation(loader, folder, "exact", images.classes, bad=images.bad, names=names)
+
+
+def named(args):
+    """Whether the images' names are wanted."""
+    return bool(args.predictions or args.report)
 
 
 def open_records(args, batch, bad):
@@ -114,6 +122,8 @@ def open_records(args, batch, bad):
         _, labels = open_split(rec.parent, rec.stem, manifest)
         classes, root_hash = manifest.classes, manifest.root_hash
         labelled = manifest.splits[rec.stem].labelled
+    if not labelled and args.report:
+        raise UserError(f"--report: the images of {rec} have no labels; give --predictions FILE instead")
     if not labelled and not args.predictions:
         raise UserError(f"--rec-val {rec}: its images have no labels, so there is no accuracy; give "
                         "--predictions FILE")
@@ -125,6 +135,6 @@ def open_records(args, batch, bad):
                                     facts.rgb_mean, facts.rgb_std, args.num_workers, args.val_protocol)
         return Validation(loader, rec, args.val_protocol, classes, root_hash)
     images = RecordImages(rec, bad, labels)
-    names = names_of_records(rec, images.reader.keys.tolist(), manifest) if args.predictions else None
+    names = names_of_records(rec, images.reader.keys.tolist(), manifest) if named(args) else None
     loader = PhotographLoader(images, transform_of(facts), batch, None, "keep", args.num_workers)
     return Validation(loader, rec, "exact", classes, root_hash, images.bad, names, labelled)

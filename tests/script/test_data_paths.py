@@ -32,7 +32,7 @@ def test_the_walk_has_every_flag_and_path():
 
 def test_every_flag_of_the_data_is_in_the_table(monkeypatch):
     groups = {group.title: {action.dest for action in group._group_actions}
-              for group in parser_of("train_imagenet.py", monkeypatch)._action_groups}
+              for group in parser_of(train_imagenet, monkeypatch)._action_groups}
     data = next(names for title, names in groups.items() if title.startswith("Data"))
     dali = next(names for title, names in groups.items() if "DALI" in title)
     on_every_path = {"input_size", "num_training_samples"}
