@@ -29,7 +29,8 @@ from gluon_tricks.files import atomic_write, sha256_of
 from gluon_tricks.machine import command, environment
 from gluon_tricks.models.ready import start_precision
 from gluon_tricks.recipes.flags import COMMAND_FLAGS
-from gluon_tricks.saved.loaded import LoadedNet, top_of
+from gluon_tricks.saved.loaded import LoadedNet
+from gluon_tricks.saved.predictions import top_of
 from gluon_tricks.saved.sheet import draw_sheet
 from gluon_tricks.saved.sources import FileImages, find_sources, photograph_of
 from gluon_tricks.script.flags import check_numbers, completed
