@@ -6,14 +6,14 @@ together, NAME.params and NAME.json can be used anywhere: `evaluate`, `predict`,
 the record.
 """
 
-import json
 import math
 from pathlib import Path
 from typing import NamedTuple
 
 from gluon_tricks.data.cifar_sets import DATASETS, Augmentation
 from gluon_tricks.errors import UserError
-from gluon_tricks.files import sha256_of
+from gluon_tricks.files import parse_json, sha256_of
+from gluon_tricks.log_lines.run_files import check_facts_types
 from gluon_tricks.models.keywords import net_keywords
 from gluon_tricks.saved.names import known_names, run_name, run_name_of
 from gluon_tricks.training.archive import read_text
@@ -111,10 +111,10 @@ def _read(path, params_file, where):
         If it is missing, damaged or of other parameters; the message starts with `where`.
     """
     try:
-        facts = parse_meta(read_text("", path)).facts if path.suffix == ".npz" else json.loads(
-            path.read_text(encoding="utf-8"))
+        facts = (parse_meta(read_text("", path)).facts if path.suffix == ".npz"
+                 else parse_json(path.read_bytes()))
         run = run_of(facts, path)
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise UserError(f"{where} cannot be read ({error}); put a whole one there, or give --run-json "
                         f"{NO_RECORD} and --model") from error
     digest = facts.get("params_sha256") if run else None
@@ -134,6 +134,7 @@ def run_of(facts, path):
     """
     if not isinstance(facts, dict) or not isinstance(facts.get("args"), dict):
         return None
+    check_facts_types(facts)
     if "net" in facts:
         net = checked(facts["net"])
     elif facts.get("dataset") in DATASETS and "drop_rate" in facts["args"]:
@@ -180,6 +181,9 @@ def _are_numbers(values, count, above=-math.inf):
 def _net_of_earlier_record(facts):
     """`NetFacts` from the flags of a run of train_cifar.py whose record does not have them."""
     dataset, flags = facts["dataset"], facts["args"]
+    for name in ("model", "data_root_hash"):
+        if not isinstance(facts.get(name), str):
+            raise ValueError(f"it names no {name}")
     mean, std = Augmentation(colors=flags.get("augment") == "follow-up").normalisation(dataset)
     return cifar_net(dataset, facts["model"], facts.get("model_kwargs", {}), flags["drop_rate"], mean, std,
                      known_names(dataset), facts["data_root_hash"])
