@@ -29,7 +29,8 @@ from gluon_tricks.files import atomic_write, sha256_of
 from gluon_tricks.machine import command, environment
 from gluon_tricks.models.ready import start_precision
 from gluon_tricks.recipes.flags import COMMAND_FLAGS
-from gluon_tricks.saved.loaded import LoadedNet, top_of
+from gluon_tricks.saved.loaded import LoadedNet
+from gluon_tricks.saved.predictions import top_of
 from gluon_tricks.saved.sheet import draw_sheet
 from gluon_tricks.saved.sources import FileImages, find_sources, photograph_of
 from gluon_tricks.script.flags import check_numbers, completed
@@ -47,7 +48,7 @@ SHOWN = 60                   # photographs on a sheet
 
 def main(argv=None):
     args = parse_args(argv)
-    found = find_sources(args.images, sys.stdin.buffer)
+    found = find_sources(args.inputs, sys.stdin.buffer)
     start_precision(args.dtype, args.use_amx)
     net = LoadedNet(args.saved, create_engine(args.num_gpus), args.dtype)
     images = FileImages(found.images, net.facts.channels)
@@ -148,7 +149,7 @@ def write_sheet(path, args, net, images, answers):
 def parse_args(argv):
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("images", nargs="+", metavar="IMAGE",
+    parser.add_argument("inputs", nargs="+", metavar="IMAGE",
                         help="files, folders with all folders in them, patterns in quotes, or - for standard "
                              "input")
     add_model_flags(parser)

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gluon_tricks.saved.loaded import softmax
+from gluon_tricks.saved.predictions import softmax
 from gluon_tricks.training.evaluation import highest_classes
 
 BINS = 15                # of the calibration curve, as in Guo et al. 2017, section 2

@@ -8,9 +8,9 @@ from gluon_tricks.data.images import PhotographLoader
 from gluon_tricks.errors import UserError
 from gluon_tricks.saved.described import transform_of
 from gluon_tricks.saved.net import open_net
-from gluon_tricks.saved.predictions import checked_output
+from gluon_tricks.saved.predictions import checked_output, softmax, top_of
 from gluon_tricks.saved.sources import FileImages, Source
-from gluon_tricks.training.evaluation import answers, highest_classes
+from gluon_tricks.training.evaluation import answers
 
 
 class LoadedNet:
@@ -84,16 +84,3 @@ class LoadedNet:
         for position, what in files.bad.items():
             raise UserError(f"{sources[position].name}: {what}")
         return found if is_list else found[0]
-
-
-def softmax(output):
-    """Probabilities from outputs, float64, shape (n, classes)."""
-    powers = np.exp(output.astype(np.float64) - output.max(axis=1, keepdims=True, initial=-np.inf))
-    return powers / powers.sum(axis=1, keepdims=True)
-
-
-def top_of(probabilities, top):
-    """`(label, probability)` of the most probable classes of each row; of equal ones the lower label
-    first."""
-    return [[(int(label), float(row[label])) for label in labels]
-            for row, labels in zip(probabilities, highest_classes(probabilities, top))]

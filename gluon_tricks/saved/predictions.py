@@ -33,3 +33,16 @@ def lines_of(names, classes):
     """The file's lines."""
     assert len(names) == len(classes), "an answer for each image"
     return [" ".join([name, *map(str, row)]) for name, row in zip(names, classes)]
+
+
+def softmax(output):
+    """Probabilities from outputs, float64, shape (n, classes)."""
+    powers = np.exp(output.astype(np.float64) - output.max(axis=1, keepdims=True, initial=-np.inf))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def top_of(probabilities, top):
+    """`(label, probability)` of the most probable classes of each row; of equal ones the lower label
+    first."""
+    return [[(int(label), float(row[label])) for label in labels]
+            for row, labels in zip(probabilities, highest_classes(probabilities, top))]

@@ -16,7 +16,8 @@ from gluon_tricks.files import parse_json, sha256_of
 from gluon_tricks.log_lines.run_files import check_facts_types
 from gluon_tricks.models.keywords import net_keywords
 from gluon_tricks.saved.names import known_names, run_name, run_name_of
-from gluon_tricks.training import checkpoint
+from gluon_tricks.training.archive import read_text
+from gluon_tricks.training.resume_meta import parse_meta
 
 CLASSIFICATION = "classification"
 CROPS = ("center", "efficientnet")
@@ -110,7 +111,8 @@ def _read(path, params_file, where):
         If it is missing, damaged or of other parameters; the message starts with `where`.
     """
     try:
-        facts = checkpoint.read_meta(path)[0] if path.suffix == ".npz" else parse_json(path.read_bytes())
+        facts = (parse_meta(read_text("", path)).facts if path.suffix == ".npz"
+                 else parse_json(path.read_bytes()))
         run = run_of(facts, path)
     except (OSError, ValueError) as error:
         raise UserError(f"{where} cannot be read ({error}); put a whole one there, or give --run-json "

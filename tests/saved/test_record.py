@@ -16,10 +16,10 @@ from gluon_tricks.data.recordio import write_image_records
 from gluon_tricks.engines.single import SingleProcess
 from gluon_tricks.errors import UserError
 from gluon_tricks.saved.names import check_same_classes
-from gluon_tricks.saved.record import checked, find_run, run_of
+from gluon_tricks.saved.record import NetFacts, checked, find_run, run_of
 from gluon_tricks.script import imagenet as build
 from gluon_tricks.script.auto_dtype import as_asked
-from gluon_tricks.script.teacher import build_teacher, teacher_parts
+from gluon_tricks.script.teacher import build_teacher, check_zoo_teacher, teacher_parts
 
 COLOURS = np.array([[220, 40, 40], [40, 200, 40], [40, 40, 220], [200, 200, 60]])
 NAMES = ["apple", "leaf", "sea", "sun"]
@@ -205,11 +205,11 @@ def test_a_teacher_of_other_classes_is_refused_by_name(carried, tmp_path):
 
 
 def test_the_zoos_weights_are_no_teacher_for_other_pixels():
-    args = train_imagenet.parse_args(["--model", "resnet18_v1b", "--teacher", "resnet50_v1d", "--synthetic",
-                                      "--rgb-mean", "0,0,0", "--input-size", "32"])
-    engine = SingleProcess([mx.cpu()])
+    student = NetFacts("resnet18_v1b", {}, 1000, None, "imagenet", 32, 3, "center", 0.875, (0, 0, 0),
+                       (58.393, 57.12, 57.375))
     with pytest.raises(UserError, match="the zoo's weights are for --rgb-mean 123.68,116.779,103.939"):
-        build_teacher(args, build.net_facts(args, build.open_data(args, engine)), as_asked(args), engine)
+        check_zoo_teacher("resnet50_v1d", student)
+    check_zoo_teacher("resnet50_v1d", student._replace(rgb_mean=(123.675, 116.28, 103.53)))
 
 
 def test_name_and_file_of_a_teacher():
