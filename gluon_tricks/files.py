@@ -1,4 +1,4 @@
-"""Atomic writing of files, one way to open a user's files, locks on folders, and SHA-256 of files."""
+"""Atomic writing of files, whole lines, one way to open a user's files, locks, and SHA-256 of files."""
 
 import contextlib
 import errno
@@ -7,11 +7,12 @@ import hashlib
 import json
 import os
 import re
+import socket
 import stat
 import sys
 from pathlib import Path
 
-from gluon_tricks.errors import UserError
+from gluon_tricks.errors import UserError, printable
 
 PACKAGE = Path(__file__).resolve().parent
 ROOT = PACKAGE.parent                       # has the training scripts and data_prep/, also when installed
@@ -25,16 +26,92 @@ def atomic_path(path):
 
     For writers that need a file name (matplotlib); `atomic_write` also reads back what it wrote. After an
     error the temporary file is removed and `path` keeps its content.
+
+    Raises
+    ------
+    OSError
+        If the system refuses to write; the message names `path`.
     """
     path = Path(path)
     part = path.with_name(f".{path.name}.{os.getpid()}.part{path.suffix}")   # some writers look at the suffix
     try:
-        yield part
-        with open(part, "rb") as written:
-            os.fsync(written.fileno())
-        os.replace(part, path)
+        with refusals_named(path):
+            yield part
+            with open(part, "rb") as written:
+                os.fsync(written.fileno())
+            os.replace(part, path)
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+# A full disk or quota, a limit on the size of files, a disk that has become read-only or fails
+_REFUSALS = errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO
+
+
+@contextlib.contextmanager
+def refusals_named(path):
+    """Within the block, the message of an error that writing `path` can have names `path`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _REFUSALS and Path(path).parent.is_dir():
+            raise
+        reason = error.strerror if Path(path).parent.is_dir() else "its folder does not exist any more"
+        raise OSError(error.errno, reason, str(path)) from error
+
+
+class LineFile:
+    """A text file to which lines are added, each of them whole or not at all.
+
+    Parameters
+    ----------
+    path : path
+    overwrite : bool
+        Start with an empty file.
+    """
+
+    def __init__(self, path, overwrite=False):
+        self.path, how = Path(path), os.O_TRUNC if overwrite else 0
+        with refusals_named(self.path):
+            self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | how, 0o666)
+
+    def add(self, line):
+        """Write a line.
+
+        Raises
+        ------
+        OSError
+            If the system refuses; no part of the line is left. Also if the file has been deleted: the line
+            would be lost.
+        """
+        with refusals_named(self.path):
+            before = os.fstat(self._handle)
+            if not before.st_nlink:
+                raise FileNotFoundError(errno.ENOENT, "has been deleted or replaced", str(self.path))
+            rest = f"{line}\n".encode(errors="backslashreplace")
+            try:
+                while rest:
+                    rest = rest[os.write(self._handle, rest):]
+            except OSError:
+                with contextlib.suppress(OSError):       # a terminal or pipe has no size
+                    os.ftruncate(self._handle, before.st_size)
+                raise
+
+    def sync(self):
+        """Wait until the lines are on the disk; raises OSError if some cannot be written there."""
+        with refusals_named(self.path):
+            try:
+                os.fsync(self._handle)
+            except OSError as error:
+                if error.errno != errno.EINVAL:          # a terminal or pipe
+                    raise
+
+    def close(self):
+        """Close the file; no lines can be added any more."""
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
 
 
 def atomic_write(path, content):
@@ -213,14 +290,106 @@ def remove_leftovers(folder):
 
 
 def _lock(handle, folder):
+    locked = _try_lock(handle)
+    if locked is False:
+        print(f"waiting for another process that writes to {folder}", file=sys.stderr)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        return True
+    return locked
+
+
+def _try_lock(handle):
+    """Lock an open file, without waiting.
+
+    Returns
+    -------
+    bool or None
+        False if another process holds the lock, None if the file system has no locks.
+    """
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        print(f"waiting for another process that writes to {folder}", file=sys.stderr)
-        fcntl.flock(handle, fcntl.LOCK_EX)
-    except OSError:
         return False
+    except OSError:
+        return None
     return True
+
+
+class Claim:
+    """The right to be the only process that writes a file, until `close` or the end of this process.
+
+    The claim is a lock on the file `.NAME.lock`, which holds our process number and command for others. The
+    lock is the operating system's and ends with the process, also with a killed one. Processes that this one
+    forks do not keep it.
+
+    Parameters
+    ----------
+    flag : str
+        The flag that names the file or its folder, for the message.
+    path : path
+    command : str
+        This process's command line, for the message to others.
+
+    Attributes
+    ----------
+    is_sure : bool
+        False where the file system has no locks.
+
+    Raises
+    ------
+    UserError
+        If another process has the claim; the message has its number and command.
+    """
+
+    _handles, _handle = set(), None
+
+    def __init__(self, flag, path, command):
+        self._path = Path(path).with_name(f".{Path(path).name}.lock")
+        while True:
+            with refusals_named(self._path):
+                self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+            locked = _try_lock(self._handle)
+            if locked is False:
+                holder = printable(os.pread(self._handle, 1000, 0).decode(errors="replace")) or "unknown"
+                os.close(self._handle)
+                raise UserError(f"{flag}: {path} belongs to a run that has not ended ({holder}); wait for it "
+                                f"or end it, or give another {flag}")
+            if self._is_in_place():
+                break
+            os.close(self._handle)         # its last holder removed the file before we had the lock
+        self.is_sure = bool(locked)
+        self._handles.add(self._handle)
+        with contextlib.suppress(OSError):               # on a full disk the claim has no description
+            os.ftruncate(self._handle, 0)
+            holder = f"process {os.getpid()} on {socket.gethostname()}: {command}"
+            os.pwrite(self._handle, holder.encode(errors="replace"), 0)
+
+    def _is_in_place(self):
+        try:
+            return os.path.samestat(os.stat(self._path), os.fstat(self._handle))
+        except OSError:
+            return False
+
+    def close(self):
+        """Give the file to others."""
+        if self._handle in self._handles:
+            self._handles.remove(self._handle)
+            with contextlib.suppress(OSError):
+                self._path.unlink()
+            with contextlib.suppress(OSError):
+                os.close(self._handle)
+
+    __del__ = close
+
+    @classmethod
+    def close_copies(cls):
+        """Close the locks that a forked process has inherited; the parent's stay."""
+        for handle in cls._handles:
+            os.close(handle)
+        cls._handles.clear()
+
+
+os.register_at_fork(after_in_child=Claim.close_copies)
 
 
 def sha256_of(path, chunk_bytes=1 << 20):

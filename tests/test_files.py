@@ -1,8 +1,10 @@
 """Files appear whole or not at all, and one process at a time prepares a folder."""
 
+import contextlib
 import fcntl
 import hashlib
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -10,7 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from gluon_tricks.files import atomic_path, atomic_write, only_writer, remove_leftovers, sha256_of
+from gluon_tricks.errors import UserError
+from gluon_tricks.files import (
+    Claim,
+    LineFile,
+    atomic_path,
+    atomic_write,
+    only_writer,
+    remove_leftovers,
+    sha256_of,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -113,3 +124,84 @@ def test_leftovers_of_processes_that_are_gone_are_removed_and_nothing_else(tmp_p
         (tmp_path / name).write_text("")
     remove_leftovers(tmp_path)
     assert {name: (tmp_path / name).exists() for name in names} == names
+
+
+# --- What the system refuses --------------------------------------------------------------------------------
+
+@contextlib.contextmanager
+def files_of_at_most(size):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_line_is_added_whole_or_not_at_all(tmp_path):
+    lines = LineFile(tmp_path / "a.log")
+    lines.add("first")
+    with files_of_at_most(10), pytest.raises(OSError, match="File too large: .*a.log"):
+        lines.add("the second line")
+    lines.add("third")
+    lines.close()
+    assert (tmp_path / "a.log").read_text() == "first\nthird\n"
+
+
+def test_a_line_for_a_deleted_file_is_an_error(tmp_path):
+    lines = LineFile(tmp_path / "a.log")
+    (tmp_path / "a.log").unlink()
+    with pytest.raises(FileNotFoundError, match="has been deleted"):
+        lines.add("first")
+
+
+def test_a_file_that_does_not_fit_is_named_and_leaves_the_old_content(tmp_path):
+    atomic_write(tmp_path / "a.txt", "old")
+    with files_of_at_most(10), pytest.raises(OSError, match=r"File too large: '/.*/a.txt'"):
+        atomic_write(tmp_path / "a.txt", "longer than ten bytes")
+    assert contents(tmp_path) == {"a.txt": "old"}
+
+
+def test_a_deleted_folder_is_named_as_the_reason(tmp_path):
+    with pytest.raises(FileNotFoundError, match="its folder does not exist any more"):
+        atomic_write(tmp_path / "deleted" / "a.txt", "text")
+
+
+# --- One run for each file ----------------------------------------------------------------------------------
+
+def test_a_claim_is_exclusive_until_it_is_closed(tmp_path):
+    first = Claim("--save-dir", tmp_path / "a", "train me")
+    with pytest.raises(UserError, match=f"^--save-dir: .*/a belongs to a run .*process {os.getpid()} on .*: train me"):
+        Claim("--save-dir", tmp_path / "a", "train me")
+    Claim("--save-dir", tmp_path / "b", "train me").close()
+    first.close()
+    second = Claim("--save-dir", tmp_path / "a", "train me")
+    assert second.is_sure
+    second.close()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_claim_ends_with_its_process_though_forked_ones_live(tmp_path):
+    """Those of MXNet's DataLoader outlive a killed training for a while."""
+    script = ("import os, time\nfrom gluon_tricks.files import Claim\n"
+              f"claim = Claim('--out', {str(tmp_path / 'a')!r}, 'train me')\n"
+              "child = os.fork()\nif not child:\n    print(os.getpid(), flush=True)\n    time.sleep(100)\n"
+              "time.sleep(100)")
+    process = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, text=True, stdout=subprocess.PIPE)
+    child = int(process.stdout.readline())
+    try:
+        with pytest.raises(UserError, match=f"process {process.pid} on"):
+            Claim("--out", tmp_path / "a", "train me")
+        process.kill()
+        process.wait()
+        Claim("--out", tmp_path / "a", "train me").close()
+    finally:
+        os.kill(child, signal.SIGKILL)
+
+
+def test_where_files_cannot_be_locked_a_claim_says_so(tmp_path, monkeypatch):
+    def refuse(handle, operation):
+        raise OSError("no locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    assert not Claim("--save-dir", tmp_path / "a", "train me").is_sure

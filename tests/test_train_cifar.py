@@ -159,6 +159,7 @@ def test_a_signal_saves_says_how_to_go_on_and_exits_0(finished, tmp_path, number
     rest = process.stderr.read()
     assert process.wait() == 0
     assert f"stopped by {number.name} at epoch" in rest and "--resume auto" in rest
+    assert f"{number.name}: the run stops after this update and saves its state; a second signal" in rest
     assert (tmp_path / "params" / "cifar10-cifar_resnet20_v1.resume.npz").exists()
     assert "Traceback" not in rest
 

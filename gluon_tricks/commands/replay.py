@@ -21,9 +21,9 @@ import subprocess
 import sys
 from collections import Counter
 
+from gluon_tricks.engines.signals import handled_by
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import ROOT
-from gluon_tricks.launching.signals import handled_by
 from gluon_tricks.published.commands import SCRIPTS, published_command, published_commands, wrapped
 from gluon_tricks.script.flags import split_at_dashes
 from gluon_tricks.script.load import load_script

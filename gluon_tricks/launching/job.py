@@ -8,9 +8,9 @@ import sys
 import time
 from pathlib import Path
 
+from gluon_tricks.engines.signals import handled_by, not_ignored
 from gluon_tricks.engines.watchdog import STAGES
 from gluon_tricks.launching.process import Process
-from gluon_tricks.launching.signals import handled_by, not_ignored
 
 TICK_S = 0.1
 GRACE_S = 3.0            # for the others to report, when one has failed

@@ -285,6 +285,15 @@ TRANSFER_FLAGS = {
         "model_zoo", "pretrained")},
 }
 
+# Flags in which the processes of one job may differ: paths and loaders. Parameters are compared on their own
+OWN_TO_A_PROCESS = ("data_dir", "num_workers", "workers", "resume", "overwrite", "save_dir", "save_prefix",
+                    "save_plot_dir", "logging_dir", "logging_file", "json_log", "tensorboard", "timeout",
+                    "dali_threads", "dali_validation_threads", "dali_prefetch_queue",
+                    "dali_nvjpeg_memory_padding", "verbose", "executor_threads", "gpus")
+# Flags that name a file to read: its content must be the same in all processes of a job
+INPUT_FILES = ("rec_train", "rec_train_idx", "rec_val", "rec_val_idx", "resume_from", "resume_params",
+               "resume_states", "backbone_params")
+
 # Numbers of a Faster R-CNN's net. Tuples: of each of their numbers.
 SHAPE_FLAGS = {
     **{name: Flag(limits=PIXELS) for name in ("image_short", "image_max_size", "anchor_base_size", "roi_size",

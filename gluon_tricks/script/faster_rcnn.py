@@ -105,8 +105,8 @@ def validation(args, net, val_set, engine, run):
     found = shared(detections(net, val_set, engine, run.keep_going), len(val_set), engine)
     (names, eleven_points), (_, area) = mean_average_precision(found, val_set, args.iou_thresh)
     if engine.is_writer:
-        draw_boxes(run.paths.metrics.with_name(f"predictions-{run.progress.epoch:04d}.png"), val_set, found,
-                   val_set.classes)
+        run.draw(draw_boxes, run.paths.metrics.with_name(f"predictions-{run.progress.epoch:04d}.png"),
+                 val_set, found, val_set.classes)
     return {"map_voc07": eleven_points[-1], "map_area": area[-1],
             "classes": dict(zip(names[:-1], eleven_points))}
 

@@ -60,8 +60,8 @@ def validation(args, net, val_set, engine, run):
     keep = spread(len(val_set), 5)
     scores, kept = validate(net, val_set, args.crop_size, engine, run.keep_going, keep)
     if engine.is_writer and kept:
-        draw_masks(run.paths.metrics.with_name(f"predictions-{run.progress.epoch:04d}.png"),
-                   [kept[i] for i in sorted(kept)], palette(val_set.num_class))
+        run.draw(draw_masks, run.paths.metrics.with_name(f"predictions-{run.progress.epoch:04d}.png"),
+                 [kept[i] for i in sorted(kept)], palette(val_set.num_class))
     return scores
 
 

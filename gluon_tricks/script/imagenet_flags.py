@@ -54,8 +54,8 @@ def add_own_flags(group):
     group.add_argument("--dataset", choices=tuple(RECORD_SETS), default="imagenet",
                       help="decides the defaults of --rec-* and --num-training-samples (default imagenet)")
     group.add_argument("--rec-dir", metavar="DIR", default=None,
-                      help="train.rec and val.rec of data_prep/folder.py or imagenet.py; in place of --use-rec, "
-                           "--rec-* and --num-training-samples")
+                      help="train.rec and val.rec of data_prep/folder.py or imagenet.py; in place of "
+                           "--use-rec, --rec-* and --num-training-samples")
     group.add_argument("--classes", type=int, default=None,
                        help="number of classes (default: from manifest or folders, else 1000)")
     group.add_argument("--seed", type=int, default=0,
@@ -160,7 +160,8 @@ def with_record_folder(args, given):
     folder = Path(args.rec_dir).expanduser()
     changes = {"use_rec": True, "rec_train": str(folder / "train.rec"), "rec_val": str(folder / "val.rec")}
     if "num_training_samples" not in given and (folder / "train.idx").is_file():
-        from gluon_tricks.data.recordio import read_index    # imports NumPy, which --help does not need
+        # here: NumPy is not needed for --help
+        from gluon_tricks.data.recordio import read_index
         changes["num_training_samples"] = len(read_index(folder / "train.idx")[0])
     return completed(args, **changes)
 

@@ -4,22 +4,21 @@ Every row has a folder with its log, metrics.jsonl, run.json and params. A finis
 unfinished one continues (`--resume auto`), so the same command can be given until all are done.
 """
 
-import fcntl
 import json
-import os
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from tqdm import tqdm
 
+from gluon_tricks.engines.signals import handled_by, not_ignored
 from gluon_tricks.errors import UserError
-from gluon_tricks.files import atomic_write
-from gluon_tricks.launching.signals import handled_by, not_ignored
+from gluon_tricks.files import Claim, atomic_write
 from gluon_tricks.log_lines.reading import read_log
 from gluon_tricks.log_lines.run_files import metrics_lines
+from gluon_tricks.machine import command
 
 
 def run_rows(runs, out, more=()):
@@ -85,14 +84,14 @@ def train(run, out, more, report):
     """
     folder = out / run.slug
     folder.mkdir(parents=True, exist_ok=True)
-    with only_process(folder) as lock, open(folder / "console.txt", "a", encoding="utf-8") as console:
+    words = folder / "console.txt"
+    with closing(Claim("--out", folder / "row", command())), open(words, "a", encoding="utf-8") as console:
         process = None
         try:
             with interrupts_held_back():
                 # its own session: Ctrl-C then reaches only this process, which ends the row by SIGTERM
                 process = subprocess.Popen([sys.executable, *run.command(out, more)], stdout=console,
-                                           stderr=console, stdin=subprocess.DEVNULL, start_new_session=True,
-                                           pass_fds=[lock])
+                                           stderr=console, stdin=subprocess.DEVNULL, start_new_session=True)
             while True:
                 try:
                     return process.wait(timeout=1)
@@ -103,24 +102,6 @@ def train(run, out, more, report):
                 process.terminate()
                 process.wait()
             raise
-
-
-@contextmanager
-def only_process(folder):
-    """A lock on a row's folder, as a file descriptor; a process that inherits it keeps the lock, also when we
-    are killed."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f"{folder}: another process trains this row; wait for it or end it, then give "
-                            f"the same command again") from None
-        except OSError:                    # a file system that cannot lock folders
-            pass
-        yield handle
-    finally:
-        os.close(handle)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ import zipfile
 import numpy as np
 
 from gluon_tricks.files import atomic_path, open_file, sync
+from gluon_tricks.training.npz import save_arrays
 
 META = "meta"
 SEAL = re.compile(rb'\{"sha256": "([0-9a-f]{64})", ')
@@ -43,7 +44,7 @@ def write_archive(path, arrays, before_rename=lambda: None):
     """
     with atomic_path(path) as part:
         with open(part, "wb") as stream:
-            np.savez(stream, **sealed(arrays))
+            save_arrays(stream, sealed(arrays))
         sync(part)
         try:
             read_archive("", part)

@@ -7,9 +7,10 @@ import math
 from pathlib import Path
 
 from gluon_tricks.errors import UserError
-from gluon_tricks.files import atomic_write, keep_aside, sha256_of
+from gluon_tricks.files import LineFile, atomic_write, keep_aside, sha256_of
 from gluon_tricks.log_lines.run_files import metrics_lines
 from gluon_tricks.machine import command, environment
+from gluon_tricks.training.log_handlers import ConsoleLines, FileLines
 
 
 def open_log(path, prefix="%(levelname)s:%(name)s:", overwrite=False):
@@ -26,7 +27,7 @@ def open_log(path, prefix="%(levelname)s:%(name)s:", overwrite=False):
     for handler in list(logger.handlers):
         logger.removeHandler(handler)
         handler.close()
-    for handler in (logging.StreamHandler(), logging.FileHandler(path, mode="w" if overwrite else "a")):
+    for handler in (ConsoleLines(), FileLines(path, overwrite)):
         handler.setFormatter(logging.Formatter(f"{prefix}%(message)s"))
         logger.addHandler(handler)
     logging.getLogger("matplotlib").setLevel(logging.WARNING)      # keeps its notes on fonts out of the log
@@ -73,7 +74,7 @@ class Metrics:
             atomic_write(self.path, "")
         elif resume_from is not None and self.path.exists():
             self._shorten(resume_from)
-        self._stream = open(self.path, "a", encoding="utf-8")      # noqa: SIM115  closed by close()
+        self._lines = LineFile(self.path)
         self._board = None
         if tensorboard_dir:
             from tensorboardX import SummaryWriter
@@ -98,15 +99,16 @@ class Metrics:
 
     def write(self, kind, num_update, **numbers):
         """Add a record. The names of numbers contain their units."""
-        self._stream.write(json.dumps(_json({"kind": kind, "num_update": num_update, **numbers}),
-                                      allow_nan=False) + "\n")
-        self._stream.flush()
+        record = {"kind": kind, "num_update": num_update, **numbers}
+        self._lines.add(json.dumps(_json(record), allow_nan=False))
+        if kind == "epoch":
+            self._lines.sync()
         if self._board:
             for name, value in numbers.items():
                 self._board.add_scalar(f"{kind}/{name}", value, num_update)
 
     def close(self):
-        self._stream.close()
+        self._lines.close()
         if self._board:
             self._board.close()
 

@@ -1,19 +1,23 @@
 """One training run: start or resume, checkpoints, signals, log and metrics."""
 
 import signal
+import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from mxnet.base import MXNetError
 from tqdm import tqdm
-from tqdm.contrib.logging import logging_redirect_tqdm
 
-from gluon_tricks.engines.sync_check import OutOfSync, check_in_sync
+from gluon_tricks.engines.signals import handled_once, print_at_once
+from gluon_tricks.engines.sync_check import OutOfSync, check_in_sync, check_same_facts
 from gluon_tricks.errors import UserError
-from gluon_tricks.files import remove_leftovers
-from gluon_tricks.machine import resident_memory, resume_command
+from gluon_tricks.files import Claim, remove_leftovers
+from gluon_tricks.machine import command, resident_memory, resume_command
 from gluon_tricks.training import checkpoint, trainer_states
+from gluon_tricks.training.log_handlers import failure_of, has_console, sync
 from gluon_tricks.training.plots import plot_history
 from gluon_tricks.training.progress import Diverged, Progress, Stop, Stopwatch
 from gluon_tricks.training.record import (
@@ -94,8 +98,8 @@ class Run:
     Raises
     ------
     UserError
-        If the folders hold another run and neither `resume` nor `overwrite` is given, or if the resume file
-        is unusable.
+        If another process writes the same files, if the folders hold another run and neither `resume` nor
+        `overwrite` is given, or if the resume file is unusable.
     """
 
     plot_history = staticmethod(plot_history)
@@ -104,18 +108,30 @@ class Run:
     def __init__(self, paths, facts, engine, settings, resume="", overwrite=False):
         self.paths, self.facts, self.engine, self.settings = paths, facts, engine, settings
         self.progress, self.notes, self._resume_path = Progress(), [], None
-        self._signal = None
+        self._signal = self._failure = None
+        self._claims = []
+        if engine.is_writer:
+            self._attempt(self._claim_files)
         if resume:
             self._find_resume_file(resume)
         elif not overwrite:
             self._refuse_occupied_folders()
-        self._overwrites = overwrite and not self.resumed
+        self._overwrites, self._continues = overwrite and not self.resumed, bool(resume)
+
+    def _claim_files(self):
+        """Refuse to write to the files of a run that has not ended."""
+        for flag, path in ((self.paths.save_flag, self.paths.resume), (self.paths.log_flag, self.paths.log),
+                           ("--json-log", self.paths.metrics)):
+            self._claims.append(Claim(flag, path, command()))
+            if not self._claims[-1].is_sure:
+                self.notes.append(f"the file system of {path.parent} has no locks, so a second run that "
+                                  f"writes to {path} would not be noticed")
 
     def _find_resume_file(self, resume):
         path = checkpoint.newest(self.paths.resume) if resume == "auto" else Path(resume).expanduser()
         if path:
             self._saved, self.progress = checkpoint.read_meta(path)
-            self.notes = checkpoint.check_facts(path, self._saved, self.facts)
+            self.notes += checkpoint.check_facts(path, self._saved, self.facts)
             self._resume_path = path
 
     def _refuse_occupied_folders(self):
@@ -147,10 +163,11 @@ class Run:
         Raises
         ------
         UserError
-            If the processes do not see the same resume file.
+            If the processes have different flags, data or code, or do not see the same resume file.
         """
         self.net, self.trainer, self.train_data = net, trainer, train_data
         self.dialect, self.average = dialect, average
+        check_same_facts(self.facts, train_data, self.engine)
         # also waits until all processes have read the files
         starts = self.engine.gather([self.progress.num_update])
         if len(set(starts[:, 0])) > 1:
@@ -161,18 +178,18 @@ class Run:
                                       train_data.batches_in, self.settings.num_epochs)
             self.notes += checkpoint.load_resume(self._resume_path, net, trainer, average)
         self.engine.barrier()
+        self.log, self.metrics = quiet_log(), NoMetrics()
         if self.engine.is_writer:
-            self._open_files(lines)
-        else:
-            self.log, self.metrics = quiet_log(), NoMetrics()
+            self._attempt(self._open_files, lines)
 
     def _open_files(self, lines):
         remove_leftovers(self.paths.save_dir)
         if self._overwrites:
             checkpoint.remove_resume(self.paths.resume)
         self.log = open_log(self.paths.log, self.dialect.prefix, overwrite=self._overwrites)
-        self.metrics = Metrics(self.paths.metrics, self.progress if self.resumed else None, self._overwrites,
-                               self.paths.tensorboard)
+        # without a resume file the records of a run that saved no state go, too
+        self.metrics = Metrics(self.paths.metrics, self.progress if self._continues else None,
+                               self._overwrites, self.paths.tensorboard)
         self._record = run_record(self.facts)
         write_record(self.paths.run_json, self._record)
         for line in [*lines, *(f"warning: {note}" for note in self.notes)]:
@@ -188,69 +205,132 @@ class Run:
     def sitting(self):
         """Handle signals, show the progress bar, log why the run ended, and set `exit_code`."""
         self.exit_code = 0
-        numbers = signal.SIGTERM, signal.SIGINT
-        earlier = {number: signal.signal(number, self._note_signal) for number in numbers}
         total = sum(map(self.train_data.batches_in, range(self.settings.num_epochs)))
         self._bar = tqdm(total=total, initial=self.progress.num_update, unit="update", dynamic_ncols=True,
                          disable=None if self.engine.is_writer else True)
         try:
-            with logging_redirect_tqdm():
+            with handled_once(self._note_signal, signal.SIGTERM, signal.SIGINT):
                 try:
                     check_in_sync(self.net, self.engine, self.progress.num_update)
                     yield self
+                    check_in_sync(self.net, self.engine, self.progress.num_update)
+                    self._stop_if_any_failed()
                 except Stop:
                     self._stop()
-                self.log.info(f"peak resident memory of this process: "
-                              f"{resident_memory()['peak_rss_mib']:.0f} MiB")
+            self.log.info(f"peak resident memory of this process: "
+                          f"{resident_memory()['peak_rss_mib']:.0f} MiB")
             self.engine.close()
+            self._end_records()
         except Diverged as error:
             self._log_divergence(error)
             self.exit_code = 2
         except OutOfSync as error:
-            self.log.info(f"error: {error}")
+            self._say(f"error: {error}")
+            self.exit_code = 1
+        except (MemoryError, MXNetError) as error:
+            if not is_about_memory(error):
+                raise
+            self._say(f"error: not enough memory at epoch {self.progress.epoch}, after update "
+                      f"{self.progress.num_update}; {self._last_state()}; lower --batch-size, or end other "
+                      f"programs")
             self.exit_code = 1
         finally:
             self._bar.close()
-            self.metrics.close()
-            for number, handler in earlier.items():
-                signal.signal(number, handler)
+            for claim in self._claims:
+                claim.close()
 
     def _stop(self):
-        progress, reason = self.progress, f"--max-updates {self.settings.max_updates}"
-        numbers = self.engine.gather([self._signal or 0])[:, 0]
+        """Save the state and log why the run stops. Exit code 1 if a file could not be written."""
+        check_in_sync(self.net, self.engine, self.progress.num_update)
+        numbers, failed = self.engine.gather([self._signal or 0, self._reason_to_stop() is not None]).T
         signals = [signal.Signals(int(number)).name for number in numbers if number]
-        if signals:
-            reason = signals[0]
-        lost = ""
+        reason = f"stopped by {signals[0] if signals else f'--max-updates {self.settings.max_updates}'}"
+        if failed.any():
+            reason = f"{self._reason_to_stop() or 'another process cannot write a file'}; stopped"
+        state = self._save_last_state()
+        self.exit_code = int(failed.any() or self._failure is not None)
+        self._say(f"{'error: ' * self.exit_code}{reason} at epoch {self.progress.epoch}, update "
+                  f"{self.progress.num_update}{state}; continue with: {resume_command()}")
+
+    def _save_last_state(self):
+        """Save the state if it can be resumed; returns words on a state that is not saved."""
+        progress = self.progress
         between_epochs = progress.batch in (0, self.train_data.batches_in(progress.epoch))
-        if self.train_data.resumes_anywhere or between_epochs:
-            self.save_resume()
-        else:
-            lost = "; this loader resumes only at the start of an epoch, so the epoch will be repeated"
-        self.log.info(f"stopped by {reason} at epoch {progress.epoch}, update {progress.num_update}{lost}; "
-                      f"continue with: {resume_command()}")
+        if not self.train_data.resumes_anywhere and not between_epochs:
+            return "; this loader resumes only at the start of an epoch, so the epoch will be repeated"
+        self._failure = None
+        if self.engine.is_writer:          # the folder may have been deleted
+            self._attempt(partial(self.paths.resume.parent.mkdir, parents=True, exist_ok=True))
+        self.save_resume()
+        return f"; its state is not saved ({self._failure}), {self._last_state()}" if self._failure else ""
+
+    def _last_state(self):
+        """Words on the state in the resume file."""
+        if not self.paths.resume.exists():
+            return "no state has been saved"
+        _, saved = checkpoint.read_meta(self.paths.resume)
+        return f"{self.paths.resume} has the last good state, of update {saved.num_update}"
+
+    def _say(self, sentence):
+        """Log a sentence; print it where the log could not be opened."""
+        self.log.info(sentence)
+        if self.engine.is_writer and not has_console(self.log):
+            print(sentence, file=sys.stderr)
 
     def _log_divergence(self, error):
-        kept = "no state has been saved"
-        if self.paths.resume.exists():
-            _, saved = checkpoint.read_meta(self.paths.resume)
-            kept = f"{self.paths.resume} has the last good state, of update {saved.num_update}"
-        self.log.info(f"error: {error}; training stops, {kept}; try a lower --lr")
+        self._say(f"error: {error}; training stops, {self._last_state()}; try a lower --lr")
 
     def _note_signal(self, number, frame):
-        if self._signal:                   # a second signal ends the process at once
-            raise KeyboardInterrupt
         self._signal = number
+        if self.engine.is_writer:
+            print_at_once(f"{signal.Signals(number).name}: the run stops after this update and saves its "
+                          f"state; a second signal ends it at once, without saving")
+
+    # --- Writes that the system refuses: every process stops at the same update, and the state is saved -----
+
+    def _attempt(self, write, *arguments):
+        """Call a function that writes files. If the system refuses, the run stops at the next update."""
+        try:
+            write(*arguments)
+        except OSError as error:
+            self._failure = self._failure or words_of(error)
+
+    def _reason_to_stop(self):
+        """Words on the first error of writing on this process, or None."""
+        failure = failure_of(self.log)
+        return self._failure or (failure and words_of(failure))
+
+    def _stop_if_any_failed(self):
+        """Raise Stop on all processes if one of them could not write."""
+        if self.engine.sum([self._reason_to_stop() is not None])[0]:
+            raise Stop
+
+    def _end_records(self):
+        """Close the log and the metrics; what cannot be written now is an error too."""
+        self._attempt(self.metrics.close)
+        sync(self.log)
+        if self._reason_to_stop() and not self.exit_code:
+            self.exit_code = 1
+            self._say(f"error: {self._reason_to_stop()}; {self._last_state()}")
+
+    def draw(self, draw, path, *arguments):
+        """Call a function that writes a picture; if it fails, the run goes on without the picture."""
+        try:
+            draw(path, *arguments)
+        except Exception as error:         # whatever it is: a picture must not end a training
+            self.log.info(f"warning: the picture {path} was not written: {error}")
 
     def keep_going(self):
-        """False after SIGTERM or SIGINT."""
-        return self._signal is None
+        """False after SIGTERM or SIGINT, and if a file could not be written."""
+        return self._signal is None and self._reason_to_stop() is None
 
     def _asked_to_stop(self, meter):
         """Whether any process has received a signal. All processes get the same result at the same update."""
         return not self.keep_going() if self.engine.world_size == 1 else meter.stop
 
     def begin_epoch(self):
+        """Start the clocks. Raises Stop if a file could not be written."""
+        self._stop_if_any_failed()
         self._watch = Stopwatch(self.progress.epoch_s)
         self._interval = time.time(), self.progress.num_update
 
@@ -281,7 +361,8 @@ class Run:
 
     def result_lines(self):
         """Yield lines on plot and validation, for the end of the run."""
-        yield f"plot: {self.paths.plot}"
+        if self.paths.plot.exists():
+            yield f"plot: {self.paths.plot}"
         last, best = self.progress.history[-1]["val"], self.progress.best_val
         yield f"validation accuracy: last {last:.4f}, best {best:.4f}"
 
@@ -291,7 +372,7 @@ class Run:
         numbers = {"epoch": progress.epoch, "batch": progress.batch, "lr": self.trainer.learning_rate,
                    "samples_per_s": samples / (time.time() - since), **self.running(),
                    "loss": progress.loss_sum / (progress.batch * self.facts["global_batch_size"])}
-        self.metrics.write("interval", progress.num_update, **numbers)
+        self._attempt(partial(self.metrics.write, "interval", progress.num_update, **numbers))
         for line in self.dialect.interval_lines(numbers, self.facts["train_metric"]):
             self.log.info(line)
         self._bar.set_postfix_str(f"epoch {progress.epoch}, loss {numbers['loss']:.3f}")
@@ -328,7 +409,10 @@ class Run:
         self._close_epoch(accuracies[0], scores, row, notes)
 
     def _close_epoch(self, val, scores, row, notes=()):
-        """Write plot, parameters, log lines, metrics and resume file of an epoch, and go to the next one.
+        """Write parameters, log lines, metrics and resume file of an epoch, go to the next one, and plot.
+
+        If one of the files before the resume file cannot be written, the run stops in the state "trained, not
+        yet evaluated": the resumed run writes all of them.
 
         Parameters
         ----------
@@ -344,10 +428,8 @@ class Run:
         progress, epoch = self.progress, self.progress.epoch
         samples = progress.batch * self.facts["global_batch_size"]
         loss, lr = progress.loss_sum / samples, self.trainer.learning_rate
-        progress.history.append({"epoch": epoch, **row, "val": val, "loss": loss, "lr": lr})
         if self.engine.is_writer:
-            self.plot_history(self.paths.plot, progress.history, self.facts["title"])
-        self._save_epochs_params(epoch, val)
+            self._attempt(self._save_epochs_params, epoch, val)
         numbers = {"epoch": epoch, "batch": progress.batch, "lr": lr, "loss": loss, **self.running(),
                    **scores, "time_s": self._watch.seconds(), "train_s": self._train_s,
                    "samples_per_s": samples / self._train_s, **resident_memory()}
@@ -355,26 +437,29 @@ class Run:
             self.log.info(line)
         for note in notes:
             self.log.info(f"[Epoch {epoch}] {note}")
-        self.metrics.write("epoch", progress.num_update, **numbers)
+        self._attempt(partial(self.metrics.write, "epoch", progress.num_update, **numbers))
+        sync(self.log)         # or, after a power failure, the resume file could be ahead of the log
+        self._stop_if_any_failed()
+        progress.history.append({"epoch": epoch, **row, "val": val, "loss": loss, "lr": lr})
+        progress.best_val = max(progress.best_val, val)
         progress.next_epoch()
         self.save_resume()
+        if self.engine.is_writer:
+            self.draw(self.plot_history, self.paths.plot, progress.history, self.facts["title"])
 
     def _save_epochs_params(self, epoch, val):
         """Write the parameters if they are the best so far, and after each `save_period` epochs."""
         if val > self.progress.best_val:
-            self.progress.best_val = val
             self._save_params(self.paths.best.format(val=val, err=1 - val, epoch=epoch))
         last, period = epoch + 1 == self.settings.num_epochs, self.settings.save_period
         if not (last or period and (epoch + 1) % period == 0):
             return
         self._save_params(self.paths.periodic.format(epoch=epoch, val=val))
-        if self.average and self.engine.is_writer:
+        if self.average:
             with self.average.applied():
                 self._write_params(self.paths.averaged.format(epoch=epoch))
 
     def _save_params(self, name):
-        if not self.engine.is_writer:
-            return
         self._write_params(name)
         if self.paths.states:
             trainer_states.save_states(self.trainer, (self.paths.save_dir / name).with_suffix(".states"))
@@ -391,5 +476,16 @@ class Run:
         if self.progress.batch:
             self.progress.epoch_s = self._watch.seconds()
         self.engine.average_statistics(self.net, self.average)
-        checkpoint.save_resume(self.paths.resume, self.net, self.trainer, self.progress, self.facts,
-                               self.average, self.engine.is_writer)
+        self._attempt(checkpoint.save_resume, self.paths.resume, self.net, self.trainer, self.progress,
+                      self.facts, self.average, self.engine.is_writer)
+
+
+def is_about_memory(error):
+    """Whether Python or MXNet could not get memory, on a CPU or GPU."""
+    return isinstance(error, MemoryError) or any(words in str(error) for words in
+                                                 ("Failed to allocate", "out of memory", "bad_alloc"))
+
+
+def words_of(error):
+    """`PATH cannot be written (No space left on device)`, for an OSError."""
+    return f"{error.filename or 'a file'} cannot be written ({error.strerror or error})"

@@ -1,6 +1,8 @@
 """What processes say to each other, with threads in their place: an engine whose sums meet at a barrier."""
 
+import re
 import threading
+from types import SimpleNamespace
 
 import mxnet as mx
 import numpy as np
@@ -14,7 +16,7 @@ from gluon_tricks.data.mxnet_iterators import Shard
 from gluon_tricks.engines.create import create_engine
 from gluon_tricks.engines.launcher import kvstore_of_launcher, launched_processes
 from gluon_tricks.engines.single import SingleProcess
-from gluon_tricks.engines.sync_check import OutOfSync, check_in_sync
+from gluon_tricks.engines.sync_check import OutOfSync, check_in_sync, check_same_facts
 from gluon_tricks.errors import UserError
 from gluon_tricks.script.engine_flags import settled_kvstore
 from gluon_tricks.script.flags import check_numbers
@@ -192,6 +194,45 @@ def test_mxnets_iterator_reads_the_shard_and_takes_equally_many_steps_on_all_ran
             np.testing.assert_allclose(batch.data.asnumpy(), pixels[batch.positions], atol=1e-5)
         assert [len(list(data.train.epoch(epoch))) for epoch in range(3)] == [6, 6, 6]
     np.testing.assert_array_equal(np.concatenate(seen), np.arange(500))
+
+
+# --- what all processes must agree in -----------------------------------------------------------------------
+
+FACTS = {"seed": 0, "data_root_hash": "ab", "threads": "1",
+         "args": {"lr": 0.1, "seed": 0, "data_dir": "/a", "rec_val": None, "teacher": None}}
+
+
+def with_flags(**flags):
+    return {**FACTS, "args": {**FACTS["args"], **flags}}
+
+
+def agreement(*facts):
+    """What `check_same_facts` raises on each rank, as text; "None" for nothing."""
+    return list(map(str, on_ranks(len(facts), lambda engine: check_same_facts(
+        facts[engine.rank], SimpleNamespace(records=5), engine))))
+
+
+@pytest.mark.parametrize("other, says", [
+    (with_flags(lr=0.2), "--lr .--lr of rank 0: 0.1; rank 1: 0.1; rank 2: 0.2."),
+    (with_flags(seed=1), "--seed"),
+    ({**FACTS, "data_root_hash": "cd"}, "data_root_hash .*rank 0: ab; rank 1: ab; rank 2: cd"),
+    (with_flags(more=1), "names of flags and facts"),
+])
+def test_a_rank_with_other_flags_or_data_is_named_on_all(other, says):
+    errors = agreement(FACTS, FACTS, other)
+    assert len(set(errors)) == 1 or "names of" in says
+    for error in errors:
+        assert re.search(f"the processes differ in {says}", error), error
+
+
+def test_paths_and_threads_of_a_rank_are_its_own(tmp_path):
+    for name, content in (("a", "same"), ("b", "same"), ("c", "other")):
+        (tmp_path / name).write_text(content)
+    alike = [{**with_flags(data_dir=name, rec_val=str(tmp_path / name), teacher=f"net:{tmp_path / name}"),
+              "threads": name} for name in "ab"]
+    assert agreement(*alike) == ["None"] * 2
+    other = with_flags(rec_val=str(tmp_path / "c"), teacher=f"net:{tmp_path / 'c'}")
+    assert re.search("differ in --rec-val, --teacher", agreement(alike[0], other)[1])
 
 
 # --- flags --------------------------------------------------------------------------------------------------

@@ -73,11 +73,23 @@ def test_a_frozen_worker_is_named(engine, tmp_path):
     ("user error", "dist_sync", 2, "error: --data-dir: is not on this machine"),
     ("hang", "dist_sync", 1, "launch: rank 1 hangs"),
     ("differ", "dist_sync", 1, "parameters differ from the other ranks' after update 4"),
+    pytest.param("differ at the end", "horovod", 1, "parameters differ from the other ranks' after update 4",
+                 marks=NEEDS_HOROVOD),
+    ("other seed", "dist_sync", 2, "the processes differ in --seed (--seed of rank 0: 0; rank 1: 1)"),
 ])
 def test_what_goes_wrong_on_one_rank_ends_the_job(fault, engine, check, says, tmp_path):
-    output = finish(start(engine, 2, FAULTY + flags(tmp_path, "--check-sync", "2"), "--timeout",
+    more = ["--max-updates", "4", "--check-sync", "0" if fault == "differ at the end" else "2"]
+    output = finish(start(engine, 2, FAULTY + flags(tmp_path, *more), "--timeout",
                         RUNS_OUT_S if fault == "hang" else "60", FAULT=fault, FAULT_RANK="1", FAULT_AT="3"), check)
     assert says in output and "rank 1" in output, output
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_signal_while_processes_start_leaves_none_waiting(engine, tmp_path):
+    job = start(engine, 2, SCRIPT + flags(tmp_path))
+    wait_until(lambda: len(members_of(job)) >= 2, job)
+    job.send_signal(signal.SIGTERM)
+    finish(job, check=None)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

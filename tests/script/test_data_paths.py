@@ -13,7 +13,8 @@ CHOOSE = {"ours": ["--use-rec"], "mxnet": ["--use-rec", "--data-backend", "mxnet
           "dali": ["--data-backend", "dali-cpu", "--num-gpus", "1"], "synthetic": ["--synthetic"]}
 # Flag -> values to give; where the parser has a default, it is among them
 VALUES = {"use_rec": [True], "data_backend": ["ours", "mxnet"], "data_dir": ["~/.mxnet/datasets/imagenet/"],
-          "rec_dir": ["recs"], "rec_train": ["a.rec"], "rec_train_idx": ["a.idx"], "rec_val": ["b.rec"], "rec_val_idx": ["b.idx"],
+          "rec_dir": ["recs"],
+          "rec_train": ["a.rec"], "rec_train_idx": ["a.idx"], "rec_val": ["b.rec"], "rec_val_idx": ["b.idx"],
           "rgb_mean": ["0,0,0", "123.68, 116.779, 103.939"], "rgb_std": ["1,1,1"], "crop_ratio": ["1", "0.875"],
           "num_workers": ["4", "1"], "on_bad_record": ["fail", "skip"],
           "crop_law": ["rec", "folder", "paper", "efficientnet"], "colors": ["gluoncv", "paper"],

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from gluon_tricks.engines.signals import handled_by
 from gluon_tricks.errors import UserError
-from gluon_tricks.launching.signals import handled_by
 from gluon_tricks.studies import runner
 
 SLEEP = "import time; time.sleep(100)"
