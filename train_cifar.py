@@ -37,6 +37,7 @@ def main(argv=None):
     from gluon_tricks.script.auto_dtype import choose_precision
     from gluon_tricks.script.opening import engine_of, finish, header, settings_of
     from gluon_tricks.script.targets import training_targets
+    from gluon_tricks.script.teacher import build_teacher
     from gluon_tricks.training.evaluation import evaluate
     from gluon_tricks.training.loop import train_epoch
     from gluon_tricks.training.run import Run
@@ -55,7 +56,7 @@ def main(argv=None):
     start = build.start(args, net, engine, run.resumed)                    # fine-tuning
     schedule = build.learning_rate(args, data.train.batches_per_epoch)     # learning rate
     trainer = engine.trainer(net, build.optimizer(args, precision.dtype))  # optimizer
-    make_teacher = partial(build.build_teacher, args, classes, precision, engine)
+    make_teacher = partial(build_teacher, args, build.net_facts(args, data), precision, engine)
     targets, loss, metric = training_targets(args, classes, precision.dtype,
                                              make_teacher)                 # targets and loss     (§5.2-5.4)
     namespace = header(args, engine, num_training_samples=data.train.records, **precision.flags)

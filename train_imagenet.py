@@ -36,6 +36,7 @@ def main(argv=None):
     from gluon_tricks.script.auto_dtype import choose_precision
     from gluon_tricks.script.opening import engine_of, finish, header, settings_of
     from gluon_tricks.script.targets import training_targets
+    from gluon_tricks.script.teacher import build_teacher
     from gluon_tricks.training.evaluation import evaluate
     from gluon_tricks.training.loop import train_epoch
     from gluon_tricks.training.run import Run
@@ -56,7 +57,7 @@ def main(argv=None):
     start = build.start(args, net, engine, run.resumed)                    # fine-tuning (--init-params)
     schedule = build.learning_rate(args)                                   # learning rate       (§3.1, §5.1)
     trainer = engine.trainer(net, build.nag(args, precision.dtype))        # optimizer           (§3.1, §3.2)
-    make_teacher = partial(build.build_teacher, args, data.classes, precision, engine)
+    make_teacher = partial(build_teacher, args, build.net_facts(args, data), precision, engine)
     targets, loss, metric = training_targets(args, data.classes, precision.dtype,
                                              make_teacher)                 # targets and loss    (§5.2-5.4)
     loss_scale = create_loss_scale(args.loss_scale)                        # for float16         (§3.2)
@@ -156,7 +157,8 @@ def parse_args(argv):
     tricks.add_argument("--mixup-off-epoch", type=int, default=0,
                         help="final epochs without mixup (default 0)")
     tricks.add_argument("--teacher",
-                        help="distil from this zoo model, or from NAME:FILE, a model with its parameters")
+                        help="distil from this zoo model, from NAME:FILE, a model with its parameters, or "
+                             "from FILE.params next to the record of its training")
     tricks.add_argument("--temperature", type=float, default=20,
                         help="temperature of the distillation (default 20)")
     tricks.add_argument("--hard-weight", type=float, default=0.5,

@@ -26,6 +26,7 @@ SUBCOMMANDS = {
     "figures": "the paper's Figures 3 and 4, drawn from runs and logs",
     "certify": "a certificate of a run: command, data, rates, verdict, official figures",
     "evaluate": "the accuracy of saved parameters on a validation set",
+    "predict": "the most probable classes of photographs, with names and probabilities",
     "export": "saved parameters as a deployable model",
     "bench": "images per second, and the machine they were measured on",
 }

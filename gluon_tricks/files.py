@@ -350,11 +350,10 @@ class Claim:
                 self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
             locked = _try_lock(self._handle)
             if locked is False:
-                holder = os.pread(self._handle, 1000, 0).decode(errors="replace")
+                holder = printable(os.pread(self._handle, 1000, 0).decode(errors="replace")) or "unknown"
                 os.close(self._handle)
-                raise UserError(f"{flag}: {path} belongs to a run that has not ended "
-                                f"({printable(holder) or 'unknown'}); "
-                                f"wait for it or end it, or give another {flag}")
+                raise UserError(f"{flag}: {path} belongs to a run that has not ended ({holder}); wait for it "
+                                f"or end it, or give another {flag}")
             if self._is_in_place():
                 break
             os.close(self._handle)         # its last holder removed the file before we had the lock

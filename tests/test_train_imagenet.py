@@ -30,6 +30,7 @@ from gluon_tricks.published.reference import reference_of
 from gluon_tricks.script import imagenet as build
 from gluon_tricks.script.auto_dtype import as_asked
 from gluon_tricks.script.targets import training_targets
+from gluon_tricks.script.teacher import build_teacher
 from gluon_tricks.training.loop import accuracy, train_epoch
 from gluon_tricks.training.progress import Progress
 from gluon_tricks.tricks import mixing
@@ -107,8 +108,8 @@ def test_dali_is_asked_for_in_one_sentence(records):
 
 def test_a_teacher_of_other_classes_is_refused():
     with pytest.raises(UserError, match="zoo's weights are for 1000 classes, the data have 4"):
-        args = parse("--teacher", "resnet18_v1b", "--classes", "4")
-        build.build_teacher(args, 4, as_asked(args), ENGINE)
+        args = parse("--teacher", "resnet18_v1b", "--classes", "4", "--synthetic")
+        build_teacher(args, build.net_facts(args, build.open_data(args, ENGINE)), as_asked(args), ENGINE)
 
 
 def test_a_teacher_file_of_other_classes_is_refused(tmp_path):
@@ -117,9 +118,10 @@ def test_a_teacher_file_of_other_classes_is_refused(tmp_path):
     teacher(nd.zeros((1, 3, 32, 32)))
     teacher.save_parameters(str(tmp_path / "t.params"))
     args = parse("--teacher", f"cifar_resnet20_v1:{tmp_path}/t.params", "--classes", "4", "--input-size",
-                 "32")
+                 "32", "--synthetic")
+    student = build.net_facts(args, build.open_data(args, ENGINE))
     with pytest.raises(UserError, match="does not load into this model"):
-        build.build_teacher(args, 4, as_asked(args), ENGINE)
+        build_teacher(args, student, as_asked(args), ENGINE)
 
 
 def test_class_ids_above_2048_survive_float16():

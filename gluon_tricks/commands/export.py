@@ -3,17 +3,20 @@
     python -m gluon_tricks export --params-file demo/params/cifar10-cifar_resnet20_v1-11.params \\
         --out cifar.onnx --check-images gluon_tricks/data/cifar10_excerpt/test.rec
     python -m gluon_tricks export --params-file params/imagenet-resnet50_v1d-119.params \\
-        --model resnet50_v1d --out resnet50_v1d.onnx --check-images ~/.mxnet/datasets/imagenet/val --softmax
+        --out resnet50_v1d.onnx --check-images ~/.mxnet/datasets/imagenet/val --softmax
     python -m gluon_tricks export --params-file params/imagenet-resnet50_v1d-119.params \\
-        --model resnet50_v1d --format symbol --out resnet50_v1d
+        --format symbol --out resnet50_v1d
 
-The first exports what `make demo` trained, with packages that `make onnx` installs; the record of the run,
-next to the parameters, names the net and the normalisation of its images. The metadata of an ONNX model
-describe how to prepare images. --format symbol writes OUT-symbol.json and OUT-0000.params, which MXNet's
-SymbolBlock.imports and `evaluate --deploy --model-prefix OUT` read.
+The first exports what `make demo` trained, with packages that `make onnx` installs; the record of the
+training, next to the parameters, names the net, its classes, and the size and normalisation of its images.
+All of it goes into the metadata of an ONNX model. --format symbol writes OUT-symbol.json and
+OUT-0000.params, which MXNet's SymbolBlock.imports and `evaluate --deploy --model-prefix OUT` read, and the
+record OUT-0000.json.
 """
 
 import argparse
+import hashlib
+import json
 import sys
 import tempfile
 from pathlib import Path
@@ -24,27 +27,18 @@ import numpy as np
 from mxnet import nd
 from mxnet.gluon import nn
 
-from gluon_tricks.data.cifar_sets import DATASETS
-from gluon_tricks.data.imagenet_augment import RGB_MEAN, RGB_STD, ImagenetTestTransform
 from gluon_tricks.engines.create import create_engine
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import atomic_write, make_folder, sha256_of
 from gluon_tricks.models.cpu_graph import leave_as_traced
 from gluon_tricks.recipes.flags import COMMAND_FLAGS
 from gluon_tricks.saved.agreement import agreement, read_images
+from gluon_tricks.saved.described import rounded, transform_of
 from gluon_tricks.saved.net import import_symbol, open_net
 from gluon_tricks.saved.onnx import OPSET, REMEDY, import_onnx, to_onnx
 from gluon_tricks.script.flags import check_numbers, completed
-from gluon_tricks.script.saved_flags import (
-    add_model_flags,
-    add_normalisation_flags,
-    channels_of,
-    complete_by_run,
-    complete_model_flags,
-    complete_normalisation,
-    parse_normalisation,
-    saved_net_of,
-)
+from gluon_tricks.script.saved_flags import add_model_flags, add_pixel_flags, saved_net_of
+from gluon_tricks.training.record import run_record
 
 COLOURS = {3: "RGB", 1: "grey"}
 
@@ -55,9 +49,9 @@ def main(argv=None):
         import_onnx()
         import_runtime()
     images, source = check_images(args)
-    net, classes = open_net(saved_net_of(args), create_engine(0))
-    net = with_softmax(net) if args.softmax else net
-    files, run, reader = (onnx_files if args.format == "onnx" else symbol_files)(args, net, classes)
+    net, classes = open_net(args.saved, create_engine(0))
+    net, facts = with_softmax(net) if args.softmax else net, facts_of(args.saved, classes)
+    files, run, reader = (onnx_files if args.format == "onnx" else symbol_files)(args, net, facts)
     check = agreement(net, run, images)
     print(f"{reader} on {source}: outputs differ by at most {check.difference:.1e} of the largest, "
           f"{check.largest:.4g} (limit {args.tolerance:g}); top-1 equal on {check.same_top1} of "
@@ -69,10 +63,16 @@ def main(argv=None):
     for path, content in files.items():
         atomic_write(path, content)
         print(f"{path}: {len(content) / 1e6:.1f} MB")
-    channels, size = channels_of(args.dataset), args.input_size
-    print(f"input data (batch, {channels}, {size}, {size}), {COLOURS[channels]}, mean {args.rgb_mean} and "
-          f"deviation {args.rgb_std} of 0..255 taken out; output {output_name(args)} (batch, {classes})")
+    size, channels = facts.input_size, facts.channels
+    print(f"input data (batch, {channels}, {size}, {size}), {COLOURS[channels]}, mean "
+          f"{rounded(facts.rgb_mean)} and deviation {rounded(facts.rgb_std)} of 0..255 taken out; output "
+          f"{output_name(args)} (batch, {classes})")
     return 0
+
+
+def facts_of(saved, classes):
+    """`NetFacts` of the opened net: with its number of classes, and their names if they are certain."""
+    return saved.facts._replace(classes=classes, class_names=saved.certain_names(classes))
 
 
 def with_softmax(net):
@@ -87,11 +87,10 @@ def with_softmax(net):
 # Each returns {path: bytes} to write, a function from images to outputs that uses these bytes, and the
 # reader's name.
 
-def onnx_files(args, net, classes):
+def onnx_files(args, net, facts):
     """One ONNX file, read by ONNX Runtime."""
     runtime = import_runtime()
-    model = to_onnx(net, args.input_size, output_name(args), metadata(args, classes),
-                    channels_of(args.dataset))
+    model = to_onnx(net, facts.input_size, output_name(args), metadata(args, facts), facts.channels)
     content = model.SerializeToString()
     options = runtime.SessionOptions()
     options.log_severity_level = 3
@@ -112,29 +111,35 @@ def import_runtime():
     return onnxruntime
 
 
-def metadata(args, classes):
-    """How to prepare images, and the hash of the parameters."""
-    return {"model": args.model, "classes": str(classes), "input_size": str(args.input_size),
-            "layout": f"NCHW, {COLOURS[channels_of(args.dataset)]}",
-            "mean": ",".join(map(str, args.rgb_mean)), "std": ",".join(map(str, args.rgb_std)),
-            "mean_std_scale": "0..255", "crop_ratio": str(args.crop_ratio), "output": output_name(args),
-            "params_sha256": sha256_of(args.params_file) if args.params_file else ""}
+def metadata(args, facts):
+    """The record of the net, with the hash of the parameters: dict of str."""
+    params = args.saved.params_file
+    return {"model": facts.model, "switches": json.dumps(facts.switches), "classes": str(facts.classes),
+            "class_names": json.dumps(facts.class_names), "input_size": str(facts.input_size),
+            "layout": f"NCHW, {COLOURS[facts.channels]}", "mean": rounded(facts.rgb_mean),
+            "std": rounded(facts.rgb_std), "mean_std_scale": "0..255", "crop": facts.crop,
+            "crop_ratio": str(facts.crop_ratio), "output": output_name(args), "dataset": facts.dataset,
+            "data_root_hash": facts.data_root_hash, "params_sha256": sha256_of(params) if params else ""}
 
 
 def output_name(args):
     return "probabilities" if args.softmax else "logits"
 
 
-def symbol_files(args, net, classes):
-    """MXNet's own pair of files, read by SymbolBlock."""
+def symbol_files(args, net, facts):
+    """MXNet's own pair of files, read by SymbolBlock, and the record of the parameters."""
     with tempfile.TemporaryDirectory() as folder:
         leave_as_traced(net)
         # MXNet exports the graph that ran
-        net(nd.zeros((1, channels_of(args.dataset), args.input_size, args.input_size)))
+        net(nd.zeros((1, facts.channels, facts.input_size, facts.input_size)))
         net.export(f"{folder}/net")
         block = import_symbol(f"{folder}/net")
         files = {Path(f"{args.out}{end}"): Path(f"{folder}/net{end}").read_bytes()
                  for end in ("-0000.params", "-symbol.json")}
+    digest = hashlib.sha256(files[Path(f"{args.out}-0000.params")]).hexdigest()
+    flags = args.saved.run.flags if args.saved.run else {}
+    record = run_record({"net": facts._asdict(), "args": flags, "params_sha256": digest})
+    files[Path(f"{args.out}-0000.json")] = (json.dumps(record, indent=1) + "\n").encode()
     return files, lambda images: block(nd.array(images)).asnumpy(), f"MXNet {mx.__version__} (SymbolBlock)"
 
 
@@ -142,7 +147,8 @@ def symbol_files(args, net, classes):
 
 def check_images(args):
     """Prepared images, float32, shape (N, C, H, W), and their description."""
-    size, count, channels = args.input_size, args.num_check_images, channels_of(args.dataset)
+    facts, count = args.saved.facts, args.num_check_images
+    size, channels = facts.input_size, facts.channels
     if not args.check_images:
         random = np.random.default_rng(0).normal(size=(count, channels, size, size)).astype(np.float32)
         return random, f"{count} images of random numbers (seed 0; --check-images takes photographs)"
@@ -151,9 +157,7 @@ def check_images(args):
     if channels == 1:                      # as three equal channels, which the transform takes
         photographs = [cv2.cvtColor(cv2.cvtColor(one, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
                        for one in photographs]
-    mean, std = (3 // channels * values for values in (args.rgb_mean, args.rgb_std))
-    transform = ImagenetTestTransform(size, args.crop_ratio, mean, std)
-    return transform(photographs, None, 0)[:, :channels], f"{len(photographs)} images of {path}"
+    return transform_of(facts)(photographs, None, 0)[:, :channels], f"{len(photographs)} images of {path}"
 
 
 # --- Flags --------------------------------------------------------------------------------------------------
@@ -168,13 +172,7 @@ def parse_args(argv):
                         help="FILE.onnx, or the prefix of MXNet's two files")
     output.add_argument("--softmax", action="store_true", help="put out probabilities instead of logits")
     images = parser.add_argument_group("Images: how they are prepared, and which ones the check uses")
-    images.add_argument("--dataset", choices=tuple(DATASETS),
-                        help="its channels, size and normalisation (default: the run's; else CIFAR-10's for "
-                             "cifar_*, ImageNet's for others)")
-    add_normalisation_flags(images)
-    images.add_argument("--crop-ratio", type=float,
-                        help="images are resized to size / ratio (default 0.875; for --dataset and cifar_*: "
-                             "1)")
+    add_pixel_flags(images)
     images.add_argument("--check-images", metavar="PATH",
                         help="folder of images, or record file (default: random numbers)")
     images.add_argument("--num-check-images", type=int, default=8, help="how many of them (default 8)")
@@ -184,25 +182,13 @@ def parse_args(argv):
 
 
 def settled(args):
-    """The arguments, checked, and completed from the run's record and the model."""
+    """The arguments, checked, with `saved`, the net as record or flags describe it."""
     check_numbers(args, COMMAND_FLAGS)
-    args, run = complete_by_run(args)
-    if args.dataset is None and (args.model or "").lower().startswith("cifar_"):
-        args = completed(args, dataset="cifar10")
-    args = complete_model_flags(args)
-    if args.dataset:
-        args = complete_normalisation(args, run)
-    elif args.augment:
-        raise UserError(f"--augment {args.augment}: is for nets of train_cifar.py; use --rgb-mean and "
-                        "--rgb-std")
-    else:
-        args = parse_normalisation(args, RGB_MEAN, RGB_STD)
-    crop_ratio = args.crop_ratio or (1.0 if args.dataset else 0.875)
+    args = completed(args, saved=saved_net_of(args))
     out = Path(args.out).expanduser()
     if out.is_dir():
         raise UserError(f"--out {out}: is a folder; name a file in it")
-    return completed(args, crop_ratio=crop_ratio, out=make_folder("--out", out.parent) / out.name,
-                   params_file=Path(args.params_file).expanduser() if args.params_file else None)
+    return completed(args, out=make_folder("--out", out.parent) / out.name)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ class ImagenetData(NamedTuple):
     root_hash: str
     exact: object            # function that makes the validation loader that yields every image once
     warnings: tuple = ()     # sentences about the labels
+    class_names: list = None # in label order; None where the data have no names
 
 
 class SyntheticLoader(EqualEpochs):

@@ -220,12 +220,14 @@ class ImagenetTestTransform:
 
     def fill(self, out, photograph, position, epoch):
         """Write one `Photograph` into `out`, float32, shape (3, size, size)."""
+        normalize(self.square(photograph), self.mean, self.std, out)
+
+    def square(self, photograph):
+        """The part of a `Photograph` that the net sees: uint8 RGB, shape (size, size, 3)."""
         if self.law == "efficientnet":
             box = efficientnet_crop.center_square(*photograph.shape, self.size)
-            square = efficientnet_crop.crop_and_resize(photograph.rows(box[0] + box[2]), box, self.size)
-        else:
-            square = center_crop(resize_short(photograph.pixels(), self.resize), self.size)
-        normalize(square, self.mean, self.std, out)
+            return efficientnet_crop.crop_and_resize(photograph.rows(box[0] + box[2]), box, self.size)
+        return center_crop(resize_short(photograph.pixels(), self.resize), self.size)
 
 
 def fill_all(transform, images, positions, epoch):

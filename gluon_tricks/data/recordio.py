@@ -155,9 +155,12 @@ class RecordReader:
                 raise self._damage(position, offset, "the file ends inside the record")
             if chunk.magic != MAGIC or chunk.flag not in expected:
                 raise self._damage(position, offset, "no record begins there")
+            # checked before it is read: a wrong length would reserve up to 512 MB
+            if offset + _CHUNK.size + chunk.length > self.bytes:
+                raise self._damage(position, offset, "the file ends inside the record")
             payload = os.pread(self._fd, chunk.length, offset + _CHUNK.size)
             if len(payload) < chunk.length:
-                raise self._damage(position, offset, "the file ends inside the record")
+                raise self._damage(position, offset, "the file became shorter")
             parts.append(payload)
             if chunk.flag in (_WHOLE, _LAST):
                 # the cut-out magic numbers go back in

@@ -31,7 +31,7 @@ OBEYED = {
     "use_rec": _RECORDS,
     "data_backend": {**_RECORDS, "folders": ("ours",)},
     "data_dir": {"folders": ANY},
-    **dict.fromkeys(("rec_train", "rec_train_idx", "rec_val", "rec_val_idx"), _RECORDS),
+    **dict.fromkeys(("rec_dir", "rec_train", "rec_train_idx", "rec_val", "rec_val_idx"), _RECORDS),
     **dict.fromkeys(("rgb_mean", "rgb_std", "crop_ratio"), _IMAGES),
     "num_workers": {"ours": ANY, "mxnet": ANY, "folders": ANY},
     "on_bad_record": {"ours": ANY, **dict.fromkeys(("mxnet", "dali", "folders"), ("fail",))},

@@ -9,6 +9,8 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
+from gluon_tricks.errors import UserError
+
 
 class Limits(NamedTuple):
     """The permitted values of a number, which is always finite.
@@ -59,6 +61,7 @@ BATCH, CLASSES, PIXELS = (FROM_1._replace(most=most) for most in (1_000_000, 100
 DEVICES, PROCESSES = COUNT._replace(most=1024), FROM_1._replace(most=1024)    # also threads
 FACTOR = FROM_1._replace(most=1000)
 SEED = COUNT._replace(most=2**32 - 1)
+MEAN, DEVIATION = Limits(least=0, most=255), Limits(least=0.001, most=10_000)     # of pixels, 0..255
 ALPHA = Limits(least=0.001, most=1000)        # of a Beta distribution, whose draws underflow far below
 
 
@@ -137,6 +140,7 @@ FLAGS = {
     "num_cpus": Flag(limits=PROCESSES, resume="free"),
     "num_workers": Flag(limits=DEVICES, resume="free", word="-j"),
     "use_rec": Flag(),
+    "rec_dir": Flag(),
     "rec_train": Flag(),
     "rec_train_idx": Flag(),
     "rec_val": Flag(),
@@ -314,6 +318,7 @@ COMMAND_FLAGS = {
     "val_images": Flag(limits=FROM_1._replace(most=1_000_000)),
     "num_check_images": Flag(limits=FROM_1._replace(most=100_000)),
     "tolerance": Flag(limits=NOT_NEGATIVE),
+    "top": Flag(limits=FROM_1._replace(most=100_000)),
     "alpha": Flag(limits=ALPHA),
     "eps": Flag(limits=Limits(above=0, most=0.999)),
     "epochs": Flag(limits=EPOCHS_FROM_1),
@@ -353,3 +358,19 @@ def must_agree():
     """{fact: flags to name}: the facts in which a resumed run must agree with its resume file."""
     flags = {**FLAGS, **TRANSFER_FLAGS}
     return {**{name: flag.resume for name, flag in flags.items() if flag.resume.startswith("--")}, **FACTS}
+
+
+def per_channel(flag, value, channels=3):
+    """The numbers of --rgb-mean or --rgb-std, one per channel: tuple of float. `value` is text or numbers."""
+    try:
+        values = tuple(float(one) for one in (value.split(",") if isinstance(value, str) else value))
+        if len(values) != channels:
+            raise ValueError
+    except (TypeError, ValueError):
+        wanted = "three numbers separated by commas" if channels == 3 else "one number"
+        raise UserError(f"{flag} {value}: give {wanted}") from None
+    limits = DEVIATION if flag.endswith("std") else MEAN
+    for one in values:
+        if limits.complaint(one):
+            raise UserError(f"{flag} {value}: {one:g} {limits.complaint(one)}")
+    return values

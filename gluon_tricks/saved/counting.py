@@ -9,7 +9,6 @@ import numpy as np
 from tqdm import tqdm
 
 from gluon_tricks.errors import UserError
-from gluon_tricks.saved.predictions import best_classes
 from gluon_tricks.saved.tally import ROUNDING, Tally
 from gluon_tricks.training.evaluation import answers
 
@@ -22,7 +21,7 @@ class Validation(NamedTuple):
     classes: list = None     # names in label order, where they are known
     root_hash: str = ""      # of the manifest; "" without one
     bad: dict = {}           # position -> why the image cannot be used; grows while images are read
-    names: list = None       # of the images in the loader's order, where predictions are wanted
+    names: list = None       # of the images in the loader's order, where they are wanted
     labelled: bool = True
 
 
@@ -34,29 +33,36 @@ class Speed(NamedTuple):
     seconds: float
 
 
-def count_answers(net, data, engine, dtype):
+def count_answers(net, data, engine, dtype, keep=()):
     """Count the net's answers for every image of `data`.
+
+    Parameters
+    ----------
+    keep : sequence of callables
+        Called for each part of a batch with positions, outputs and labels, all NumPy arrays. Images that were
+        not read have a label below 0.
 
     Returns
     -------
     tally : Tally
     speed : Speed
-    best : list of int array
-        The five best classes of each image where `data.names` is given, else empty.
 
     Raises
     ------
     UserError
         If no image decodes, or images are missing that have to be counted.
     """
-    tally, best, seen, start, first = Tally(ROUNDING[dtype]), [], 0, None, 0
+    tally, seen, start, first = Tally(ROUNDING[dtype]), 0, None, 0
     with tqdm(total=data.loader.records, unit="image", disable=None, dynamic_ncols=True) as bar:
-        for parts in _one_behind(answers(net, batch, engine, dtype) for batch in data.loader.epoch(0)):
+        for positions, parts in _one_behind((batch.positions, answers(net, batch, engine, dtype))
+                                            for batch in data.loader.epoch(0)):
+            done = 0
             for output, label in parts:
                 output, label = output.astype("float32").asnumpy(), label.asnumpy().astype(np.int64)
                 tally.add(output, label)
-                if data.names is not None:
-                    best.extend(best_classes(output))
+                for one in keep:
+                    one(positions[done:done + len(label)], output, label)
+                done += len(label)
                 images = int((label >= 0).sum()) if data.labelled else len(label)
                 seen += images
                 bar.update(images)
@@ -69,7 +75,7 @@ def count_answers(net, data, engine, dtype):
         raise UserError(f"{data.path}: {missing} of {data.loader.records} records have a label below 0")
     if not seen:
         raise UserError(f"{data.path}: no image decodes")
-    return tally, Speed(timed / seconds if timed else math.nan, timed, seconds), best
+    return tally, Speed(timed / seconds if timed else math.nan, timed, seconds)
 
 
 def _one_behind(items):

@@ -1,7 +1,6 @@
-"""A net with saved parameters: where `evaluate` and `export` start."""
+"""A net with saved parameters, ready to be shown images."""
 
 import warnings
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -10,37 +9,10 @@ from mxnet import gluon
 
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import open_file, parse_json
-from gluon_tricks.models.blocks import GroupNorm
 from gluon_tricks.models.fine_tuning import head_names
 from gluon_tricks.models.from_flags import make_net
 from gluon_tricks.models.params_file import read_params, structural_names
 from gluon_tricks.models.ready import load_params, make_ready
-
-
-@dataclass(frozen=True)
-class SavedNet:
-    """A net to open, and the images it takes.
-
-    Attributes
-    ----------
-    model : str
-        Its name; for an exported net only shown in messages.
-    params_file : path or None
-        None: GluonCV's published weights.
-    classes : int or None
-        None: as many as the file or GluonCV's net has.
-    keywords : dict
-        Arguments of `get_model` other than the number of classes.
-    input_size, channels : int
-        Of the images: pixels of a side, and channels.
-    """
-    model: str
-    params_file: object = None
-    classes: int = None
-    use_gn: bool = False
-    keywords: dict = field(default_factory=dict)
-    input_size: int = 224
-    channels: int = 3
 
 
 def open_net(saved, engine, dtype="float32", data_classes=None):
@@ -62,10 +34,10 @@ def open_net(saved, engine, dtype="float32", data_classes=None):
     UserError
         If the file is of another net, or flags, file, data and net disagree about the number of classes.
     """
-    if saved.classes and data_classes and saved.classes != data_classes:
-        raise UserError(f"--classes {saved.classes}: the data have {data_classes}")
-    norm = {"norm_layer": GroupNorm} if saved.use_gn else {}
-    model = partial(make_net, saved.model, keywords=saved.keywords, **norm)
+    facts = saved.facts
+    if not saved.run and facts.classes and data_classes and facts.classes != data_classes:
+        raise UserError(f"--classes {facts.classes}: the data have {data_classes}")
+    model = partial(make_net, facts.model, keywords=facts.switches)
     if saved.params_file:
         shapes = read_shapes(saved.params_file)
         classes = _agreed_classes(saved, model, shapes, data_classes)
@@ -82,7 +54,7 @@ def open_net(saved, engine, dtype="float32", data_classes=None):
     classes = run_once(net, saved, dtype, engine)
     for count, source in _stated_classes(saved, data_classes):
         if count != classes:
-            raise UserError(f"--model {saved.model}: has {classes} outputs, {source} {count}")
+            raise UserError(f"--model {facts.model}: has {classes} outputs, {source} {count}")
     return net, classes
 
 
@@ -125,13 +97,13 @@ def _names_node(entry, count):
 
 def run_once(net, saved, dtype, engine):
     """Compile the net for images of the given size; returns its number of outputs."""
-    size = saved.input_size
-    make_ready(net, size, dtype, "hybrid", engine, saved.channels, f"--model {saved.model}")
+    size, model, channels = saved.facts.input_size, saved.facts.model, saved.facts.channels
+    make_ready(net, size, dtype, "hybrid", engine, channels, f"--model {model}")
     output = net(mx.sym.Variable("data"))
     if isinstance(output, (list, tuple)):
-        raise UserError(f"--model {saved.model}: returns {len(output)} arrays; this command needs a net that "
+        raise UserError(f"--model {model}: returns {len(output)} arrays; this command needs a net that "
                         "returns one")
-    _, [(_, classes)], _ = output.infer_shape(data=(1, saved.channels, size, size))
+    _, [(_, classes)], _ = output.infer_shape(data=(1, channels, size, size))
     return classes
 
 
@@ -165,12 +137,13 @@ def _agreed_classes(saved, model, shapes, data_classes):
         if found and count != found:
             raise UserError(f"--params-file {saved.params_file}: its classifier has {found} classes, "
                             f"{source} {count}")
-    return found or saved.classes
+    return found or saved.facts.classes
 
 
 def _stated_classes(saved, data_classes):
     """`(number of classes, its source)` for each number that is stated."""
-    stated = (saved.classes, "--classes says"), (data_classes, "the data have")
+    says = f"{saved.run.path} says" if saved.run else "--classes says"
+    stated = (saved.facts.classes, says), (data_classes, "the data have")
     return [(count, source) for count, source in stated if count]
 
 
@@ -184,7 +157,7 @@ def _check_names(saved, net, shapes):
     difference = f"it also has {more[0]} and {len(more) - 1} more" if more else ""
     if missing:
         difference = f"{missing[0]} and {len(missing) - 1} more of {len(names)} parameters are not in it"
-    raise UserError(f"--params-file {saved.params_file}: is of another net than --model {saved.model}: "
+    raise UserError(f"--params-file {saved.params_file}: is of another net than --model {saved.facts.model}: "
                     f"{difference}")
 
 

@@ -17,20 +17,32 @@ PER_IMAGE = 5
 
 def best_classes(output):
     """The `PER_IMAGE` highest classes of each row, highest first: int array, shape (n, min(PER_IMAGE,
-    classes)).
+    classes)). Raises UserError if an output is not finite."""
+    return highest_classes(checked_output(output), PER_IMAGE)
 
-    Raises
-    ------
-    UserError
-        If an output is not finite.
-    """
+
+def checked_output(output):
+    """The outputs of a net. Raises UserError if one is not finite."""
     if not np.isfinite(output).all():
         raise UserError("the net's outputs are not finite: the training of these parameters diverged, or "
                         "they do not suit the images")
-    return highest_classes(output, PER_IMAGE)
+    return output
 
 
 def lines_of(names, classes):
     """The file's lines."""
     assert len(names) == len(classes), "an answer for each image"
     return [" ".join([name, *map(str, row)]) for name, row in zip(names, classes)]
+
+
+def softmax(output):
+    """Probabilities from outputs, float64, shape (n, classes)."""
+    powers = np.exp(output.astype(np.float64) - output.max(axis=1, keepdims=True, initial=-np.inf))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def top_of(probabilities, top):
+    """`(label, probability)` of the most probable classes of each row; of equal ones the lower label
+    first."""
+    return [[(int(label), float(row[label])) for label in labels]
+            for row, labels in zip(probabilities, highest_classes(probabilities, top))]

@@ -6,6 +6,7 @@ The top-k rule is that of training/evaluation.py.
 import numpy as np
 
 from gluon_tricks.errors import UserError
+from gluon_tricks.saved.predictions import checked_output
 from gluon_tricks.training.evaluation import ranks_of
 
 TOP = (1, 5)
@@ -40,9 +41,7 @@ class Tally:
             If an output is not finite, or a label has no output.
         """
         output, label = output[label >= 0], label[label >= 0]
-        if not np.isfinite(output).all():
-            raise UserError("the net's outputs are not finite: the training of these parameters diverged, or "
-                            "they do not suit the images")
+        checked_output(output)
         if label.size and label.max() >= output.shape[1]:
             raise UserError(f"the data have label {label.max()}, the net only {output.shape[1]} outputs, 0 "
                             f"to {output.shape[1] - 1}")

@@ -9,14 +9,15 @@ from gluon_tricks.data.cifar_sets import DATASETS, Augmentation
 from gluon_tricks.data.masks import MASKS
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import make_folder
-from gluon_tricks.models.from_flags import make_net, net_keywords
+from gluon_tricks.models.from_flags import make_net
+from gluon_tricks.models.keywords import net_keywords
 from gluon_tricks.models.ready import load_params, make_ready, start_precision
 from gluon_tricks.models.registry import published_name
 from gluon_tricks.optim.lr_schedule import after_warmup, epoch_steps, exponential_warmup, lr_schedule, sgdr
 from gluon_tricks.optim.optimizers import create_optimizer
 from gluon_tricks.randomness import net_seed
 from gluon_tricks.saved.names import run_name
-from gluon_tricks.saved.record import find_run
+from gluon_tricks.saved.record import cifar_net
 from gluon_tricks.script import plan
 from gluon_tricks.script.cifar_flags import without_effect_lines
 from gluon_tricks.script.fine_tuning import fine_tune, plan_rows
@@ -82,29 +83,11 @@ def draws(args):
     return bool(args.drop_rate) or args.model.lower().startswith("cifar_shake_shake")
 
 
-def build_teacher(args, classes, precision, engine):
-    """The net of --teacher NAME:FILE, with the arguments of the run that trained it."""
-    name, _, path = args.teacher.partition(":")
-    known, run = DATASETS[args.dataset], find_run(path)
-    if run:
-        check_teacher(args, name, run)
-    teacher = make_net(name, classes, run.keywords if run else net_keywords(name, known.channels))
-    load_params(teacher, "--teacher", path, engine)
-    if precision.dtype == "float16":
-        teacher.cast("float16")
-    make_ready(teacher, known.side, precision.dtype, args.mode, engine, known.channels,
-               f"--teacher {args.teacher}")
-    return teacher
-
-
-def check_teacher(args, name, run):
-    """Raise UserError for a teacher of another model name, data set or augmentation."""
-    for what, its, ours in (("as a", run.model, name), ("on", run.dataset.removesuffix("-excerpt"),
-                                                        args.dataset.removesuffix("-excerpt")),
-                            ("with --augment", run.augment, args.augment)):
-        if its.lower() != ours.lower():
-            raise UserError(f"--teacher {args.teacher}: was trained {what} {its} (see {run.path}), not "
-                            f"{what} {ours}")
+def net_facts(args, data):
+    """The description of the net for its record: `NetFacts`."""
+    mean, std = augmentation(args).normalisation(args.dataset)
+    return cifar_net(args.dataset, args.model, keywords("--model-kwargs", args.model_kwargs), args.drop_rate,
+                     mean, std, list(data.classes), data.root_hash)
 
 
 def learning_rate(args, updates_per_epoch):
@@ -147,8 +130,9 @@ def facts(args, data, precision, engine):
     """The facts for run.json and the resume file: dict."""
     mix = args.mix if args.mixup else None
     title = f"{args.model} with {mix}" if mix else args.model
-    return facts_of(args, engine, flags=precision.flags, model=args.model, dataset=args.dataset,
-                    classes=len(data.classes), dtype=precision.dtype, dtype_trial=precision.rates,
+    return facts_of(args, engine, net_facts(args, data), precision.flags, model=args.model,
+                    dataset=args.dataset, classes=len(data.classes), dtype=precision.dtype,
+                    dtype_trial=precision.rates,
                     mixup=args.mixup, mix=mix, optimizer=args.optimizer,
                     model_kwargs=keywords("--model-kwargs", args.model_kwargs), data_root_hash=data.root_hash,
                     data_backend=args.data_backend, global_batch_size=global_batch_size(args),

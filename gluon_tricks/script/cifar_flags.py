@@ -54,7 +54,9 @@ def add_target_flags(group):
     group.add_argument("--label-smoothing", action="store_true", help="label smoothing")
     group.add_argument("--label-smoothing-eps", type=float, default=0.1,
                        help="strength of the smoothing (default 0.1)")
-    group.add_argument("--teacher", metavar="NAME:FILE", help="distil from this model with these parameters")
+    group.add_argument("--teacher", metavar="[NAME:]FILE",
+                       help="distil from the net with these parameters; its name is not needed next to the "
+                            "record of its training")
     group.add_argument("--temperature", type=float, default=20.0,
                        help="temperature of the distillation (default 20)")
     group.add_argument("--hard-weight", type=float, default=0.5,
@@ -128,7 +130,7 @@ def check(args):
     if args.cutout > side:
         raise UserError(f"--cutout {args.cutout}: images of {args.dataset} have {side} pixels a side; give "
                         f"fewer")
-    if args.teacher and ":" not in args.teacher:
+    if args.teacher and ":" not in args.teacher and not args.teacher.endswith(".params"):
         raise UserError(f"--teacher {args.teacher}: give NAME:FILE, as "
                         f"{args.teacher}:params/{args.teacher}.params")
     if args.warmup == "exponential" and not args.warmup_epochs:

@@ -18,6 +18,7 @@ from gluon_tricks.script.transfer import (
     paths_with_log,
     start_params,
     transfer_facts,
+    transfer_net,
 )
 from gluon_tricks.script.transfer_flags import splits_of
 from gluon_tricks.transfer.backbone import base_network, start_base
@@ -131,7 +132,10 @@ def shown(args):
 
 def facts(args, train_set, engine):
     """The facts for run.json and the resume file: dict."""
-    return transfer_facts(shown(args), train_set, engine, network=args.network, mixup=args.mixup,
+    switches = {"network": args.network, "use_fpn": args.use_fpn, "norm_layer": args.norm_layer,
+                **args.shape._asdict()}
+    net = transfer_net("detection", "faster_rcnn", switches, train_set, args.dataset, args.shape.image_short)
+    return transfer_facts(shown(args), net, train_set, engine, network=args.network, mixup=args.mixup,
                           title=f"Faster R-CNN, {args.network}", train_metric="loss", score="map_voc07")
 
 

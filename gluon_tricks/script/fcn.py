@@ -7,7 +7,13 @@ import mxnet as mx
 from gluon_tricks.data.scenes import open_scenes
 from gluon_tricks.errors import UserError
 from gluon_tricks.randomness import net_seed
-from gluon_tricks.script.transfer import first_weights, paths_with_log, start_params, transfer_facts
+from gluon_tricks.script.transfer import (
+    first_weights,
+    paths_with_log,
+    start_params,
+    transfer_facts,
+    transfer_net,
+)
 from gluon_tricks.transfer.backbone import base_network
 from gluon_tricks.transfer.draw import draw_masks, palette, spread
 from gluon_tricks.transfer.fcn import fcn, prepare
@@ -78,5 +84,7 @@ def run_paths(args):
 
 def facts(args, train_set, engine):
     """The facts for run.json and the resume file: dict."""
-    return transfer_facts(args, train_set, engine, network=args.backbone, mixup=False,
+    switches = {"backbone": args.backbone, "aux": args.aux}
+    net = transfer_net("segmentation", "fcn", switches, train_set, args.dataset, args.crop_size)
+    return transfer_facts(args, net, train_set, engine, network=args.backbone, mixup=False,
                           title=f"FCN, {args.backbone}", train_metric="training_loss", score="miou")

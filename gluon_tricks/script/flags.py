@@ -5,11 +5,10 @@ import ast
 
 from gluon_tricks.engines.launcher import devices_per_process, launched_processes
 from gluon_tricks.errors import UserError
-from gluon_tricks.recipes.flags import EPOCHS, FLAGS, Limits
+from gluon_tricks.recipes.flags import EPOCHS, FLAGS
 
 # attributes that differ from the flag by more than dashes
 SPELLING = {"num_workers": "num-data-workers"}
-MEAN, DEVIATION = Limits(least=0, most=255), Limits(least=0.001, most=10_000)     # of pixels, 0..255
 
 
 def flag_name(name, spelling=SPELLING):
@@ -96,22 +95,6 @@ def decay_epochs(args):
         if EPOCHS.complaint(epoch):
             raise UserError(f"--lr-decay-epoch {args.lr_decay_epoch}: {epoch} {EPOCHS.complaint(epoch)}")
     return epochs
-
-
-def per_channel(flag, text, channels=3):
-    """The numbers of --rgb-mean or --rgb-std, one per channel: tuple of float."""
-    try:
-        values = tuple(float(value) for value in text.split(","))
-        if len(values) != channels:
-            raise ValueError
-    except ValueError:
-        wanted = "three numbers separated by commas" if channels == 3 else "one number"
-        raise UserError(f"{flag} {text}: give {wanted}") from None
-    limits = DEVIATION if flag.endswith("std") else MEAN
-    for value in values:
-        if limits.complaint(value):
-            raise UserError(f"{flag} {text}: {value:g} {limits.complaint(value)}")
-    return values
 
 
 def keywords(flag, words):

@@ -28,6 +28,7 @@ from gluon_tricks.published.reference import reference_of
 from gluon_tricks.randomness import net_seed
 from gluon_tricks.recipes.data_paths import PATHS
 from gluon_tricks.recipes.presets import overrides
+from gluon_tricks.saved.record import NetFacts
 from gluon_tricks.script import plan
 from gluon_tricks.script.fine_tuning import fine_tune, plan_rows
 from gluon_tricks.script.fine_tuning_flags import fine_tuning_facts
@@ -75,7 +76,7 @@ def folder_data(args, share):
     warnings = tuple(label_warnings(train.label_counts(), val.label_counts(), classes))
     check_size(args, len(train))
     train, val = this_kits_loaders(args, train, val, "folder", share)
-    return ImagenetData(train, val, classes, "", lambda: val, warnings)
+    return ImagenetData(train, val, classes, "", lambda: val, warnings, val.images.classes)
 
 
 def record_data(args, share):
@@ -98,7 +99,8 @@ def record_data(args, share):
                   f"{labels.uncovered} bytes of the record file belong to none of them"
                   for part, labels in zip(("train", "val"), counts) if labels.uncovered)]
     train, val, exact = record_backend(args, share)
-    return ImagenetData(train, val, classes, manifest.root_hash if manifest else "", exact, tuple(warnings))
+    names, root_hash = (manifest.classes, manifest.root_hash) if manifest else (None, "")
+    return ImagenetData(train, val, classes, root_hash, exact, tuple(warnings), names)
 
 
 def check_record_file(args, flag):
@@ -107,6 +109,8 @@ def check_record_file(args, flag):
     if path.is_file():
         return
     remedy = f"make it with {RECORD_SETS[args.dataset].prepared_by}"
+    if args.rec_dir:
+        remedy = "data_prep/folder.py writes it, val.rec with --val-share or from a folder val/"
     if flag.endswith("_idx"):
         remedy = f"make it from the record file with {rebuild_command(rec_path(args, flag[:-4]), path)}"
     raise UserError(f"{flag_name(flag)} {getattr(args, flag)}: does not exist; {remedy}")
@@ -228,20 +232,20 @@ def maker(args):
     return functools.partial(get_model, args.model, **keywords)
 
 
-def build_teacher(args, classes, precision, engine):
-    """The net of --teacher: NAME with the zoo's weights, or NAME:FILE."""
-    name, _, path = args.teacher.partition(":")
-    if not path and classes != 1000:
-        raise UserError(f"--teacher {args.teacher}: the zoo's weights are for 1000 classes, the data have "
-                        f"{classes}; give {args.teacher}:FILE, parameters for {classes} classes")
-    teacher = get_model(name, classes=classes, **({} if path else {"pretrained": True}))
-    if path:
-        load_params(teacher, "--teacher", path, engine)
-    teacher.collect_params().reset_ctx(engine.ctx)
-    teacher.cast(compute_dtype(precision.dtype))
-    make_ready(teacher, args.input_size, precision.dtype, args.mode, engine,
-               what=f"--teacher {args.teacher}")
-    return teacher
+def net_facts(args, data):
+    """The description of the net for its record: `NetFacts`."""
+    transform = getattr(data.val, "transform", None)               # the loaders of MXNet and DALI have none
+    mean, std = (transform.mean, transform.std) if transform else (args.rgb_mean, args.rgb_std)
+    crop = "efficientnet" if transform and transform.law == "efficientnet" else "center"
+    return NetFacts(args.model, switches(args), data.classes, data.class_names, args.dataset, args.input_size,
+                    3, crop, args.crop_ratio, tuple(mean), tuple(std), data.root_hash)
+
+
+def switches(args):
+    """The arguments of the model that decide its parameters, without its number of classes."""
+    given = {"use_se": args.use_se, "fix_use_se": args.use_se and args.fix_use_se, "use_gn": args.use_gn,
+             "batch_norm": args.batch_norm and args.model.startswith("vgg")}
+    return {name: True for name, is_on in given.items() if is_on}
 
 
 def learning_rate(args):
@@ -321,8 +325,8 @@ def run_paths(args):
 
 def facts(args, data, precision, engine):
     """The facts for run.json and the resume file: dict."""
-    return facts_of(args, engine, flags={"classes": data.classes, **precision.flags}, model=args.model,
-                    dataset=args.dataset, classes=data.classes, dtype=precision.dtype,
+    return facts_of(args, engine, net_facts(args, data), {"classes": data.classes, **precision.flags},
+                    model=args.model, dataset=args.dataset, classes=data.classes, dtype=precision.dtype,
                     dtype_trial=precision.rates, mixup=args.mixup, data_root_hash=data.root_hash,
                     data_backend=args.data_backend, global_batch_size=global_batch_size(args),
                     title=args.model, train_metric="rmse" if args.mixup else "accuracy",

@@ -16,6 +16,7 @@ from gluon_tricks.recipes.data_paths import (
     disobeyed,
     path_of,
 )
+from gluon_tricks.recipes.flags import per_channel
 from gluon_tricks.recipes.presets import PRESETS, parse_with_preset
 from gluon_tricks.script.engine_flags import settled_kvstore
 from gluon_tricks.script.fine_tuning_flags import add_fine_tuning_flags, check_fine_tuning
@@ -25,7 +26,6 @@ from gluon_tricks.script.flags import (
     decay_epochs,
     flag_name,
     global_batch_size,
-    per_channel,
 )
 from gluon_tricks.script.horovod_flags import is_asked_for, translate
 from gluon_tricks.script.run_flags import add_record_flags, add_resume_flags
@@ -53,6 +53,9 @@ def add_own_flags(group):
     """Add the flags that GluonCV's script lacks."""
     group.add_argument("--dataset", choices=tuple(RECORD_SETS), default="imagenet",
                       help="decides the defaults of --rec-* and --num-training-samples (default imagenet)")
+    group.add_argument("--rec-dir", metavar="DIR", default=None,
+                      help="train.rec and val.rec of data_prep/folder.py or imagenet.py; in place of "
+                           "--use-rec, --rec-* and --num-training-samples")
     group.add_argument("--classes", type=int, default=None,
                        help="number of classes (default: from manifest or folders, else 1000)")
     group.add_argument("--seed", type=int, default=0,
@@ -133,15 +136,39 @@ def parsed(parser, argv):
     typed = argv
     if is_asked_for(argv) and not {"-h", "--help"} & set(argv):
         argv = translate(argv, launched_processes(kvstore_of_launcher(os.environ) or "device"))
-    args = settled(parse_with_preset(parser, argv))
-    check_data(args, given_flags(parser, typed))
+    given = given_flags(parser, typed)
+    args = settled(with_record_folder(parse_with_preset(parser, argv), given))
     check(args)
+    check_data(args, given)
     return args
+
+
+def with_record_folder(args, given):
+    """The flags with the record files of --rec-dir and, unless it is given, the number of their images.
+
+    Parameters
+    ----------
+    given : set of str
+        Flags on the command line.
+    """
+    if not args.rec_dir:
+        return args
+    others = sorted({*RECORD_PATHS, "data_dir", "dataset"} & given)
+    if others:
+        raise UserError(f"--rec-dir {args.rec_dir}: says where the images are; leave "
+                        f"{', '.join(map(flag_name, others))} out")
+    folder = Path(args.rec_dir).expanduser()
+    changes = {"use_rec": True, "rec_train": str(folder / "train.rec"), "rec_val": str(folder / "val.rec")}
+    if "num_training_samples" not in given and (folder / "train.idx").is_file():
+        # here: NumPy is not needed for --help
+        from gluon_tricks.data.recordio import read_index
+        changes["num_training_samples"] = len(read_index(folder / "train.idx")[0])
+    return completed(args, **changes)
 
 
 def given_flags(parser, argv):
     """The flags on a command line, also those given with their default: set of attribute names."""
-    nothing = object()
+    nothing = []             # what a flag that extends a list can extend
     untouched = argparse.Namespace(**{action.dest: nothing for action in parser._actions})
     # --model is required here, and has a default in train_horovod.py
     found, _ = parser.parse_known_args(["--model=", *argv], untouched)

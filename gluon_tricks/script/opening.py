@@ -24,14 +24,27 @@ def settings_of(args, num_epochs, save_period):
                        args.check_sync)
 
 
-def facts_of(args, engine, **more):
-    """The facts for run.json and the resume file: dict of machine, flags, and `more` from the script.
+def facts_of(args, engine, net, flags=None, **more):
+    """The facts for run.json and the resume file.
 
-    `more` may contain `flags`: values that replace parsed ones, such as the type chosen by --dtype auto.
+    Parameters
+    ----------
+    args : Namespace
+    engine : SingleProcess or another engine
+    net : NetFacts
+        For the reader of the parameters.
+    flags : dict, optional
+        Values that replace parsed ones, such as the type chosen by --dtype auto.
+    more
+        Further facts from the script.
+
+    Returns
+    -------
+    dict
     """
-    flags = more.pop("flags", {})
     return {"seed": args.seed, "devices": len(engine.ctx), "world_size": engine.world_size,
-            "threads": operator_threads(), "args": {**vars(args), **flags}, **more}
+            "threads": operator_threads(), "args": {**vars(args), **(flags or {})}, "net": net._asdict(),
+            **more}
 
 
 def metrics_path(args, default):

@@ -3,12 +3,14 @@
 
 import mxnet as mx
 
+from gluon_tricks.data.cifar_sets import IMAGENET_MEAN, IMAGENET_STD
 from gluon_tricks.engines.launcher import launched_processes
 from gluon_tricks.engines.single import SingleProcess
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import make_folder
 from gluon_tricks.models.ready import load_params
 from gluon_tricks.parameters import settle_weights
+from gluon_tricks.saved.record import NetFacts
 from gluon_tricks.script import opening
 from gluon_tricks.script.transfer_flags import is_params
 from gluon_tricks.training.run import RunPaths
@@ -50,9 +52,17 @@ def paths_with_log(flag, log, save_dir, **names):
                     save_flag=flag, log_flag=flag, **names)
 
 
-def transfer_facts(args, train_set, engine, **more):
+def transfer_net(task, model, switches, train_set, dataset, input_size):
+    """The description of a net for its record: `NetFacts`. Images have ImageNet's mean and deviation."""
+    names = list(train_set.classes) if isinstance(train_set.classes[0], str) else None
+    mean, std = (tuple(255 * value for value in values) for values in (IMAGENET_MEAN, IMAGENET_STD))
+    return NetFacts(model, switches, len(train_set.classes), names, dataset, input_size, 3, "center", 1.0,
+                    mean, std, train_set.root_hash, task)
+
+
+def transfer_facts(args, net, train_set, engine, **more):
     """The facts for run.json and the resume file: dict. `args` are the flags of the log's header."""
-    return opening.facts_of(args, engine, dataset=args.dataset, classes=len(train_set.classes),
+    return opening.facts_of(args, engine, net, dataset=args.dataset, classes=len(train_set.classes),
                             dtype="float32", data_root_hash=train_set.root_hash,
                             global_batch_size=args.batch_size * engine.world_size, **more)
 

@@ -13,6 +13,7 @@ from gluon_tricks.script import imagenet as build
 from gluon_tricks.script.auto_dtype import as_asked
 from gluon_tricks.script.load import load_script
 from gluon_tricks.script.targets import training_targets
+from gluon_tricks.script.teacher import build_teacher
 from gluon_tricks.training.loop import train_epoch
 from gluon_tricks.training.progress import Progress
 from gluon_tricks.tricks.low_precision import create_loss_scale
@@ -47,7 +48,7 @@ def first_update(words, folder):
         build.build_net(other, 10, as_asked(other), engine).save_parameters(str(teacher))
     net = build.build_net(args, data.classes, precision, engine)
     trainer = engine.trainer(net, build.nag(args, args.dtype))
-    make_teacher = functools.partial(build.build_teacher, args, data.classes, precision, engine)
+    make_teacher = functools.partial(build_teacher, args, build.net_facts(args, data), precision, engine)
     targets, loss, metric = training_targets(args, data.classes, args.dtype, make_teacher)
     before, progress = _weights(net), Progress()
     train_epoch(net, _FirstBatch(data.train), targets, loss, metric, trainer, build.learning_rate(args),

@@ -1,4 +1,5 @@
-"""The records of a run: GluonCV's log, metrics.jsonl, run.json, TensorBoard scalars."""
+"""The records of a run: GluonCV's log, metrics.jsonl, run.json, TensorBoard scalars, and NAME.json next to
+each NAME.params."""
 
 import json
 import logging
@@ -6,7 +7,7 @@ import math
 from pathlib import Path
 
 from gluon_tricks.errors import UserError
-from gluon_tricks.files import LineFile, atomic_write, keep_aside
+from gluon_tricks.files import LineFile, atomic_write, keep_aside, sha256_of
 from gluon_tricks.log_lines.run_files import metrics_lines
 from gluon_tricks.machine import command, environment
 from gluon_tricks.training.log_handlers import ConsoleLines, FileLines
@@ -119,6 +120,17 @@ def _json(value):
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def write_run_json(path, facts):
-    """Write `run.json`: command, facts and environment, enough to repeat the run."""
-    atomic_write(path, json.dumps({"command": command(), **facts, **environment()}, indent=1) + "\n")
+def run_record(facts):
+    """The content of `run.json`: command, facts and environment, enough to repeat the run."""
+    return {"command": command(), **facts, **environment()}
+
+
+def write_record(path, record):
+    """Write `run.json`, or a record with the same content."""
+    atomic_write(path, json.dumps(record, indent=1) + "\n")
+
+
+def write_params_record(params_file, record):
+    """Write the record of a `.params` file next to it, NAME.json: that of the run, and the file's SHA-256."""
+    params_file = Path(params_file)
+    write_record(params_file.with_suffix(".json"), {**record, "params_sha256": sha256_of(params_file)})

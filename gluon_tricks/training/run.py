@@ -20,7 +20,15 @@ from gluon_tricks.training import checkpoint, trainer_states
 from gluon_tricks.training.log_handlers import failure_of, has_console, sync
 from gluon_tricks.training.plots import plot_history
 from gluon_tricks.training.progress import Diverged, Progress, Stop, Stopwatch
-from gluon_tricks.training.record import Metrics, NoMetrics, open_log, quiet_log, write_run_json
+from gluon_tricks.training.record import (
+    Metrics,
+    NoMetrics,
+    open_log,
+    quiet_log,
+    run_record,
+    write_params_record,
+    write_record,
+)
 
 
 @dataclass(frozen=True)
@@ -182,7 +190,8 @@ class Run:
         # without a resume file the records of a run that saved no state go, too
         self.metrics = Metrics(self.paths.metrics, self.progress if self._continues else None,
                                self._overwrites, self.paths.tensorboard)
-        write_run_json(self.paths.run_json, self.facts)
+        self._record = run_record(self.facts)
+        write_record(self.paths.run_json, self._record)
         for line in [*lines, *(f"warning: {note}" for note in self.notes)]:
             self.log.info(line)
         if self.resumed:
@@ -448,13 +457,18 @@ class Run:
         self._save_params(self.paths.periodic.format(epoch=epoch, val=val))
         if self.average:
             with self.average.applied():
-                checkpoint.save_params(self.net,
-                                       self.paths.save_dir / self.paths.averaged.format(epoch=epoch))
+                self._write_params(self.paths.averaged.format(epoch=epoch))
 
     def _save_params(self, name):
-        checkpoint.save_params(self.net, self.paths.save_dir / name)
+        self._write_params(name)
         if self.paths.states:
             trainer_states.save_states(self.trainer, (self.paths.save_dir / name).with_suffix(".states"))
+
+    def _write_params(self, name):
+        """Write the parameters, and what `evaluate` and others need to know about them."""
+        path = self.paths.save_dir / name
+        checkpoint.save_params(self.net, path)
+        write_params_record(path, self._record)
 
     def save_resume(self):
         """Write the resume file. The caller has drained the meter."""

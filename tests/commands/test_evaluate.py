@@ -25,6 +25,8 @@ from gluon_tricks.data.recordio import RecordReader, write_image_records
 from gluon_tricks.errors import UserError
 from gluon_tricks.log_lines.lines import ImagenetValidation
 from gluon_tricks.models.registry import get_model
+from gluon_tricks.saved.described import saved_net
+from gluon_tricks.saved.names import check_same_classes
 from gluon_tricks.saved.predictions import best_classes
 from gluon_tricks.saved.tally import Tally, margins_of
 from gluon_tricks.training.evaluation import ranks_of
@@ -231,7 +233,7 @@ def test_help_has_examples(capsys):
     with pytest.raises(SystemExit) as ended:
         command.main(["--help"])
     assert ended.value.code == 0
-    assert capsys.readouterr().out.count("python -m gluon_tricks evaluate --") == 4
+    assert capsys.readouterr().out.count("python -m gluon_tricks evaluate --") == 5
 
 
 # --- Photographs: records and folders -----------------------------------------------------------------------
@@ -453,10 +455,11 @@ def test_a_record_may_not_be_edited_behind_the_manifests_back(params, tmp_path):
 
 def test_published_weights_want_ilsvrc2012s_order():
     names = [f"{wnid} {name}" for wnid, name in imagenet_synsets()]
-    command.check_synsets(command.Validation(None, Path("val"), "exact", names))
-    numbered = command.Validation(None, Path("val"), "exact", sorted(map(str, range(1000))))
-    with pytest.raises(UserError, match="val: label 0 is '0' here but n01440764 to the published weights"):
-        command.check_synsets(numbered)
+    published = saved_net(None, {"model": "resnet18_v1b"}).certain_names(1000)
+    for same in (names, [wnid for wnid, _ in imagenet_synsets()], None):
+        check_same_classes("--model resnet18_v1b", published, "val", same)
+    with pytest.raises(UserError, match="--model resnet18_v1b: label 0 is 'n01440764 tench', but '0' in val"):
+        check_same_classes("--model resnet18_v1b", published, "val", sorted(map(str, range(1000))))
 
 
 # --- What does not fit together -----------------------------------------------------------------------------

@@ -123,11 +123,11 @@ def follow_up(tmp_path_factory):
     (["--model-kwargs", "width=2"], "--model-kwargs width=2: the run that left PARAMS had last_bn=true"),
     (["--rgb-mean", "1,2,3"], "--rgb-mean 1,2,3: the run that left PARAMS had 123.675,116.28,103.53"),
     (["--rgb-std", "1"], "--rgb-std 1: give three numbers"),
-    (["--classes", "7"], "--classes 7: the data have 10"),
+    (["--classes", "7"], "--classes 7: the run that left PARAMS had 10, as RECORD says"),
     (["--run-json", "nowhere.json"], "--run-json nowhere.json: cannot be read")])
 def test_what_contradicts_the_record_is_refused(follow_up, flags, says):
     _, _, params = follow_up
-    record = params.with_name("cifar10-cifar_preact20.resume.npz")
+    record = params.with_suffix(".json")
     with pytest.raises(UserError,
                        match=re.escape(says.replace("PARAMS", str(params)).replace("RECORD", str(record)))):
         command.main(["--params-file", str(params), *flags])
@@ -158,9 +158,9 @@ def test_a_record_is_found_by_its_runs_name_or_given(follow_up, tmp_path):
     for name in ("cifar10-cifar_resnet20_v1-3.params", "anything.params"):
         (tmp_path / name).write_bytes(params.read_bytes())
     assert find_run(tmp_path / "anything.params") is None
-    assert find_run(tmp_path / "anything.params", run_json).model_kwargs == {"last_bn": True}
+    assert find_run(tmp_path / "anything.params", run_json).net.switches == {"last_bn": True}
     (tmp_path / "run.json").write_bytes(run_json.read_bytes())
-    assert find_run(tmp_path / "anything.params").augment == "follow-up"
+    assert find_run(tmp_path / "anything.params").net.rgb_mean == pytest.approx((123.675, 116.28, 103.53))
     # the record beside it is of another net
     assert find_run(tmp_path / "cifar10-cifar_resnet20_v1-3.params") is None
     with pytest.raises(UserError, match="is of the run cifar10-cifar_preact20, and .*resnet20_v1-3.params is "
@@ -168,13 +168,13 @@ def test_a_record_is_found_by_its_runs_name_or_given(follow_up, tmp_path):
         find_run(tmp_path / "cifar10-cifar_resnet20_v1-3.params", run_json)
     (tmp_path / "run.json").write_text(json.dumps({"model": "fcn", "dataset": "voc", "args": {}}))
     assert find_run(tmp_path / "anything.params") is None
-    with pytest.raises(UserError, match="is no record of train_cifar.py"):
+    with pytest.raises(UserError, match="is no record of a training script"):
         find_run(params, tmp_path / "run.json")
     for record, file in (("run.json", "anything.params"),
                          ("cifar10-cifar_resnet20_v1.resume.npz", "cifar10-cifar_resnet20_v1-3.params")):
         (tmp_path / record).write_text("{")
-        with pytest.raises(UserError, match=f"{file}: the record next to it.* is damaged.*{record}.*; put a "
-                                            "whole one there"):
+        with pytest.raises(UserError, match=f"{file}: the record next to it, {record}, cannot be read .*; "
+                                            "put a whole one there"):
             find_run(tmp_path / file)
 
 
@@ -211,7 +211,7 @@ def test_a_deployed_grey_net_is_shown_grey_images(tmp_path):
     (["--dataset", "mnist", "--rgb-mean", "1,2,3"], "--rgb-mean 1,2,3: give one number"),
     (["--dataset", "mnist", "--input-size", "32"], "images of mnist have 28 x 28 pixels"),
     (["--augment", "follow-up"], "--augment follow-up: is for the data sets of train_cifar.py"),
-    (["--dataset", "cifar10", "--rec-dir", "x"], "--rec-val x: leave --data-dir and --dataset out"),
+    (["--dataset", "cifar10", "--rec-dir", "x"], "--rec-val x/val.rec: leave --data-dir and --dataset out"),
     (["--model-kwargs", "in_channels=1"], "--model-kwargs in_channels=1: leave it out, --dataset sets it"),
     (["--model-kwargs", "width"], "--model-kwargs width: give NAME=VALUE"),
     (["--dataset", "mnist", "--model", "resnet18_v1b"], "--model resnet18_v1b: takes colour images only")])

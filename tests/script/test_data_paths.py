@@ -13,6 +13,7 @@ CHOOSE = {"ours": ["--use-rec"], "mxnet": ["--use-rec", "--data-backend", "mxnet
           "dali": ["--data-backend", "dali-cpu", "--num-gpus", "1"], "synthetic": ["--synthetic"]}
 # Flag -> values to give; where the parser has a default, it is among them
 VALUES = {"use_rec": [True], "data_backend": ["ours", "mxnet"], "data_dir": ["~/.mxnet/datasets/imagenet/"],
+          "rec_dir": ["recs"],
           "rec_train": ["a.rec"], "rec_train_idx": ["a.idx"], "rec_val": ["b.rec"], "rec_val_idx": ["b.idx"],
           "rgb_mean": ["0,0,0", "123.68, 116.779, 103.939"], "rgb_std": ["1,1,1"], "crop_ratio": ["1", "0.875"],
           "num_workers": ["4", "1"], "on_bad_record": ["fail", "skip"],
@@ -32,19 +33,19 @@ def test_the_walk_has_every_flag_and_path():
 
 def test_every_flag_of_the_data_is_in_the_table(monkeypatch):
     groups = {group.title: {action.dest for action in group._group_actions}
-              for group in parser_of("train_imagenet.py", monkeypatch)._action_groups}
+              for group in parser_of(train_imagenet, monkeypatch)._action_groups}
     data = next(names for title, names in groups.items() if title.startswith("Data"))
     dali = next(names for title, names in groups.items() if "DALI" in title)
     on_every_path = {"input_size", "num_training_samples"}
     assert data | dali == {*OBEYED, *on_every_path} - {"on_bad_record", "crop_law", "colors", "auto_aug",
-                                                       "val_protocol"}
+                                                       "val_protocol", "rec_dir"}
 
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("name, value", [(name, value) for name, values in VALUES.items() for value in values])
 def test_a_flag_is_obeyed_or_refused(path, name, value):
     """Also a flag that is given with its default value."""
-    if name == "data_backend" and path in ("mxnet", "dali") or name == "use_rec" and path == "folders":
+    if name == "data_backend" and path in ("mxnet", "dali") or name in ("use_rec", "rec_dir") and path == "folders":
         return                                             # chooses another path
     words = [flag_name(name)] if value is True else [f"{flag_name(name)}={value}"]
     allowed = OBEYED[name].get(path, ())

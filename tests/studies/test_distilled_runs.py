@@ -26,6 +26,7 @@ from gluon_tricks.recipes import STUDIES
 from gluon_tricks.script import cifar as build
 from gluon_tricks.script.auto_dtype import as_asked
 from gluon_tricks.script.targets import training_targets
+from gluon_tricks.script.teacher import build_teacher
 from gluon_tricks.studies.runner import updates_done
 from tests.data.small_records import png, random_images
 from tests.lab_runs import train, train_words, write_data
@@ -139,9 +140,10 @@ def test_the_loss_is_made_of_the_teachers_outputs(study):
     folder, data, *_ = study
     # near 1/2
     args = train_cifar.parse_args([*words_of_the_student(folder, data, "unused"), "--mixup-alpha", "9"])
+    engine = create_engine(0)
+    student = build.net_facts(args, build.open_data(args, engine))
     targets, loss, _ = training_targets(args, 10, args.dtype,
-                                        partial(build.build_teacher, args, 10, as_asked(args),
-                                                create_engine(0)))
+                                        partial(build_teacher, args, student, as_asked(args), engine))
     name, path = args.teacher.split(":")
     teacher = get_model(name, classes=10)
     teacher.load_parameters(path)
@@ -216,10 +218,10 @@ def test_a_teacher_that_saw_other_images_is_refused(tmp_path):
     params, _ = train(tmp_path / "teacher", "--augment", "follow-up", "--data-dir", str(data))
     words = train_words(tmp_path / "student", "--teacher", f"cifar_preact20:{params}", "--data-dir",
                         str(data))
-    with pytest.raises(UserError, match="was trained with --augment follow-up \\(see .*resume.npz\\), not "
-                                        "with "):
+    with pytest.raises(UserError, match="was trained with mean 123.675,116.28,103.53 and deviation .* \\(see "
+                                        ".*-0.json\\), not with mean 125.307,122.961,113.8575 and "):
         train_cifar.main(words)
     other_net = [word.replace("cifar_preact20:", "cifar_preact56:") for word in words]
-    with pytest.raises(UserError, match="was trained as a cifar_preact20 \\(see .*resume.npz\\), not as a "
+    with pytest.raises(UserError, match="was trained as a cifar_preact20 \\(see .*-0.json\\), not as a "
                                         "cifar_preact56"):
         train_cifar.main(other_net)
