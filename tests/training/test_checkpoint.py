@@ -13,7 +13,8 @@ from gluon_tricks.parameters import flat
 from gluon_tricks.training import checkpoint
 from gluon_tricks.training.progress import Progress
 
-FACTS = {"model": "tiny", "network": "resnet18_v1b", "classes": 4, "dataset": "cifar10",
+FACTS = {"init_params": None, "freeze": [], "freeze_norm": False,
+         "model": "tiny", "network": "resnet18_v1b", "classes": 4, "dataset": "cifar10",
          "data_root_hash": "ab", "seed": 0, "dtype": "float32", "devices": 1, "mixup": False,
          "global_batch_size": 8, "threads": "2", "mix": None, "optimizer": "nag", "model_kwargs": {},
          "args": {"lr": 0.1, "num_workers": 2}}
