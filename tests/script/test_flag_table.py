@@ -20,9 +20,10 @@ from gluon_tricks.recipes.flags import (
     TRANSFER_FLAGS,
     UP_TO_1,
     Limits,
+    per_channel,
     recipe_defaults,
 )
-from gluon_tricks.script.flags import check_numbers, decay_epochs, per_channel
+from gluon_tricks.script.flags import check_numbers, decay_epochs
 from gluon_tricks.script.load import load_script
 from gluon_tricks.transfer.shape import Shape
 
@@ -101,6 +102,7 @@ def commands():
     needed = {"train_imagenet.py": ["--model", "resnet18_v1"], "train_faster_rcnn.py": ["--gpus", ""],
               "train_fcn.py": ["--no-cuda"], "launch": ["-n", "2"],
               "export": ["--out", "x", "--model", "resnet18_v1"], "evaluate": ["--model", "resnet18_v1"],
+              "predict": ["a.png", "--model", "resnet18_v1"],
               "sweep": ["--grid", "lr=0.1"], "models": ["resnet18_v1"], "input": ["--rec-train", __file__]}
     subcommands = set(__main__.SUBCOMMANDS) - {"train", "prepare", "bench", "doctor"}
     loaders = {**dict.fromkeys(SCRIPTS, load_script), **dict.fromkeys(sorted(subcommands), __main__.load),
