@@ -341,7 +341,7 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
 
 @pytest.mark.slow
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_state(tmp_path):
-    done = here(tmp_path, "--lr", "1e30", "--checkpoint-period", "1", check=2)
+    done = here(tmp_path, "--lr", "1e9", "--checkpoint-period", "1", check=2)
     assert re.search(r"error: .* at update \d+ \(epoch 0\); training stops", done.stderr)
     assert "Traceback" not in done.stderr
     resume = tmp_path / "params" / "cifar10-cifar_resnet20_v1.resume.npz"

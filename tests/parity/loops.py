@@ -16,12 +16,14 @@ from gluoncv.loss import DistillationSoftmaxCrossEntropyLoss
 from gluoncv.utils import LRScheduler, LRSequential
 from mxnet import autograd, gluon, nd
 
+from gluon_tricks.data.imagenet import ImagenetData
 from gluon_tricks.data.loaders import Batch
 from gluon_tricks.parameters import settle_weights
 from gluon_tricks.randomness import MIXUP, generator
 from gluon_tricks.script import imagenet as build
 from gluon_tricks.script.auto_dtype import as_asked
 from gluon_tricks.script.targets import training_targets
+from gluon_tricks.script.teacher import build_teacher
 from gluon_tricks.training.loop import train_epoch
 from gluon_tricks.training.progress import Progress
 
@@ -60,7 +62,8 @@ def arrays_of(net):
 
 def train_ours(args, net, batches, engine):
     """Losses of the updates (sample means), metric per epoch, arrays after update 1 and at the end."""
-    make_teacher = partial(build.build_teacher, args, args.classes, as_asked(args), engine)
+    student = build.net_facts(args, ImagenetData(None, None, args.classes, "", None))
+    make_teacher = partial(build_teacher, args, student, as_asked(args), engine)
     targets, loss, metric = training_targets(args, args.classes, args.dtype, make_teacher)
     trainer, schedule = engine.trainer(net, build.nag(args, args.dtype)), build.learning_rate(args)
     progress, losses, metrics, first = Progress(), [], [], {}
