@@ -1,10 +1,8 @@
 """Files appear whole or not at all, and one process at a time prepares a folder."""
 
-import contextlib
 import fcntl
 import hashlib
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -22,6 +20,7 @@ from gluon_tricks.files import (
     remove_leftovers,
     sha256_of,
 )
+from tests.file_limits import files_of_at_most
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -127,16 +126,6 @@ def test_leftovers_of_processes_that_are_gone_are_removed_and_nothing_else(tmp_p
 
 
 # --- What the system refuses --------------------------------------------------------------------------------
-
-@contextlib.contextmanager
-def files_of_at_most(size):
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
 
 def test_a_line_is_added_whole_or_not_at_all(tmp_path):
     lines = LineFile(tmp_path / "a.log")

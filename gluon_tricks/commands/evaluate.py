@@ -60,9 +60,12 @@ def main(argv=None):
     data = open_data(args)
     start_precision(args.dtype, args.use_amx)
     net = ready_net(args, engine, data)
-    best, kept = [], AnswerKeeper()
-    keep = [lambda positions, output, label: best.extend(best_classes(output))] * bool(args.predictions)
-    tally, speed = count_answers(net, data, engine, args.dtype, [*keep, *[kept.add] * bool(args.report)])
+    best, kept, keep = [], AnswerKeeper(), []
+    if args.predictions:
+        keep.append(lambda positions, output, label: best.extend(best_classes(output)))
+    if args.report:
+        keep.append(kept.add)
+    tally, speed = count_answers(net, data, engine, args.dtype, keep)
     if args.predictions:
         atomic_write(args.predictions, "\n".join(lines_of(data.names, best)) + "\n")
     if args.report:

@@ -8,12 +8,11 @@ from typing import NamedTuple
 import cv2
 
 from gluon_tricks.data.encoded import Undecodable
-from gluon_tricks.data.folders import IMAGE_SUFFIXES, is_hidden
+from gluon_tricks.data.folders import IMAGE_SUFFIXES, is_hidden, is_image
 from gluon_tricks.data.images import BLACK, LEFT_OUT, Images
 from gluon_tricks.data.photographs import Decoded, Photograph
 from gluon_tricks.errors import UserError
 
-SUFFIXES = (*IMAGE_SUFFIXES, ".webp", ".tif", ".tiff")       # all that OpenCV decodes
 STANDARD_INPUT = "-"
 
 
@@ -58,7 +57,7 @@ def find_sources(words, stdin):
             images += found
             left_out += others
             if not found:
-                raise UserError(f"{word}: the folder has no images ({', '.join(SUFFIXES)})")
+                raise UserError(f"{word}: the folder has no images ({', '.join(IMAGE_SUFFIXES)})")
         elif path.is_file():
             images.append(Source(word, path))
         else:
@@ -76,7 +75,7 @@ def walk(folder):
     for place, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not is_hidden(name))
         for name in sorted(name for name in files if not is_hidden(name)):
-            if name.lower().endswith(SUFFIXES):
+            if is_image(name):
                 found.append(Source(os.path.join(place, name), Path(place, name)))
             else:
                 others += 1

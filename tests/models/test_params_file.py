@@ -1,8 +1,6 @@
 """`.params` files without MXNet: byte for byte its own, every version of the format, nothing believed."""
 
-import resource
 import struct
-from contextlib import contextmanager
 
 import mxnet as mx
 import numpy as np
@@ -13,6 +11,7 @@ from gluon_tricks.errors import UserError
 from gluon_tricks.files import TRAILER_BYTES
 from gluon_tricks.models.params_file import load_params, read_params, write_params
 from gluon_tricks.models.registry import get_model
+from tests.file_limits import files_of_at_most
 
 ARRAYS = {"0.weight": np.arange(6, dtype="f4").reshape(2, 3), "0.bias": np.array([1.5], "f2"),
           "steps": np.array([[7]], "i8")}
@@ -114,17 +113,6 @@ def test_a_changed_value_is_found_by_the_hash(tmp_path):
     path.write_bytes(content)
     with pytest.raises(UserError, match="SHA-256"):
         read_params("--params-file", path)
-
-
-@contextmanager
-def files_of_at_most(size):
-    """The system refuses to write more bytes to a file, as a full disk does."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_file_whose_end_does_not_fit_does_not_replace_the_whole_one(tmp_path):

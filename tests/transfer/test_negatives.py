@@ -1,6 +1,5 @@
 """Images without boxes are trained on as background and evaluated; what a data set lacks or leaves out is said."""
 
-import logging
 
 import cv2
 import mxnet as mx
@@ -43,15 +42,6 @@ def voc(tmp_path):
                 (folder / "JPEGImages" / f"{name}.jpg").write_bytes(cv2.imencode(".jpg", pixels)[1].tobytes())
         return ["--data-dir", str(tmp_path / "voc"), "--save-prefix", f"{tmp_path}/run/"]
     return write
-
-
-@pytest.fixture(autouse=True)
-def quiet_again():
-    yield
-    for handler in list(logging.getLogger().handlers):
-        if isinstance(handler, logging.FileHandler):
-            logging.getLogger().removeHandler(handler)
-            handler.close()
 
 
 def transform_of(sizes=(8, 24), stride=8):

@@ -1,7 +1,6 @@
 """train_faster_rcnn.py and train_fcn.py: flags of GluonCV, refusals, and real runs on synthetic images."""
 
 import json
-import logging
 
 import cv2
 import numpy as np
@@ -23,15 +22,6 @@ DETECT = ["--network", "resnet18_v1b", "--synthetic", "--gpus", "", "--batch-siz
 SEGMENT = ["--backbone", "resnet18", "--synthetic", "--no-cuda", "--no-pretrained-base", "--aux", "--epochs",
            "1", "--base-size", "40", "--crop-size", "32", "--batch-size", "2", "--workers", "0",
            "--log-interval", "1", "--mode", "hybrid"]
-
-
-@pytest.fixture(autouse=True)
-def quiet_again():
-    yield
-    for handler in list(logging.getLogger().handlers):
-        if isinstance(handler, logging.FileHandler):
-            logging.getLogger().removeHandler(handler)
-            handler.close()
 
 
 def parameters(path):
