@@ -271,4 +271,7 @@ def misfit(params, arrays):
         kind = np.dtype(param.dtype).name
         if value.dtype.name != kind and not (value.dtype.name in FLOATS and kind in FLOATS):
             return f"{name} is {value.dtype.name}, the model's is {kind}"
+    doubles = [name for name, value in arrays.items() if value.dtype == np.float64]
+    if 0 < len(doubles) < len(arrays):         # no net mixes them: a header is damaged
+        return f"{doubles[0]} is float64 and other arrays are not"
     return ""

@@ -165,3 +165,15 @@ def test_whole_numbers_are_not_taken_for_parameters_and_float16_is_cast(tmp_path
     equal(values_of(net), {name: value.astype("f2").astype("f4") for name, value in values.items()})
     with pytest.raises(UserError, match="is int32, the model's is float32"):
         load_params(net, "--params-file", tmp_path / "whole.params", mx.cpu())
+
+
+def test_one_float64_array_among_others_is_a_damaged_header(tmp_path):
+    """Eight bytes repeated in a header turn 4 float32 values into 4 float64 ones, and the file stays well-formed."""
+    net = dense()
+    before = values_of(net)
+    write_params(tmp_path / "all.params", {name: value.astype("f8") for name, value in before.items()})
+    write_params(tmp_path / "one.params", {**before, "0.bias": before["0.bias"].astype("f8")})
+    load_params(net, "--params-file", tmp_path / "all.params", mx.cpu())
+    with pytest.raises(UserError, match=r"0\.bias is float64 and other arrays are not"):
+        load_params(net, "--params-file", tmp_path / "one.params", mx.cpu())
+    equal(values_of(net), before)
