@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-ROOMS = ("recipes", "tricks", "models", "optim", "data", "engines", "log_lines", "published", "judging",
+ROOMS = ("health", "recipes", "tricks", "models", "optim", "data", "engines", "log_lines", "published", "judging",
          "training", "launching", "transfer", "saved", "script", "studies", "benching", "commands")
 TREES = {path.relative_to(ROOT): ast.parse(path.read_text())
          for path in (ROOT / "gluon_tricks").rglob("*.py")}

@@ -9,46 +9,30 @@ MXNet trains one step. This module itself needs the standard library only.
 """
 
 import argparse
-import builtins
-import contextlib
-import ctypes
 import json
 import os
 import platform
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from importlib import import_module, metadata
+from importlib import metadata
 from pathlib import Path
 from typing import Optional
 
 from gluon_tricks import compat
-from gluon_tricks.files import ROOT
-
-CHILD_TIMEOUT_S = 180                 # an import that takes longer hangs
-
-
-def version_of(distribution):
-    """What pip installed under a name, or None."""
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-IN_CHECKOUT = (ROOT / "requirements.txt").is_file()
-SOURCE = '-e ".[{}]"' if IN_CHECKOUT else '"gluon_tricks[{}]"'
-CPU_PINS = "pip install -r requirements.txt" if IN_CHECKOUT else "pip install " + SOURCE.format("cpu")
-GPU_PINS = "pip install " + SOURCE.format("gpu")
-PINS = GPU_PINS if version_of("mxnet-cu112") else CPU_PINS      # never both in one environment
-ONNX_PINS = "pip install " + SOURCE.format("onnx")
-GPU_ENVIRONMENT = "make gpu" if IN_CHECKOUT else f"in a new environment: {GPU_PINS}"
-HOROVOD = "make horovod" if IN_CHECKOUT else "make horovod, in a checkout of gluon_tricks"
+from gluon_tricks.health.children import first_error, import_alone, run_child, run_python, training_step
+from gluon_tricks.health.dependencies import (
+    CPU_PINS,
+    DEPENDENCIES,
+    GPU_ENVIRONMENT,
+    GPU_PINS,
+    PINS,
+    version_of,
+)
+from gluon_tricks.health.remedies import DRIVER, remedy_for
 
 
 @dataclass
@@ -60,245 +44,6 @@ class Check:
     says: str
     remedy: Optional[str] = None
 
-
-@dataclass
-class Dependency:
-    """A module to import, and what needs it. Without a `needed` one training cannot run."""
-
-    module: str
-    distribution: str
-    serves: str
-    needed: bool = False
-    install: str = PINS
-
-
-DEPENDENCIES = (
-    Dependency("numpy", "numpy", "everything", needed=True),
-    Dependency("mxnet", "mxnet", "everything", needed=True),
-    Dependency("cv2", "opencv-python", "reading images", needed=True),
-    Dependency("simplejpeg", "simplejpeg", "reading photographs", needed=True),
-    Dependency("PIL", "pillow", "preparing data, GluonCV"),
-    Dependency("matplotlib", "matplotlib", "the plot of each run", needed=True),
-    Dependency("tqdm", "tqdm", "progress bars", needed=True),
-    Dependency("scipy", "scipy", "GluonCV"),
-    Dependency("pandas", "pandas", "GluonCV"),
-    Dependency("gluoncv", "gluoncv", "comparing with GluonCV, and its zoo of models"),
-    Dependency("tensorboardX", "tensorboardX", "TensorBoard files"),
-    Dependency("horovod.mxnet", "horovod", "training in several processes with Horovod", install=HOROVOD),
-    Dependency("onnx", "onnx", "export to ONNX", install=ONNX_PINS),
-)
-
-
-# ---- From an error's text to its remedy --------------------------------------------------------------------
-
-DRIVER = ("NVIDIA's driver, 450.80.02 or newer (in a container: docker run --gpus all); without a GPU: "
-          f"{CPU_PINS}")
-
-# Shared library -> what has it. The versions of pip packages stand in requirements/gpu.txt alone.
-LIBRARIES = {
-    "libcuda.so.1": DRIVER,
-    "libcudart.so.11.0": f"{GPU_PINS}   (nvidia-cuda-runtime-cu11 has it)",
-    "libnvrtc.so.11.2": f"{GPU_PINS}   (nvidia-cuda-nvrtc-cu11 has it)",
-    "libcublasLt.so.11": f"{GPU_PINS}   (nvidia-cublas-cu11 has it)",
-    "libcublas.so.11": f"{GPU_PINS}   (nvidia-cublas-cu11 has it)",
-    "libcufft.so.10": f"{GPU_PINS}   (nvidia-cufft-cu11 has it)",
-    "libcurand.so.10": f"{GPU_PINS}   (nvidia-curand-cu11 has it)",
-    "libcusolver.so.11": f"{GPU_PINS}   (nvidia-cusolver-cu11 has it)",
-    "libcudnn.so.8": f"{GPU_PINS}   (nvidia-cudnn-cu11 has it; cuDNN 9 has libcudnn.so.9 and does not fit)",
-    "libnccl.so.2": f"{GPU_PINS}   (nvidia-nccl-cu11 has it)",
-    "libnvToolsExt.so.1": f"{GPU_PINS}   (nvidia-nvtx-cu11 has it)",
-    "libopenblas.so.0": "pip install --force-reinstall --no-deps mxnet==1.9.1   (the wheel has it)",
-    "libgfortran.so.3": "pip install --force-reinstall --no-deps mxnet==1.9.1   (the wheel has it)",
-    "libgomp.so.1": "sudo apt install libgomp1",
-    "libquadmath.so.0": "sudo apt install libquadmath0",
-    "libstdc++.so.6": "sudo apt install libstdc++6",
-    "libz.so.1": "sudo apt install zlib1g",
-    "libGL.so.1": "sudo apt install libgl1 libglib2.0-0   (without root: pip install --no-deps "
-                  "opencv-python-headless==4.11.0.86, whose files replace those of opencv-python)",
-    "libgthread-2.0.so.0": "sudo apt install libglib2.0-0",
-    "libglib-2.0.so.0": "sudo apt install libglib2.0-0",
-}
-
-# Pattern of a message -> remedy; the first that matches counts.
-REMEDIES = (
-    (r"module 'numpy' has no attribute '(bool|int|float|complex|object|str)'",
-     f"NumPy 1.24 removed this name: import gluon_tricks before mxnet, or {PINS}"),
-    (r"was removed in the NumPy 2\.0 release|compiled using NumPy 1\.x cannot be run in\s+NumPy 2|"
-     r"_ARRAY_API not found",
-     f"MXNet 1.9.1 does not work with NumPy 2: {PINS}"),
-    (r"numpy\.\w+ size changed, may indicate binary incompatibility|numpy\.core\.multiarray failed to import",
-     f"compiled for another NumPy than the one installed: {PINS}"),
-    (r"No module named '_?distutils",
-     f"Python 3.12 has no distutils; setuptools has: {PINS}, and import gluon_tricks before mxnet"),
-    (r"Extension horovod\.\w+ has not been built|horovod.*undefined symbol",
-     f"compiled without MXNet or for another one: pip uninstall -y horovod, then {HOROVOD}"),
-    (r"Descriptors cannot (not )?be created directly",
-     f"the installed protobuf is too new for the package: {PINS}"),
-    (r"no kernel image is available for execution on the device",
-     "mxnet-cu112 has code for compute capability 5.0 to 8.9 only; with a newer GPU train on the CPU: "
-     f"{CPU_PINS}"),
-    (r"CUDA driver version is insufficient", DRIVER),
-    (r"version `GLIBC(XX)?_[\d.]+' not found",
-     "the system's C or C++ library is older than the wheels': use a newer Linux"),
-    (r"No module named '_(ctypes|bz2|lzma|ssl|sqlite3)'",
-     "this Python was built without a library: sudo apt install libffi-dev libbz2-dev liblzma-dev "
-     "libssl-dev, then pyenv install --force 3.11"),
-    (r"killed by SIGILL",
-     "an instruction that this processor lacks or does not permit: unset DNNL_MAX_CPU_ISA, and call "
-     "gluon_tricks.compat.request_amx() to use AMX"),
-    (r"killed by SIGBUS|Failed to \w+ shared memory|No space left on device: '/dev/shm",
-     "shared memory is full: docker run --shm-size=8g (or --ipc=host), or fewer workers (-j)"),
-    (r"killed by SIGKILL",
-     "the system ended it, mostly because memory ran out: see dmesg; use a smaller --batch-size"),
-)
-
-
-def remedy_for(error_text):
-    """The remedy for an error, or None if these tables have none.
-
-    Parameters
-    ----------
-    error_text : str
-        The message as Python shows it, of one or several lines.
-    """
-    library = re.search(r"(lib[\w+.-]+\.so[.\d]*): cannot open shared object file", error_text)
-    if library:
-        soname = library.group(1)
-        return LIBRARIES.get(soname) or f"find the package that has {soname}: apt-file search {soname}"
-    for pattern, remedy in REMEDIES:
-        if re.search(pattern, error_text, re.DOTALL):
-            return remedy
-    missing = re.search(r"No module named '([\w.]+)'", error_text)
-    if missing:
-        top = missing.group(1).split(".")[0]
-        return next((d.install for d in DEPENDENCIES if d.module.split(".")[0] == top), PINS)
-    return None
-
-
-# ---- Children: what runs in a process of its own -----------------------------------------------------------
-
-def run_child(function, *args):
-    """Call one of the functions below in a fresh interpreter that `gluon_tricks.compat` has prepared.
-
-    Returns
-    -------
-    dict
-        What the function returned, or {"errors": [...]}, root cause first.
-    """
-    code = (f"import sys; sys.path.append({str(ROOT)!r}); "
-            f"from gluon_tricks.commands import doctor; doctor.answer(doctor.{function.__name__}, *{args!r})")
-    try:
-        child = run_python(code)
-    except subprocess.TimeoutExpired:
-        return {"errors": [f"no answer within {CHILD_TIMEOUT_S} s"]}
-    if child.returncode < 0:
-        last_words = (child.stderr.strip().splitlines() or [""])[-1]
-        return {"errors": [f"killed by {signal.Signals(-child.returncode).name} {last_words}".strip()]}
-    answers = [line for line in child.stdout.splitlines() if line.startswith('{"')]
-    if not answers:
-        unexplained = f"ended without an answer, exit code {child.returncode}"
-        return {"errors": [first_error(child.stderr) or unexplained]}
-    return json.loads(answers[-1])
-
-
-def run_python(code):
-    """Run code in a fresh interpreter, without DMLC_ROLE: as a server `import mxnet` never returns."""
-    environment = {key: value for key, value in os.environ.items() if key != "DMLC_ROLE"}
-    return subprocess.run([sys.executable, "-c", code], env=environment, stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, errors="replace", timeout=CHILD_TIMEOUT_S)
-
-
-def answer(function, *args):
-    """In the child: print as JSON what `function` returns or the errors it raised."""
-    try:
-        result = function(*args)
-    except Exception as error:
-        result = {"errors": error_chain(error)}
-    print("\n" + json.dumps(result))       # on a line of its own, even after what a library printed
-
-
-def error_chain(error):
-    """The texts of an exception and of those it arose from, root cause first."""
-    texts = []
-    while error is not None:
-        texts.append(f"{type(error).__name__}: {error}")
-        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    return texts[::-1]
-
-
-def first_error(traceback_text):
-    """The first exception line of what Python printed: the root cause, where it printed a chain."""
-    found = re.search(r"^[\w.]*(?:Error|Exception)\b.*", traceback_text, re.MULTILINE)
-    return found.group(0) if found else None
-
-
-def import_alone(module, distribution):
-    """Import one module; returns its version, or {"errors": ...}."""
-    with swallowed_by_gluoncv() as swallowed:
-        try:
-            imported = import_module(module)
-        except Exception as error:
-            return {"errors": swallowed + error_chain(error)}
-    return {"version": version_of(distribution) or getattr(imported, "__version__", "of unknown version")}
-
-
-@contextlib.contextmanager
-def swallowed_by_gluoncv():
-    """Collect the errors that `import gluoncv` replaces by "missing `mxnet` & `torch`".
-
-    GluonCV wraps all its imports in `try: ... except ImportError: pass`, which hides the first error. So the
-    import statements of gluoncv/__init__.py and check.py are watched.
-    """
-    errors, real_import = [], builtins.__import__
-
-    def listening_import(name, globals=None, *args, **kwargs):
-        try:
-            return real_import(name, globals, *args, **kwargs)
-        except ImportError as error:
-            if (globals or {}).get("__name__") in ("gluoncv", "gluoncv.check") and name != "torch":
-                errors.extend(error_chain(error))
-            raise
-
-    builtins.__import__ = listening_import
-    try:
-        yield errors
-    finally:
-        builtins.__import__ = real_import
-
-
-def training_step():
-    """One step of a tiny network on the CPU and on each GPU; returns seconds, threads and features."""
-    import mxnet as mx
-
-    features = {feature.name: feature.enabled for feature in mx.runtime.feature_list()}
-    seconds = {}
-    for ctx in [mx.cpu()] + [mx.gpu(index) for index in range(mx.context.num_gpus())]:
-        start = time.time()
-        net = mx.gluon.nn.HybridSequential()
-        net.add(mx.gluon.nn.Conv2D(8, 3, in_channels=3), mx.gluon.nn.BatchNorm(in_channels=8),
-                mx.gluon.nn.GlobalAvgPool2D(), mx.gluon.nn.Dense(2, in_units=8))
-        net.initialize(mx.init.Xavier(), ctx=ctx)
-        net.hybridize()
-        trainer = mx.gluon.Trainer(net.collect_params(), "nag", {"learning_rate": 0.1, "momentum": 0.9})
-        before = net[3].weight.data(ctx).copy()
-        with mx.autograd.record():
-            outputs = net(mx.nd.random.uniform(shape=(4, 3, 16, 16), ctx=ctx))
-            loss = mx.gluon.loss.SoftmaxCrossEntropyLoss()(outputs, mx.nd.array([0, 1, 0, 1], ctx=ctx))
-        loss.backward()
-        trainer.step(4)
-        moved = float((net[3].weight.data(ctx) - before).abs().sum().asscalar())
-        if not 0 < moved < float("inf"):
-            raise ArithmeticError(f"a training step on {ctx} moved the weights by {moved}")
-        seconds[str(ctx)] = round(time.time() - start, 3)
-    try:
-        threads = ctypes.CDLL("libgomp.so.1").omp_get_max_threads()     # the OpenMP runtime MXNet has loaded
-    except (OSError, AttributeError):
-        threads = None
-    return {"seconds": seconds, "threads": threads,
-            "features": sorted(name for name, enabled in features.items() if enabled)}
-
-
-# ---- Checks: each returns a list ---------------------------------------------------------------------------
 
 def check_system():
     """Wheels of MXNet 1.9.1 exist for few systems, and its Python code runs on 3.9 to 3.12."""

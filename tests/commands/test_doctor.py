@@ -10,7 +10,9 @@ from types import SimpleNamespace
 import pytest
 
 from gluon_tricks.commands import doctor
-from gluon_tricks.commands.doctor import Check, Dependency
+from gluon_tricks.commands.doctor import Check
+from gluon_tricks.health import children, dependencies, remedies
+from gluon_tricks.health.dependencies import Dependency
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -47,7 +49,7 @@ REAL_ERRORS = [
      "make horovod"),
     ("ModuleNotFoundError: No module named 'horovod'", "make horovod"),
     ("ModuleNotFoundError: No module named 'onnx'", '".[onnx]"'),
-    ("ModuleNotFoundError: No module named 'yacs'", doctor.PINS),
+    ("ModuleNotFoundError: No module named 'yacs'", dependencies.PINS),
     ("ModuleNotFoundError: No module named '_ctypes'", "libffi-dev"),
     # DNNL_MAX_CPU_ISA=AVX512_CORE_AMX without the permission
     ("killed by SIGILL", "unset DNNL_MAX_CPU_ISA"),
@@ -59,23 +61,23 @@ REAL_ERRORS = [
 
 @pytest.mark.parametrize("text, part_of_remedy", REAL_ERRORS)
 def test_a_real_error_text_has_its_remedy(text, part_of_remedy):
-    assert part_of_remedy in doctor.remedy_for(text)
+    assert part_of_remedy in remedies.remedy_for(text)
 
 
 def test_an_unknown_error_gets_no_invented_remedy():
-    assert doctor.remedy_for("RuntimeError: the moon is in the wrong phase") is None
+    assert remedies.remedy_for("RuntimeError: the moon is in the wrong phase") is None
 
 
 def test_every_cuda_library_that_compat_loads_has_a_remedy():
     from gluon_tricks.compat import CUDA_LIBRARIES
 
-    assert {soname for _, soname in CUDA_LIBRARIES} <= set(doctor.LIBRARIES)
+    assert {soname for _, soname in CUDA_LIBRARIES} <= set(remedies.LIBRARIES)
 
 
 def test_cuda_remedies_name_packages_that_the_gpu_requirements_pin():
     pinned = (ROOT / "requirements" / "gpu.txt").read_text()
-    remedies = [remedy for remedy in doctor.LIBRARIES.values() if remedy.startswith(doctor.GPU_PINS)]
-    named = [remedy.split("(")[1].split()[0] for remedy in remedies]
+    found = [remedy for remedy in remedies.LIBRARIES.values() if remedy.startswith(dependencies.GPU_PINS)]
+    named = [remedy.split("(")[1].split()[0] for remedy in found]
     assert len(named) == 10
     assert all(f"{package}==" in pinned for package in named)
 
@@ -89,7 +91,7 @@ def test_an_error_chain_starts_at_its_root():
         except OSError as root:
             raise ImportError("cannot import mxnet") from root
     except ImportError as error:
-        assert doctor.error_chain(error) == ["OSError: libcudnn.so.8 is missing",
+        assert children.error_chain(error) == ["OSError: libcudnn.so.8 is missing",
                                              "ImportError: cannot import mxnet"]
 
 
@@ -97,7 +99,7 @@ def test_a_printed_traceback_yields_its_first_exception():
     printed = ('Traceback (most recent call last):\n  File "a.py", line 1\n'
                "AttributeError: module 'numpy' ...\n\n"
                "During handling of the above exception, another exception occurred:\n\nImportError: cannot\n")
-    assert doctor.first_error(printed) == "AttributeError: module 'numpy' ..."
+    assert children.first_error(printed) == "AttributeError: module 'numpy' ..."
 
 
 def fake_modules(directory, **sources):
@@ -141,7 +143,7 @@ def test_the_error_that_gluoncv_hides_is_found(tmp_path, monkeypatch):
     fake_modules(tmp_path, mxnet="", gluoncv=GLUONCV)
     (tmp_path / "gluoncv" / "check.py").write_text(GLUONCV_CHECK)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    report = doctor.run_child(doctor.import_alone, "gluoncv", "gluoncv")
+    report = children.run_child(children.import_alone, "gluoncv", "gluoncv")
     assert report["errors"][0] == "ModuleNotFoundError: No module named 'distutils_of_another_time'"
     assert "missing `mxnet` & `torch`" in report["errors"][-1]
 
@@ -149,13 +151,13 @@ def test_the_error_that_gluoncv_hides_is_found(tmp_path, monkeypatch):
 def test_a_child_that_is_killed_is_reported_by_its_signal(tmp_path, monkeypatch):
     fake_modules(tmp_path, suicidal="import os, signal; os.kill(os.getpid(), signal.SIGILL)")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    assert doctor.run_child(doctor.import_alone, "suicidal", "suicidal") == {"errors": ["killed by SIGILL"]}
+    assert children.run_child(children.import_alone, "suicidal", "suicidal") == {"errors": ["killed by SIGILL"]}
 
 
 def test_an_import_that_ends_the_process_is_an_error(tmp_path, monkeypatch):
     fake_modules(tmp_path, leaving="import sys; print('bye'); sys.exit(0)")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    assert doctor.run_child(doctor.import_alone, "leaving", "leaving") == {
+    assert children.run_child(children.import_alone, "leaving", "leaving") == {
         "errors": ["ended without an answer, exit code 0"]}
 
 
@@ -163,7 +165,7 @@ def test_an_import_that_ends_the_process_is_an_error(tmp_path, monkeypatch):
 
 def run_doctor(tmp_path, *flags, **broken):
     """`python -m gluon_tricks doctor` where every dependency is an empty module but for the `broken` ones."""
-    sound = {name.split(".")[0]: "__version__ = '1'" for name in (d.module for d in doctor.DEPENDENCIES)}
+    sound = {name.split(".")[0]: "__version__ = '1'" for name in (d.module for d in dependencies.DEPENDENCIES)}
     fake_modules(tmp_path, **{**sound, **broken})
     if "horovod" not in broken:
         (tmp_path / "horovod" / "mxnet.py").write_text("")
