@@ -1,7 +1,6 @@
 """A distributed job: start, supervise and end its processes."""
 
 import contextlib
-import json
 import re
 import signal
 import sys
@@ -10,7 +9,9 @@ from pathlib import Path
 
 from gluon_tricks.engines.signals import handled_by, not_ignored
 from gluon_tricks.engines.watchdog import STAGES
+from gluon_tricks.launching.machines import SSH_FAILED
 from gluon_tricks.launching.process import Process
+from gluon_tricks.launching.remote import RemoteProcess
 
 TICK_S = 0.1
 GRACE_S = 3.0            # for the others to report, when one has failed
@@ -44,11 +45,22 @@ class Job:
         """Start, watch and end the processes; returns the job's exit code."""
         try:
             for role in self.made:
-                self.processes.append(Process(role))
+                self.processes.append(self._start(role))
             return self._watch()
         finally:
             for process in self.processes:
                 process.kill()
+
+    def _start(self, role):
+        label = f"[{role.rank if role.is_worker else role.name}]"
+
+        def show(line, is_error):
+            with contextlib.suppress(BrokenPipeError):
+                print(label, line, file=sys.stderr if is_error else sys.stdout, flush=True)
+
+        if role.machine.is_here:
+            return Process(role, self.heartbeats, show)
+        return RemoteProcess(role, self.heartbeats, show, self.timeout_s)
 
     def _watch(self):
         failed = []
@@ -79,10 +91,11 @@ class Job:
         now = time.monotonic()
         passed, self._clock = min(now - self._clock, 5 * TICK_S), now    # our own pauses are nobody's silence
         for process in self.processes:
+            process.attend(passed)
             rank = process.role.rank
-            if rank is None or not process.role.is_local:
+            if rank is None:
                 continue
-            beat = self._heartbeat(rank)
+            beat = process.heartbeat()
             self._silent_s[rank] = 0.0 if beat != self._seen.get(rank) else self._silent_s.get(rank,
                                                                                                0.0) + passed
             self._seen[rank] = beat
@@ -93,17 +106,11 @@ class Job:
                 if process.role.is_worker:
                     process.ask_to_stop()
 
-    def _heartbeat(self, rank):
-        try:
-            return json.loads((self.heartbeats / f"{rank}.json").read_text())
-        except (OSError, ValueError):
-            return {}
-
     def _failed(self):
-        """Processes that ended badly, or whose heartbeat has stopped; servers and scheduler end well after
-        the workers."""
+        """Processes that ended badly, whose heartbeat has stopped or whose machine is silent; servers and
+        scheduler end well after the workers."""
         frozen = [process for process in self.processes if process.exit_code is None
-                  and self._is_frozen(process, 1.0)]
+                  and (process.silent_s > self.timeout_s or self._is_frozen(process, 1.0))]
         return [process for process in self.processes if process.exit_code] or frozen
 
     def _is_frozen(self, process, timeouts):
@@ -120,6 +127,7 @@ class Job:
 
     def _explain(self, failed, died):
         """Print which process is at fault; returns the exit code."""
+        silent = [p for p in self.processes if p.exit_code is None and p.silent_s > 0.5 * self.timeout_s]
         stopped = [p for p in self.processes if p.exit_code is None
                    and (p.is_stopped or self._is_frozen(p, 0.5))]
         beats = {p.role.rank: self._seen.get(p.role.rank, {}) for p in self.processes if p.role.is_worker}
@@ -127,9 +135,14 @@ class Job:
         hung = [p for p in self.processes if timed_out and p.role.is_worker
                 and beats[p.role.rank].get("stage") != "waiting"]
         bad = failed + [p for p in self.processes if p.exit_code and p not in failed]
-        guilty = (died or stopped or hung or sorted(bad, key=innocence))[0]
+        guilty = (died or silent or stopped or hung or sorted(bad, key=innocence))[0]
         if died:
             what = f"was killed by {signal.Signals(-guilty.exit_code).name}"
+        elif silent:
+            what = (f"is not heard of any more, for {guilty.silent_s:.0f} s: the machine is down or stopped, or the "
+                    "network between is cut")
+        elif guilty.exit_code == SSH_FAILED and not guilty.role.machine.is_here:
+            what = "is lost: its ssh connection ended"
         elif stopped:
             what = "is frozen: its process is stopped, or gets no time" if guilty.is_stopped else "is frozen"
         elif hung:
@@ -144,7 +157,7 @@ class Job:
         where = f" {STAGES[beat['stage']]}, after update {beat['num_update']}" if beat else ""
         said = cause_in(guilty) or guilty.last_words
         words = f'; its last words: "{said}"' if said else ""
-        say(f"{guilty.role.name} {what}{where}{words}; all processes are ended")
+        say(f"{guilty.role.title} {what}{where}{words}; all processes are ended")
         return guilty.exit_code if guilty.exit_code and guilty.exit_code > 0 else 1
 
 

@@ -2,12 +2,13 @@
 
 import contextlib
 import ctypes
+import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections import deque
+from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
 LAST_LINES = 20
@@ -15,35 +16,47 @@ LIBC = ctypes.CDLL(None)         # loaded before any fork
 
 
 class Process:
-    """A role's process, in a session of its own; its lines come out with its name before them.
+    """A role's process, in a session of its own.
 
     Must be made by the main thread: the kernel kills the process when the *thread* that started it ends.
 
     Parameters
     ----------
     role : Role
+    heartbeats : path
+        Folder for the heartbeat files of this machine's workers.
+    show : callable (line, is_error)
+        Gets each line of the process's output.
     """
 
-    def __init__(self, role):
-        self.role, self.last_lines = role, deque(maxlen=LAST_LINES)
-        self.killed_by_us = False
+    silent_s = 0.0               # since the last sign of the machine where it runs: this one
+
+    def __init__(self, role, heartbeats, show):
+        self.role, self.last_lines, self._show = role, deque(maxlen=LAST_LINES), show
+        self._beat_file = Path(heartbeats) / f"{role.rank}.json"
         pipe = subprocess.PIPE
-        self._popen = subprocess.Popen(role.argv(), env=role.full_environment(), stdin=pipe, stdout=pipe,
+        self._popen = subprocess.Popen(self._command(), env=self._environment(heartbeats), stdin=pipe, stdout=pipe,
                                        stderr=pipe, text=True, errors="replace", bufsize=1,
                                        start_new_session=True, preexec_fn=die_with_parent)
-        self._readers = [threading.Thread(target=self._copy, args=streams, daemon=True)
-                         for streams in ((self._popen.stdout, sys.stdout), (self._popen.stderr, sys.stderr))]
+        self._readers = [threading.Thread(target=self._read, args=streams, daemon=True)
+                         for streams in ((self._popen.stdout, False), (self._popen.stderr, True))]
         for reader in self._readers:
             reader.start()
 
-    def _copy(self, source, target):
-        label = f"[{self.role.rank if self.role.is_worker else self.role.name}]"
+    def _command(self):
+        return self.role.command
+
+    def _environment(self, heartbeats):
+        return self.role.full_environment(heartbeats)
+
+    def _read(self, source, is_error):
         for line in source:
-            if line.strip():
-                self.last_lines.append(line.rstrip())
-            with contextlib.suppress(BrokenPipeError):
-                target.write(f"{label} {line.rstrip()}\n")
-                target.flush()
+            self._heard(line, is_error)
+
+    def _heard(self, line, is_error):
+        if line.strip():
+            self.last_lines.append(line.rstrip())
+        self._show(line.rstrip(), is_error)
 
     @property
     def pid(self):
@@ -63,20 +76,23 @@ class Process:
         except OSError:
             return False
 
+    def heartbeat(self):
+        """What the worker's watchdog has reported last; {} before the first time."""
+        try:
+            return json.loads(self._beat_file.read_text())
+        except (OSError, ValueError):
+            return {}
+
+    def attend(self, seconds):
+        """What is to be done regularly; `seconds` have passed since the last time."""
+
     def ask_to_stop(self):
-        """SIGTERM, upon which a training saves its state; to another machine, Ctrl-C through ssh's
-        terminal."""
-        if self.role.is_local:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGTERM)
-        else:
-            with contextlib.suppress(OSError):
-                self._popen.stdin.write("\x03")
-                self._popen.stdin.flush()
+        """SIGTERM, upon which a training saves its state."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGTERM)
 
     def kill(self):
         """SIGKILL to the process and everything it started."""
-        self.killed_by_us = self.killed_by_us or self.exit_code is None
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         self._popen.wait()

@@ -19,19 +19,17 @@ TICK_S = 0.05                 # between looks for the end
 
 
 @contextmanager
-def rendezvous(listen, address, slots):
+def rendezvous(address, slots):
     """Within the block a rendezvous server runs; yields the environment variables of those who may use it.
 
     Parameters
     ----------
-    listen : str
-        Address to listen on; "" for every one of this machine.
     address : str
-        Address by which the processes reach this machine.
+        Of this machine, by which the processes reach it; the server listens there and nowhere else.
     slots : list of horovod.runner.common.util.hosts.SlotInfo
         The processes.
     """
-    server = SecretServer((listen, 0), SecretHandler, verbose=0)
+    server = SecretServer((address, 0), SecretHandler, verbose=0)
     server.init(slots)
     thread = threading.Thread(target=server.serve_forever, args=(TICK_S,), daemon=True)
     thread.start()

@@ -1,4 +1,4 @@
-"""Addresses that a job listens on: numbers of Unix sockets, TCP ports, a machine's address."""
+"""Addresses that a job listens on: numbers of Unix sockets, TCP ports."""
 
 import os
 import socket
@@ -47,16 +47,8 @@ def _socket_number():
                     f"remove the sockets there whose jobs have ended")
 
 
-def free_port():
-    """A TCP port that nobody listens on at this moment."""
+def free_port(address):
+    """A TCP port of this machine's address that nobody listens on at this moment."""
     with socket.socket() as probe:
-        probe.bind(("", 0))
+        probe.bind((address, 0))
         return probe.getsockname()[1]
-
-
-def address_of(host):
-    """The IPv4 address of a machine."""
-    try:
-        return socket.gethostbyname(host)
-    except OSError as error:
-        raise UserError(f"-H {host}: has no address ({error.strerror or error}); correct the name") from error
