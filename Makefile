@@ -67,7 +67,7 @@ if_compilable = $(if $(shell command -v c++ >/dev/null && { python=$(VENV)/bin/p
                     "$$python" -c 'import sys; sys.exit(sys.version_info >= (3, 12))' 2>/dev/null && echo yes),$(1))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo quick test lint doctor bench onnx torch horovod gpu matrix clean FORCE
+.PHONY: help demo quick test machines lint doctor bench onnx torch horovod gpu matrix clean FORCE
 
 help: ## show this list
 	@echo 'make TARGET [PYTHON=python3.11] [VENV=.venv] [ARGS="more flags"]'
@@ -81,6 +81,9 @@ quick: $(VENV)/.installed-dev ## the tests for every edit: below 90 seconds on t
 
 test: $(VENV)/.installed-dev $(call if_compilable,$(VENV)/.installed-horovod) ## run the tests; a part of them: ARGS="tests/commands/test_doctor.py -k remedy"
 	$(VENV)/bin/python -m pytest $(ARGS)
+
+machines: $(VENV)/.installed-dev $(call if_compilable,$(VENV)/.installed-horovod) ## the tests of several machines: network namespaces; needs root
+	$(VENV)/bin/python -m pytest -n 0 tests/machines $(ARGS)
 
 lint: $(VENV)/.installed-dev ## check the style
 	$(VENV)/bin/python -m ruff check $(ARGS)

@@ -108,18 +108,21 @@ def parse_args(argv):
     parser.add_argument("--servers", type=int, default=0,
                         help="of the parameter server (default: one per machine)")
     parser.add_argument("-H", "--hosts", metavar="HOST:SLOTS,...", help="machines (default: this one)")
-    parser.add_argument("--interface", help="network interface between machines, as eth0 (with -H; default: the "
-                                            "one that ssh reaches)")
+    parser.add_argument("--interface",
+                        help="network interface of each machine, as eth0 (default: the one that ssh reaches)")
     parser.add_argument("--ssh", default="ssh", metavar="COMMAND",
                         help="ssh with its flags, as 'ssh -p 2222 -l me' (with -H)")
-    parser.add_argument("--workdir", metavar="DIR", help="working folder on other machines (default: this one)")
-    parser.add_argument("--python", metavar="PATH", help="interpreter on other machines (default: this one)")
+    parser.add_argument("--workdir", metavar="DIR",
+                        help="working folder on other machines (default: this one)")
+    parser.add_argument("--python", metavar="PATH",
+                        help="interpreter on other machines (default: this one)")
     parser.add_argument("--timeout", type=float, default=120, metavar="S",
                         help="without progress for so many seconds a process counts as hung (default 120)")
     parser.add_argument("--restarts", type=int, default=0, metavar="R",
                         help="after a failure go on with --resume auto, so many times (default 0)")
     parser.add_argument("--min-processes", type=int, default=0, metavar="N",
-                        help="restart with fewer processes, at least N, if machines do not answer (default: end)")
+                        help="restart with fewer processes, at least N, if machines do not answer (default: "
+                             "end)")
     parser.add_argument("command", nargs=argparse.REMAINDER, help="-- SCRIPT and its flags")
     args = parser.parse_args(argv)
     check_numbers(args, COMMAND_FLAGS, spelling={}, num_workers=PROCESSES)

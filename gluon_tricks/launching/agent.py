@@ -53,7 +53,7 @@ def supervise(process, timeout_s):
     while process.exit_code is None and silent_s < timeout_s:
         ready, _, _ = select.select([0], [], [], TICK_S)
         now = time.monotonic()
-        silent_s += min(now - before, 4 * TICK_S)       # a pause of this machine is not the launcher's silence
+        silent_s += min(now - before, 4 * TICK_S)       # our own pauses are not the launcher's silence
         before = now
         if ready:
             words = os.read(0, 4096)
@@ -63,7 +63,7 @@ def supervise(process, timeout_s):
             if b"stop" in words:
                 process.ask_to_stop()
         state = {"beat": process.heartbeat(), "stopped": process.is_stopped}
-        tell(**state) if state != said else tell()      # an empty line of JSON: the agent lives
+        tell(**state if state != said else {})      # an empty object: the agent lives
         said = state
 
 

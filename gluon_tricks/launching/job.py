@@ -139,8 +139,8 @@ class Job:
         if died:
             what = f"was killed by {signal.Signals(-guilty.exit_code).name}"
         elif silent:
-            what = (f"is not heard of any more, for {guilty.silent_s:.0f} s: the machine is down or stopped, or the "
-                    "network between is cut")
+            what = (f"is not heard of any more, for {guilty.silent_s:.0f} s: the machine is down or stopped, "
+                    "or the network between is cut")
         elif guilty.exit_code == SSH_FAILED and not guilty.role.machine.is_here:
             what = "is lost: its ssh connection ended"
         elif stopped:

@@ -21,23 +21,28 @@ CONNECT_S = 10                # for ssh to reach a machine
 ANSWER_S = 60                 # for its Python to answer
 SSH_FAILED = 255              # ssh's own exit code
 
-# What ssh and the shell there print, and what the user can do. {name}: -H's name, {python} and {folder} there.
-REASONS = (
-    ("REMOTE HOST IDENTIFICATION HAS CHANGED", "its host key has changed since the last login; if that is right, "
-                                               "remove the old one with `ssh-keygen -R {name}` and log in once"),
+DOWN = "does not answer; it is down, or the network between is"
+# What ssh prints when it does not log in, and what the user can do. {name}: -H's.
+SSH_REASONS = (
+    ("REMOTE HOST IDENTIFICATION HAS CHANGED",
+     "its host key has changed since the last login; if that is right, remove the old one with `ssh-keygen "
+     "-R {host}` and log in once"),
     ("Host key verification failed", "its host key is not known here; log in once with `ssh {name}`"),
-    ("Permission denied", "ssh is refused; `ssh {name} true` must work without a question (key, user name)"),
+    ("Permission denied", "ssh is refused; `ssh {name} true` must work without a question (key, user)"),
     ("Could not resolve hostname", "has no address; correct the name"),
-    ("Connection refused", "no ssh server answers there; start sshd, or name its port with --ssh 'ssh -p PORT'"),
-    ("Connection timed out", "does not answer; it is down, or the network between is"),
-    ("No route to host", "does not answer; it is down, or the network between is"),
+    ("Connection refused",
+     "no ssh server answers there; start sshd, or name its port with --ssh 'ssh -p PORT'"),
+    ("Connection timed out", DOWN),
+    ("No route to host", DOWN),
+)
+# What is printed there once it has.
+REASONS = (
+    ("ermission denied", "its user may not use {folder} or {python} ({last}); permit it, or name others with "
+                         "--workdir and --python"),
     ("cd: ", "has no folder {folder}; share it, or name the one there with --workdir"),
-    (": not found", "has no Python {python}; name the one there with --python"),
     ("No such file or directory", "has no Python {python}; name the one there with --python"),
-    ("No module named 'gluon_tricks'", "{python} does not find gluon_tricks; install the kit there, or let "
-                                       "--workdir be a checkout"),
-    ("No module named gluon_tricks", "{python} does not find gluon_tricks; install the kit there, or let "
-                                     "--workdir be a checkout"),
+    ("No module named", "{python} does not find gluon_tricks ({last}); install the kit there, or let "
+                        "--workdir be a checkout"),
 )
 
 
@@ -147,8 +152,8 @@ def find_machines(hosts, reach, interface=None):
     others = [name for name, _ in hosts if name not in LOCAL]
     if not others:
         if interface:
-            raise UserError(f"--interface {interface}: all processes run on this machine and use its loopback; "
-                            f"leave it out, or name the machines with -H")
+            raise UserError(f"--interface {interface}: all processes run on this machine and use its "
+                            "loopback; leave it out, or name the machines with -H")
         return [Machine(name, slots) for name, slots in hosts], []
     with ThreadPoolExecutor(len(others)) as pool:
         answers = dict(zip(others, pool.map(lambda name: ask(name, reach, interface), others)))
@@ -157,15 +162,15 @@ def find_machines(hosts, reach, interface=None):
     if not found:                                  # this machine alone may be left
         return [Machine(name, slots) for name, slots in hosts if name in LOCAL], problems
     own = here([answer.pop("client") for answer in found.values()][0], interface)
-    machines = [Machine(name, slots, **(found[name] if name in found else own), launcher=own["address"],
+    machines = [Machine(name, slots, **found.get(name, own), launcher=own["address"],
                         reach=reach if name in found else None)
                 for name, slots in hosts if name in found or name in LOCAL]
     return machines, problems
 
 
 def ask(name, reach, interface=None):
-    """A machine's answer, a dict of `address`, `interface`, `port` there, and `client`, this machine's address
-    as seen there; or a sentence on why it gives none."""
+    """A machine's answer: `address`, `interface`, `port` there, and `client`, this machine's address as seen
+    there; or a sentence on why it gives none."""
     command = reach.argv(name, "--address", *([interface] if interface else []))
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=ANSWER_S,
@@ -176,16 +181,20 @@ def ask(name, reach, interface=None):
         return f"--ssh {reach.ssh[0]}: cannot be started ({error.strerror}); install it or name another"
     if done.returncode == 0:
         return json.loads(done.stdout.strip().splitlines()[-1])
-    return f"-H {name}: {reason(done.stderr, name, reach)}"
+    if done.stderr.startswith("error: "):          # the agent's own
+        return done.stderr.removeprefix("error: ").strip()
+    reasons = SSH_REASONS if done.returncode == SSH_FAILED else REASONS
+    return f"-H {name}: {reason(done.stderr, reasons, name, reach)}"
 
 
-def reason(said, name, reach):
+def reason(said, reasons, name, reach):
     """What keeps a machine from taking part, and the remedy, from what ssh or the shell there printed."""
-    for sign, sentence in REASONS:
+    last = (said.strip().splitlines() or ["it says nothing"])[-1]
+    for sign, sentence in reasons:
         if sign in said:
-            return sentence.format(name=name, python=reach.python, folder=reach.folder)
-    last = said.strip().splitlines()[-1:] or ["nothing"]
-    return f"cannot take part; its last words: {last[0].removeprefix('error: ')}"
+            return sentence.format(name=name, host=name.rpartition("@")[2], python=reach.python,
+                                   folder=reach.folder, last=last)
+    return f"cannot take part: {last.removeprefix('error: ')}"
 
 
 def here(seen, interface=None):
@@ -216,6 +225,6 @@ def here(seen, interface=None):
         address = next(iter(addresses.get(interface, ())), None)
     if interface is None or address is None:
         known = ", ".join(f"{name} {own[0]}" for name, own in sorted(addresses.items()) if own)
-        raise UserError(f"--interface {interface or seen}: {socket.gethostname()} has no such interface with an "
-                        f"IPv4 address (it has {known}); name another")
+        raise UserError(f"--interface {interface or seen}: {socket.gethostname()} has no such interface with "
+                        f"an IPv4 address (it has {known}); name another")
     return {"address": address, "interface": interface, "port": free_port(address)}

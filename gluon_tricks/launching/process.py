@@ -35,8 +35,8 @@ class Process:
         self.role, self.last_lines, self._show = role, deque(maxlen=LAST_LINES), show
         self._beat_file = Path(heartbeats) / f"{role.rank}.json"
         pipe = subprocess.PIPE
-        self._popen = subprocess.Popen(self._command(), env=self._environment(heartbeats), stdin=pipe, stdout=pipe,
-                                       stderr=pipe, text=True, errors="replace", bufsize=1,
+        self._popen = subprocess.Popen(self._command(), env=self._environment(heartbeats), stdin=pipe,
+                                       stdout=pipe, stderr=pipe, text=True, errors="replace", bufsize=1,
                                        start_new_session=True, preexec_fn=die_with_parent)
         self._readers = [threading.Thread(target=self._read, args=streams, daemon=True)
                          for streams in ((self._popen.stdout, False), (self._popen.stderr, True))]

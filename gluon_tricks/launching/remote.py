@@ -40,8 +40,8 @@ class RemoteProcess(Process):
         reach, command = role.machine.reach, role.command
         if command[0] == sys.executable:
             command = [reach.python, *command[1:]]
-        self._tell(json.dumps({"command": command, "environment": {**passed_on(), **role.environment}, "rank": role.rank,
-                               "timeout_s": timeout_s, "workers_here": role.workers_here}))
+        self._tell(json.dumps({"command": command, "environment": {**passed_on(), **role.environment},
+                               "rank": role.rank, "timeout_s": timeout_s, "workers_here": role.workers_here}))
 
     def _command(self):
         return self.role.machine.reach.argv(self.role.machine.name)

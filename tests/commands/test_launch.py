@@ -1,14 +1,13 @@
 """python -m gluon_tricks launch: who runs where, with what in the environment, and how a command is gone on
 with."""
 
-import os
-
 import pytest
 
 from gluon_tricks import compat
 from gluon_tricks.commands import launch
 from gluon_tricks.errors import UserError
-from gluon_tricks.launching.roles import Role, parse_hosts, places, roles
+from gluon_tricks.launching.machines import Machine, Reach, find_machines, parse_hosts, reason
+from gluon_tricks.launching.roles import Role, places, roles
 from tests.engines.jobs import NEEDS_HOROVOD
 
 
@@ -20,7 +19,8 @@ def test_hosts_are_read(text, workers, expected):
     assert parse_hosts(text, workers) == expected
 
 
-@pytest.mark.parametrize("text, says", [("a", "HOST:SLOTS"), ("a:x", "HOST:SLOTS"), ("a:1,b:1", "has 2 "
+@pytest.mark.parametrize("text, says", [("a", "HOST:SLOTS"), ("a:x", "HOST:SLOTS"), ("a:2,a:2", "a machine twice"),
+                                        (":3", "HOST:SLOTS"), ("a:1,b:1", "has 2 "
                                                                                      "slots, fewer than")])
 def test_hosts_that_do_not_fit_are_refused(text, says):
     with pytest.raises(UserError, match=says):
@@ -28,13 +28,12 @@ def test_hosts_that_do_not_fit_are_refused(text, says):
 
 
 def test_ranks_fill_one_host_after_the_other():
-    assert places([("a", 2), ("b", 4)], 5) == [("a", 0, 2), ("a", 1, 2), ("b", 0, 3), ("b", 1, 3),
-                                               ("b", 2, 3)]
+    a, b = Machine("a", 2), Machine("b", 4)
+    assert places([a, b], 5) == [(a, 0, 2), (a, 1, 2), (b, 0, 3), (b, 1, 3), (b, 2, 3)]
 
 
-def made(engine="dist_sync", workers=4, servers=2, hosts=None, interface=None):
-    with roles(engine, ["true"], workers, servers, hosts or [("localhost", workers)], 7.5, "/beats",
-               interface) as found:
+def made(engine="dist_sync", workers=4, servers=2, machines=None):
+    with roles(engine, ["true"], workers, servers, machines or [Machine("localhost", workers)], 7.5) as found:
         return found
 
 
@@ -42,12 +41,13 @@ def test_the_parameter_servers_roles():
     found = made()
     assert [role.name for role in found] == ["scheduler", "server 0", "server 1", "rank 0", "rank 1",
                                              "rank 2", "rank 3"]
-    assert [role.argv()[-1] for role in found] == ["scheduler"] + ["server"] * 2 + ["true"] * 4
+    assert [role.command[-1] for role in found] == ["scheduler"] + ["server"] * 2 + ["true"] * 4
     assert [role.environment.get("DMLC_ROLE") for role in found] == [None] * 3 + ["worker"] * 4
     names = ("DMLC_PS_ROOT_PORT", "DMLC_NUM_SERVER", "DMLC_NUM_WORKER", "GLUON_TRICKS_TIMEOUT")
     shared = {tuple(role.environment[name] for name in names) for role in found}
     assert len(shared) == 1 and next(iter(shared))[1:] == ("2", "4", "7.5")
-    assert [role.environment.get("GLUON_TRICKS_HEARTBEATS") for role in found] == [None] * 3 + ["/beats"] * 4
+    assert [role.full_environment("/beats").get("GLUON_TRICKS_HEARTBEATS")
+            for role in found] == [None] * 3 + ["/beats"] * 4
     assert [role.environment.get("GLUON_TRICKS_RANK") for role in found] == [None] * 3 + list("0123")
 
 
@@ -58,23 +58,41 @@ def test_processes_of_one_machine_have_a_unix_socket_each():
     assert found[0].environment["PORT"] == found[-1].environment["DMLC_PS_ROOT_PORT"]
 
 
-@pytest.mark.parametrize("engine, name", [
-    ("dist_sync", "DMLC_INTERFACE"),
-    pytest.param("horovod", "HOROVOD_GLOO_IFACE", marks=NEEDS_HOROVOD),
+@pytest.mark.parametrize("engine, name, values", [
+    ("dist_sync", "DMLC_NODE_HOST", ["10.0.0.1"] * 2 + ["10.0.0.2", "10.0.0.1", "10.0.0.2"]),
+    pytest.param("horovod", "HOROVOD_GLOO_IFACE", ["eth0", "eth1"], marks=NEEDS_HOROVOD),
 ])
-def test_an_interface_is_for_several_machines(engine, name):
-    found = made(engine, 2, hosts=[("localhost", 1), ("127.0.0.2", 1)], interface="eth0")
-    assert {role.environment[name] for role in found} == {"eth0"}
+def test_processes_of_several_machines_meet_at_the_machines_addresses(engine, name, values):
+    machines = [Machine("a", 1, "10.0.0.1", "eth0", 5000), Machine("b", 1, "10.0.0.2", "eth1", 6000, reach=Reach())]
+    found = made(engine, 2, machines=machines)
+    assert [role.environment[name] for role in found] == values
     assert not any({"DMLC_LOCAL", "PORT"} & set(role.environment) for role in found)
+    assert found[-1].title == "rank 1 on b" and found[0].environment.get("DMLC_PS_ROOT_PORT") in (None, "5000")
+
+
+def test_an_interface_is_for_several_machines():
     with pytest.raises(UserError, match="--interface eth0: all processes run on this machine"):
-        made(engine, 2, interface="eth0")
+        find_machines([("localhost", 2)], Reach(), "eth0")
 
 
-def test_another_machine_is_reached_by_ssh_with_its_environment():
-    role = Role("rank 1", ["python", "train.py", "--name", "a b"], {"DMLC_ROLE": "worker"}, 1, "node2")
-    assert role.argv()[:-1] == ["ssh", "-tt", "-o", "BatchMode=yes", "node2"]
-    assert "DMLC_ROLE=worker" in role.argv()[-1] and role.argv()[-1].endswith("python train.py --name 'a b'")
-    assert role.argv()[-1].startswith(f"cd {os.getcwd()} && exec env ")
+def test_another_machine_is_reached_by_ssh():
+    words = Reach(("ssh", "-p", "2222"), "/a b", "/opt/python").argv("me@node2", "--address")
+    assert words[:4] == ["ssh", "-p", "2222", "-T"] and words[-2] == "me@node2"
+    assert words[-1].startswith("cd '/a b' && exec env ")
+    assert words[-1].endswith("/opt/python -m gluon_tricks.launching.agent --address")
+
+
+def test_what_nobody_foresaw_is_quoted():
+    assert reason("Welcome\nsomething odd\n", (), "node2", Reach()) == "cannot take part: something odd"
+
+
+@pytest.mark.parametrize("command, workers, expected", [
+    ("train.py --lr 1", 4, "train.py --lr 1"),
+    ("train.py --lr 1", 2, "train.py --lr 1 --accumulate 2"),
+    ("train.py --accumulate 3 --lr 1", 1, "train.py --lr 1 --accumulate 12"),
+])
+def test_fewer_processes_keep_the_global_batch(command, workers, expected):
+    assert launch.with_same_batch(command.split(), 4, workers) == expected.split()
 
 
 def test_no_process_inherits_another_launchers_part(monkeypatch):
@@ -90,11 +108,11 @@ def test_no_process_inherits_another_launchers_part(monkeypatch):
 def test_cores_are_divided_unless_the_user_has_done_so(cores, workers, threads, monkeypatch):
     monkeypatch.setattr(compat, "visible_cpus", lambda: cores)
     monkeypatch.setattr(compat, "steps_taken", ["OMP_NUM_THREADS=8, every visible CPU"])
-    assert {role.environment["OMP_NUM_THREADS"] for role in made(workers=workers)
+    assert {role.full_environment()["OMP_NUM_THREADS"] for role in made(workers=workers)
             if role.is_worker} == {threads}
     monkeypatch.setattr(compat, "steps_taken", [])
     monkeypatch.setenv("OMP_NUM_THREADS", "5")
-    assert {role.environment["OMP_NUM_THREADS"] for role in made(workers=workers) if role.is_worker} == {"5"}
+    assert {role.full_environment()["OMP_NUM_THREADS"] for role in made(workers=workers) if role.is_worker} == {"5"}
 
 
 @pytest.mark.parametrize("command, expected", [

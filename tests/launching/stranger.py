@@ -18,7 +18,7 @@ AS_ANOTHER_USER = pytest.mark.skipif(os.getuid() != 0, reason="only root can bec
 TIMEOUT_S = 5
 
 
-def talk(endpoints, kind, text="", user=None):
+def talk(endpoints, kind, text="", user=None, through=()):
     """Each endpoint's answer to a program of that user (None: of this one), in the order of the endpoints.
 
     Parameters
@@ -29,6 +29,8 @@ def talk(endpoints, kind, text="", user=None):
         Send a kvstore command with `text` as a pickle; or PUT `text` to a path and GET it.
     text : str
     user : str, optional
+    through : list of str
+        A command that runs another one elsewhere.
 
     Returns
     -------
@@ -36,7 +38,7 @@ def talk(endpoints, kind, text="", user=None):
         "sent", the two HTTP codes, or the name of the error.
     """
     told = json.dumps([endpoints, kind, text, user])
-    done = subprocess.run([sys.executable, __file__], input=told, capture_output=True, text=True, check=True)
+    done = subprocess.run([*through, sys.executable, __file__], input=told, capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
 
 

@@ -6,6 +6,7 @@ import os
 import psutil
 import pytest
 
+from gluon_tricks.launching.machines import Machine
 from gluon_tricks.launching.roles import roles
 from tests.engines.jobs import NEEDS_HOROVOD
 from tests.launching.stranger import AS_ANOTHER_USER, talk
@@ -16,7 +17,7 @@ pytestmark = NEEDS_HOROVOD
 @pytest.fixture
 def meeting():
     """(address, port, start of a path) of a rendezvous server, as its job's processes use them."""
-    with roles("horovod", ["true"], 2, 1, [("localhost", 2)], 60, "/beats") as made:
+    with roles("horovod", ["true"], 2, 1, [Machine("localhost", 2)], 60) as made:
         names = made[0].environment
         address, port = names["HOROVOD_GLOO_RENDEZVOUS_ADDR"], names["HOROVOD_GLOO_RENDEZVOUS_PORT"]
         host, _, path = f"{address}:{port}".partition("/")         # as HTTPStore and HTTPRequest do
@@ -63,5 +64,5 @@ def test_one_machine_is_served_on_its_loopback_only(meeting):
 
 
 def made_secret():
-    with roles("horovod", ["true"], 2, 1, [("localhost", 2)], 60, "/beats") as made:
+    with roles("horovod", ["true"], 2, 1, [Machine("localhost", 2)], 60) as made:
         return made[0].environment["HOROVOD_GLOO_RENDEZVOUS_ADDR"].split("/")[1]

@@ -84,6 +84,7 @@ class Network:
         self.folder, self.names, self.delays = Path(folder), tuple(names), delays or {}
         self.addresses = {name: f"{PREFIX}.{i + 1}" for i, name in enumerate(self.names)}
         self.own = self.folder / "own"             # the same path on each machine, with other files
+        self.python = sys.executable
         self._processes, self._init = [], {}
 
     def __enter__(self):

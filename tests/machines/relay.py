@@ -3,6 +3,7 @@
     python relay.py PID_OF_THE_HUB NAME PID_OF_THE_MACHINE SECONDS
 """
 
+import contextlib
 import ctypes
 import fcntl
 import heapq
@@ -37,10 +38,8 @@ def main(hub, name, machine, seconds):
             count += 1
         while waiting and waiting[0][0] <= time.monotonic():
             _, _, end, frame = heapq.heappop(waiting)
-            try:
+            with contextlib.suppress(OSError):                   # it is not up: the frame is lost
                 os.write(end, frame)
-            except OSError:                                      # it is not up: the frame is lost
-                pass
 
 
 if __name__ == "__main__":
