@@ -77,11 +77,12 @@ def test_a_bad_link_changes_nothing(engine, network, whole, tmp_path):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_slow_path_changes_nothing(engine, whole, tmp_path):
-    """200 ms in each direction."""
+def test_a_slow_path_changes_nothing(engine, network, tmp_path):
+    """200 ms in each direction; an update of Horovod's takes half a minute there."""
+    train(network, engine, cifar(tmp_path / "near", updates=1))
     with Network(tmp_path / "net", ("node1", "node2"), {"node2": 0.2}) as far:
-        train(far, engine, cifar(tmp_path / "out", updates=UPDATES))
-    assert_equal_bits(tmp_path / "out", whole(engine))
+        train(far, engine, cifar(tmp_path / "far", updates=1))
+    assert_equal_bits(tmp_path / "far", tmp_path / "near")
 
 
 @pytest.mark.parametrize("engine", ENGINES)
