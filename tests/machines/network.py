@@ -8,6 +8,7 @@ that nothing is left when a test is killed: the kernel removes them with their l
 Linux only; needs root, iproute2, nftables and OpenSSH's server.
 """
 
+import contextlib
 import ctypes
 import os
 import shutil
@@ -154,9 +155,8 @@ class Network:
 
     def processes(self, name):
         """Processes of a machine but for its first, its pauses and its sshd; as psutil gives them here."""
-        init = psutil.Process(self._init[name])
-        return [process for process in init.children(recursive=True)
-                if process.status() != psutil.STATUS_ZOMBIE and process.name() not in ("sleep", "sshd")]
+        return [process for process in self._everything(name) if process.pid != self._init[name]
+                and process.status() != psutil.STATUS_ZOMBIE and process.name() not in ("sleep", "sshd")]
 
     # --- Faults ---------------------------------------------------------------------------------------------
 
@@ -193,8 +193,18 @@ class Network:
         os.kill(self._init[name], signal.SIGKILL)
 
     def _everything(self, name):
-        init = psutil.Process(self._init[name])
-        return [init, *init.children(recursive=True)]
+        """All processes in the machine's namespace, whoever started them."""
+        here, found = namespace(self._init[name]), []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.NoSuchProcess, FileNotFoundError):
+                if namespace(process.pid) == here:
+                    process.status()               # it lives
+                    found.append(process)
+        return found
+
+
+def namespace(pid):
+    return os.readlink(f"/proc/{pid}/ns/pid")
 
 
 def run(*words):

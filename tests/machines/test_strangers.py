@@ -36,7 +36,8 @@ def test_a_job_listens_on_the_addresses_of_its_network_only(engine, network, tmp
     with waiting_job(network, engine, tmp_path):
         for name in ("node1", "node2"):
             found = listening(network, name)
-            assert found and {address for address, _ in found} == {network.addresses[name]}
+            assert {address for address, _ in found} <= {network.addresses[name]}
+            assert found or (engine, name) == ("horovod", "node2")     # gloo's sockets are closed once all have met
 
 
 @NEEDS_HOROVOD
