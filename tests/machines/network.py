@@ -196,7 +196,7 @@ class Network:
         """All processes in the machine's namespace, whoever started them."""
         here, found = namespace(self._init[name]), []
         for process in psutil.process_iter():
-            with contextlib.suppress(psutil.NoSuchProcess, FileNotFoundError):
+            with contextlib.suppress(psutil.Error, OSError):
                 if namespace(process.pid) == here:
                     process.status()               # it lives
                     found.append(process)
