@@ -3,15 +3,17 @@ restart agrees.
 
     python benchmarks/kill_distributed.py                       # 20 kills, both engines, 2 and 4 workers
     python benchmarks/kill_distributed.py --kills 4 --engines dist_sync --workers 2
+    python benchmarks/kill_distributed.py --machines            # over two machines of namespaces; needs root
 
 Each trial starts a job on the embedded excerpt through `python -m gluon_tricks launch --restarts 1`, kills
-one of its processes (a worker, or with dist_sync a server or the scheduler) with SIGKILL at a random moment
-of its training, and must end with 0, leave no process, and with the parameters, bit for bit, of the job that
-nobody disturbed. Prints a line per trial and `N of N`; the exit code is 0 only then. A job that does not end
-within --limit seconds counts as hung.
+one of its processes (a worker, with dist_sync a server or the scheduler, over machines also an agent) with
+SIGKILL at a random moment of its training, and must end with 0, leave no process, and with the parameters,
+bit for bit, of the job that nobody disturbed. Prints a line per trial and `N of N`; the exit code is 0 only
+then. A job that does not end within --limit seconds counts as hung.
 """
 
 import argparse
+import contextlib
 import random
 import subprocess
 import sys
@@ -24,6 +26,7 @@ import psutil
 from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
 UPDATES = 60
 GLOBAL_BATCH = 40
 
@@ -39,11 +42,13 @@ def main():
     parser.add_argument("--limit", type=float, default=300, help="seconds for a trial, restart included "
                                                                  "(default 300)")
     parser.add_argument("--seed", type=int, default=None, help="of the kills; default: new ones each time")
+    parser.add_argument("--machines", action="store_true",
+                        help="half of the workers on each of two machines (tests/machines/network.py)")
     args = parser.parse_args()
     rng, good, lines = random.Random(args.seed), 0, []
     jobs = [(engine, workers) for engine in args.engines for workers in args.workers]
-    with tempfile.TemporaryDirectory() as scratch, tqdm(total=args.kills + len(jobs), unit="job",
-                                                        disable=None) as bar:
+    with tempfile.TemporaryDirectory() as scratch, network_of(args, scratch) as args.network, \
+            tqdm(total=args.kills + len(jobs), unit="job", disable=None) as bar:
         expected = {}
         for engine, workers in jobs:
             folder = Path(scratch) / f"{engine}-{workers}"
@@ -71,20 +76,20 @@ def kill_one(args, rng, engine, workers, folder, expected):
     wanted = rng.randint(1, UPDATES - 1)
     while updates_done(folder) < wanted and job.poll() is None:
         time.sleep(0.02)
-    members = {name_of(process): process for process in members_of(job)}
+    members = {name_of(process): process for process in members_of(args, job)}
     name = rng.choice(sorted(members))
     start = time.time()
     members[name].kill()
     try:
         code = job.wait(timeout=args.limit)
     except subprocess.TimeoutExpired:
-        left = members_of(job)
+        left = members_of(args, job)
         job.kill()
         killed = f"{engine} x {workers}, {name} killed after update {wanted}"
         return False, f"{killed}: HUNG, {len(left)} processes left"
     seconds = time.time() - start
-    orphans = [process for process in psutil.process_iter(["cmdline"])
-               if str(folder) in " ".join(process.info["cmdline"] or [])]
+    orphans = members_of(args, job) + [process for process in psutil.process_iter(["cmdline"])
+                                       if str(folder) in " ".join(process.info["cmdline"] or [])]
     got = parameters(folder) if code == 0 else {}
     equal = set(got) == set(expected) and all((got[name] == expected[name]).all() for name in expected)
     what = "equal parameters" if equal else f"exit code {code}" if code else "DIFFERENT PARAMETERS"
@@ -96,22 +101,34 @@ def kill_one(args, rng, engine, workers, folder, expected):
 def launch(args, engine, workers, folder, *flags):
     """A job that makes a resume file every third update."""
     folder.mkdir(parents=True)
-    command = [sys.executable, "-m", "gluon_tricks", "launch", "-n", workers, "--engine", engine,
-               "--timeout", args.timeout,
-               *flags, "--", "train_cifar.py", "--dataset", "cifar10-excerpt", "--model",
-               "cifar_resnet20_v1", "--mode",
-               "hybrid", "--batch-size", GLOBAL_BATCH // workers, "-j", "1", "--num-epochs", "2",
-               "--lr-decay-epoch", "1",
-               "--max-updates", UPDATES, "--deterministic", "--checkpoint-period", "3", "--log-interval", "1",
-               "--save-dir", folder, "--logging-dir", folder, "--save-plot-dir", folder]
+    where = ["-H", f"node1:{workers // 2},node2:{workers // 2}"] if args.network else []
+    command = [sys.executable, "-m", "gluon_tricks", "launch", "-n", workers, "--engine", engine, "--timeout",
+               args.timeout, *where, *flags, "--", "train_cifar.py", "--dataset", "cifar10-excerpt", "--model",
+               "cifar_resnet20_v1", "--mode", "hybrid", "--batch-size", GLOBAL_BATCH // workers, "-j", "1",
+               "--num-epochs", "2", "--lr-decay-epoch", "1", "--max-updates", UPDATES, "--deterministic",
+               "--checkpoint-period", "3", "--log-interval", "1", "--save-dir", folder, "--logging-dir",
+               folder, "--save-plot-dir", folder]
+    if args.network:
+        command = args.network.command("node1", *command)
     with open(folder / "said.txt", "w") as said:
         return subprocess.Popen([str(word) for word in command], cwd=ROOT, stdout=said, stderr=said)
 
 
-def members_of(job):
+def network_of(args, scratch):
+    """Two machines, or nothing."""
+    from tests.machines.network import Network
+
+    return Network(Path(scratch) / "network") if args.machines else contextlib.nullcontext()
+
+
+def members_of(args, job):
     """The job's processes, as far as they have come to be themselves."""
     try:
-        return [process for process in psutil.Process(job.pid).children() if name_of(process)]
+        if args.network:
+            found = [process for name in args.network.names for process in args.network.processes(name)]
+        else:
+            found = psutil.Process(job.pid).children()
+        return [process for process in found if name_of(process)]
     except psutil.NoSuchProcess:
         return []
 
@@ -124,6 +141,8 @@ def name_of(process):
         return ""
     if rank is not None:
         return f"rank {rank}"
+    if "gluon_tricks.launching.agent" in words:
+        return "agent"
     return words[-1] if "gluon_tricks.launching.server" in words else ""
 
 
