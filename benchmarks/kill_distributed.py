@@ -102,12 +102,13 @@ def launch(args, engine, workers, folder, *flags):
     """A job that makes a resume file every third update."""
     folder.mkdir(parents=True)
     where = ["-H", f"node1:{workers // 2},node2:{workers // 2}"] if args.network else []
-    command = [sys.executable, "-m", "gluon_tricks", "launch", "-n", workers, "--engine", engine, "--timeout",
-               args.timeout, *where, *flags, "--", "train_cifar.py", "--dataset", "cifar10-excerpt", "--model",
-               "cifar_resnet20_v1", "--mode", "hybrid", "--batch-size", GLOBAL_BATCH // workers, "-j", "1",
-               "--num-epochs", "2", "--lr-decay-epoch", "1", "--max-updates", UPDATES, "--deterministic",
-               "--checkpoint-period", "3", "--log-interval", "1", "--save-dir", folder, "--logging-dir",
-               folder, "--save-plot-dir", folder]
+    command = [sys.executable, "-m", "gluon_tricks", "launch", "-n", workers, "--engine", engine,
+               "--timeout", args.timeout, *where, *flags, "--", "train_cifar.py",
+               "--dataset", "cifar10-excerpt", "--model", "cifar_resnet20_v1", "--mode", "hybrid",
+               "--batch-size", GLOBAL_BATCH // workers, "-j", "1", "--num-epochs", "2", "--lr-decay-epoch",
+               "1", "--max-updates", UPDATES, "--deterministic", "--checkpoint-period", "3",
+               "--log-interval", "1", "--save-dir", folder, "--logging-dir", folder, "--save-plot-dir",
+               folder]
     if args.network:
         command = args.network.command("node1", *command)
     with open(folder / "said.txt", "w") as said:

@@ -1,6 +1,7 @@
 """Faults of networks and machines: a job goes on, or ends in bounded time, names the machine, leaves no process
 anywhere, and its restart has the bits of the job that nobody disturbed."""
 
+import re
 import shutil
 import subprocess
 import time
@@ -111,7 +112,7 @@ def test_a_killed_process_elsewhere_is_named_and_a_restart_has_the_same_bits(eng
     job = begun(network, engine, tmp_path, "--restarts", 1)
     worker(network, "node2").kill()
     output = finish(network, job)
-    assert "launch: rank 1 on node2 was killed by SIGKILL" in output
+    assert re.search("launch: rank 1 on node2 was (killed|ended) by SIGKILL", output)
     assert_equal_bits(tmp_path, whole(engine))
 
 
@@ -135,7 +136,8 @@ def test_a_signal_is_passed_on_and_the_state_saved(network, whole, tmp_path):
     finish(network, job)
     assert updates_done(tmp_path) < UPDATES
     train(network, "dist_sync", cifar(tmp_path, "--resume", "auto", updates=UPDATES))
-    assert_equal_bits(tmp_path, whole("dist_sync"))
+    # BatchNorm's statistics are averaged over the processes where state is saved, here once more
+    assert_equal_bits(tmp_path, whole("dist_sync"), but="running")
 
 
 def test_a_full_disk_on_the_writers_machine_is_one_sentence(network):
