@@ -79,10 +79,10 @@ def test_a_bad_link_changes_nothing(engine, network, whole, tmp_path):
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_slow_path_changes_nothing(engine, network, tmp_path):
-    """200 ms in each direction; an update of Horovod's takes half a minute there."""
+    """200 ms in each direction: with Horovod an update takes half a minute there, the end of a run two."""
     train(network, engine, cifar(tmp_path / "near", updates=1))
     with Network(tmp_path / "net", ("node1", "node2"), {"node2": 0.2}) as far:
-        train(far, engine, cifar(tmp_path / "far", updates=1))
+        train(far, engine, cifar(tmp_path / "far", updates=1), "--timeout", 300)
     assert_equal_bits(tmp_path / "far", tmp_path / "near")
 
 
@@ -147,8 +147,9 @@ def test_a_full_disk_on_the_writers_machine_is_one_sentence(network):
         network.at(name, "mkdir", disk)
     with undone(lambda: network.at("node1", "umount", disk)):
         network.at("node1", "mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", disk)
-        output = train(network, "dist_sync", cifar(disk), check=2)
-    assert "No space left on device" in output and "Traceback" not in output
+        output = train(network, "dist_sync", cifar(disk), check=1)
+    assert "resume.npz cannot be written (No space left on device); stopped at epoch 0" in output
+    assert "launch: rank 0 ended with exit code 1 while saving" in output and "Traceback" not in output
 
 
 def test_a_clock_an_hour_ahead_changes_nothing(network, whole, tmp_path):
@@ -176,8 +177,8 @@ def test_other_data_on_one_machine_are_refused_before_the_first_update(network):
     for name, seed in (("node1", 0), ("node2", 1)):
         folder = network.folder / name / "data"
         subprocess.run(["python3", "-c", BINARIES, str(folder), str(seed)], check=True)
-        subprocess.run([network.python, "data_prep/cifar.py", "--source", folder, "--out", folder / "rec"], cwd=ROOT,
-                       check=True, capture_output=True)
+        subprocess.run([network.python, "data_prep/cifar.py", "--source", folder, "--out", folder / "rec", "--subset"],
+                       cwd=ROOT, check=True, capture_output=True)
     own = network.own
     words = cifar(own / "out", "--data-dir", own / "data" / "rec")
     words[words.index("cifar10-excerpt")] = "cifar10"
