@@ -55,7 +55,11 @@ def judge(path, ref=None):
     UserError
         If the log is unusable or `ref` is no published log.
     """
-    run = read_log(path)
+    return judge_log(read_log(path), ref)
+
+
+def judge_log(run, ref=None):
+    """`judge` for a `RunLog` that has been read."""
     match = find_reference(run, ref)
     if match.reference is None:
         return Verdict("none", f"verdict: none: {match.reason}", run, match)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gluon_tricks import pictures
 from gluon_tricks.files import atomic_write
-from gluon_tricks.judging.numbers import read_run_json
+from gluon_tricks.log_lines.facts import read_facts
 from gluon_tricks.log_lines.reading import read_log
 from gluon_tricks.log_lines.run_files import read_metrics
 from gluon_tricks.recipes.rows import Figures, words
@@ -100,7 +100,7 @@ def rates(folder):
 
 def made_on(folder, seconds):
     """Versions, processor and data of the runs."""
-    facts = read_run_json(folder)
+    facts = read_facts(folder / "run.json")
     versions = facts["versions"]
     return (f"Made by commit {facts['commit']} with mxnet "
             f"{versions.get('mxnet') or versions.get('mxnet-cu112')}, Python {versions['python']}, on "

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from functools import cache
 
 from gluon_tricks.errors import UserError
-from gluon_tricks.judging.numbers import OURS, find_log, read_run_json
+from gluon_tricks.judging.numbers import OURS
+from gluon_tricks.judging.runs import find_log
+from gluon_tricks.log_lines.facts import read_facts
 from gluon_tricks.log_lines.transfer import read_transfer_log
 from gluon_tricks.published.transfer import published_transfer
 from gluon_tricks.recipes.paper import EFFICIENT, RESNET_50_D, TABLE_6
@@ -106,7 +108,7 @@ def our_figure(number, row, folder=OURS):
     paper's has none.
     """
     for path in sorted(folder.glob("*/run.json")):
-        facts = read_run_json(path.parent)
+        facts = read_facts(path)
         if facts.get("row") != f"table{number}-{row}":
             continue
         log = find_log(path.parent)
