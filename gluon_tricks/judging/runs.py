@@ -15,8 +15,8 @@ from gluon_tricks.log_lines.reading import RunLog, read_log
 from gluon_tricks.log_lines.run_files import read_metrics
 from gluon_tricks.log_lines.transfer import TransferLog, read_transfer_log
 
-SAME = ("model", "seed", "lr", "batch_size")           # flags in which run.json must agree with the log's header
-SHOWN = 5                                              # names of logs in a message; more are counted
+SAME = ("model", "seed", "lr", "batch_size")     # flags in which run.json agrees with the header
+SHOWN = 5                                        # names of logs in a message; more are counted
 
 
 @dataclass(frozen=True)
