@@ -5,7 +5,7 @@ from pathlib import Path
 
 from gluon_tricks.files import LOGS
 from gluon_tricks.judging.runs import find_log, read_run
-from gluon_tricks.judging.verdict import Verdict, judge_log
+from gluon_tricks.judging.verdict import Verdict, judge_logs
 from gluon_tricks.log_lines.reading import RunLog
 from gluon_tricks.published.catalogue import catalogue
 from gluon_tricks.published.recipe import departures, recipe
@@ -98,7 +98,7 @@ def our_runs(folder=OURS):
 def _our_run(run):
     last = run.log.epochs[-1]
     errors = {"val_err_top1": last.val_err_top1, "val_err_top5": last.val_err_top5}
-    return OurRun(run.folder, run.log, log_figures(errors), judge_log(run.log))
+    return OurRun(run.folder, run.log, log_figures(errors), judge_logs([run.log]))
 
 
 def our_run(flags, dataset, runs):

@@ -6,6 +6,7 @@ import numpy as np
 
 from gluon_tricks import pictures
 from gluon_tricks.judging.bands import band_of
+from gluon_tricks.judging.repeats import mean_interval
 
 UNITS = {"accuracy": "accuracy, %", "error": "error, %", "rmse": "RMSE x 100"}
 PUBLISHED, OURS = "#4c6a92", "#d1495b"
@@ -26,11 +27,12 @@ def plot_verdict(verdict, path):
     OSError, ValueError
         If the file cannot be written, or the format is unknown.
     """
-    name = verdict.match.reference.name
+    reference, count = verdict.match.reference, len(verdict.runs)
     figure, panels = pictures.panels((11, 4.6), columns=len(verdict.comparisons))
     for axes, comparison in zip(panels, verdict.comparisons):
-        draw_comparison(axes, comparison, band_of(name, comparison.witness))
-    figure.suptitle(f"{Path(verdict.run.path).name}: {verdict.outcome} the band of {name}", fontsize=12)
+        draw_comparison(axes, comparison, band_of(reference.name, comparison.witness).of_mean(count))
+    who = Path(verdict.run.path).name if count == 1 else f"mean of {count} runs"
+    figure.suptitle(f"{who}: {verdict.held[0].outcome} the band of {reference.label}", fontsize=12)
     pictures.save(figure, path, dpi=120)
 
 
@@ -41,8 +43,15 @@ def draw_comparison(axes, comparison, band):
     epochs, values, limit = band.epochs[shown], band.published[shown], band.limits[1][shown]
     axes.fill_between(epochs, values - limit, values + limit, color=PUBLISHED, alpha=0.18, linewidth=0,
                       label="band")
-    axes.plot(epochs, values, color=PUBLISHED, linewidth=1.2, label="published")
-    axes.plot(comparison.epochs, comparison.ours, color=OURS, linewidth=1.4, label="this run",
+    axes.plot(epochs, values, color=PUBLISHED, linewidth=1.2,
+              label="published" if len(band.runs) == 1 else f"mean of {len(band.runs)} runs of GluonCV's script")
+    if len(comparison.runs) > 1:
+        half = mean_interval(comparison.runs)
+        axes.fill_between(comparison.epochs, comparison.ours - half, comparison.ours + half, color=OURS,
+                          alpha=0.25, linewidth=0, label="its 95 % interval")
+        axes.plot(comparison.epochs, comparison.runs.T, color=OURS, linewidth=0.6, alpha=0.6)
+    axes.plot(comparison.epochs, comparison.ours, color=OURS, linewidth=1.4,
+              label="this run" if len(comparison.runs) == 1 else f"mean of these {len(comparison.runs)} runs",
               marker="o" if len(comparison.epochs) < 30 else None, markersize=3.5)
     axes.plot(comparison.epochs[outside], comparison.ours[outside], "x", color="black", markersize=6,
               zorder=3, label="outside" if outside.any() else None)

@@ -6,9 +6,9 @@ from typing import Optional
 from gluon_tricks.errors import UserError
 from gluon_tricks.published.catalogue import TRAIN_IMAGES, VAL_IMAGES, PublishedRun, catalogue, published_run
 from gluon_tricks.published.recipe import departures, recipe
+from gluon_tricks.published.repeats import repeats
 
 WITHOUT_REFERENCE = {
-    "cifar10-excerpt": "cifar10-excerpt is a 2,500-image excerpt; no published log to compare with",
     "cifar100": "GluonCV published no log on CIFAR-100",
     "places365": "GluonCV published no log on Places365; the paper's figures are in tables 7",
 }
@@ -57,30 +57,43 @@ def reference_of(flags, dataset, name=None):
         if not chosen.is_usable:
             raise UserError(f"{name} is no reference: {chosen.why_not}")
         return _match(ours, chosen)
-    if dataset not in VAL_IMAGES:
+    on_excerpts = [published_run(one.name) for one in repeats().values()
+                   if one.dataset == dataset not in VAL_IMAGES]
+    if dataset not in VAL_IMAGES and not on_excerpts:
         return Match(None, reason=WITHOUT_REFERENCE.get(dataset, f"GluonCV published no log on {dataset}"))
     if not ours["model"]:
         return Match(None, reason="the log names no model: it has no Namespace line before its epochs; name "
                                   "the reference with --ref")
     images = ours["num_training_samples"]
-    if images not in (None, TRAIN_IMAGES[dataset]):
-        return Match(None, reason=f"{images} training images are not all {TRAIN_IMAGES[dataset]} of "
-                                  f"{dataset}; no published log to compare with")
-    candidates = [_match(ours, other) for other in catalogue().values()
+    everything = on_excerpts[0].args["num_training_samples"] if on_excerpts else TRAIN_IMAGES[dataset]
+    if images not in (None, everything):
+        return Match(None, reason=f"{images} training images are not all {everything} of {dataset}; no "
+                                  "published log to compare with")
+    candidates = [_match(ours, other) for other in [*catalogue().values(), *on_excerpts]
                   if other.is_usable and (other.dataset, other.model) == (dataset, ours["model"])
                   and other.tricks["mixup"] == ours["mixup"]]
     if not candidates:
-        return Match(None, reason=_why_none(ours))
+        return Match(None, reason=_why_none(ours, on_excerpts))
     return min(candidates,
                key=lambda match: (len(match.departures), len(match.reference.flags), match.reference.name))
+
+
+def repeats_of(flags, dataset):
+    """The sets of GluonCV's own runs with exactly this recipe, or its first epochs: list of PublishedRun."""
+    ours, sets = recipe(flags, dataset), map(published_run, repeats())
+    return [one for one in sets
+            if one.dataset == dataset and not departures(ours, recipe(one.args, dataset))]
 
 
 def _match(ours, reference):
     return Match(reference, tuple(departures(ours, recipe(reference.args, reference.dataset))))
 
 
-def _why_none(ours):
+def _why_none(ours, on_excerpts):
     """The reason why no log of this model with its mixup setting can be a reference."""
+    if on_excerpts:
+        return (f"{on_excerpts[0].title} are of {on_excerpts[0].model} without mixup; there is no other log on "
+                f"{ours['dataset']} to compare with")
     setting = f"{ours['model']} {'with' if ours['mixup'] else 'without'} mixup"
     runs = catalogue()
     names = [str(ours["model"]) + suffix for suffix in (("-mixup", "_mixup") if ours["mixup"] else ("",))]
