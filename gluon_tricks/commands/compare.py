@@ -102,8 +102,8 @@ def tests(held):
         test = held.tests.get(found.witness)
         if test:
             low, high = test.difference - test.half_width, test.difference + test.half_width
-            yield (f"test       {found.witness} {UNITS[found.metric]}: {test.says}, 95 % interval {low:+.2f} to "
-                   f"{high:+.2f}; deviation between runs {test.deviation:.2f}; p = {test.p:.2g}")
+            yield (f"test       {found.witness} {UNITS[found.metric]}: {test.says}, 95 % interval {low:+.2f} "
+                   f"to {high:+.2f}; deviation between runs {test.deviation:.2f}; p = {test.p:.2g}")
 
 
 def table(comparisons):

@@ -43,15 +43,17 @@ def draw_comparison(axes, comparison, band):
     epochs, values, limit = band.epochs[shown], band.published[shown], band.limits[1][shown]
     axes.fill_between(epochs, values - limit, values + limit, color=PUBLISHED, alpha=0.18, linewidth=0,
                       label="band")
+    count, there = len(comparison.runs), len(band.runs)
     axes.plot(epochs, values, color=PUBLISHED, linewidth=1.2,
-              label="published" if len(band.runs) == 1 else f"mean of {len(band.runs)} runs of GluonCV's script")
-    if len(comparison.runs) > 1:
+              label="published" if there == 1 else f"mean of {there} runs of GluonCV's script")
+    if count > 1:
+        axes.plot(comparison.epochs, comparison.runs.T, color=OURS, linewidth=0.6, alpha=0.6)
+    if count > 2:                      # the interval of two runs is 13 standard errors wide and hides the rest
         half = mean_interval(comparison.runs)
         axes.fill_between(comparison.epochs, comparison.ours - half, comparison.ours + half, color=OURS,
                           alpha=0.25, linewidth=0, label="its 95 % interval")
-        axes.plot(comparison.epochs, comparison.runs.T, color=OURS, linewidth=0.6, alpha=0.6)
     axes.plot(comparison.epochs, comparison.ours, color=OURS, linewidth=1.4,
-              label="this run" if len(comparison.runs) == 1 else f"mean of these {len(comparison.runs)} runs",
+              label="this run" if count == 1 else f"mean of these {count} runs",
               marker="o" if len(comparison.epochs) < 30 else None, markersize=3.5)
     axes.plot(comparison.epochs[outside], comparison.ours[outside], "x", color="black", markersize=6,
               zorder=3, label="outside" if outside.any() else None)

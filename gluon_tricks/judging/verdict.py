@@ -163,8 +163,8 @@ def check_same_recipe(runs):
         found = [*departures(here, wanted), *(key for key in here.keys() - wanted.keys())]
         if found:
             shown = ", ".join(found).replace("(published ", "(there ")
-            raise UserError(f"{other.path}: is of another recipe than {first.path}: {shown}; several logs must "
-                            "be seeds of one recipe, so compare them one by one")
+            raise UserError(f"{other.path}: is of another recipe than {first.path}: {shown}; several logs "
+                            "must be seeds of one recipe, so compare them one by one")
         for before in runs[:i]:
             if other.epochs == before.epochs:
                 raise UserError(f"{other.path}: is the same run as {before.path}; give each run once")

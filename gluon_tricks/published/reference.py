@@ -92,8 +92,8 @@ def _match(ours, reference):
 def _why_none(ours, on_excerpts):
     """The reason why no log of this model with its mixup setting can be a reference."""
     if on_excerpts:
-        return (f"{on_excerpts[0].title} are of {on_excerpts[0].model} without mixup; there is no other log on "
-                f"{ours['dataset']} to compare with")
+        return (f"{on_excerpts[0].title} are of {on_excerpts[0].model} without mixup; there is no other log "
+                f"on {ours['dataset']} to compare with")
     setting = f"{ours['model']} {'with' if ours['mixup'] else 'without'} mixup"
     runs = catalogue()
     names = [str(ours["model"]) + suffix for suffix in (("-mixup", "_mixup") if ours["mixup"] else ("",))]

@@ -4,7 +4,8 @@
     gluoncv_first_epochs  the first 8 epochs of the published command of     benchmarks/convergence.py
                           cifar_resnet20_v1, complete CIFAR-10
 
-Their logs are in `logs/reference/`. A set is used once it has LEAST runs: the spread of fewer says too little.
+Their logs are in `logs/reference/`. A set is used once it has LEAST runs: the spread of fewer says too
+little.
 """
 
 from dataclasses import dataclass
