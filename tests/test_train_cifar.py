@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import train_cifar
+from gluon_tricks.commands import certify
 from gluon_tricks.errors import UserError
 from gluon_tricks.log_lines.reading import read_log
 from gluon_tricks.published.catalogue import catalogue
@@ -115,11 +116,20 @@ def test_a_plot_and_tensorboard_scalars_are_written(finished):
 
 
 @pytest.mark.slow
+def test_what_it_leaves_is_certified_at_the_first_try(finished):
+    folder, _ = finished
+    assert certify.main([str(folder)]) == 0
+    found = json.loads((folder / "certificate.json").read_text())
+    assert all("code" in sentence or "commit" in sentence for sentence in found["not_known"])
+    assert len(found["files"]) == 3 and found["rate_trace"]["lines"] == 4
+
+
+@pytest.mark.slow
 def test_it_ends_with_plot_accuracy_and_verdict(finished):
     _, done = finished
     lines = done.stdout.splitlines()
     assert lines[1].startswith("plot: ") and lines[2].startswith("validation accuracy: last 0.")
-    assert lines[-1].startswith("verdict: none: cifar10-excerpt is a 2,500-image excerpt")
+    assert lines[-1].startswith("verdict: none: 80 training images are not all 2000 of cifar10-exc")
 
 
 @pytest.mark.slow

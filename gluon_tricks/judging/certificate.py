@@ -174,9 +174,11 @@ def not_known(run, facts, trace, epochs):
     headers = getattr(run.log, "headers", 1)
     if headers > 1:
         yield f"whether all {headers} sittings ran on this machine: run.json holds the last"
-    if facts.get("args", {}).get("data_backend") != "ours":
-        why = "MXNet's iterator draws its own random numbers" if facts else "GluonCV's scripts record no seed"
-        yield f"the order and crops of the images: {why}"
+    backend = facts.get("args", {}).get("data_backend", "ours")
+    if not facts:
+        yield "the order and crops of the images: GluonCV's scripts record no seed"
+    elif backend != "ours":
+        yield f"the order and crops of the images: the reader, {backend}, draws its own random numbers"
 
 
 def markdown(certificate):

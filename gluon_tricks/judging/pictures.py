@@ -48,7 +48,7 @@ def draw_comparison(axes, comparison, band):
               label="published" if there == 1 else f"mean of {there} runs of GluonCV's script")
     if count > 1:
         axes.plot(comparison.epochs, comparison.runs.T, color=OURS, linewidth=0.6, alpha=0.6)
-    if count > 2:                      # the interval of two runs is 13 standard errors wide and hides the rest
+    if count > 2:                      # the interval of two runs is 13 standard errors wide and hides all
         half = mean_interval(comparison.runs)
         axes.fill_between(comparison.epochs, comparison.ours - half, comparison.ours + half, color=OURS,
                           alpha=0.25, linewidth=0, label="its 95 % interval")

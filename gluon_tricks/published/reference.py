@@ -51,14 +51,16 @@ def find_reference(run, name=None):
 
 def reference_of(flags, dataset, name=None):
     """`find_reference` for the flags of a run that has no log yet."""
+    on_excerpts = [published_run(one.name) for one in repeats().values()
+                   if one.name == name or one.dataset == dataset not in VAL_IMAGES]
+    if on_excerpts:                    # GluonCV's headers lack the number of images
+        flags = {"num_training_samples": on_excerpts[0].args["num_training_samples"], **flags}
     ours = recipe(flags, dataset)
     if name is not None:
         chosen = published_run(name)
         if not chosen.is_usable:
             raise UserError(f"{name} is no reference: {chosen.why_not}")
         return _match(ours, chosen)
-    on_excerpts = [published_run(one.name) for one in repeats().values()
-                   if one.dataset == dataset not in VAL_IMAGES]
     if dataset not in VAL_IMAGES and not on_excerpts:
         return Match(None, reason=WITHOUT_REFERENCE.get(dataset, f"GluonCV published no log on {dataset}"))
     if not ours["model"]:

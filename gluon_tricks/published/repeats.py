@@ -44,9 +44,13 @@ class Repeats:
         return sorted(set.intersection(*({record.epoch for record in run.epochs} for run in self.runs)))
 
 
-@cache
-def repeats(folder=FOLDER):
+def repeats():
     """name -> `Repeats` of the sets that have enough runs."""
+    return _sets(FOLDER)
+
+
+@cache
+def _sets(folder):
     sets = (Repeats("gluoncv_excerpt", "GluonCV's own runs on this excerpt", "cifar10-excerpt", 2_000,
                     _finished(folder, "excerpt/gluoncv_seed*.log")),
             Repeats("gluoncv_first_epochs", "GluonCV's own runs of the first epochs", "cifar10", 50_000,
