@@ -217,16 +217,13 @@ def band_of_repeats(repeats, witness):
 
     Returns
     -------
-    Band or None
+    Band
     """
-    epochs = repeats.epochs
-    values = together([run.epochs for run in repeats.runs], epochs, witness, repeats.dataset)
-    if values is None:
-        return None
+    epochs, dataset = repeats.epochs, repeats.reference.dataset
+    values = together([curve.values() for curve in repeats.curves], epochs, witness, dataset)
     limits = {1: band_limits(values, len(WITNESSES) * len(epochs))}
     spread, nothing = values.std(axis=0, ddof=1), np.zeros(len(epochs))
-    metric = metric_of(repeats.runs[0].epochs[0], witness, repeats.dataset)
-    return Band(witness, metric, np.array(epochs), values.mean(axis=0), limits, spread, nothing, nothing,
+    return Band(witness, metric_of(repeats.records[0], witness, dataset), np.array(epochs), values.mean(axis=0), limits, spread, nothing, nothing,
                 values)
 
 

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from gluon_tricks.files import LOGS
-from gluon_tricks.judging.runs import find_log, read_run
+from gluon_tricks.judging.runs import OURS, find_log, read_run
 from gluon_tricks.judging.verdict import Verdict, judge_logs
 from gluon_tricks.log_lines.reading import RunLog
 from gluon_tricks.published.catalogue import catalogue
@@ -14,7 +13,6 @@ from gluon_tricks.recipes.paper import TABLES
 from gluon_tricks.recipes.presets import PRESETS
 from gluon_tricks.recipes.rows import Figures
 
-OURS = LOGS / "ours"
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Optional, Union
 
 from gluon_tricks.errors import UserError
+from gluon_tricks.files import LOGS
 from gluon_tricks.log_lines.facts import read_facts
 from gluon_tricks.log_lines.reading import RunLog, read_log
 from gluon_tricks.log_lines.run_files import read_metrics
 from gluon_tricks.log_lines.transfer import TransferLog, read_transfer_log
 
+OURS = LOGS / "ours"
 SAME = ("model", "seed", "lr", "batch_size")     # flags in which run.json agrees with the header
 SHOWN = 5                                        # names of logs in a message; more are counted
 

@@ -11,21 +11,15 @@ import gzip
 import json
 from dataclasses import dataclass
 from functools import cache
-from statistics import mean
 
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import LOGS
 from gluon_tricks.log_lines.epochs import EpochRecord
-from gluon_tricks.published.repeats import repeats
-from gluon_tricks.recipes.rows import words
 
 FOLDER = LOGS / "published"
 TRAIN_IMAGES = {"cifar10": 50_000, "imagenet": 1_281_167}
 CLASSES = {"cifar10": 10, "imagenet": 1000}
 VAL_IMAGES = {"cifar10": 10_000, "imagenet": 50_000}
-
-# Flags of the command that a set of repeats shows
-RECIPE_WORDS = ("model", "mode", "batch_size", "lr", "num_epochs", "lr_decay_epoch")
 
 # Flags that forbid the use of a log's training metric, or of its validation errors, as a reference.
 NO_TRAIN_METRIC = ("copy", "meaningless-train-metric")
@@ -54,7 +48,7 @@ class PublishedRun:
     final: dict
     best: dict
     flags: dict
-    title: str = ""
+    title: str = ""          # of several runs: what a sentence calls them
 
     @property
     def label(self):
@@ -94,43 +88,18 @@ def curve(name):
     -------
     list of EpochRecord
     """
-    if name in repeats():
-        return mean_records(repeats()[name])
     return list(_curves()[published_run(name).name])
 
 
 def published_run(name):
-    """The catalogue's entry, or set of repeats, of that name; a `UserError` names the nearest ones."""
-    runs = {**catalogue(), **{one: as_published(one) for one in repeats()}}
+    """The catalogue's entry of that name; a `UserError` names the nearest ones."""
+    runs = catalogue()
     if name not in runs:
         near = [known for known in runs if name.lower() in known.lower() or known.lower() in name.lower()]
         raise UserError(f"no published log is called {name!r}; "
                         + (f"there are {', '.join(near)}" if near else
                         "logs/published/catalogue.json lists all 73"))
     return runs[name]
-
-
-def as_published(name):
-    """A set of repeats as a `PublishedRun`, whose figures are the means."""
-    found = repeats()[name]
-    run, records = found.runs[0], mean_records(found)
-    args = {**run.args, "num_training_samples": found.images}          # GluonCV's header lacks it
-    command = " ".join(["python train_cifar10.py", *words({key: run.args[key] for key in RECIPE_WORDS})])
-    ends = [{"epoch": record.epoch, "val_err_top1": record.val_err_top1}
-            for record in (records[-1], min(records, key=lambda record: record.val_err_top1))]
-    return PublishedRun(
-        name, f"{len(found.runs)} logs in logs/reference", "", found.dataset, "train_cifar10.py", run.style,
-        run.args["model"], command, args, {"mixup": False}, run.args["batch_size"], len(records),
-        records[0].train_metric_name, *ends, {}, found.title)
-
-
-def mean_records(found):
-    """The mean curve of a set of repeats: list of EpochRecord without times."""
-    curves = [{record.epoch: record for record in run.epochs} for run in found.runs]
-    return [EpochRecord(epoch, found.runs[0].epochs[0].train_metric_name,
-                        *(mean(getattr(curve[epoch], field) for curve in curves)
-                          for field in ("train_metric", "train_loss", "val_err_top1")))
-            for epoch in found.epochs]
 
 
 @cache

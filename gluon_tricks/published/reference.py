@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Optional
 
 from gluon_tricks.errors import UserError
-from gluon_tricks.published.catalogue import TRAIN_IMAGES, VAL_IMAGES, PublishedRun, catalogue, published_run
+from gluon_tricks.published.catalogue import TRAIN_IMAGES, VAL_IMAGES, PublishedRun, catalogue
 from gluon_tricks.published.recipe import departures, recipe
-from gluon_tricks.published.repeats import repeats
+from gluon_tricks.published.repeats import reference_run, repeats
 
 WITHOUT_REFERENCE = {
     "cifar100": "GluonCV published no log on CIFAR-100",
@@ -51,13 +51,13 @@ def find_reference(run, name=None):
 
 def reference_of(flags, dataset, name=None):
     """`find_reference` for the flags of a run that has no log yet."""
-    on_excerpts = [published_run(one.name) for one in repeats().values()
-                   if one.name == name or one.dataset == dataset not in VAL_IMAGES]
+    on_excerpts = [one.reference for one in repeats().values()
+                   if one.reference.name == name or one.reference.dataset == dataset not in VAL_IMAGES]
     if on_excerpts:                    # GluonCV's headers lack the number of images
         flags = {"num_training_samples": on_excerpts[0].args["num_training_samples"], **flags}
     ours = recipe(flags, dataset)
     if name is not None:
-        chosen = published_run(name)
+        chosen = reference_run(name)
         if not chosen.is_usable:
             raise UserError(f"{name} is no reference: {chosen.why_not}")
         return _match(ours, chosen)
@@ -82,7 +82,7 @@ def reference_of(flags, dataset, name=None):
 
 def repeats_of(flags, dataset):
     """The sets of GluonCV's own runs with exactly this recipe, or its first epochs: list of PublishedRun."""
-    ours, sets = recipe(flags, dataset), map(published_run, repeats())
+    ours, sets = recipe(flags, dataset), [one.reference for one in repeats().values()]
     return [one for one in sets
             if one.dataset == dataset and not departures(ours, recipe(one.args, dataset))]
 

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from gluon_tricks.errors import UserError
-from gluon_tricks.judging.numbers import OURS
-from gluon_tricks.judging.runs import find_log
+from gluon_tricks.judging.runs import OURS, find_log
 from gluon_tricks.log_lines.facts import read_facts
 from gluon_tricks.log_lines.transfer import read_transfer_log
 from gluon_tricks.published.transfer import published_transfer
