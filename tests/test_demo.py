@@ -14,8 +14,8 @@ from gluon_tricks.judging.diagnosis import diagnose
 from gluon_tricks.judging.verdict import judge, judge_logs
 from gluon_tricks.log_lines.reading import read_log
 from gluon_tricks.published.recipe import departures, recipe
-from gluon_tricks.published.repeats import repeats
 from gluon_tricks.published.reference import dataset_of, find_reference
+from gluon_tricks.published.repeats import repeats
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "logs" / "reference" / "excerpt"
