@@ -223,7 +223,8 @@ def band_of_repeats(repeats, witness):
     values = together([curve.values() for curve in repeats.curves], epochs, witness, dataset)
     limits = {1: band_limits(values, len(WITNESSES) * len(epochs))}
     spread, nothing = values.std(axis=0, ddof=1), np.zeros(len(epochs))
-    return Band(witness, metric_of(repeats.records[0], witness, dataset), np.array(epochs), values.mean(axis=0), limits, spread, nothing, nothing,
+    metric = metric_of(repeats.records[0], witness, dataset)
+    return Band(witness, metric, np.array(epochs), values.mean(axis=0), limits, spread, nothing, nothing,
                 values)
 
 

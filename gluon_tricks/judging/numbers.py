@@ -14,7 +14,6 @@ from gluon_tricks.recipes.presets import PRESETS
 from gluon_tricks.recipes.rows import Figures
 
 
-
 @dataclass(frozen=True)
 class OurRun:
     """A run under `logs/ours`.

@@ -85,7 +85,8 @@ def _repeats(name, title, dataset, images, logs):
             for record in (records[-1], min(records, key=lambda record: record.val_err_top1)))
     return Repeats(PublishedRun(
         name, f"{len(runs)} logs in logs/reference", "", dataset, "train_cifar10.py", "cifar", args["model"],
-        command, args, {"mixup": False}, args["batch_size"], len(records), "accuracy", *ends, {}, title), curves)
+        command, args, {"mixup": False}, args["batch_size"], len(records), "accuracy", *ends, {}, title),
+        curves)
 
 
 def _read(path):
