@@ -13,6 +13,7 @@ from gluon_tricks.published.transfer import side_by_side
 from gluon_tricks.published.zoo import zoo_of_log, zoo_of_row
 
 NOT_KNOWN = "not known"
+SYNTHETIC = "synthetic images"
 NO_OFFICIAL = {"paper": None, "zoo": None, "log": None}
 # Facts of run.json that a certificate shows -> what is not known without them
 FACTS = {"command": "the command: the log has flags, not the words that were typed",
@@ -40,8 +41,13 @@ def certify(run):
         If run.json or metrics.jsonl is damaged or not of this run.
     """
     facts, trace = run.facts or {}, rate_trace(run.metrics)
-    flags = facts.get("args") or run.log.args
-    results, verdict = (_of_transfer if run.is_transfer else _of_classification)(run.log, facts, flags)
+    flags = {**run.log.args, **(facts.get("args") or {})}
+    dataset = flags.get("dataset", "voc") if run.is_transfer else dataset_of(run.log)
+    what = data(facts, flags, dataset)
+    if run.is_transfer:
+        results, verdict = _of_transfer(run.log), None
+    else:
+        results, verdict = _of_classification(run.log, flags, None if what == SYNTHETIC else dataset)
     epochs = {"first": run.log.epochs[0].epoch, "last": run.log.epochs[-1].epoch,
               "of": flags.get("num_epochs") or flags.get("epochs")}
     epochs["finished"] = epochs["last"] + 1 == epochs["of"]
@@ -49,39 +55,38 @@ def certify(run):
     return {
         "command": facts.get("command"),
         "model": facts.get("model") or flags.get("model") or flags.get("network"),
-        "data": data(facts, run.log),
+        "data": what,
         "global_batch_size": facts.get("global_batch_size") or logged_batch_size(run.log.args),
         "seed": facts.get("seed", flags.get("seed")), "commit": facts.get("commit"),
         "versions": facts.get("versions"), "device": device(facts) if facts else None,
         "threads": facts.get("threads"), "data_root_hash": root_hash(facts),
-        "rate_trace": trace and {"sha256": rate_trace_hash(trace), "lines": len(trace),
-                                 "of": "epoch,batch,rate, rate as %.9g"},
+        "rate_trace": {"sha256": rate_trace_hash(trace), "lines": len(trace),
+                       "of": "epoch,batch,rate, rate as %.9g"} if trace else None,
         "files": {path.name: sha256_of(path) for path in files},
         "epochs": epochs, **results, "picture": None,
         "not_known": list(not_known(run, facts, trace, epochs)),
     }, verdict
 
 
-def _of_classification(log, facts, flags):
-    """Figures and verdict of a classification run; the `Verdict`."""
+def _of_classification(log, flags, dataset):
+    """Figures and verdict of a classification run, and the `Verdict`; `dataset` is None for synthetic images.
+    """
     verdict, last = judge_logs([log]), log.epochs[-1]
     found = {"val_err_top1": last.val_err_top1, "val_err_top5": last.val_err_top5}
     here = {"figures": str(log_figures(found)), "epoch": last.epoch, "train": last.train_metric,
             "train_metric": last.train_metric_name}
-    dataset = dataset_of(log)
-    exact = not facts or root_hash(facts) or data(facts, log) == dataset
-    return {"here": here, "official": official(flags, dataset) if exact else NO_OFFICIAL,
+    return {"here": here, "official": official(flags, dataset) if dataset else NO_OFFICIAL,
             "verdict": verdict.line,
             "diagnosis": [f"{finding.name}: {finding.says}" for finding in diagnose(verdict)]}, verdict
 
 
-def _of_transfer(log, facts, flags):
+def _of_transfer(log):
     """Figures of a run of detection or segmentation, which has no verdict."""
     _, verdict = side_by_side(log)
     last = log.epochs[-1]
     here = {"figures": f"{log.main} {100 * last.scores[log.main]:.2f}", "epoch": last.epoch, "train": None,
             "train_metric": None}
-    return {"here": here, "official": NO_OFFICIAL, "verdict": verdict, "diagnosis": []}, None
+    return {"here": here, "official": NO_OFFICIAL, "verdict": verdict, "diagnosis": []}
 
 
 def root_hash(facts):
@@ -90,13 +95,12 @@ def root_hash(facts):
     return None if found in ("", "synthetic") else found
 
 
-def data(facts, log):
+def data(facts, flags, dataset):
     """The data set's name, or a sentence where the numbers of images or classes are not the published
     ones."""
     if facts.get("data_root_hash") == "synthetic":
-        return "synthetic images"
-    dataset = log.args.get("dataset", "voc") if not hasattr(log, "style") else dataset_of(log)
-    images, classes = log.args.get("num_training_samples"), facts.get("classes")
+        return SYNTHETIC
+    images, classes = flags.get("num_training_samples"), facts.get("classes")
     if dataset in CLASSES and images in (None, TRAIN_IMAGES[dataset]) and classes in (None, CLASSES[dataset]):
         return dataset
     if dataset not in CLASSES:
