@@ -53,8 +53,9 @@ def reference_of(flags, dataset, name=None):
     """`find_reference` for the flags of a run that has no log yet."""
     on_excerpts = [one.reference for one in repeats().values()
                    if one.reference.name == name or one.reference.dataset == dataset not in VAL_IMAGES]
-    if on_excerpts:                    # GluonCV's headers lack the number of images
+    if on_excerpts:                    # GluonCV's headers name neither data set nor number of images
         flags = {"num_training_samples": on_excerpts[0].args["num_training_samples"], **flags}
+        dataset = flags.get("dataset", on_excerpts[0].dataset)
     ours = recipe(flags, dataset)
     if name is not None:
         chosen = reference_run(name)
