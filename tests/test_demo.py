@@ -62,7 +62,7 @@ def test_a_rate_of_1_is_outside_with_its_diagnosis(capsys):
     assert compare.main([str(FOLDER / "kit_lr1.log")]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1].startswith("verdict: OUTSIDE the band of GluonCV's own runs on this excerpt")
-    assert "departs from it in lr 1.0 (published 0.1)" in lines[-1]
+    assert "departs from it in lr 1.0 (reference 0.1)" in lines[-1]
     assert any(line.startswith("diagnosis: unscaled rate: --lr 1 for a global batch of 64 is 10 times") for line in lines)
 
 

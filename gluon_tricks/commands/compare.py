@@ -114,7 +114,7 @@ def table(comparisons):
     here = f"{'mean':>9}{'95 %':>8}" if several else f"{'here':>9}"
     width = 51 if several else 43
     yield "       " + "".join(f"{c.witness + ' ' + UNITS[c.metric]:^{width}}" for c in comparisons)
-    yield "epoch  " + "".join(f"{here}{'published':>11}{'diff':>8}{'band':>8}{'':7}" for _ in comparisons)
+    yield "epoch  " + "".join(f"{here}{c.origin:>11}{'diff':>8}{'band':>8}{'':7}" for c in comparisons)
     for epoch in epochs:
         yield f"{epoch:5d}  " + "".join(rows.get(epoch, " " * width) for rows in rows_of).rstrip()
 

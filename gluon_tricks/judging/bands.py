@@ -39,6 +39,7 @@ from gluon_tricks.published.recipe import recipe
 from gluon_tricks.published.repeats import repeats
 
 WITNESSES = ("train", "val")
+PUBLISHED = "the published"
 SCATTERS = {1: 6, 9: 3, 36: 1}                 # epochs in the running median -> limit in scatters
 COUNTING_ERRORS, COUNTING_ERRORS_CIFAR_TRAIN = 3, 5
 SLOPES = 0.5
@@ -70,7 +71,7 @@ class Band:
     @property
     def source(self):
         """What `published` is, for a sentence."""
-        return f"the mean of {len(self.runs)} runs" if len(self.runs) > 1 else "the published"
+        return f"the mean of {len(self.runs)} runs" if len(self.runs) > 1 else PUBLISHED
 
     def of_mean(self, runs):
         """The band for the mean of so many runs: noise is averaged, a lead or lag is not."""
@@ -94,7 +95,12 @@ class Comparison:
     limits: dict
     runs: np.ndarray
     wild: tuple = (0, 0)
-    source: str = "the published"
+    source: str = PUBLISHED
+
+    @property
+    def origin(self):
+        """What `published` is, for the head of a column."""
+        return "published" if self.source == PUBLISHED else "reference"
 
     @property
     def difference(self):

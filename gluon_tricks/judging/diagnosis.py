@@ -101,7 +101,8 @@ def unscaled_rate(run, reference, comparisons):
         return None
     if reference and reference.args.get("lr") and reference.global_batch_size:
         expected = reference.args["lr"] * batch / reference.global_batch_size
-        why = f"the published rate, {reference.args['lr']:g} at {reference.global_batch_size} images"
+        origin = "reference's" if reference.title else "published"
+        why = f"the {origin} rate, {reference.args['lr']:g} at {reference.global_batch_size} images"
     else:
         expected, why = linear_scaled_lr(batch), "the linear rule, 0.1 at 256 images"
     ratio = lr / expected
@@ -124,7 +125,7 @@ def _below(comparisons):
         worse = (found.difference > 0) == (found.metric == "rmse")
         if found.witness == "train" and (worse & ~found.inside).any():
             i = (worse & ~found.inside).argmax()
-            return (f"train {found.metric} in epoch {found.epochs[i]} is {found.ours[i]:.2f}, published "
+            return (f"train {found.metric} in epoch {found.epochs[i]} is {found.ours[i]:.2f}, {found.origin} "
                     f"{found.published[i]:.2f}")
     return ""
 

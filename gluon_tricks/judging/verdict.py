@@ -68,8 +68,9 @@ class Verdict:
         The result in one line, starting with `verdict:`.
     exit_code : int
         0 inside, 1 outside, 2 none.
+    runs : list of RunLog
     run : RunLog
-        The first of `runs`.
+        The first of them.
     match : Match
         The reference.
     held : list of Held
@@ -160,9 +161,9 @@ def check_same_recipe(runs):
     wanted = recipe(first.args, dataset_of(first))
     for i, other in enumerate(others, start=1):
         here = recipe(other.args, dataset_of(other))
-        found = [*departures(here, wanted), *(key for key in here.keys() - wanted.keys())]
+        found = [*departures(here, wanted, "there"), *sorted(here.keys() - wanted.keys())]
         if found:
-            shown = ", ".join(found).replace("(published ", "(there ")
+            shown = ", ".join(found)
             raise UserError(f"{other.path}: is of another recipe than {first.path}: {shown}; several logs "
                             "must be seeds of one recipe, so compare them one by one")
         for before in runs[:i]:

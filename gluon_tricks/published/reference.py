@@ -89,7 +89,8 @@ def repeats_of(flags, dataset):
 
 
 def _match(ours, reference):
-    return Match(reference, tuple(departures(ours, recipe(reference.args, reference.dataset))))
+    theirs = recipe(reference.args, reference.dataset)
+    return Match(reference, tuple(departures(ours, theirs, "reference" if reference.title else "published")))
 
 
 def _why_none(ours, on_excerpts):
