@@ -6,8 +6,8 @@
 
 RUN is the folder of a run (its log, with run.json and metrics.jsonl) or a log, of this kit or of GluonCV's
 scripts. Writes certificate.md, certificate.json and, if there is a published curve, certificate.png with its
-band. In the folder of the run they have these names; for a bare log, and with --out, they are called
-NAME.certificate.md and so on, NAME being the run's.
+band. In the folder of the run they have these names. For a bare log, for one of several logs in a folder, and
+with --out, they are called NAME.certificate.md and so on, NAME being the run's.
 
 The certificate holds only what these files contain or what can be computed from them. What they do not tell
 is listed under "Not known"; for a bare log that is much: data, code, machine. `official` holds up to three
@@ -24,7 +24,7 @@ from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import atomic_write, make_folder
 from gluon_tricks.judging.certificate import certify, markdown
 from gluon_tricks.judging.pictures import plot_verdict
-from gluon_tricks.judging.runs import read_run
+from gluon_tricks.judging.runs import find_log, read_run
 
 
 def main(argv=None):
@@ -32,7 +32,8 @@ def main(argv=None):
     run = read_run(args.run, args.log)
     certificate, verdict = certify(run)
     out = make_folder("--out", args.out or run.log.path.parent)
-    name = "certificate" if run.run_json and not args.out else f"{run.name}.certificate"
+    alone = run.run_json and find_log(run.log.path.parent) and not args.out
+    name = "certificate" if alone else f"{run.name}.certificate"
     files = [out / f"{name}{suffix}" for suffix in (".md", ".json")]
     if verdict and verdict.comparisons:
         try:

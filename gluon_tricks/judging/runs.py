@@ -31,7 +31,7 @@ class RecordedRun:
     Attributes
     ----------
     name : str
-        That of the folder, or of a bare log without its suffix.
+        That of the folder with its one log; else that of the log, without its suffix.
     folder : Path or None
         Where the log lies; None for a bare log.
     log : RunLog or TransferLog
@@ -117,8 +117,8 @@ def read_run(path, log=None):
     found = Path(log).expanduser() if log else _log_in(path) if path.is_dir() else path
     run_json = _run_json_of(found, path if path.is_dir() else None)
     folder = found.parent if run_json or path.is_dir() else None
-    # resolved: the folder "." has no name
-    name = (folder.resolve().name if folder else "") or found.stem
+    # resolved: the folder "." has no name; several logs in a folder cannot share its name
+    name = (folder.resolve().name if folder and find_log(found.parent) else "") or found.stem
     return RecordedRun(name, folder, read_transfer_log(found) or read_log(found), run_json)
 
 

@@ -142,6 +142,16 @@ def test_with_out_the_files_carry_the_name_of_the_run(run, tmp_path):
         f"{name}.certificate.{kind}" for name in ("one", "two") for kind in ("json", "md", "png"))
 
 
+def test_two_runs_with_logs_in_one_folder_have_two_certificates(run, tmp_path):
+    for name in ("one", "two"):
+        shutil.copytree(run, tmp_path / "demo" / name)
+        next((tmp_path / "demo" / name).glob("*.log")).rename(tmp_path / "demo" / f"{name}.log")
+    for name in ("one", "two"):
+        assert main([str(tmp_path / "demo" / f"{name}.log")]) == 0
+        found = json.loads((tmp_path / "demo" / f"{name}.certificate.json").read_text())
+        assert found["picture"] == f"{name}.certificate.png" and found["command"]
+
+
 def test_detection_gets_its_score_and_no_verdict(capsys):
     found = certificate_of(OURS.parent / "faster_rcnn_cells_trained_0")
     assert found["here"]["figures"].startswith("mAP ") and found["verdict"].startswith("verdict: none")
