@@ -11,6 +11,7 @@ DEMO_FAULT = logs/reference/excerpt/kit_lr1.log
 VENV     = .venv
 GPU_VENV = .venv-gpu
 TORCH_VENV = .venv-torch
+DOCS_VENV = .venv-docs
 CPU_PINS = requirements/base.txt requirements/training.txt requirements/cpu.txt
 GPU_PINS = requirements/base.txt requirements/training.txt requirements/gpu.txt
 # PYTHON=... is used as given; without it, the first of these that runs, is 3.9 to 3.12 and can make environments.
@@ -69,7 +70,7 @@ if_compilable = $(if $(shell command -v c++ >/dev/null && { python=$(VENV)/bin/p
                     "$$python" -c 'import sys; sys.exit(sys.version_info >= (3, 12))' 2>/dev/null && echo yes),$(1))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo quick test lint doctor bench onnx torch horovod gpu matrix clean FORCE
+.PHONY: help demo quick test lint docs doctor bench onnx torch horovod gpu matrix clean FORCE
 
 help: ## show this list
 	@echo 'make TARGET [PYTHON=python3.11] [VENV=.venv] [ARGS="more flags"]'
@@ -93,6 +94,10 @@ test: $(VENV)/.installed-dev $(call if_compilable,$(VENV)/.installed-horovod) ##
 
 lint: $(VENV)/.installed-dev ## check the style
 	$(VENV)/bin/python -m ruff check $(ARGS)
+
+docs: $(DOCS_VENV)/.installed ## make the site of docs/ in site/
+	NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/python -m mkdocs build --quiet --strict $(ARGS)
+	@echo 'The site: site/index.html; with search: $(DOCS_VENV)/bin/python -m http.server --directory site'
 
 doctor: $(VENV)/.installed ## what works on this machine, what does not, and the remedy
 	$(VENV)/bin/python -m gluon_tricks doctor $(ARGS)
@@ -118,7 +123,7 @@ matrix: ## environment, doctor and smoke training under every Python 3.9 to 3.12
 	@$(find_python); "$$python" benchmarks/matrix.py $(ARGS)
 
 clean: ## remove environments, demo/ and caches
-	rm -rf .venv .venv-gpu .venv-torch .matrix demo build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-gpu .venv-torch .venv-docs .matrix demo site build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps. Each is written last and stands in its environment: an interrupted installation leaves none, and what was put
@@ -131,6 +136,9 @@ $(GPU_VENV)/.installed: $(GPU_PINS) $(call if_unusable,$(GPU_VENV))
 
 $(TORCH_VENV)/.installed: requirements/torch.txt $(call if_unusable,$(TORCH_VENV))
 	$(call make_environment,$(TORCH_VENV),requirements/torch.txt,5 GB on the disk)
+
+$(DOCS_VENV)/.installed: requirements/docs.txt $(call if_unusable,$(DOCS_VENV))
+	$(call make_environment,$(DOCS_VENV),requirements/docs.txt,less than a minute)
 
 $(VENV)/.installed-onnx: $(VENV)/.installed requirements/onnx.txt
 	@echo 'Installing ONNX and ONNX Runtime (requirements/onnx.txt) ...'

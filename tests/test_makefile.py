@@ -234,7 +234,7 @@ def test_without_a_python_the_commands_that_install_one_are_named(checkout):
 
 def test_help_is_what_make_alone_prints_and_lists_every_target(checkout):
     printed = make(checkout).stdout
-    for target in ("demo", "quick", "test", "lint", "doctor", "bench", "onnx", "torch", "horovod", "gpu",
+    for target in ("demo", "quick", "test", "lint", "docs", "doctor", "bench", "onnx", "torch", "horovod", "gpu",
                    "matrix", "clean", "help"):
         assert re.search(rf"^  {target} +\S", printed, re.MULTILINE), target
 
@@ -254,9 +254,9 @@ def test_gpu_and_cpu_environments_are_two(checkout):
     assert "-r requirements.txt" not in plan
 
 
-def test_ci_checks_the_style_and_then_runs_the_tests():
+def test_ci_checks_the_style_makes_the_site_and_then_runs_the_tests():
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
     commands = [line for line in script.read_text().splitlines() if line and not line.startswith("#")]
     assert commands[0] == "set -euo pipefail"
-    assert commands[-2:] == ["make lint", "make test"]
+    assert commands[-3:] == ["make lint", "make docs", "make test"]
