@@ -1,9 +1,9 @@
 """Pages of the site that are made from other files, and links from docs/ into the repository.
 
-docs/ is read on GitHub as well, so its links go to files: `../gluon_tricks/tricks/mixup.py`. For the site, each file
-that a page links to becomes a page or an asset under `repository/`, at its own path, and the link is changed to it.
-Added as well are the tour, made from its notebook, the API, one page for each room of the package, and docs/atlas.html in the
-navigation where it exists.
+docs/ is read on GitHub as well, so its links go to files: `../gluon_tricks/tricks/mixup.py`. For the site, each
+file that a page links to becomes a page or an asset under `repository/`, at its own path, and the link is changed
+to it. Added as well are the tour, made from its notebook, the API, one page for each room of the package, and
+docs/atlas.html in the navigation where it exists.
 """
 
 import base64
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from mkdocs.structure.files import File
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 LINK = re.compile(r"(\]\(|<img src=\")([^)\s\"]+)")
 CODE_BLOCK = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 ROOMS = {
@@ -78,7 +78,8 @@ def on_page_markdown(markdown, page, config, files):
         relative = posixpath.relpath(uri, posixpath.dirname(page.file.src_uri) or ".")
         return match[1] + relative + anchor
 
-    return "".join(part if part.startswith("```") else LINK.sub(changed, part) for part in CODE_BLOCK.split(markdown))
+    parts = CODE_BLOCK.split(markdown)
+    return "".join(part if part.startswith("```") else LINK.sub(changed, part) for part in parts)
 
 
 # --- Links --------------------------------------------------------------------------------------------------
@@ -91,7 +92,7 @@ def place_of(uri):
 
 
 def target(link, here):
-    """`(path in the repository, "#anchor" or "")` of a link on the page `here`; (None, "") for all other links."""
+    """`(path in the repository, "#anchor" or "")` of a link on the page `here`; `(None, "")` for other links."""
     name, hash_sign, anchor = link.partition("#")
     if not name or "://" in name or name.startswith("mailto:"):
         return None, ""
@@ -138,10 +139,12 @@ def repository_file(path, config):
     if source.suffix == ".md":
         return File.generated(config, uri, content=source.read_text(encoding="utf-8"))
     if source.is_dir():
-        lines = [f"- `{each.name}{'/' * each.is_dir()}`" for each in sorted(source.iterdir()) if each.name[0] not in "._"]
-        return File.generated(config, uri, content=f"{NOT_SEARCHED}# `{path}/`\n\n" + "\n".join(lines) + "\n")
-    fence = f"~~~~~~{LANGUAGES.get(source.suffix, 'text')}\n{source.read_text(encoding='utf-8')}\n~~~~~~\n"
-    return File.generated(config, uri, content=f"{NOT_SEARCHED}# `{path}`\n\n{fence}")
+        content = "\n".join(f"- `{each.name}{'/' * each.is_dir()}`" for each in sorted(source.iterdir())
+                            if each.name[0] not in "._")
+    else:
+        language = LANGUAGES.get(source.suffix, "text")
+        content = f"~~~~~~{language}\n{source.read_text(encoding='utf-8')}\n~~~~~~"
+    return File.generated(config, uri, content=f"{NOT_SEARCHED}# `{path}`\n\n{content}\n")
 
 
 # --- Pages --------------------------------------------------------------------------------------------------
@@ -155,14 +158,15 @@ def trick_pages():
 
 def api_index():
     """The start page of the API."""
-    lines = ["# API", "", "After reading this page you know which part of the package has what you look for.", "",
-             "The pages are made from the docstrings. What starts with `_` is left out.", "", "| part | what it has |", "| --- | --- |"]
-    return "\n".join([*lines, *(f"| [{room}]({room}.md) | {what} |" for room, what in ROOMS.items())]) + "\n"
+    rows = "\n".join(f"| [{room}]({room}.md) | {what} |" for room, what in ROOMS.items())
+    return ("# API\n\nAfter reading this page you know which part of the package has what you look for.\n\n"
+            "The pages are made from the docstrings. Names that start with `_` are left out.\n\n"
+            f"| part | what it has |\n| --- | --- |\n{rows}\n")
 
 
 def api_page(room):
     """A room's page: its modules, in alphabetical order."""
-    names = sorted(path.stem for path in (ROOT / "gluon_tricks" / room).glob("*.py") if path.stem != "__init__")
+    names = sorted(path.stem for path in (ROOT / "gluon_tricks" / room).glob("*.py") if path.stem[0] != "_")
     modules = "\n\n".join(f"::: gluon_tricks.{room}.{name}" for name in names)
     return f"# gluon_tricks.{room}\n\n{ROOMS[room]}.\n\n{modules}\n"
 
