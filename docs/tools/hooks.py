@@ -1,9 +1,9 @@
 """Pages of the site that are made from other files, and links from docs/ into the repository.
 
-docs/ is read on GitHub as well, so its links go to files: `../gluon_tricks/tricks/mixup.py`. For the site, each
-file that a page links to becomes a page or an asset under `repository/`, at its own path, and the link is changed
-to it. Added as well are the tour, made from its notebook, the API, one page for each room of the package, and
-docs/atlas.html in the navigation where it exists.
+docs/ is read on GitHub as well, so its links go to files: `../gluon_tricks/tricks/mixup.py`. For the site,
+each file that a page links to becomes a page or an asset under `repository/`, at its own path; the link is
+changed to it. Added as well are the tour, made from its notebook, the API, one page for each room of the
+package, and docs/atlas.html in the navigation where it exists.
 """
 
 import base64
@@ -92,7 +92,7 @@ def place_of(uri):
 
 
 def target(link, here):
-    """`(path in the repository, "#anchor" or "")` of a link on the page `here`; `(None, "")` for other links."""
+    """`(path, "#anchor" or "")` in the repository of a link on the page `here`; `(None, "")` for others."""
     name, hash_sign, anchor = link.partition("#")
     if not name or "://" in name or name.startswith("mailto:"):
         return None, ""
