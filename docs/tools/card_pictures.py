@@ -40,19 +40,18 @@ def draw_all(folder):
 
 def linear_scaling(axes):
     """The rule as a line, published runs as points."""
-    runs = [run for run in catalogue().values() if run.dataset == "imagenet"]
-    points = {(run.global_batch_size, float(run.args["lr"])) for run in runs}
+    runs = [run for run in catalogue().values() if run.script == "train_imagenet.py"]
+    models = {(run.global_batch_size, float(run.args["lr"])): run.model for run in runs}
     batches = np.array([130, 2400])
     axes.plot(batches, [linear_scaled_lr(batch) for batch in batches], color=BLUE, label="0.1 x batch / 256")
-    axes.plot(*zip(*sorted(points)), "o", color=RED, label="published ImageNet logs")
+    axes.plot(*zip(*models), "o", color=RED, label="published ImageNet logs")
     axes.set(xscale="log", yscale="log", xlabel="global batch size, images", ylabel="peak learning rate")
     axes.set_xticks([256, 512, 1024, 2048], [256, 512, 1024, 2048])
     axes.minorticks_off()
-    others = {float(run.args["lr"]): run for run in runs
-              if float(run.args["lr"]) != linear_scaled_lr(run.global_batch_size)}
-    for rate, run in others.items():
-        axes.annotate(run.model, (run.global_batch_size, rate), fontsize=8, textcoords="offset points",
-                      xytext=(-7, -3), ha="right")
+    for (batch, rate), model in models.items():
+        if rate != linear_scaled_lr(batch):
+            axes.annotate(model, (batch, rate), fontsize=8, textcoords="offset points", xytext=(-7, -3),
+                          ha="right")
     ticks = [0.01, 0.05, 0.1, 0.2, 0.4, 0.8, 2.6]
     axes.set_yticks(ticks, ticks)
 
