@@ -74,7 +74,7 @@ def on_page_markdown(markdown, page, config, files):
         path, anchor = target(match[2], here)
         if path is None:
             return match[0]
-        uri = site_uri(path)
+        uri = page_of_notebook(path, here) or site_uri(path)
         relative = posixpath.relpath(uri, posixpath.dirname(page.file.src_uri) or ".")
         return match[1] + relative + anchor
 
@@ -97,6 +97,11 @@ def target(link, here):
     if not name or "://" in name or name.startswith("mailto:"):
         return None, ""
     return posixpath.normpath(posixpath.join(posixpath.dirname(here), name)), hash_sign + anchor
+
+
+def page_of_notebook(path, here):
+    """The tour's page for a link to the notebook, except on that page itself, which offers the file."""
+    return "tour.md" if path == "docs/tour.ipynb" and here != "docs/tour.md" else None
 
 
 def outside(texts):
