@@ -96,7 +96,7 @@ lint: $(VENV)/.installed-dev ## check the style
 	$(VENV)/bin/python -m ruff check $(ARGS)
 
 docs: $(DOCS_VENV)/.installed ## make the site of docs/ in site/
-	NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/python -m mkdocs build --quiet --strict $(ARGS)
+	NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/python -m mkdocs build --strict $(ARGS)
 	@echo 'The site: site/index.html; with search: $(DOCS_VENV)/bin/python -m http.server --directory site'
 
 doctor: $(VENV)/.installed ## what works on this machine, what does not, and the remedy

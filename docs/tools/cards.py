@@ -104,8 +104,8 @@ TRICKS = {
         runs=(("cifar_resnet20_v1_float32", "cifar_resnet20_v1_bfloat16"),
               ("cifar_resnet20_v1_float32_seed1", "cifar_resnet20_v1_bfloat16_seed1"))),
     "resnet_d": Worth(
-        pairs=(Pair(5, "ResNet-50", "ResNet-50-B"), Pair(5, "ResNet-50-B", "ResNet-50-C"),
-               Pair(5, "ResNet-50-C", "ResNet-50-D")),
+        pairs=(Pair(5, "ResNet-50", "ResNet-50-D", "all three"), Pair(5, "ResNet-50", "ResNet-50-B", "B"),
+               Pair(5, "ResNet-50-B", "ResNet-50-C", "C"), Pair(5, "ResNet-50-C", "ResNet-50-D", "D")),
         published=(("resnet50_v1", "resnet50_v1b"), ("resnet50_v1b", "resnet50_v1c"),
                    ("resnet50_v1c", "resnet50_v1d"), ("resnet101_v1", "resnet101_v1d"))),
     "cosine_decay": Worth(
@@ -187,8 +187,8 @@ def filled(page):
 
 def formula(file):
     """The docstring of a file without its first line; formulas, which it indents, as blocks of code."""
-    text = ast.get_docstring(ast.parse((ROOT / file).read_text(encoding="utf-8")))
-    paragraphs = text.split("\n\n", 1)[1].split("\n\n")
+    text = ast.get_docstring(ast.parse((ROOT / file).read_text(encoding="utf-8")), clean=False)
+    paragraphs = text.rstrip().split("\n\n", 1)[1].split("\n\n")
     for paragraph in paragraphs:
         lines = paragraph.split("\n")
         if lines[0].startswith("    "):

@@ -15,7 +15,7 @@ from pathlib import Path
 from mkdocs.structure.files import File
 
 ROOT = Path(__file__).resolve().parents[2]
-LINK = re.compile(r"(\]\(|<img src=\")([^)\s\"]+)")
+LINK = re.compile(r"(\]\()([^)\s]+)")
 CODE_BLOCK = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 ROOMS = {
     "tricks": "One file for each trick",
@@ -48,7 +48,8 @@ def on_config(config):
 
 def on_files(files, config):
     """Add the tour, the API, and what pages link to outside docs/."""
-    made = {"tour.md": notebook_page(ROOT / "docs" / "tour.ipynb"), "api/index.md": api_index(),
+    tour, pictures = notebook_page(ROOT / "docs" / "tour.ipynb")
+    made = {"tour.md": tour, **pictures, "api/index.md": api_index(),
             **{f"api/{room}.md": api_page(room) for room in ROOMS}}
     for uri, text in made.items():
         files.append(File.generated(config, uri, content=text))
@@ -177,20 +178,20 @@ def api_page(room):
 
 
 def notebook_page(path):
-    """A notebook as Markdown: its texts, code, printed output and pictures."""
-    parts = []
+    """A notebook as Markdown, and its pictures: `(text, {uri: bytes})`."""
+    parts, pictures = [], {}
     for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
         source = "".join(cell["source"])
         if cell["cell_type"] == "markdown":
             parts.append(source)
             continue
         parts.append(f"```python\n{source}\n```")
+        printed = "".join("".join(output.get("text", "")) for output in cell["outputs"]).rstrip()
+        if printed:
+            parts.append(f"```text\n{printed}\n```")
         for output in cell["outputs"]:
-            data = output.get("data", {})
-            if "image/png" in data:
-                image = "".join(data["image/png"]).replace("\n", "")
-                base64.b64decode(image, validate=True)
-                parts.append(f'<img src="data:image/png;base64,{image}" alt="output of the cell above">')
-            elif text := "".join(output.get("text", data.get("text/plain", ""))):
-                parts.append(f"```text\n{text.rstrip()}\n```")
-    return "\n\n".join(parts) + "\n"
+            if image := output.get("data", {}).get("image/png"):
+                name = f"{path.stem}-{len(pictures) + 1}.png"
+                pictures[name] = base64.b64decode("".join(image))
+                parts.append(f"![What the cell draws]({name})")
+    return "\n\n".join(parts) + "\n", pictures

@@ -34,6 +34,13 @@ def test_each_trick_has_a_card_and_each_card_is_in_the_table():
     assert files | {"resnet_d"} == pages == {*cards.TRICKS}
 
 
+def test_each_trick_of_the_paper_is_one_click_from_the_readme():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    of_the_paper = {name for name in cards.TRICKS if re.match(r"# .* \(§", text_of(name))}
+    assert len(of_the_paper) == 10
+    assert of_the_paper <= {*re.findall(r"\]\(docs/tricks/(\w+)\.md\)", readme)}
+
+
 @each_card
 def test_a_card_has_flag_code_tests_formula_and_worth(name):
     text = text_of(name)
