@@ -16,8 +16,8 @@ from mxnet.gluon import HybridBlock
 class DistillationLoss(HybridBlock):
     """Loss per sample, shape (N,).
 
-    Its inputs are the student's logits, the targets, which are rows of probabilities, and the teacher's logits,
-    each of shape (N, classes).
+    Its inputs, each of shape (N, classes): the student's logits; the targets, rows of probabilities; the
+    teacher's logits.
 
     Parameters
     ----------
