@@ -254,6 +254,13 @@ def test_gpu_and_cpu_environments_are_two(checkout):
     assert "-r requirements.txt" not in plan
 
 
+def test_the_site_is_made_without_mxnet_and_fails_at_a_warning(checkout):
+    plan = make(checkout, "-n", "docs", f"PYTHON={sys.executable}").stdout
+    assert "-m venv --clear .venv-docs" in plan and "-r requirements/docs.txt" in plan
+    assert "requirements.txt" not in plan and "mxnet" not in pins("requirements/docs.txt", "3.11")
+    assert ".venv-docs/bin/python -m mkdocs build --strict" in plan
+
+
 def test_ci_checks_the_style_makes_the_site_and_then_runs_the_tests():
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
