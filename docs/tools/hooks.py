@@ -3,7 +3,7 @@
 docs/ is read on GitHub as well, so its links go to files: `../gluon_tricks/tricks/mixup.py`. For the site,
 each file that a page links to becomes a page or an asset under `repository/`, at its own path; the link is
 changed to it. Added as well are the tour, made from its notebook, the API, one page for each room of the
-package, and docs/atlas.html in the navigation where it exists.
+package.
 """
 
 import base64
@@ -29,16 +29,18 @@ ROOMS = {
     "training": "The loop, evaluation, resume files",
     "saved": "Saved nets: evaluation, answers, export",
 }
+OPTIONAL = ("atlas.html", "bridge.md", "report.md")
 LANGUAGES = {".py": "python", ".sh": "bash", ".csv": "text", ".json": "json", ".txt": "text", "": "text"}
 NOT_SEARCHED = "---\nsearch:\n  exclude: true\n---\n\n"
 
 
 def on_config(config):
-    """Put the pages of folders, and the atlas if there is one, into the navigation."""
-    judge = next(entry["Judge"] for entry in config.nav if "Judge" in entry)
-    if (ROOT / "docs" / "atlas.html").is_file():
-        judge.insert(1, {"Published curves (atlas)": "atlas.html"})
+    """Put the pages of folders into the navigation, and leave out pages of OPTIONAL that are missing."""
+    missing = {name for name in OPTIONAL if not (ROOT / "docs" / name).is_file()}
     for entry in config.nav:
+        for title, pages in entry.items():
+            if isinstance(pages, list):
+                entry[title] = [page for page in pages if missing.isdisjoint(page.values())]
         if "Tricks" in entry:
             entry["Tricks"] = trick_pages()
         if "API" in entry:
