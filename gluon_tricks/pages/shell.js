@@ -44,6 +44,7 @@ const Shell = (() => {
       font: { family: "system-ui, sans-serif", size: narrow ? 12 : 13, color: "var(--ink)" },
       margin: { l: narrow ? 44 : 56, r: 12, t: 8, b: 40 }, hovermode: "x unified", dragmode: narrow ? false : "zoom",
       hoverlabel: { bgcolor: "var(--paper)", bordercolor: "var(--line)", font: { color: "var(--ink)", size: 12 }, namelength: -1 },
+      modebar: { bgcolor: "rgba(0,0,0,0)", color: "var(--soft)", activecolor: "var(--ink)" },
       legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { size: narrow ? 11 : 12 } },
     };
   }
@@ -65,7 +66,8 @@ const Shell = (() => {
     const full = { ...merged({ ...common(narrow), ...axes }, layout), uirevision: "kept" };   // zoom outlives the theme
     const config = {
       responsive: true, displaylogo: false, showLink: false, plotlyServerURL: "", scrollZoom: false,
-      modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"], displayModeBar: narrow ? false : "hover",
+      modeBarButtons: [["toImage", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]],
+      displayModeBar: narrow ? false : "hover",
     };
     return Plotly.react(element, resolved(traces, style), resolved(full, style), config);
   }
