@@ -24,6 +24,7 @@ SUBCOMMANDS = {
     "sweep": "a grid of flags over several seeds: median and spread, a plot, one CSV",
     "show-augment": "a contact sheet of every augmentation, with the labels it gives",
     "figures": "the paper's Figures 3 and 4, drawn from runs and logs",
+    "report": "a page of runs: verdict, curves, recipe, diagnosis; opens offline",
     "certify": "a certificate of a run: command, data, rates, verdict, official figures",
     "evaluate": "the accuracy of saved parameters on a validation set",
     "predict": "the most probable classes of photographs, with names and probabilities",

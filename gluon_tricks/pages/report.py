@@ -1,0 +1,145 @@
+"""The report of runs: a page with verdict, curves, recipe, diagnosis, epochs and origin of each."""
+
+from collections import Counter
+from dataclasses import replace
+
+from gluon_tricks.errors import UserError
+from gluon_tricks.judging.runs import read_run
+from gluon_tricks.pages import classified, transferred
+from gluon_tricks.pages.charts import charts_of
+from gluon_tricks.pages.shell import Html, chart, escaped, page, table
+from gluon_tricks.program import command_words
+
+RELOAD_S = 10
+BOXES = {"INSIDE": "good", "OUTSIDE": "bad", "none": ""}
+
+
+def read_shown(paths, ref=None):
+    """What a report shows of the runs at these paths.
+
+    Parameters
+    ----------
+    paths : list of Path
+        Folders of runs, logs of this kit, or bare logs of GluonCV.
+    ref : str, optional
+        Name of the published log to compare with.
+
+    Returns
+    -------
+    list of Shown
+        With distinct names.
+
+    Raises
+    ------
+    UserError
+        If one is unusable, or named twice.
+    """
+    runs = [read_run(path) for path in paths]
+    logs = [run.log.path.resolve() for run in runs]
+    for path, log in zip(paths, logs):
+        if logs.count(log) > 1:
+            raise UserError(f"{path}: is given twice; give each run once")
+    runs = [replace(run, name=name) for run, name in
+            zip(runs, _distinct([run.name for run in runs], logs))]
+    return [(transferred if run.is_transfer else classified).show(run, ref) for run in runs]
+
+
+def _distinct(names, logs):
+    """Names of runs, with as many folders before them as it takes to tell them apart."""
+    for depth in range(1, max(len(log.parts) for log in logs)):
+        twice = {name for name, count in Counter(names).items() if count > 1}
+        if not twice:
+            break
+        names = ["/".join(log.with_suffix("").parts[-1 - depth:]) if name in twice else name
+                 for name, log in zip(names, logs)]
+    return names
+
+
+def report(runs, is_watching=False):
+    """The HTML of a report.
+
+    Parameters
+    ----------
+    runs : list of Shown
+    is_watching : bool
+        The page is written again as the run goes on: it also loads itself again.
+    """
+    names = ", ".join(run.name for run in runs[:3]) + (f" and {len(runs) - 3} more" if len(runs) > 3 else "")
+    charts = Html(f'<div class="charts">{"".join(map(chart, charts_of(runs)))}</div>')
+    pieces = [*(verdict_box(run, len(runs) > 1) for run in runs)]
+    if is_watching:
+        pieces.append(Html(f'<p class="note">The run goes on. This page loads itself again every {RELOAD_S} '
+                           "seconds.</p>"))
+    pieces += [charts, *recipe_section(runs), *diagnosis_section(runs)]
+    for run in runs:
+        pieces += run_section(run, len(runs) > 1)
+    footer = (f"Written by gluon_tricks: {' '.join(command_words())}. A verdict compares each epoch with the "
+              "log that GluonCV published and with the band in which a repeat of it stays.")
+    return page(f"Report: {names}", pieces, footer, reload_s=RELOAD_S if is_watching else None)
+
+
+def verdict_box(run, is_one_of_many):
+    """The verdict of a run, to stand on top."""
+    title = f"{run.name}: " if is_one_of_many else ""
+    head = {"INSIDE": "inside the band", "OUTSIDE": "OUTSIDE the band", "none": "no verdict"}[run.outcome]
+    says = run.verdict.removeprefix(f"{run.outcome}: ")
+    return Html(f'<div class="verdict {BOXES[run.outcome]}" role="status"><strong>{escaped(title)}{head}'
+                f"</strong><br>{escaped(says)}</div>")
+
+
+def recipe_section(runs):
+    """The flags of all runs next to those of the published ones; rows that differ are marked."""
+    yield Html("<h2>Recipe</h2>")
+    columns = {run.name: run.recipe for run in runs if run.recipe}
+    columns.update({f"published for {run.name}" if len(runs) > 1 else "published": run.published_recipe
+                    for run in _first_of_each_reference(runs)})
+    if not any(run.recipe for run in runs):
+        yield Html("<p>Not known: the log has no line with the run's arguments.</p>")
+    if not columns:
+        return
+    flags = dict.fromkeys(flag for values in columns.values() for flag in values)
+    rows = [[flag, *(values.get(flag, "") for values in columns.values())] for flag in flags]
+    marked = [i for i, (_, *texts) in enumerate(rows) if len({text for text in texts if text}) > 1]
+    departs = sorted({flag for run in runs for flag in run.departs})
+    if marked:
+        yield Html(f'<p class="note">Marked: {len(marked)} flags that differ. '
+                   + (f"Not a repeat because of: {escaped(', '.join(departs))}." if departs else
+                      "None of them makes the run another recipe.") + "</p>")
+    elif len(columns) > 1:
+        yield Html('<p class="note">All flags that decide what is computed are equal.</p>')
+    yield table(["flag", *columns], rows, marked=marked)
+
+
+def _first_of_each_reference(runs):
+    """Runs with a published recipe, the first of each."""
+    found = {}
+    for run in runs:
+        if run.published_recipe:
+            found.setdefault(tuple(run.published_recipe.items()), run)
+    return found.values()
+
+
+def diagnosis_section(runs):
+    """Known mistakes that show in the logs."""
+    yield Html("<h2>Diagnosis</h2>")
+    found = [(run, finding) for run in runs for finding in run.findings]
+    if not found:
+        yield Html("<p>No known mistake shows in the log.</p>")
+    for run, finding in found:
+        yield Html(f'<div class="verdict bad"><strong>{escaped(finding.name)}</strong>'
+                   f"{escaped(f' ({run.name})' if len(runs) > 1 else '')}<br>{escaped(finding.says)}.<br>"
+                   f"Remedy: {escaped(finding.remedy)}.</div>")
+
+
+def run_section(run, is_one_of_many):
+    """Epochs, origin, and what is not known of a run."""
+    name = f" of {run.name}" if is_one_of_many else ""
+    head, rows = run.epochs
+    outside = [i for i, row in enumerate(rows) if "OUT" in row]
+    yield Html(f"<h2>Epochs{escaped(name)}</h2>")
+    yield Html(f'<details class="print"><summary>All {len(rows)} epochs</summary>'
+               f"{table(head, rows, marked=outside)}</details>")
+    yield Html(f"<h2>Origin{escaped(name)}</h2>")
+    yield table([], run.facts, kind="facts")
+    yield Html(f"<h2>Not known{escaped(name)}</h2>")
+    yield Html("<ul>" + "".join(f"<li>{escaped(sentence)}</li>" for sentence in run.not_known) + "</ul>")
