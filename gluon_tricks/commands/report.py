@@ -54,8 +54,9 @@ def parse_args(argv):
     parser.add_argument("--watch", action="store_true", help="write the page again as lines arrive")
     args = parser.parse_args(argv)
     if args.out.is_dir() or not args.out.parent.is_dir():
-        raise UserError(f"--out {args.out}: {'is a folder' if args.out.is_dir() else 'its folder does not exist'}"
-                        "; name a file such as report.html in a folder that exists")
+        reason = "is a folder" if args.out.is_dir() else "its folder does not exist"
+        raise UserError(f"--out {args.out}: {reason}; name a file such as report.html in a folder that "
+                        "exists")
     return args
 
 

@@ -4,6 +4,7 @@ import sys
 import time
 from pathlib import Path
 
+from gluon_tricks.errors import UserError
 from gluon_tricks.log_lines.reading import NoEpoch
 
 SUFFIXES = ".log", ".json", ".jsonl"
@@ -12,7 +13,8 @@ SUFFIXES = ".log", ".json", ".jsonl"
 def follow(paths, update, pause_s=1.0):
     """Call `update` now and whenever files of the runs have changed, until it says so or Ctrl-C is pressed.
 
-    Before the first epoch of a run has ended, it waits.
+    Before the first epoch of a run has ended, it waits. Log and metrics of a run are written one after the
+    other, so what does not fit together is an error only if it stays so until the next look.
 
     Parameters
     ----------
@@ -23,7 +25,7 @@ def follow(paths, update, pause_s=1.0):
     pause_s : float
         Time between two looks at the files.
     """
-    seen, is_waiting = None, False
+    seen, refused, is_waiting = None, None, False
     try:
         while True:
             state = [state for path in paths for state in _state(Path(path))]
@@ -36,6 +38,10 @@ def follow(paths, update, pause_s=1.0):
                     if not is_waiting:
                         print(f"waiting: {reason}", file=sys.stderr)
                     is_waiting = True
+                except UserError:
+                    if state == refused:
+                        raise
+                    seen, refused = None, state
             time.sleep(pause_s)
     except KeyboardInterrupt:
         print("no longer watched", file=sys.stderr)

@@ -3,6 +3,7 @@
 import math
 
 from gluon_tricks.pages.shell import BAND, INK, PUBLISHED, Chart, axes, series_style
+from gluon_tricks.pages.shown import Curve
 
 MARKERS = 25                     # at most so many on a curve; hovering finds every epoch
 
@@ -21,8 +22,8 @@ def charts_of(runs):
     panels = dict.fromkeys(curve.panel for run in runs for curve in run.curves)
     # scores first, then what was optimized
     ordered = sorted(panels, key=lambda panel: not panel.startswith("validation"))
-    found = [curves_chart(runs, panel) for panel in ordered]
-    found += [chart for panel in ordered for chart in difference_chart(runs, panel)]
+    found = [chart for panel in ordered
+             for chart in (curves_chart(runs, panel), *difference_chart(runs, panel))]
     for panel in dict.fromkeys(curve.panel for run in runs for curve in run.course):
         found.append(course_chart(runs, panel))
     return found
@@ -32,19 +33,20 @@ def curves_chart(runs, panel):
     """The curves of all runs in a panel, over the published ones and their bands."""
     here = [(i, curve) for i, run in enumerate(runs) for curve in run.curves if curve.panel == panel]
     there = _published(runs, panel)
-    traces = [trace for j, curve in enumerate(there) for trace in _reference(curve, j)]
+    traces = [trace for j in range(len(there)) for trace in _reference(there, j)]
     traces += [_line(curve, i) for i, curve in here]
     traces += [trace for run in runs for trace in _outside(run, panel)]
-    last = max(curve.epochs[-1] for _, curve in here)
-    first = min(curve.epochs[0] for _, curve in here)
-    end = max(last + max(2, last // 10), 9) if there else last
-    names = ", ".join(curve.name for _, curve in here)
-    compared = f" over {', '.join(curve.name for curve in there)}, published" if there else ""
-    band = ", with its band" if any(curve.limits for curve in there) else ""
-    says = f"{names}{compared}{band}. {_ends(here)}"
-    layout = axes("epoch", panel, xaxis=_epochs(min([first, *(curve.epochs[0] for curve in there)]), end),
-                  yaxis=_span([*there, *(curve for _, curve in here)], end))
-    return Chart(_name("curves", panel), panel[0].upper() + panel[1:], says, traces, layout)
+    curves = [*there, *(curve for _, curve in here)]
+    first, last = min(curve.epochs[0] for curve in curves), max(curve.epochs[-1] for _, curve in here)
+    to_come = max(last + max(2, last // 10), 9)          # a few of the published epochs
+    end = max(last, min(to_come, max([curve.epochs[-1] for curve in there], default=0)))
+    over = f" over the published {_and([curve.name for curve in there])}" if there else ""
+    band = f" and {'its band' if len(there) == 1 else 'their bands'}" if any(
+        curve.limits for curve in there) else ""
+    ends = [f"{curve.name} ({figure_text(curve.values[-1])} in epoch {curve.epochs[-1]})"
+            for _, curve in here]
+    layout = axes("epoch", _unit(panel), xaxis=_epochs(first, end), yaxis=_span(curves, end))
+    return Chart(_name("curves", panel), _title(panel), f"{_and(ends)}{over}{band}.", traces, layout)
 
 
 def difference_chart(runs, panel):
@@ -52,39 +54,48 @@ def difference_chart(runs, panel):
     here = [(i, curve) for i, run in enumerate(runs) for curve in run.differences if curve.panel == panel]
     if not here:
         return
-    banded = {published.name: curve for _, curve in here if curve.limits for published in
-              _published([run for run in runs if run.name == curve.name], panel)}
-    traces = []
-    for curve in banded.values():
-        zero = curve._replace(values=[0] * len(curve.epochs))
-        traces += _band(zero, "band")
-    traces += [_line(curve, i) for i, curve in here]
+    banded = _bands(runs, panel)
+    traces = [trace for curve in banded for trace in _band(curve, curve.name)]
+    traces += [_line(curve, i, form=":+.2f") for i, curve in here]
     traces += [trace for run in runs for trace in _outside(run, panel, as_difference=True)]
-    says = ("Points above (+) or below (-) the published run. "
-            + ("The run's epochs must lie in the band; a few of validation may leave it." if banded else
+    says = ("Above (+) or below (-) the published run. "
+            + ("Epochs must lie in the band; a few of validation may leave it." if banded else
                "One run is published, so no band is known."))
-    name, _, unit = panel.partition(", ")
-    layout = axes("epoch", f"difference, {'points' if unit == '%' else 'RMSE x 100'}",
+    unit = _unit(panel)
+    layout = axes("epoch", f"difference, {'points' if unit.endswith('%') else unit}",
                   xaxis=_epochs(min(curve.epochs[0] for _, curve in here),
                                 max(curve.epochs[-1] for _, curve in here)),
                   yaxis={"zerolinecolor": INK, "tickformat": "+.2~f"})
-    yield Chart(_name("difference", panel), f"Difference and band: {name}" if banded else
-                f"Difference: {name}", says, traces, layout)
+    title = _title(panel.partition(",")[0])
+    yield Chart(_name("difference", panel), f"{title}: difference{' and band' if banded else ''}", says,
+                traces, layout)
+
+
+def _bands(runs, panel):
+    """The band around zero of each published run, over all epochs that were compared with it."""
+    found = {}
+    for run in runs:
+        for curve in run.differences:
+            if curve.panel == panel and curve.limits:
+                found.setdefault(run.reference, {}).update(zip(curve.epochs, curve.limits))
+    return [Curve(panel, "band" if len(found) == 1 else f"band of {name}", sorted(limits),
+                  [0] * len(limits), [limits[epoch] for epoch in sorted(limits)])
+            for name, limits in found.items()]
 
 
 def course_chart(runs, panel):
     """Learning rate or speed of all runs, over the published rate."""
     here = [(i, curve) for i, run in enumerate(runs) for curve in run.course if curve.panel == panel]
     there = _published(runs, panel)
-    traces = [trace for j, curve in enumerate(there) for trace in _reference(curve, j, form=":.6~g")]
+    traces = [trace for j in range(len(there)) for trace in _reference(there, j, form=":.6~g")]
     traces += [_line(curve, i, form=":.6~g") for i, curve in here]
-    names = [f"{curve.name}: {curve.note}" if curve.note else curve.name for _, curve in here]
-    names += [f"published: {curve.name}" for curve in there]
+    notes = "".join(f" {note}" for note in dict.fromkeys(curve.note for _, curve in here) if note)
+    says = f"{_and([_middle(curve) for _, curve in here])}.{notes}"
+    says += f" Published: {_and([curve.name for curve in there])}." if there else ""
     last = max(curve.epochs[-1] for _, curve in here)
-    layout = axes("epoch", panel, xaxis=_epochs(0, last), yaxis={"rangemode": "tozero"})
-    if there:
-        layout["yaxis"]["range"] = [0, 1.08 * max(_seen([*there, *(curve for _, curve in here)], last))]
-    return Chart(_name("course", panel), panel[0].upper() + panel[1:], " ".join(names), traces, layout)
+    layout = axes("epoch", panel, xaxis=_epochs(0, last),
+                  yaxis={"range": [0, 1.08 * max(_seen([*there, *(curve for _, curve in here)], last))]})
+    return Chart(_name("course", panel), _title(panel), says, traces, layout)
 
 
 # --- Traces -------------------------------------------------------------------------------------------------
@@ -102,14 +113,15 @@ def _line(curve, i, form=":.2f"):
             "name": curve.name, "hovertemplate": f"%{{y{form}}}", **style}
 
 
-def _reference(curve, j, form=":.2f"):
-    """A published curve, the j-th of its panel, and its band."""
-    name = f"published: {curve.name}"
+def _reference(curves, j, form=":.2f"):
+    """The j-th of the published curves of a panel, and its band."""
+    curve, of = curves[j], "" if len(curves) == 1 else f" {curves[j].name}"
     line = {"color": PUBLISHED, "width": 1.5, "dash": ("solid", "dot", "dash")[j % 3]}
-    band = "" if not curve.limits else " ± %{customdata:.2f}"
-    return [*(_band(curve, f"band of {curve.name}") if curve.limits else []),
-            {"type": "scatter", "mode": "lines", "x": curve.epochs, "y": curve.values, "name": name,
-             "line": line, "customdata": curve.limits or [], "hovertemplate": f"%{{y{form}}}{band}"}]
+    band = " ± %{customdata:.2f}" if curve.limits else ""
+    return [*(_band(curve, f"band{of and f' of{of}'}") if curve.limits else []),
+            {"type": "scatter", "mode": "lines", "x": curve.epochs, "y": curve.values,
+             "name": f"published{of}", "line": line, "customdata": curve.limits or [],
+             "hovertemplate": f"%{{y{form}}}{band}"}]
 
 
 def _band(curve, name):
@@ -143,9 +155,15 @@ def _epochs(first, last):
             **({"dtick": 1} if last - first < 12 else {})}
 
 
+def finite_of(values):
+    """The values that are finite; a zero if none is."""
+    return [value for value in values if math.isfinite(value)] or [0]
+
+
 def _seen(curves, last):
-    return [value for curve in curves for epoch, value in zip(curve.epochs, curve.values)
-            if epoch <= last and math.isfinite(value)] or [0]
+    """All finite values up to an epoch."""
+    return finite_of([value for curve in curves for epoch, value in zip(curve.epochs, curve.values)
+                      if epoch <= last])
 
 
 def _span(curves, last):
@@ -155,9 +173,33 @@ def _span(curves, last):
     return {"range": [round(max(low - room, 0 if low >= 0 else low - room), 4), round(high + room, 4)]}
 
 
-def _ends(curves):
-    return " ".join(f"{curve.name} ends at {curve.values[-1]:.2f} in epoch {curve.epochs[-1]}."
-                    for _, curve in curves)
+def _unit(panel):
+    """`accuracy, %` of `validation accuracy, %`."""
+    return panel.removeprefix("validation ").removeprefix("training ")
+
+
+def _title(panel):
+    return panel[0].upper() + panel[1:]
+
+
+def figure_text(value):
+    """A figure with two decimals."""
+    return f"{value:.2f}" if math.isfinite(value) else "not a number"
+
+
+def _middle(curve):
+    """A run's name with the median of its figures; of a rate, which goes down, with its range."""
+    values = sorted(finite_of(curve.values))
+    low, middle, high = values[0], values[len(values) // 2], values[-1]
+    if curve.panel == "learning rate":
+        return f"{curve.name} ({low:.3g} to {high:.3g})" if low < high else f"{curve.name} ({high:.3g})"
+    return f"{curve.name} (median {middle:.4g})"
+
+
+def _and(names):
+    """`a, b and c`."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _name(kind, panel):

@@ -32,7 +32,8 @@ def show(run, ref=None):
               *_speed(run)]
     complete = run.log.epochs[-1].epoch + 1 == run.log.args.get("num_epochs")
     return Shown(
-        name=run.name, outcome=verdict.outcome, verdict=verdict.line.removeprefix("verdict: "), curves=curves,
+        name=run.name, outcome=verdict.outcome, verdict=verdict.line.removeprefix("verdict: "),
+        reference=reference.name if reference else "", curves=curves,
         published=_published(reference) + _logged_there(reference, there),
         differences=[Curve(_panel(found.witness, found.metric), run.name, found.epochs.tolist(),
                            (found.ours - found.published).tolist(), found.limits[1].tolist())

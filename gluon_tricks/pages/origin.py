@@ -32,7 +32,7 @@ def not_known(run):
         yield "the recipe: the log has no line with the run's arguments, Namespace(...)"
     for name, says in UNKNOWN.items():
         if facts.get(name) is None and not (name == "seed" and _seed(run) is not None):
-            yield says
+            yield says if run.log.args or name != "command" else "the command"
     if facts.get("data_root_hash") == "synthetic":
         yield "nothing on real images: the data were synthetic"
 

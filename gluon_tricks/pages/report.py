@@ -6,7 +6,7 @@ from dataclasses import replace
 from gluon_tricks.errors import UserError
 from gluon_tricks.judging.runs import read_run
 from gluon_tricks.pages import classified, transferred
-from gluon_tricks.pages.charts import charts_of
+from gluon_tricks.pages.charts import charts_of, figure_text, finite_of
 from gluon_tricks.pages.shell import Html, chart, escaped, page, table
 from gluon_tricks.program import command_words
 
@@ -70,7 +70,7 @@ def report(runs, is_watching=False):
     if is_watching:
         pieces.append(Html(f'<p class="note">The run goes on. This page loads itself again every {RELOAD_S} '
                            "seconds.</p>"))
-    pieces += [charts, *recipe_section(runs), *diagnosis_section(runs)]
+    pieces += [*figures_table(runs), charts, *recipe_section(runs), *diagnosis_section(runs)]
     for run in runs:
         pieces += run_section(run, len(runs) > 1)
     footer = (f"Written by gluon_tricks: {' '.join(command_words())}. A verdict compares each epoch with the "
@@ -81,42 +81,57 @@ def report(runs, is_watching=False):
 def verdict_box(run, is_one_of_many):
     """The verdict of a run, to stand on top."""
     title = f"{run.name}: " if is_one_of_many else ""
-    head = {"INSIDE": "inside the band", "OUTSIDE": "OUTSIDE the band", "none": "no verdict"}[run.outcome]
-    says = run.verdict.removeprefix(f"{run.outcome}: ")
-    return Html(f'<div class="verdict {BOXES[run.outcome]}" role="status"><strong>{escaped(title)}{head}'
-                f"</strong><br>{escaped(says)}</div>")
+    head, says = run.outcome, run.verdict.removeprefix(run.outcome)
+    if run.outcome == "none":
+        head, says = "No verdict", says or ": nothing to compare with"
+    return Html(f'<p class="verdict {BOXES[run.outcome]}"><strong>{escaped(title)}{head}</strong>'
+                f"{escaped(says)}</p>")
+
+
+def figures_table(runs):
+    """Last and best validation of every run, and the published run's last."""
+    rows = []
+    for run in runs:
+        for curve in run.curves:
+            if curve.panel.startswith("validation"):
+                pick = min if "error" in curve.panel else max
+                there = next((one for one in run.published if one.panel == curve.panel), None)
+                rows.append([*([run.name] if len(runs) > 1 else []), curve.panel,
+                             _at(curve, curve.values[-1]), _at(curve, pick(finite_of(curve.values))),
+                             _at(there, there.values[-1]) if there else "none"])
+    if rows:
+        yield table([*(["run"] if len(runs) > 1 else []), "", "last", "best", "published, last"], rows)
+
+
+def _at(curve, value):
+    """A figure and the last epoch that has it."""
+    epoch = max((epoch for epoch, one in zip(curve.epochs, curve.values) if one == value),
+                default=curve.epochs[-1])           # none is equal to "not a number"
+    return f"{figure_text(value)} (epoch {epoch})"
 
 
 def recipe_section(runs):
     """The flags of all runs next to those of the published ones; rows that differ are marked."""
     yield Html("<h2>Recipe</h2>")
     columns = {run.name: run.recipe for run in runs if run.recipe}
-    columns.update({f"published for {run.name}" if len(runs) > 1 else "published": run.published_recipe
-                    for run in _first_of_each_reference(runs)})
+    columns.update({f"published {run.reference}": run.published_recipe for run in runs if run.reference})
     if not any(run.recipe for run in runs):
         yield Html("<p>Not known: the log has no line with the run's arguments.</p>")
     if not columns:
         return
     flags = dict.fromkeys(flag for values in columns.values() for flag in values)
     rows = [[flag, *(values.get(flag, "") for values in columns.values())] for flag in flags]
-    marked = [i for i, (_, *texts) in enumerate(rows) if len({text for text in texts if text}) > 1]
+    differ = [row for row in rows if len({text for text in row[1:] if text}) > 1]
     departs = sorted({flag for run in runs for flag in run.departs})
-    if marked:
-        yield Html(f'<p class="note">Marked: {len(marked)} flags that differ. '
-                   + (f"Not a repeat because of: {escaped(', '.join(departs))}." if departs else
-                      "None of them makes the run another recipe.") + "</p>")
-    elif len(columns) > 1:
-        yield Html('<p class="note">All flags that decide what is computed are equal.</p>')
-    yield table(["flag", *columns], rows, marked=marked)
-
-
-def _first_of_each_reference(runs):
-    """Runs with a published recipe, the first of each."""
-    found = {}
-    for run in runs:
-        if run.published_recipe:
-            found.setdefault(tuple(run.published_recipe.items()), run)
-    return found.values()
+    if differ:
+        yield Html(f"<p>{len(differ)} of {len(rows)} flags that decide what is computed differ. "
+                   + (f"Departures from the published recipe: {escaped(', '.join(departs))}." if departs else
+                      "No run departs by them from the published recipe as far as it goes.") + "</p>")
+        yield table(["flag", *columns], differ, marked=range(len(differ)))
+    same = [row for row in rows if row not in differ]
+    word = "equal flags" if len(columns) > 1 else "flags"
+    yield Html(f'<details class="print"><summary>{len(same)} {word} that decide what is computed</summary>'
+               f"{table(['flag', *columns], same)}</details>")
 
 
 def diagnosis_section(runs):

@@ -89,8 +89,13 @@ def chart(figure):
     return Html(f'<figure{_class("wide" if figure.is_wide else "")}><h3>{title}</h3>'
                 f'<figcaption>{says}</figcaption>'
                 f'<div class="chart" id="{figure.name}" data-figure="{figure.name}-figure" role="img" '
-                f'aria-label="{title}: {says}"></div>{content}'
+                f'aria-label="{title}: {says}" style="--entries: {_entries(figure)}"></div>{content}'
                 f'<details><summary>The chart as a table</summary>{table(head, rows)}</details></figure>')
+
+
+def _entries(figure):
+    """Lines of a chart's legend: it gets higher by them."""
+    return sum(bool(trace.get("name") and trace.get("showlegend", True)) for trace in figure.traces)
 
 
 def points_of(figure):

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import NamedTuple, Optional
 
 UNKNOWN = {  # fact of run.json -> what is not known without it
-    "command": "the command",
-    "data_root_hash": "which images: the run has no root hash of its data",
+    "command": "the command: the log has only the arguments of its header",
+    "data_root_hash": "the images: no hash of the data was recorded",
     "seed": "the seed",
-    "versions": "the versions of Python and its packages",
-    "processor": "the machine",
+    "versions": "the versions of Python, MXNet and GluonCV",
+    "processor": "the machine and its processors",
     "commit": "the commit of the code",
 }
 
@@ -16,8 +16,8 @@ UNKNOWN = {  # fact of run.json -> what is not known without it
 class Curve(NamedTuple):
     """Figures over epochs.
 
-    `panel` is the name of its chart, with the unit. `limits` is the band around the figures, `note` a sentence
-    on where they come from.
+    `panel` is the name of its chart, with the unit. `limits` is the band around the figures, `note` a
+    sentence on where they come from.
     """
 
     panel: str
@@ -37,6 +37,8 @@ class Shown:
     outcome : 'INSIDE', 'OUTSIDE' or 'none'
     verdict : str
         In one line.
+    reference : str
+        Name of the published run, or "".
     curves, published : list of Curve
         Figures of the run, and of the published one; those of one panel belong together.
     differences : list of Curve
@@ -58,6 +60,7 @@ class Shown:
     name: str
     outcome: str
     verdict: str
+    reference: str
     curves: list
     published: list
     differences: list

@@ -32,8 +32,9 @@ def show(run, ref=None):
     departs = transfer_departures(log.args, reference) if reference else []
     complete = log.epochs[-1].epoch + 1 == log.args.get("epochs")
     return Shown(
-        name=run.name, outcome="none", verdict=verdict.removeprefix("verdict: "), curves=curves,
-        published=published, differences=list(_differences(curves, published)), course=course,
+        name=run.name, outcome="none", verdict=verdict.removeprefix("verdict: "),
+        reference=reference["name"] if reference else "", curves=curves, published=published,
+        differences=list(_differences(curves, published)), course=course,
         recipe=_texts(log.args), published_recipe=_texts(reference["args"]) if reference else {},
         departs={departure.partition(" ")[0] for departure in departs}, findings=[],
         epochs=columns(_columns(rows, curves)), facts=[*_origin(log, reference), *facts_of(run)],
