@@ -9,8 +9,8 @@ other. On the page: the verdict, curves of training and validation with the band
 differences, learning rate and speed, the recipe next to the published one, diagnosis, all epochs, the run's
 origin, and what its files do not tell.
 
---watch writes the page again as lines arrive, until the runs are complete or Ctrl-C is pressed; the page loads
-itself again.
+--watch writes the page again as lines arrive, until the runs are complete or Ctrl-C is pressed; the page
+loads itself again.
 
 Exit code: 0 written, 2 refused.
 """
@@ -34,10 +34,12 @@ def main(argv=None):
 
 def write(args, is_watching=False):
     """Write the page; returns whether all runs are complete."""
-    runs = read_shown(args.runs, args.ref)
-    atomic_write(args.out, report(runs, is_watching))
+    runs, together = read_shown(args.runs, args.ref)
+    atomic_write(args.out, report(runs, together, is_watching))
     for run in runs:
         print(f"{run.name}: verdict: {run.verdict}")
+    if together:
+        print(f"all runs: verdict: {together}")
     print(f"written: {args.out}", flush=True)
     return all(run.is_complete for run in runs)
 

@@ -40,7 +40,7 @@ def curves_chart(runs, panel):
     first, last = min(curve.epochs[0] for curve in curves), max(curve.epochs[-1] for _, curve in here)
     to_come = max(last + max(2, last // 10), 9)          # a few of the published epochs
     end = max(last, min(to_come, max([curve.epochs[-1] for curve in there], default=0)))
-    over = f" over the published {_and([curve.name for curve in there])}" if there else ""
+    over = f" over {_and([f'{curve.name} ({curve.note})' for curve in there])}" if there else ""
     band = f" and {'its band' if len(there) == 1 else 'their bands'}" if any(
         curve.limits for curve in there) else ""
     ends = [f"{curve.name} ({figure_text(curve.values[-1])} in epoch {curve.epochs[-1]})"
@@ -58,7 +58,7 @@ def difference_chart(runs, panel):
     traces = [trace for curve in banded for trace in _band(curve, curve.name)]
     traces += [_line(curve, i, form=":+.2f") for i, curve in here]
     traces += [trace for run in runs for trace in _outside(run, panel, as_difference=True)]
-    says = ("Above (+) or below (-) the published run. "
+    says = ("Above (+) or below (-) the reference. "
             + ("Epochs must lie in the band; a few of validation may leave it." if banded else
                "One run is published, so no band is known."))
     unit = _unit(panel)
@@ -78,7 +78,7 @@ def _bands(runs, panel):
         for curve in run.differences:
             if curve.panel == panel and curve.limits:
                 found.setdefault(run.reference, {}).update(zip(curve.epochs, curve.limits))
-    return [Curve(panel, "band" if len(found) == 1 else f"band of {name}", sorted(limits),
+    return [Curve(panel, "band" if len(found) == 1 else f"band: {name}", sorted(limits),
                   [0] * len(limits), [limits[epoch] for epoch in sorted(limits)])
             for name, limits in found.items()]
 
@@ -91,7 +91,7 @@ def course_chart(runs, panel):
     traces += [_line(curve, i, form=":.6~g") for i, curve in here]
     notes = "".join(f" {note}" for note in dict.fromkeys(curve.note for _, curve in here) if note)
     says = f"{_and([_middle(curve) for _, curve in here])}.{notes}"
-    says += f" Published: {_and([curve.name for curve in there])}." if there else ""
+    says += f" In grey: {_and([curve.name for curve in there])}." if there else ""
     last = max(curve.epochs[-1] for _, curve in here)
     layout = axes("epoch", panel, xaxis=_epochs(0, last),
                   yaxis={"range": [0, 1.08 * max(_seen([*there, *(curve for _, curve in here)], last))]})
@@ -115,12 +115,12 @@ def _line(curve, i, form=":.2f"):
 
 def _reference(curves, j, form=":.2f"):
     """The j-th of the published curves of a panel, and its band."""
-    curve, of = curves[j], "" if len(curves) == 1 else f" {curves[j].name}"
+    curve, of = curves[j], "" if len(curves) == 1 else f": {curves[j].name}"
     line = {"color": PUBLISHED, "width": 1.5, "dash": ("solid", "dot", "dash")[j % 3]}
     band = " ± %{customdata:.2f}" if curve.limits else ""
-    return [*(_band(curve, f"band{of and f' of{of}'}") if curve.limits else []),
+    return [*(_band(curve, f"band{of}") if curve.limits else []),
             {"type": "scatter", "mode": "lines", "x": curve.epochs, "y": curve.values,
-             "name": f"published{of}", "line": line, "customdata": curve.limits or [],
+             "name": f"{curve.note}{of}", "line": line, "customdata": curve.limits or [],
              "hovertemplate": f"%{{y{form}}}{band}"}]
 
 

@@ -4,7 +4,7 @@ from gluon_tricks.judging.bands import WITNESSES, band_of, metric_of, series
 from gluon_tricks.judging.diagnosis import diagnose
 from gluon_tricks.judging.gaps import missing_between
 from gluon_tricks.judging.pictures import UNITS
-from gluon_tricks.judging.verdict import judge_log
+from gluon_tricks.judging.verdict import judge_logs
 from gluon_tricks.pages.origin import facts_of, not_known
 from gluon_tricks.pages.shown import Curve, Shown, columns, rate_of
 from gluon_tricks.published.catalogue import curve
@@ -23,18 +23,16 @@ def show(run, ref=None):
     ref : str, optional
         Name of the published log to compare with.
     """
-    verdict = judge_log(run.log, ref)
+    verdict = judge_logs([run.log], ref)
     reference = verdict.match.reference
     dataset = reference.dataset if reference else dataset_of(run.log)
-    there = curve(reference.name) if reference else []
     curves = _curves(run.name, run.log.epochs, dataset)
     course = [*rate_of(run, _logged(run.name, run.log.epochs, "lr_last_logged", "learning rate")),
               *_speed(run)]
-    complete = run.log.epochs[-1].epoch + 1 == run.log.args.get("num_epochs")
     return Shown(
         name=run.name, outcome=verdict.outcome, verdict=verdict.line.removeprefix("verdict: "),
-        reference=reference.name if reference else "", curves=curves,
-        published=_published(reference) + _logged_there(reference, there),
+        reference=reference.label if reference else "", curves=curves,
+        published=list(_published(reference)),
         differences=[Curve(_panel(found.witness, found.metric), run.name, found.epochs.tolist(),
                            (found.ours - found.published).tolist(), found.limits[1].tolist())
                      for found in verdict.comparisons],
@@ -43,7 +41,7 @@ def show(run, ref=None):
         departs={departure.partition(" ")[0] for departure in verdict.match.departures},
         findings=diagnose(verdict), epochs=columns(_columns(run.log.epochs, curves, verdict.comparisons)),
         facts=[*_origin(run, reference), *facts_of(run)],
-        not_known=list(_not_known(run, curves, course, complete)), is_complete=complete)
+        not_known=list(_not_known(run, curves, course)), is_complete=run.is_complete)
 
 
 # --- Curves -------------------------------------------------------------------------------------------------
@@ -65,17 +63,21 @@ def _curves(name, records, dataset):
 
 
 def _published(reference):
-    """The curves of the published run, with their bands."""
-    bands = [band_of(reference.name, witness) for witness in WITNESSES] if reference else []
-    return [Curve(_panel(band.witness, band.metric), reference.name, band.epochs.tolist(),
-                  band.published.tolist(), band.limits[1].tolist()) for band in bands if band]
+    """The curves of the reference, with their bands; loss and rate without."""
+    if not reference:
+        return
+    for band in filter(None, (band_of(reference.name, witness) for witness in WITNESSES)):
+        yield Curve(_panel(band.witness, band.metric), reference.label, band.epochs.tolist(),
+                    band.published.tolist(), band.limits[1].tolist(), _words(len(band.runs)))
+    count = len(band_of(reference.name, "val" if reference.val_is_usable else "train").runs)
+    for field, panel in (("train_loss", "training loss"), ("lr_last_logged", "learning rate")):
+        found = _logged(reference.label, curve(reference.name), field, panel)
+        if found.epochs:
+            yield found._replace(note=_words(count))
 
 
-def _logged_there(reference, records):
-    """Loss and rate of the published run, as far as its log has them."""
-    found = [_logged(reference.name, records, field, panel) for field, panel in
-             (("train_loss", "training loss"), ("lr_last_logged", "learning rate"))] if reference else []
-    return [there for there in found if there.epochs]
+def _words(count):
+    return "published" if count == 1 else f"mean of {count} runs of GluonCV's script"
 
 
 def _logged(name, records, field, panel):
@@ -129,15 +131,14 @@ def _columns(records, curves, comparisons):
 
 def _origin(run, reference):
     epochs = [record.epoch for record in run.log.epochs]
-    planned = run.log.args.get("num_epochs")
-    yield "epochs", (f"{epochs[0]}-{epochs[-1]}{missing_between(epochs)}"
-                     + (f" of {planned}" if planned else ""))
+    planned = f" of {run.planned_epochs}" if run.planned_epochs else ""
+    yield "epochs", f"{epochs[0]}-{epochs[-1]}{missing_between(epochs)}{planned}"
     if run.log.resumed_at:
         yield "resumed", f"at epoch {', '.join(map(str, run.log.resumed_at))}"
     yield "model and data", f"{run.log.args.get('model', 'not known')} on {dataset_of(run.log)}"
     yield "format of the log", STYLES[run.log.style]
     if reference:
-        yield "compared with", f"{reference.name}: {reference.command}"
+        yield "compared with", f"{reference.label}: {reference.command}"
         yield from (("about that log", sentence) for sentence in reference.flags.values())
 
 
@@ -146,12 +147,7 @@ STYLES = {"cifar": "CIFAR scripts", "imagenet-A": "train_imagenet.py of 2018-06 
           "imagenet-C": "train_imagenet.py since 2021-04", "horovod": "train_horovod.py"}
 
 
-def _not_known(run, curves, course, complete):
-    planned = run.log.args.get("num_epochs")
-    if planned and not complete:
-        yield f"the end: the log has {run.log.epochs[-1].epoch + 1} of {planned} epochs"
-    if not planned:
-        yield "whether the run is complete: the log does not say how many epochs it was to have"
+def _not_known(run, curves, course):
     if not any(found.panel.startswith("validation") for found in curves):
         yield "the accuracy on validation: the log has no validation"
     panels = [found.panel for found in course]
@@ -159,6 +155,4 @@ def _not_known(run, curves, course, complete):
         yield "the learning rate at each epoch: logs of this script do not print it"
     if "images per second" not in panels:
         yield "images per second: logs of this script do not print it"
-    if run.log.headers > 1 and run.facts is not None:
-        yield f"whether all {run.log.headers} sittings ran on this machine: run.json holds the last"
     yield from not_known(run)

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from gluon_tricks.errors import UserError
 from gluon_tricks.judging.runs import read_run
+from gluon_tricks.judging.verdict import judge_logs
 from gluon_tricks.pages import classified, transferred
 from gluon_tricks.pages.charts import charts_of, figure_text, finite_of
 from gluon_tricks.pages.shell import Html, chart, escaped, page, table
@@ -26,8 +27,10 @@ def read_shown(paths, ref=None):
 
     Returns
     -------
-    list of Shown
+    runs : list of Shown
         With distinct names.
+    together : str
+        The verdict on the mean of several seeds of one recipe; else "".
 
     Raises
     ------
@@ -41,7 +44,11 @@ def read_shown(paths, ref=None):
             raise UserError(f"{path}: is given twice; give each run once")
     runs = [replace(run, name=name) for run, name in
             zip(runs, _distinct([run.name for run in runs], logs))]
-    return [(transferred if run.is_transfer else classified).show(run, ref) for run in runs]
+    shown = [(transferred if run.is_transfer else classified).show(run, ref) for run in runs]
+    is_one_recipe = len(runs) > 1 and all(one.recipe == shown[0].recipe != {} for one in shown)
+    if not is_one_recipe or any(run.is_transfer for run in runs):
+        return shown, ""
+    return shown, judge_logs([run.log for run in runs], ref).line.removeprefix("verdict: ")
 
 
 def _distinct(names, logs):
@@ -55,18 +62,20 @@ def _distinct(names, logs):
     return names
 
 
-def report(runs, is_watching=False):
+def report(runs, together="", is_watching=False):
     """The HTML of a report.
 
     Parameters
     ----------
-    runs : list of Shown
+    runs, together
+        As `read_shown` gives them.
     is_watching : bool
         The page is written again as the run goes on: it also loads itself again.
     """
     names = ", ".join(run.name for run in runs[:3]) + (f" and {len(runs) - 3} more" if len(runs) > 3 else "")
     charts = Html(f'<div class="charts">{"".join(map(chart, charts_of(runs)))}</div>')
-    pieces = [*(verdict_box(run, len(runs) > 1) for run in runs)]
+    pieces = [verdict_box("all runs: ", together)] if together else []
+    pieces += [verdict_box(f"{run.name}: " if len(runs) > 1 else "", run.verdict) for run in runs]
     if is_watching:
         pieces.append(Html(f'<p class="note">The run goes on. This page loads itself again every {RELOAD_S} '
                            "seconds.</p>"))
@@ -78,14 +87,12 @@ def report(runs, is_watching=False):
     return page(f"Report: {names}", pieces, footer, reload_s=RELOAD_S if is_watching else None)
 
 
-def verdict_box(run, is_one_of_many):
-    """The verdict of a run, to stand on top."""
-    title = f"{run.name}: " if is_one_of_many else ""
-    head, says = run.outcome, run.verdict.removeprefix(run.outcome)
-    if run.outcome == "none":
-        head, says = "No verdict", says or ": nothing to compare with"
-    return Html(f'<p class="verdict {BOXES[run.outcome]}"><strong>{escaped(title)}{head}</strong>'
-                f"{escaped(says)}</p>")
+def verdict_box(of, verdict):
+    """A verdict, to stand on top: whose it is, and its line without the word."""
+    outcome = next(name for name in BOXES if verdict.startswith(name))
+    head = "No verdict" if outcome == "none" else outcome
+    return Html(f'<p class="verdict {BOXES[outcome]}"><strong>{escaped(of)}{head}</strong>'
+                f"{escaped(verdict.removeprefix(outcome))}</p>")
 
 
 def figures_table(runs):
@@ -100,7 +107,7 @@ def figures_table(runs):
                              _at(curve, curve.values[-1]), _at(curve, pick(finite_of(curve.values))),
                              _at(there, there.values[-1]) if there else "none"])
     if rows:
-        yield table([*(["run"] if len(runs) > 1 else []), "", "last", "best", "published, last"], rows)
+        yield table([*(["run"] if len(runs) > 1 else []), "", "last", "best", "reference, last"], rows)
 
 
 def _at(curve, value):
@@ -114,7 +121,7 @@ def recipe_section(runs):
     """The flags of all runs next to those of the published ones; rows that differ are marked."""
     yield Html("<h2>Recipe</h2>")
     columns = {run.name: run.recipe for run in runs if run.recipe}
-    columns.update({f"published {run.reference}": run.published_recipe for run in runs if run.reference})
+    columns.update({f"reference: {run.reference}": run.published_recipe for run in runs if run.reference})
     if not any(run.recipe for run in runs):
         yield Html("<p>Not known: the log has no line with the run's arguments.</p>")
     if not columns:

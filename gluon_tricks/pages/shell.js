@@ -10,6 +10,7 @@ const Shell = (() => {
   const listeners = [];
   const root = document.documentElement;
   const prefersDark = window.matchMedia("(prefers-color-scheme: dark)");
+  const isNarrow = window.matchMedia("(max-width: 600px)");
 
   // The choice lasts as long as the window: also when the page loads again by itself
   function stored() { try { return sessionStorage.getItem("theme"); } catch { return null; } }
@@ -59,7 +60,7 @@ const Shell = (() => {
 
   function draw(element, traces, layout) {
     charts.set(element, [traces, layout]);
-    const narrow = window.innerWidth < 600;
+    const narrow = isNarrow.matches;
     const style = getComputedStyle(root);
     const axes = Object.fromEntries(["xaxis", "yaxis", ...Object.keys(layout || {}).filter((name) => /^[xy]axis\d*$/.test(name))]
       .map((name) => [name, axis]));
@@ -87,7 +88,7 @@ const Shell = (() => {
       store(theme);
       setTheme(theme);
     });
-    prefersDark.addEventListener("change", () => setTheme(wantedTheme()));
+    for (const query of [prefersDark, isNarrow]) query.addEventListener("change", () => setTheme(wantedTheme()));
     window.addEventListener("beforeprint", () => {
       setTheme("light");
       for (const element of charts.keys()) Plotly.relayout(element, { width: 680, autosize: false });

@@ -3,21 +3,12 @@
 from dataclasses import dataclass
 from typing import NamedTuple, Optional
 
-UNKNOWN = {  # fact of run.json -> what is not known without it
-    "command": "the command: the log has only the arguments of its header",
-    "data_root_hash": "the images: no hash of the data was recorded",
-    "seed": "the seed",
-    "versions": "the versions of Python, MXNet and GluonCV",
-    "processor": "the machine and its processors",
-    "commit": "the commit of the code",
-}
-
 
 class Curve(NamedTuple):
     """Figures over epochs.
 
-    `panel` is the name of its chart, with the unit. `limits` is the band around the figures, `note` a
-    sentence on where they come from.
+    `panel` is the name of its chart, with the unit. `limits` is the band around the figures. `note` says
+    where they come from: of a run in a sentence, of a reference in the words of a legend.
     """
 
     panel: str
@@ -38,7 +29,7 @@ class Shown:
     verdict : str
         In one line.
     reference : str
-        Name of the published run, or "".
+        What the run is compared with: a published run, or GluonCV's own runs here; "" for nothing.
     curves, published : list of Curve
         Figures of the run, and of the published one; those of one panel belong together.
     differences : list of Curve

@@ -27,18 +27,18 @@ def show(run, ref=None):
     rows = [{"epoch": epoch.epoch, "cost_s": epoch.cost_s, **epoch.figures, **epoch.scores}
             for epoch in log.epochs]
     curves = list(_curves(run.name, rows))
-    published = list(_curves(reference["name"], reference["epochs"])) if reference else []
+    published = [curve._replace(note="published") for curve in
+                 _curves(reference["name"], reference["epochs"])] if reference else []
     course = [*rate_of(run, _rate(run)), *_speed(run.name, rows)]
     departs = transfer_departures(log.args, reference) if reference else []
-    complete = log.epochs[-1].epoch + 1 == log.args.get("epochs")
     return Shown(
         name=run.name, outcome="none", verdict=verdict.removeprefix("verdict: "),
         reference=reference["name"] if reference else "", curves=curves, published=published,
         differences=list(_differences(curves, published)), course=course,
         recipe=_texts(log.args), published_recipe=_texts(reference["args"]) if reference else {},
         departs={departure.partition(" ")[0] for departure in departs}, findings=[],
-        epochs=columns(_columns(rows, curves)), facts=[*_origin(log, reference), *facts_of(run)],
-        not_known=list(_not_known(run, course, complete)), is_complete=complete)
+        epochs=columns(_columns(rows, curves)), facts=[*_origin(run, reference), *facts_of(run)],
+        not_known=list(_not_known(run, course)), is_complete=run.is_complete)
 
 
 def _texts(flags):
@@ -97,22 +97,18 @@ def _columns(rows, curves):
     return found
 
 
-def _origin(log, reference):
-    epochs, planned = [epoch.epoch for epoch in log.epochs], log.args.get("epochs")
-    yield "validated epochs", (f"{epochs[0]}-{epochs[-1]}{missing_between(epochs)}"
-                               + (f" of {planned}" if planned else ""))
-    yield "task and net", f"{log.task}, {log.args.get('network') or log.args.get('backbone') or 'not known'}"
+def _origin(run, reference):
+    epochs = [epoch.epoch for epoch in run.log.epochs]
+    planned = f" of {run.planned_epochs}" if run.planned_epochs else ""
+    yield "validated epochs", f"{epochs[0]}-{epochs[-1]}{missing_between(epochs)}{planned}"
+    net = run.log.args.get("network") or run.log.args.get("backbone") or "not known"
+    yield "task and net", f"{run.log.task}, {net}"
     if reference:
         yield "compared with", f"{reference['name']}: {reference['log']}"
         yield from (("about that log", sentence) for sentence in reference["flags"].values())
 
 
-def _not_known(run, course, complete):
-    planned = run.log.args.get("epochs")
-    if planned and not complete:
-        yield f"the end: the log has {run.log.epochs[-1].epoch + 1} of {planned} epochs"
-    if not planned:
-        yield "whether the run is complete: the log does not say how many epochs it was to have"
+def _not_known(run, course):
     yield "the band: one run of a recipe is published, and its noise is not known"
     if not any(found.panel == "learning rate" for found in course):
         yield "the learning rate: the log does not print it"

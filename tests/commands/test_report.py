@@ -8,6 +8,7 @@ import pytest
 
 from gluon_tricks.commands.report import main
 from gluon_tricks.errors import UserError, run_main
+from gluon_tricks.log_lines import following
 from gluon_tricks.pages.report import read_shown, report
 from tests.epoch_lines import cifar_epoch_line
 from tests.pages.dialects import DIALECTS, write_log
@@ -18,7 +19,8 @@ MOST_BYTES = 6_000_000
 
 
 def shown(*paths, ref=None):
-    return read_shown(list(paths), ref)
+    runs, _ = read_shown(list(paths), ref)
+    return runs
 
 
 def panels(run):
@@ -47,7 +49,7 @@ def test_a_bare_log_of_every_dialect_is_shown(tmp_path, dialect, outcome, curves
     run, = shown(log)
     assert (run.name, run.outcome, panels(run)) == ("run", outcome, curves)
     assert run.reference == DIALECTS[dialect]
-    assert "the images: no hash of the data was recorded" in run.not_known
+    assert any(sentence.startswith("the data: no root hash") for sentence in run.not_known)
     assert run.differences
     page = report([run])
     assert len(page.encode()) < MOST_BYTES
@@ -77,8 +79,7 @@ def test_without_a_header_the_recipe_is_not_known_and_nothing_is_compared(tmp_pa
     log.write_text("\n".join(log.read_text().splitlines()[1:]) + "\n")
     run, = shown(log)
     assert (run.outcome, run.reference, run.recipe) == ("none", "", {})
-    assert "the recipe: the log has no line with the run's arguments, Namespace(...)" in run.not_known
-    assert "the command" in run.not_known
+    assert "the recipe: the log has no Namespace line, which holds the flags" in run.not_known
     assert "Not known: the log has no line with the run" in text_of(report([run]))
 
 
@@ -90,7 +91,7 @@ def test_the_folder_of_a_run_also_tells_its_origin(folder, rate):
     facts = dict(run.facts)
     assert {"command", "data root hash", "versions", "machine", "seed", "SHA-256 of the log"} <= {*facts}
     assert rate in [curve.note for curve in run.course if curve.panel == "learning rate"]
-    assert not [sentence for sentence in run.not_known if "command" in sentence or "images:" in sentence]
+    assert not [sentence for sentence in run.not_known if "command" in sentence or "the data:" in sentence]
 
 
 def test_a_rate_that_the_script_does_not_log_is_not_invented(tmp_path):
@@ -103,14 +104,22 @@ def test_seeds_and_recipes_lie_over_each_other_under_distinct_names(tmp_path):
     logs = []
     for folder in "ab":
         (tmp_path / folder).mkdir()
-        logs.append(write_log(tmp_path / folder / "run.log", "cifar", epochs=5))
+        logs.append(write_log(tmp_path / folder / "run.log", "cifar", epochs=4 + (folder == "b")))
     logs.append(write_log(tmp_path / "mixup.log", "cifar-mixup", epochs=5))
     runs = shown(*logs)
     assert [run.name for run in runs] == ["a/run", "b/run", "mixup"]
     page = text_of(report(runs))
-    assert re.search(r"a/run \([\d.]+ in epoch 4\), b/run \([\d.]+ in epoch 4\) and mixup ", page)
-    assert page.count("INSIDE") == 3
-    assert "published cifar_resnet20_v1_mixup" in page
+    assert re.search(r"a/run \([\d.]+ in epoch 3\), b/run \([\d.]+ in epoch 4\) and mixup ", page)
+    assert page.count(": INSIDE") == 3
+    assert "reference: cifar_resnet20_v1_mixup" in page
+
+
+def test_seeds_of_one_recipe_also_get_one_verdict(capsys, tmp_path):
+    seeds = [OURS / "cifar_resnet20_v1_float32", OURS / "cifar_resnet20_v1_float32_seed1"]
+    assert main([*map(str, seeds), "--out", str(tmp_path / "seeds.html")]) == 0
+    last = capsys.readouterr().out.splitlines()[-2]
+    assert re.match(r"all runs: verdict: INSIDE the band of cifar_resnet20_v1 .*mean of 2 runs", last)
+    assert "all runs: INSIDE" in text_of((tmp_path / "seeds.html").read_text())
 
 
 # --- What the page says -------------------------------------------------------------------------------------
@@ -183,3 +192,24 @@ def test_unusable_input_is_refused_with_code_2(tmp_path, monkeypatch, capsys, wo
     assert end.value.code == 2
     assert says in capsys.readouterr().err
     assert not list(tmp_path.glob("*.html"))
+
+
+# --- --watch ------------------------------------------------------------------------------------------------
+
+def test_watching_writes_the_page_again_and_ends_with_one_that_stays(tmp_path, monkeypatch, capsys):
+    log, out = write_log(tmp_path / "run.log", "cifar", epochs=3, num_epochs=4), tmp_path / "report.html"
+    pages = []
+
+    def last_epoch(seconds):
+        pages.append(out.read_text())
+        with log.open("a") as stream:
+            stream.write(f"INFO:root:{cifar_epoch_line(3, 0.76, 0.71, 0.68, 16.0)}\n")
+
+    monkeypatch.setattr(following.time, "sleep", last_epoch)
+    assert main([str(log), "--watch", "--out", str(out)]) == 0
+    page, = pages
+    assert "All 3 epochs" in page
+    assert "location.reload()," in page
+    assert "All 4 epochs" in out.read_text()
+    assert "location.reload()," not in out.read_text()
+    assert "0-2 of 200" in capsys.readouterr().out
