@@ -32,6 +32,7 @@ def open_page(browser):
         window = browser.new_context(viewport={"width": width, "height": height}, color_scheme=theme)
         windows.append(window)
         page = window.new_page()
+        page.set_default_timeout(120_000)                # a busy machine
         page.on("request", lambda request: requests.append(request.url))
         page.on("console", lambda message: messages.append(message.text))
         page.on("pageerror", lambda error: messages.append(str(error)))
