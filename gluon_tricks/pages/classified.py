@@ -7,9 +7,9 @@ from gluon_tricks.judging.pictures import UNITS
 from gluon_tricks.judging.verdict import judge_logs
 from gluon_tricks.pages.origin import facts_of, not_known
 from gluon_tricks.pages.shown import Curve, Shown, columns, rate_of
-from gluon_tricks.published.catalogue import curve
 from gluon_tricks.published.recipe import recipe
 from gluon_tricks.published.reference import dataset_of
+from gluon_tricks.published.repeats import reference_curve
 
 NAMES = {"train": "training", "val": "validation"}
 
@@ -66,14 +66,15 @@ def _published(reference):
     """The curves of the reference, with their bands; loss and rate without."""
     if not reference:
         return
-    for band in filter(None, (band_of(reference.name, witness) for witness in WITNESSES)):
+    bands = [band for band in (band_of(reference.name, witness) for witness in WITNESSES) if band]
+    words = _words(max(len(band.runs) for band in bands))
+    for band in bands:
         yield Curve(_panel(band.witness, band.metric), reference.label, band.epochs.tolist(),
-                    band.published.tolist(), band.limits[1].tolist(), _words(len(band.runs)))
-    count = len(band_of(reference.name, "val" if reference.val_is_usable else "train").runs)
+                    band.published.tolist(), band.limits[1].tolist(), words)
     for field, panel in (("train_loss", "training loss"), ("lr_last_logged", "learning rate")):
-        found = _logged(reference.label, curve(reference.name), field, panel)
+        found = _logged(reference.label, reference_curve(reference.name), field, panel)
         if found.epochs:
-            yield found._replace(note=_words(count))
+            yield found._replace(note=words)
 
 
 def _words(count):
@@ -115,10 +116,10 @@ def _columns(records, curves, comparisons):
              for found in curves if found.panel != "training loss"}
     for each in comparisons:
         name = NAMES[each.witness]
-        found[f"published {name}"] = dict(zip(each.epochs.tolist(), map("{:.2f}".format, each.published)))
-        found[f"{name} difference"] = dict(zip(each.epochs.tolist(), map("{:+.2f}".format, each.difference)))
-        found[f"{name} band"] = dict(zip(each.epochs.tolist(), map("±{:.2f}".format, each.limits[1])))
-        found[f"outside in {name}"] = {epoch: "" if inside else "OUT" for epoch, inside in
+        found[f"{name}, reference"] = dict(zip(each.epochs.tolist(), map("{:.2f}".format, each.published)))
+        found[f"{name}, difference"] = dict(zip(each.epochs.tolist(), map("{:+.2f}".format, each.difference)))
+        found[f"{name}, band"] = dict(zip(each.epochs.tolist(), map("±{:.2f}".format, each.limits[1])))
+        found[f"{name}, outside"] = {epoch: "" if inside else "OUT" for epoch, inside in
                                        zip(each.epochs.tolist(), each.inside)}
     for field, head, form in (("val_err_top5", "top-5 error, %", "{:.2f}"), ("train_loss", "loss", "{:.4f}"),
                               ("samples_per_sec", "images/s", "{:.0f}"), ("time_s", "time, s", "{:.1f}"),

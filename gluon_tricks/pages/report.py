@@ -72,19 +72,18 @@ def report(runs, together="", is_watching=False):
     is_watching : bool
         The page is written again as the run goes on: it also loads itself again.
     """
-    names = ", ".join(run.name for run in runs[:3]) + (f" and {len(runs) - 3} more" if len(runs) > 3 else "")
     charts = Html(f'<div class="charts">{"".join(map(chart, charts_of(runs)))}</div>')
     pieces = [verdict_box("all runs: ", together)] if together else []
     pieces += [verdict_box(f"{run.name}: " if len(runs) > 1 else "", run.verdict) for run in runs]
     if is_watching:
         pieces.append(Html(f'<p class="note">The run goes on. This page loads itself again every {RELOAD_S} '
                            "seconds.</p>"))
-    pieces += [*figures_table(runs), charts, *recipe_section(runs), *diagnosis_section(runs)]
+    pieces += [*figures_tables(runs), charts, *recipe_section(runs), *diagnosis_section(runs)]
     for run in runs:
         pieces += run_section(run, len(runs) > 1)
     footer = (f"Written by gluon_tricks: {' '.join(command_words())}. A verdict compares each epoch with the "
               "log that GluonCV published and with the band in which a repeat of it stays.")
-    return page(f"Report: {names}", pieces, footer, reload_s=RELOAD_S if is_watching else None)
+    return page(f"Report: {runs[0].name}" if len(runs) == 1 else f"Report of {len(runs)} runs", pieces, footer, reload_s=RELOAD_S if is_watching else None)
 
 
 def verdict_box(of, verdict):
@@ -95,19 +94,23 @@ def verdict_box(of, verdict):
                 f"{escaped(verdict.removeprefix(outcome))}</p>")
 
 
-def figures_table(runs):
-    """Last and best validation of every run, and the published run's last."""
-    rows = []
-    for run in runs:
-        for curve in run.curves:
-            if curve.panel.startswith("validation"):
-                pick = min if "error" in curve.panel else max
-                there = next((one for one in run.published if one.panel == curve.panel), None)
-                rows.append([*([run.name] if len(runs) > 1 else []), curve.panel,
-                             _at(curve, curve.values[-1]), _at(curve, pick(finite_of(curve.values))),
-                             _at(there, there.values[-1]) if there else "none"])
-    if rows:
-        yield table([*(["run"] if len(runs) > 1 else []), "", "last", "best", "reference, last"], rows)
+def figures_tables(runs):
+    """Last and best validation of every run, and the reference's last: a table for each panel."""
+    panels = dict.fromkeys(curve.panel for run in runs for curve in run.curves
+                           if curve.panel.startswith("validation"))
+    for panel in panels:
+        rows = [[run.name, _at(curve, curve.values[-1]), _at(curve, _best(curve)), _reference_end(run, panel)]
+                for run in runs for curve in run.curves if curve.panel == panel]
+        yield table([panel, "last", "best", "reference, last"], rows, kind="brief")
+
+
+def _best(curve):
+    return (min if "error" in curve.panel else max)(finite_of(curve.values))
+
+
+def _reference_end(run, panel):
+    there = next((curve for curve in run.published if curve.panel == panel), None)
+    return _at(there, there.values[-1]) if there else "none"
 
 
 def _at(curve, value):

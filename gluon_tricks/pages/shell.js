@@ -8,6 +8,7 @@
 const Shell = (() => {
   const charts = new Map();                    // element -> [traces, layout]
   const listeners = [];
+  let isPrinting = false;
   const root = document.documentElement;
   const prefersDark = window.matchMedia("(prefers-color-scheme: dark)");
   const isNarrow = window.matchMedia("(max-width: 600px)");
@@ -23,7 +24,7 @@ const Shell = (() => {
     for (const [element, [traces, layout]] of charts) draw(element, traces, layout);
     for (const callback of listeners) callback(theme);
   }
-  const wantedTheme = () => stored() || (prefersDark.matches ? "dark" : "light");
+  const wantedTheme = () => isPrinting ? "light" : stored() || (prefersDark.matches ? "dark" : "light");
 
   // A deep copy with colours for the names of colours
   function resolved(value, style) {
@@ -45,7 +46,7 @@ const Shell = (() => {
       font: { family: "system-ui, sans-serif", size: narrow ? 12 : 13, color: "var(--ink)" },
       margin: { l: narrow ? 44 : 56, r: 12, t: 8, b: 40 }, hovermode: "x unified", dragmode: narrow ? false : "zoom",
       hoverlabel: { bgcolor: "var(--paper)", bordercolor: "var(--line)", font: { color: "var(--ink)", size: 12 }, namelength: -1 },
-      modebar: { bgcolor: "rgba(0,0,0,0)", color: "var(--soft)", activecolor: "var(--ink)" },
+      modebar: { bgcolor: "var(--panel)", color: "var(--soft)", activecolor: "var(--ink)" },
       legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { size: narrow ? 11 : 12 } },
     };
   }
@@ -60,11 +61,12 @@ const Shell = (() => {
 
   function draw(element, traces, layout) {
     charts.set(element, [traces, layout]);
-    const narrow = isNarrow.matches;
+    const narrow = isNarrow.matches && !isPrinting;
     const style = getComputedStyle(root);
     const axes = Object.fromEntries(["xaxis", "yaxis", ...Object.keys(layout || {}).filter((name) => /^[xy]axis\d*$/.test(name))]
       .map((name) => [name, axis]));
     const full = { ...merged({ ...common(narrow), ...axes }, layout), uirevision: "kept" };   // zoom outlives the theme
+    if (isPrinting) Object.assign(full, { width: 680, autosize: false });
     const config = {
       responsive: true, displaylogo: false, showLink: false, plotlyServerURL: "", scrollZoom: false,
       modeBarButtons: [["toImage", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]],
@@ -89,15 +91,13 @@ const Shell = (() => {
       setTheme(theme);
     });
     for (const query of [prefersDark, isNarrow]) query.addEventListener("change", () => setTheme(wantedTheme()));
-    window.addEventListener("beforeprint", () => {
-      setTheme("light");
-      for (const element of charts.keys()) Plotly.relayout(element, { width: 680, autosize: false });
-      for (const details of document.querySelectorAll("details.print")) details.open = true;
-    });
-    window.addEventListener("afterprint", () => {
+    function printing(now) {
+      isPrinting = now;
       setTheme(wantedTheme());
-      for (const element of charts.keys()) Plotly.relayout(element, { width: null, autosize: true });
-    });
+      if (now) for (const details of document.querySelectorAll("details.print")) details.open = true;
+    }
+    window.addEventListener("beforeprint", () => printing(true));
+    window.addEventListener("afterprint", () => printing(false));
   }
   root.dataset.theme = wantedTheme();          // before the first paint
   document.addEventListener("DOMContentLoaded", start);

@@ -1,5 +1,6 @@
 """report: a page of any log, finished or not; what a log does not tell is said to be not known."""
 
+import html
 import re
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from gluon_tricks.commands.report import main
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.log_lines import following
 from gluon_tricks.pages.report import read_shown, report
+from gluon_tricks.published import repeats
 from tests.epoch_lines import cifar_epoch_line
 from tests.pages.dialects import DIALECTS, write_log
 
@@ -120,6 +122,24 @@ def test_seeds_of_one_recipe_also_get_one_verdict(capsys, tmp_path):
     last = capsys.readouterr().out.splitlines()[-2]
     assert re.match(r"all runs: verdict: INSIDE the band of cifar_resnet20_v1 .*mean of 2 runs", last)
     assert "all runs: INSIDE" in text_of((tmp_path / "seeds.html").read_text())
+
+
+def test_several_runs_of_gluoncvs_script_are_a_reference_too(tmp_path, monkeypatch):
+    def lines(seed):
+        return "".join(f"INFO:root:{cifar_epoch_line(epoch, 0.3 + 0.1 * epoch + 0.01 * seed, 0.3, 1.0, 2.0)}\n"
+                       for epoch in range(4))
+
+    (tmp_path / "excerpt").mkdir()
+    for name in ("gluoncv_seed0", "gluoncv_seed1", "gluoncv_seed2"):
+        log = write_log(tmp_path / "excerpt" / f"{name}.log", "cifar", epochs=0, num_epochs=4)
+        log.write_text(log.read_text() + lines(int(name[-1])))
+    monkeypatch.setattr(repeats, "FOLDER", tmp_path)
+    log = write_log(tmp_path / "run.log", "cifar", epochs=0, num_epochs=4, dataset="cifar10-excerpt")
+    log.write_text(log.read_text() + lines(1))
+    run, = shown(log)
+    assert (run.outcome, run.reference) == ("INSIDE", "GluonCV's own runs on this excerpt")
+    assert {curve.note for curve in run.published} == {"mean of 3 runs of GluonCV's script"}
+    assert "GluonCV's own runs on this excerpt (mean of 3 runs of GluonCV" in html.unescape(report([run]))
 
 
 # --- What the page says -------------------------------------------------------------------------------------
