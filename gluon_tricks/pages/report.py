@@ -83,7 +83,8 @@ def report(runs, together="", is_watching=False):
         pieces += run_section(run, len(runs) > 1)
     footer = (f"Written by gluon_tricks: {' '.join(command_words())}. A verdict compares each epoch with the "
               "log that GluonCV published and with the band in which a repeat of it stays.")
-    return page(f"Report: {runs[0].name}" if len(runs) == 1 else f"Report of {len(runs)} runs", pieces, footer, reload_s=RELOAD_S if is_watching else None)
+    title = f"Report: {runs[0].name}" if len(runs) == 1 else f"Report of {len(runs)} runs"
+    return page(title, pieces, footer, reload_s=RELOAD_S if is_watching else None)
 
 
 def verdict_box(of, verdict):
@@ -95,22 +96,23 @@ def verdict_box(of, verdict):
 
 
 def figures_tables(runs):
-    """Last and best validation of every run, and the reference's last: a table for each panel."""
+    """Last and best validation of every run, and the reference's figures: a table for each panel."""
     panels = dict.fromkeys(curve.panel for run in runs for curve in run.curves
                            if curve.panel.startswith("validation"))
     for panel in panels:
-        rows = [[run.name, _at(curve, curve.values[-1]), _at(curve, _best(curve)), _reference_end(run, panel)]
+        rows = [[run.name, _at(curve, curve.values[-1]), *_reference(run, panel, curve.epochs[-1]),
+                 _at(curve, (min if "error" in panel else max)(finite_of(curve.values)))]
                 for run in runs for curve in run.curves if curve.panel == panel]
-        yield table([panel, "last", "best", "reference, last"], rows, kind="brief")
+        yield table([panel, "last", "reference then", "reference's last", "best"], rows, kind="brief")
 
 
-def _best(curve):
-    return (min if "error" in curve.panel else max)(finite_of(curve.values))
-
-
-def _reference_end(run, panel):
+def _reference(run, panel, epoch):
+    """The figures of a run's reference in an epoch, and its last."""
     there = next((curve for curve in run.published if curve.panel == panel), None)
-    return _at(there, there.values[-1]) if there else "none"
+    if not there:
+        return "none", "none"
+    then = dict(zip(there.epochs, there.values)).get(epoch)
+    return "none" if then is None else figure_text(then), _at(there, there.values[-1])
 
 
 def _at(curve, value):
