@@ -1,7 +1,7 @@
 """Where a run comes from: command, data, machine and versions, and what of it is not known."""
 
 from gluon_tricks.files import sha256_of
-from gluon_tricks.judging import certificate
+from gluon_tricks.judging import origin
 
 
 def facts_of(run):
@@ -12,13 +12,13 @@ def facts_of(run):
     run : RecordedRun
     """
     facts = run.facts or {}
-    texts = {"command": facts.get("command"), "data root hash": certificate.root_hash(facts),
+    texts = {"command": facts.get("command"), "data root hash": origin.root_hash(facts),
              "global batch size": facts.get("global_batch_size"),
              "seed": facts.get("seed", run.log.args.get("seed")), "data type": facts.get("dtype"),
              "commit": facts.get("commit"),
              "versions": ", ".join(f"{name} {version}" for name, version in
                                    (facts.get("versions") or {}).items()),
-             "machine": certificate.device(facts) if facts.get("processor") else None,
+             "machine": origin.device(facts) if facts.get("processor") else None,
              "operator threads": facts.get("threads")}
     yield from ((name, str(text)) for name, text in texts.items() if text not in (None, ""))
     yield "log", str(run.log.path)
@@ -26,6 +26,6 @@ def facts_of(run):
 
 
 def not_known(run):
-    """Sentences on what the run's files do not tell; the same as on its certificate."""
+    """Sentences on what the run's files do not tell; the same as on its origin."""
     epochs = {"last": run.log.epochs[-1].epoch, "of": run.planned_epochs, "finished": run.is_complete}
-    return certificate.not_known(run, run.facts or {}, certificate.rate_trace(run.metrics), epochs)
+    return origin.not_known(run, run.facts or {}, origin.rate_trace(run.metrics), epochs)

@@ -53,6 +53,7 @@ def test_a_bare_log_of_every_dialect_is_shown(tmp_path, dialect, outcome, curves
     assert run.reference == DIALECTS[dialect]
     assert any(sentence.startswith("the data: no root hash") for sentence in run.not_known)
     assert run.differences
+    assert ("the seed" in run.not_known) == (dialect != "faster-rcnn")         # its header has --seed
     page = report([run])
     assert len(page.encode()) < MOST_BYTES
     assert all(f">{title}<" in page for title in ("Recipe", "Diagnosis", "Epochs", "Origin", "Not known"))
