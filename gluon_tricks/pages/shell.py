@@ -83,7 +83,9 @@ def axes(x, y, **more):
 
 def chart(figure):
     """The HTML of a `Chart`."""
-    content = data_script(f"{figure.name}-figure", {"traces": figure.traces, "layout": figure.layout})
+    traces = [{**trace, "name": html.escape(trace["name"], quote=False)} if "name" in trace else trace
+              for trace in figure.traces]             # Plotly reads tags in names
+    content = data_script(f"{figure.name}-figure", {"traces": traces, "layout": figure.layout})
     head, rows = figure.table or points_of(figure)
     title, says = escaped(figure.title), escaped(figure.says)
     return Html(f'<figure{_class("wide" if figure.is_wide else "")}><h3>{title}</h3>'
