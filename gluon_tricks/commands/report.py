@@ -38,8 +38,8 @@ def write(args, is_watching=False):
     atomic_write(args.out, report(runs, together, is_watching))
     for run in runs:
         print(f"{run.name}: verdict: {run.verdict}")
-    if together:
-        print(f"all runs: verdict: {together}")
+    for names, verdict in together.items():
+        print(f"{names}: verdict: {verdict}")
     print(f"written: {args.out}", flush=True)
     return all(run.is_complete for run in runs)
 

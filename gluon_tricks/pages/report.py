@@ -29,8 +29,8 @@ def read_shown(paths, ref=None):
     -------
     runs : list of Shown
         With distinct names.
-    together : str
-        The verdict on the mean of several seeds of one recipe; else "".
+    together : dict
+        Names of the seeds of one recipe -> the verdict on their mean, for each recipe with several.
 
     Raises
     ------
@@ -45,10 +45,18 @@ def read_shown(paths, ref=None):
     runs = [replace(run, name=name) for run, name in
             zip(runs, _distinct([run.name for run in runs], logs))]
     shown = [(transferred if run.is_transfer else classified).show(run, ref) for run in runs]
-    is_one_recipe = len(runs) > 1 and all(one.recipe == shown[0].recipe != {} for one in shown)
-    if not is_one_recipe or any(run.is_transfer for run in runs):
-        return shown, ""
-    return shown, judge_logs([run.log for run in runs], ref).line.removeprefix("verdict: ")
+    return shown, _together(runs, shown, ref)
+
+
+def _together(runs, shown, ref):
+    """Names of the seeds of one recipe -> the verdict on their mean, for each recipe with several."""
+    groups = {}
+    for run, one in zip(runs, shown):
+        if one.recipe and not run.is_transfer:
+            groups.setdefault(tuple(one.recipe.items()), []).append(run)
+    return {", ".join(run.name for run in group) if len(group) < len(runs) else "all runs":
+            judge_logs([run.log for run in group], ref).line.removeprefix("verdict: ")
+            for group in groups.values() if len(group) > 1}
 
 
 def _distinct(names, logs):
@@ -62,7 +70,7 @@ def _distinct(names, logs):
     return names
 
 
-def report(runs, together="", is_watching=False):
+def report(runs, together=(), is_watching=False):
     """The HTML of a report.
 
     Parameters
@@ -73,7 +81,7 @@ def report(runs, together="", is_watching=False):
         The page is written again as the run goes on: it also loads itself again.
     """
     charts = Html(f'<div class="charts">{"".join(map(chart, charts_of(runs)))}</div>')
-    pieces = [verdict_box("all runs: ", together)] if together else []
+    pieces = [verdict_box(f"{names}: ", verdict) for names, verdict in dict(together).items()]
     pieces += [verdict_box(f"{run.name}: " if len(runs) > 1 else "", run.verdict) for run in runs]
     if is_watching:
         pieces.append(Html(f'<p class="note">The run goes on. This page loads itself again every {RELOAD_S} '

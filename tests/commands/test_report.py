@@ -118,11 +118,14 @@ def test_seeds_and_recipes_lie_over_each_other_under_distinct_names(tmp_path):
 
 
 def test_seeds_of_one_recipe_also_get_one_verdict(capsys, tmp_path):
-    seeds = [OURS / "cifar_resnet20_v1_float32", OURS / "cifar_resnet20_v1_float32_seed1"]
-    assert main([*map(str, seeds), "--out", str(tmp_path / "seeds.html")]) == 0
-    last = capsys.readouterr().out.splitlines()[-2]
-    assert re.match(r"all runs: verdict: INSIDE the band of cifar_resnet20_v1 .*mean of 2 runs", last)
-    assert "all runs: INSIDE" in text_of((tmp_path / "seeds.html").read_text())
+    seeds = [str(OURS / name) for name in ("cifar_resnet20_v1_float32", "cifar_resnet20_v1_float32_seed1")]
+    page = tmp_path / "seeds.html"
+    for others, names in (([], "all runs"), ([str(OURS / "cifar_resnet20_v1_mixup")],
+                                             "cifar_resnet20_v1_float32, cifar_resnet20_v1_float32_seed1")):
+        assert main([*seeds, *others, "--out", str(page)]) == 0
+        last = capsys.readouterr().out.splitlines()[-2]
+        assert re.match(rf"{names}: verdict: INSIDE the band of cifar_resnet20_v1 .*mean of 2 runs", last)
+        assert f"{names}: INSIDE" in text_of(page.read_text())
 
 
 def test_several_runs_of_gluoncvs_script_are_a_reference_too(tmp_path, monkeypatch):
