@@ -260,6 +260,39 @@ def make_folder(flag, folder):
     return folder
 
 
+def output_files(paths):
+    """Make the folders of files that the user named, and check that they can be written there.
+
+    Parameters
+    ----------
+    paths : dict
+        Flag -> path, or None where the flag is not given.
+
+    Returns
+    -------
+    dict
+        Flag -> Path of each flag that is given.
+
+    Raises
+    ------
+    UserError
+        If a path is a folder, its folder cannot be made or is not writable, or two flags name one file.
+    """
+    found = {}
+    for flag, path in paths.items():
+        if not path:
+            continue
+        path = Path(path).expanduser()
+        make_folder(flag, path.parent)
+        if path.is_dir():
+            raise UserError(f"{flag} {path}: is a folder; name a file in it")
+        same = [other for other, earlier in found.items() if earlier.resolve() == path.resolve()]
+        if same:
+            raise UserError(f"{flag} {path}: is also the file of {same[0]}; give another name")
+        found[flag] = path
+    return found
+
+
 @contextlib.contextmanager
 def only_writer(folder):
     """Be the only writer in a folder: wait for other writers, then remove the temporary files of killed ones.

@@ -72,7 +72,7 @@ def describe(command, added, with_plan):
     for note in command.notes:
         print(f"# note: {note}")
     words = [*command.today, *added]
-    print(f"# today:\n{wrapped(['python', *launcher(command), *words])}")
+    print(f"# today:\n{wrapped([*command.typed_today, *added])}")
     if "--use-rec" in words:
         print("# this kit's loader reads the images; MXNet's iterator, which made the published logs: add "
               "--data-backend mxnet")
@@ -82,13 +82,6 @@ def describe(command, added, with_plan):
         script = load_script(words[0])
         with as_one_of(command.workers):
             script.main([*words[1:], "--dry-run"])
-
-
-def launcher(command):
-    """The words that start a command's processes; none for a single process."""
-    if command.workers == 1:
-        return []
-    return ["-m", "gluon_tricks", "launch", "-n", str(command.workers), "--engine", "horovod", "--"]
 
 
 @contextlib.contextmanager
@@ -107,7 +100,7 @@ def as_one_of(workers):
 def run(command, added):
     """Print today's command and start it; its exit code."""
     script, *flags = command.today
-    words = [sys.executable, *launcher(command), str(ROOT / script), *flags, *added]
+    words = [sys.executable, *command.launcher, str(ROOT / script), *flags, *added]
     print(shlex.join(words), flush=True)
     # for the launcher
     package = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
