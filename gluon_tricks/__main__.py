@@ -17,6 +17,7 @@ SUBCOMMANDS = {
     "train": "one of the four training scripts",
     "launch": "a training over several processes or machines, supervised",
     "compare": "the log of a run compared with GluonCV's published one",
+    "published": "the 73 runs that GluonCV published: listed, filtered, drawn, and as a page to browse",
     "models": "the nets: parameters and multiply-adds, layer by layer, compared with the paper's",
     "replay": "GluonCV's published commands, what each would do, and the same run with this kit",
     "differences": "where paper and GluonCV differ, and what each choice does to the first update",

@@ -1,11 +1,11 @@
 """The 73 runs that GluonCV published: listed, filtered, drawn, and as a page to browse.
 
-    python -m gluon_tricks published                                      all
-    python -m gluon_tricks published resnet50_v1d                         one, with its command and its defects
-    python -m gluon_tricks published 'resnet50*' --trick mixup            patterns in quotes
+    python -m gluon_tricks published                                  all
+    python -m gluon_tricks published resnet50_v1d                     one, with its command and its defects
+    python -m gluon_tricks published 'resnet50*' --trick mixup        patterns in quotes
     python -m gluon_tricks published --dataset imagenet --usable --sort top1
     python -m gluon_tricks published 'resnet50*' --plot resnet50.png --csv resnet50.csv
-    python -m gluon_tricks published --atlas atlas.html                   a page with all curves, to overlay
+    python -m gluon_tricks published --atlas atlas.html               a page with all curves, to overlay
 
 top-1, top-5 and best are validation accuracies in percent: of the last epoch, and of the epoch `at`. `-` is
 no figure, because the log has none or what it has is no measurement; `measured` names the curves that are.
@@ -46,8 +46,8 @@ def main(argv=None):
     args = parse_args(argv)
     runs = select(args.patterns, args.dataset, args.trick, args.without, args.usable)
     if not runs:
-        raise UserError(f"{given(args)}: no published run is left; python -m gluon_tricks published lists all "
-                        f"{len(catalogue())}")
+        raise UserError(f"{given(args)}: no published run is left; leave a filter out (published without any "
+                        f"lists all {len(catalogue())})")
     runs = sorted(runs, key=ORDERS[args.sort], reverse=args.reverse)
     is_one = len(args.patterns) == 1 and not is_pattern(args.patterns[0])
     print("\n".join(details(runs[0]) if is_one else table(runs)))
@@ -67,9 +67,10 @@ def table(runs):
            + " ".join(trick.short for trick in shown))
     for run in runs:
         marks = " ".join(("x" if trick.has(run) else ".").center(len(trick.short)) for trick in shown)
-        yield (f"{run.name:<{width}}  {run.dataset:<8}  {run.epochs:6d}  {_percent(top1(run))}  "
-               f"{_percent(top5(run))}  {_percent(top1(run, 'best'))}  {_epoch_of_best(run):>3}  {measured(run):<10}  "
-               f"{marks}")
+        figures = "  ".join(map(_percent, (top1(run), top5(run), top1(run, "best"))))
+        epoch = run.best["epoch"] if run.val_is_usable else "-"
+        yield (f"{run.name:<{width}}  {run.dataset:<8}  {run.epochs:6d}  {figures}  {epoch:>3}  "
+               f"{measured(run):<10}  {marks}").rstrip()
     yield ""
     yield f"{len(runs)} of {len(catalogue())} published runs; top-1, top-5 and best in %"
     yield ", ".join(f"{trick.short}: {trick.name}" for trick in shown)
@@ -78,8 +79,10 @@ def table(runs):
 def details(run):
     """Yield the lines about one run."""
     yield f"{run.name}, {run.dataset}: model {run.model}, {run.epochs} epochs, batch {run.global_batch_size}"
-    yield f"last epoch  top-1 {_percent(top1(run)).strip()} %, top-5 {_percent(top5(run)).strip()} %"
-    yield f"best epoch  top-1 {_percent(top1(run, 'best')).strip()} %, epoch {_epoch_of_best(run)}"
+    if run.val_is_usable:
+        last5 = f", top-5 {top5(run):.2f} %" if top5(run) is not None else ""
+        yield f"accuracy    last epoch: top-1 {top1(run):.2f} %{last5}"
+        yield f"            best epoch, {run.best['epoch']}: top-1 {top1(run, 'best'):.2f} %"
     yield f"tricks      {', '.join(trick.name for trick in tricks_of(run)) or 'none'}"
     yield f"quality     {quality(run)}"
     yield f"log         {run.log}, SHA-1 {run.sha1}"
@@ -91,10 +94,6 @@ def details(run):
 
 def _percent(value):
     return f"{value:6.2f}" if value is not None else "     -"
-
-
-def _epoch_of_best(run):
-    return str(run.best["epoch"]) if run.val_is_usable else "-"
 
 
 def given(args):
@@ -114,20 +113,24 @@ def write_csv(runs, path):
 
 
 def _row(run):
-    figures = [top1(run), top5(run), top1(run, "best")]
-    command = command_of(run.name)
-    return (run.name, run.dataset, run.model, run.epochs, run.global_batch_size,
-            *("" if value is None else f"{value:.4f}" for value in figures),
-            run.best["epoch"] if run.val_is_usable else "", measured(run), *(int(trick.has(run)) for trick in TRICKS),
-            quality(run), run.log, run.sha1, run.command, shlex.join(command.typed_today))
+    figures = ["" if value is None else f"{value:.4f}"
+               for value in (top1(run), top5(run), top1(run, "best"))]
+    return (run.name, run.dataset, run.model, run.epochs, run.global_batch_size, *figures,
+            run.best["epoch"] if run.val_is_usable else "", measured(run),
+            *(int(trick.has(run)) for trick in TRICKS), quality(run), run.log, run.sha1, run.command,
+            shlex.join(command_of(run.name).typed_today))
 
 
 def draw(runs, path):
     """Write the picture."""
+    if not any(run.val_is_usable for run in runs):
+        raise UserError(f"--plot {path}: nothing to draw; no validation of "
+                        f"{', '.join(run.name for run in runs)} is a measurement")
     try:
         plot_runs(runs, path)
     except ValueError as error:                # matplotlib does not know the ending
-        raise UserError(f"--plot {path}: cannot be written ({error}); give a name that ends in .png") from None
+        raise UserError(f"--plot {path}: cannot be written ({error}); give a name that ends in "
+                        ".png") from None
 
 
 def write_atlas(runs, path):
@@ -148,7 +151,8 @@ def parse_args(argv):
     choice = parser.add_argument_group("Which")
     choice.add_argument("--dataset", choices=tuple(TRAIN_IMAGES))
     choice.add_argument("--trick", action="append", default=[], metavar="NAME",
-                        help=f"only runs with this trick; may be given again: {', '.join(trick.name for trick in TRICKS)}")
+                        help="only runs with this trick; may be given again: "
+                             + ", ".join(trick.name for trick in TRICKS))
     choice.add_argument("--without", action="append", default=[], metavar="NAME",
                         help="only runs without this trick")
     choice.add_argument("--usable", action="store_true",
@@ -157,7 +161,7 @@ def parse_args(argv):
     output.add_argument("--sort", choices=tuple(ORDERS), default="name",
                         help="numbers from the highest (default name)")
     output.add_argument("--reverse", action="store_true", help="the other way round")
-    output.add_argument("--plot", type=Path, metavar="OUT.png", help="also draw the validation errors")
+    output.add_argument("--plot", type=Path, metavar="OUT.png", help="also draw the validation accuracies")
     output.add_argument("--csv", type=Path, metavar="FILE", help="also write a row for each run")
     output.add_argument("--atlas", type=Path, metavar="OUT.html",
                         help="also write the page to browse, which needs no network")

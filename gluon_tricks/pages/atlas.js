@@ -3,7 +3,7 @@
 
    The list stands in the page's HTML; the curves are in the JSON "atlas-data":
    runs: { name: { dataset, model, metric, mixup, usable, measured, val1, val5, train } }, curves a figure per epoch in
-   percent (RMSE x 100), null where there is none. What is shown can be linked to: atlas.html#search=resnet50*&show=NAME,NAME
+   percent of accuracy (or RMSE x 100), null where there is none. What is shown can be linked to: atlas.html#search=resnet50*&show=NAME,NAME
 */
 (() => {
   const data = Shell.json("atlas-data");
@@ -11,12 +11,13 @@
   const rows = [...document.querySelectorAll(".run")];
   const rowOf = Object.fromEntries(rows.map((row) => [row.dataset.name, row]));
   const slots = new Array(data.styles.length).fill(null);      // names of the overlaid runs; the place is the colour
-  const ownLogs = [];                                          // { name, curves }, drawn in the colour of the text
+  const ownLogs = [];                                          // { file, name, curves }, drawn in the colour of the text
+  let isOpening = false;                                       // the overlay is the page's choice
 
   const CURVES = {
-    val1: { title: "validation error, top-1, %", of: (run) => run.val1 },
-    val5: { title: "validation error, top-5, %", of: (run) => run.val5 },
-    train: { title: "training error, %", of: (run) => (run.metric === "rmse" ? [] : run.train) },
+    val1: { title: "validation accuracy, top-1, %", of: (run) => run.val1 },
+    val5: { title: "validation accuracy, top-5, %", of: (run) => run.val5 },
+    train: { title: "training accuracy, %", of: (run) => (run.metric === "rmse" ? [] : run.train) },
     rmse: { title: "training RMSE x 100", of: (run) => (run.metric === "rmse" ? run.train : []) },
   };
 
@@ -66,6 +67,7 @@
     const place = slots.indexOf(on ? null : name);
     if (place < 0 || (on && slots.includes(name))) return;
     slots[place] = on ? name : null;
+    isOpening = false;
     overlay();
   }
 
@@ -86,7 +88,7 @@
     return [...chosen, ...own];
   }
 
-  // Up to the last epoch of the reader's logs and a few more, and without the heights of the first tenth
+  // Up to the last epoch of the reader's logs and a few more, and without the depths of the first tenth
   function ranges(lines) {
     const longest = (some) => Math.max(0, ...some.map((line) => line.y.length));
     const own = longest(lines.slice(lines.length - ownLogs.length));
@@ -111,20 +113,20 @@
     find("overlay").setAttribute("aria-label", `${CURVES[kind].title}, over the epochs, of ${drawn.map((line) => line.name).join(", ")}`);
     const without = lines.filter((line) => !drawn.includes(line)).map((line) => line.name);
     find("without").textContent = without.length ? `Without ${CURVES[kind].title.split(",")[0]}: ${without.join(", ")}.` : "";
-    describe(drawn);
+    describe(drawn, kind === "rmse" ? -1 : 1);
     marks();
     remember();
   }
 
   // The same as a table, for those who cannot see the chart
-  function describe(lines) {
+  function describe(lines, sign) {
     const cell = (text, kind) => Object.assign(document.createElement("td"), { textContent: text, className: kind });
     find("described").replaceChildren(...lines.map((line) => {
       const points = line.y.flatMap((value, epoch) => (value === null ? [] : [[value, epoch]]));
-      const [lowest, at] = points.reduce((best, point) => (point[0] < best[0] ? point : best));
+      const [best, at] = points.reduce((found, point) => (sign * point[0] > sign * found[0] ? point : found));
       const [last, end] = points[points.length - 1];
       const row = document.createElement("tr");
-      row.append(cell(line.name, ""), ...[end, last.toFixed(2), lowest.toFixed(2), at].map((text) => cell(text, "number")));
+      row.append(cell(line.name, ""), ...[end, last.toFixed(2), best.toFixed(2), at].map((text) => cell(text, "number")));
       return row;
     }));
   }
@@ -175,7 +177,7 @@
   function curvesOf(log) {
     const curves = { metric: log.epochs[0].metric, val1: [], val5: [], train: [] };
     for (const record of log.epochs) {
-      const train = record.metric === "accuracy" ? 1 - record.train : record.train;
+      const train = record.metric === "err-top1" ? 1 - record.train : record.train;
       const figures = { val1: record.val1, val5: record.val5, train };
       for (const [name, value] of Object.entries(figures)) {
         while (curves[name].length < record.epoch) curves[name].push(null);
@@ -201,6 +203,12 @@
     return new TextDecoder(isUtf16 ? (bytes[0] === 0xff ? "utf-16le" : "utf-16be") : "utf-8").decode(bytes);
   }
 
+  function propose(name) {
+    if (isOpening) slots.fill(null);
+    isOpening = false;
+    if (!slots.includes(name) && slots.includes(null)) slots[slots.indexOf(null)] = name;
+  }
+
   async function take(files) {
     const said = [];
     for (const file of files) {
@@ -212,7 +220,7 @@
       const others = ownLogs.filter((other) => other.file === file.name).length;
       ownLogs.push({ file: file.name, name: others ? `${file.name} (${others + 1})` : file.name, curves: curvesOf(log) });
       const same = nameOfSame(log);
-      if (same && !slots.includes(same) && slots.includes(null)) slots[slots.indexOf(null)] = same;
+      if (same) propose(same);
       said.push(`${file.name}: ${log.epochs.length} epochs` + (same ? `; the published run of this net is ${same}.` : "."));
     }
     find("said").textContent = said.join(" ");
@@ -230,7 +238,8 @@
 
   function recall() {
     const parts = new URLSearchParams(location.hash.slice(1).replace(/\+/g, "%2B"));
-    const names = parts.has("show") ? parts.get("show").split(",") : parts.has("search") ? [] : data.opening;
+    isOpening = !parts.has("show");
+    const names = isOpening ? data.opening : parts.get("show").split(",");
     names.filter((name) => name in data.runs).slice(0, slots.length).forEach((name, i) => { slots[i] = name; });
     find("search").value = parts.get("search") || "";
     if (parts.get("curve") in CURVES) find("curve").value = parts.get("curve");

@@ -4,18 +4,18 @@
    readLog(text, grammar) -> { style, header, epochs: [{ epoch, metric, train, val1, val5 }] }
 
    The grammar holds the regular expressions of gluon_tricks/log_lines, which wrote the log's lines or would have.
-   Figures are fractions as in `EpochRecord`: `train` is the printed metric, `val1` and `val5` are errors.
+   Figures are fractions: `train` is the printed metric, `val1` and `val5` are validation accuracies, top-1 and top-5.
 */
 const readLog = (() => {
   // Kind of line -> its figures on its epoch. Other kinds only say that their epoch has begun.
   const FACTS = {
-    cifar_epoch: (line) => ({ train: +line.train, val1: 1 - line.val }),
+    cifar_epoch: (line) => ({ train: +line.train, val1: +line.val }),
     imagenet_batch: (line) => ({ metric: line.metric }),
     imagenet_train: (line) => ({ metric: line.metric, train: +line.value }),
-    imagenet_val: (line) => ({ val1: +line.err_top1, val5: +line.err_top5 }),
+    imagenet_val: (line) => ({ val1: 1 - line.err_top1, val5: 1 - line.err_top5 }),
     hvd_batch: (line) => ({ metric: line.metric }),
     hvd_epoch: (line) => ({ train: +line.value }),
-    hvd_val: (line) => ({ val1: 1 - line.top1, val5: 1 - line.top5 }),
+    hvd_val: (line) => ({ val1: +line.top1, val5: +line.top5 }),
   };
 
   // Only GluonCV's mixup script has logging_dir and no mixup

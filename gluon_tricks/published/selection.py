@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Callable
 
 from gluon_tricks.errors import UserError
-from gluon_tricks.program import matching, there_are
+from gluon_tricks.program import matching, nearest_or
 from gluon_tricks.published.catalogue import catalogue
 from gluon_tricks.tricks.linear_scaling import REFERENCE_BATCH_SIZE, linear_scaled_lr
 
@@ -72,9 +72,10 @@ def trick_called(word, what="--trick"):
     found = [trick for trick in TRICKS if wanted and wanted in f"{trick.name} {trick.flag} {trick.short}"]
     if wanted in names or len(found) == 1:
         return names.get(wanted) or found[0]
-    several = ", ".join(trick.name for trick in found)
-    choice = f"there are {several}" if several else there_are(wanted, names, f"tricks are {', '.join(names)}")
-    raise UserError(f"{what} {word}: names {'several tricks' if found else 'no trick'}; {choice}")
+    if found:
+        raise UserError(f"{what} {word}: may be {' or '.join(trick.name for trick in found)}; give one")
+    raise UserError(f"{what} {word}: is no trick; "
+                    + nearest_or(wanted, names, f"there are {', '.join(names)}"))
 
 
 # --- Selection ----------------------------------------------------------------------------------------------
