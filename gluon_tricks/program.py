@@ -82,11 +82,8 @@ def usage(subcommands, epilog):
 # --- Names --------------------------------------------------------------------------------------------------
 
 def nearest(name, known):
-    """The known names that contain `name` or stand in it; without any, those of similar letters; at most
-    8."""
-    wanted = name.lower()
-    near = [each for each in known
-            if wanted and (wanted in each.lower() or len(each) > 2 and each.lower() in wanted)]
+    """The known names that contain `name`; without any, those of similar letters; at most 8."""
+    near = [each for each in known if name and name.lower() in each.lower()]
     return (near or difflib.get_close_matches(name, known))[:8]
 
 
@@ -121,12 +118,12 @@ def matching(patterns, names, what, elsewhere):
                 if fnmatch.fnmatchcase(name.lower(), pattern.lower()) or name.lower() == pattern.lower()]
         if not fits:
             raise UserError(f"no {what} {'fits' if is_pattern(pattern) else 'is called'} {pattern!r}; "
-                            + nearest_or(pattern, names, elsewhere))
+                            + there_are(pattern, names, elsewhere))
         found.update(fits)
     return [name for name in names if name in found or not patterns]
 
 
-def nearest_or(name, known, elsewhere):
-    """`nearest: resnet50_v1b, ...`, the known names nearest to an unknown one; without any, `elsewhere`."""
+def there_are(name, known, elsewhere):
+    """`there are resnet50_v1b, ...`, the names nearest to an unknown one; without any, `elsewhere`."""
     near = nearest(name.strip("*?"), known)
-    return f"nearest: {', '.join(near)}" if near else elsewhere
+    return f"there are {', '.join(near)}" if near else elsewhere

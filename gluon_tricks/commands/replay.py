@@ -135,7 +135,8 @@ def parse_args(argv):
     own, added = split_at_dashes(argv)
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", nargs="?", metavar="NAME", help="a published command, as resnet50_v1d-mixup, or a pattern in quotes")
+    parser.add_argument("name", nargs="?", metavar="NAME",
+                        help="a published command, as resnet50_v1d-mixup, or a pattern in quotes")
     parser.add_argument("--list", action="store_true", help="the names, a line each")
     parser.add_argument("--all", action="store_true", help="every command")
     parser.add_argument("--dry-run", action="store_true",

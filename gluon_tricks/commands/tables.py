@@ -5,7 +5,7 @@
     python -m gluon_tricks tables 6 '*mobilenet*'              rows by title or net; also with --run
     python -m gluon_tricks tables 6 --as paper --csv           commands with the paper's settings, as CSV
     python -m gluon_tricks tables 8                            the same for a table of transfer: 7, 8 or 9
-    python -m gluon_tricks tables published 'resnet50*'        GluonCV's published runs, the paper's figures, ours
+    python -m gluon_tricks tables published 'resnet50*'        GluonCV's published runs, compared
     python -m gluon_tricks tables 4 --run --profile smoke      run them all, minutes, on the embedded images
     python -m gluon_tricks tables 6 --run --profile full --rows 7,13 --rec-train train.rec --rec-val val.rec
     python -m gluon_tricks tables 4 --run --rows 1,2 -- --seed 1 --num-epochs 2

@@ -77,14 +77,16 @@
     const doubtful = run.measured && ![known, "both"].includes(run.measured);
     return {
       name: name + (doubtful ? " (no measurement)" : ""), x: values.map((_, epoch) => epoch), y: values, connectgaps: true,
-      mode: values.length < 30 ? "lines+markers" : "lines", ...style, hovertemplate: "%{y:.2f}",
+      mode: "lines+markers", ...style, marker: { ...style.marker, maxdisplayed: 25 }, hovertemplate: "%{y:.2f}",
     };
   }
 
   function traces(kind) {
     const chosen = slots.flatMap((name, i) => (name ? [trace(name, data.runs[name], data.styles[i], kind)] : []));
-    const own = ownLogs.map((log, i) => trace(log.name, log.curves,
-      { line: { color: "var(--ink)", width: 3, dash: data.styles[i % data.styles.length].line.dash } }, kind));
+    const own = ownLogs.map((log, i) => {
+      const { line, marker } = data.styles[i % data.styles.length];
+      return trace(log.name, log.curves, { line: { ...line, color: "var(--ink)", width: 3 }, marker }, kind);
+    });
     return [...chosen, ...own];
   }
 
@@ -108,7 +110,7 @@
     const drawn = lines.filter((line) => line.y.some((value) => value !== null));
     const [x, y] = ranges(lines);
     Shell.draw(find("overlay"), drawn, {
-      xaxis: { title: { text: "epoch" }, range: x }, yaxis: { title: { text: CURVES[kind].title }, range: y }, showlegend: true,
+      xaxis: { title: { text: "epoch" }, range: x, unifiedhovertitle: { text: "epoch %{x}" } }, yaxis: { title: { text: CURVES[kind].title }, range: y }, showlegend: true,
     });
     find("overlay").setAttribute("aria-label", `${CURVES[kind].title}, over the epochs, of ${drawn.map((line) => line.name).join(", ")}`);
     const without = lines.filter((line) => !drawn.includes(line)).map((line) => line.name);

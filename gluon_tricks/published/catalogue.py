@@ -15,7 +15,7 @@ from functools import cache
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import LOGS
 from gluon_tricks.log_lines.epochs import EpochRecord
-from gluon_tricks.program import nearest_or
+from gluon_tricks.program import there_are
 
 FOLDER = LOGS / "published"
 TRAIN_IMAGES = {"cifar10": 50_000, "imagenet": 1_281_167}
@@ -97,7 +97,7 @@ def published_run(name):
     runs = catalogue()
     if name not in runs:
         raise UserError(f"no published log is called {name!r}; "
-                        + nearest_or(name, runs, "python -m gluon_tricks published lists them"))
+                        + there_are(name, runs, "python -m gluon_tricks published lists them"))
     return runs[name]
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Optional
 
 from gluon_tricks.errors import UserError
-from gluon_tricks.program import nearest_or
+from gluon_tricks.program import there_are
 from gluon_tricks.published.catalogue import FOLDER, catalogue
 from gluon_tricks.published.transfer import published_transfer
 
@@ -119,7 +119,7 @@ def published_command(name):
     commands = published_commands()
     if name not in commands:
         raise UserError(f"no published command is called {name!r}; "
-                        + nearest_or(name, commands, "replay --list shows all of them"))
+                        + there_are(name, commands, "replay --list shows all of them"))
     return commands[name]
 
 

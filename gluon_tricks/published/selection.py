@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Callable
 
 from gluon_tricks.errors import UserError
-from gluon_tricks.program import matching, nearest_or
+from gluon_tricks.program import matching, there_are
 from gluon_tricks.published.catalogue import catalogue
 from gluon_tricks.tricks.linear_scaling import REFERENCE_BATCH_SIZE, linear_scaled_lr
 
@@ -75,7 +75,7 @@ def trick_called(word, what="--trick"):
     if found:
         raise UserError(f"{what} {word}: may be {' or '.join(trick.name for trick in found)}; give one")
     raise UserError(f"{what} {word}: is no trick; "
-                    + nearest_or(wanted, names, f"there are {', '.join(names)}"))
+                    + there_are(wanted, names, f"there are {', '.join(names)}"))
 
 
 # --- Selection ----------------------------------------------------------------------------------------------
