@@ -11,7 +11,7 @@
   const rows = [...document.querySelectorAll(".run")];
   const rowOf = Object.fromEntries(rows.map((row) => [row.dataset.name, row]));
   const slots = new Array(data.styles.length).fill(null);      // names of the overlaid runs; the place is the colour
-  const ownLogs = [];                                          // { file, name, curves }, drawn in the colour of the text
+  const ownLogs = [];                                          // { name, curves }, drawn in the colour of the text
   let isOpening = false;                                       // the overlay is the page's choice
 
   const CURVES = {
@@ -104,12 +104,15 @@
     return [[-0.01 * last, last], [low - space, high + space]];
   }
 
+  // Plotly reads tags in names
+  const withoutTags = (name) => name.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+
   function overlay() {
     const kind = find("curve").value;
     const lines = traces(kind);
     const drawn = lines.filter((line) => line.y.some((value) => value !== null));
     const [x, y] = ranges(lines);
-    Shell.draw(find("overlay"), drawn, {
+    Shell.draw(find("overlay"), drawn.map((line) => ({ ...line, name: withoutTags(line.name) })), {
       xaxis: { title: { text: "epoch" }, range: x, unifiedhovertitle: { text: "epoch %{x}" } }, yaxis: { title: { text: CURVES[kind].title }, range: y }, showlegend: true,
     });
     find("overlay").setAttribute("aria-label", `${CURVES[kind].title}, over the epochs, of ${drawn.map((line) => line.name).join(", ")}`);
@@ -211,6 +214,14 @@
     if (!slots.includes(name) && slots.includes(null)) slots[slots.indexOf(null)] = name;
   }
 
+  function freeName(name) {
+    const isTaken = (wanted) => ownLogs.some((log) => log.name === wanted);
+    for (let i = 1; ; i += 1) {
+      const wanted = i === 1 ? name : `${name} (${i})`;
+      if (!isTaken(wanted)) return wanted;
+    }
+  }
+
   async function take(files) {
     const said = [];
     for (const file of files) {
@@ -219,8 +230,7 @@
         said.push(`${file.name}: no finished epoch in it; give the .log file of a classification run.`);
         continue;
       }
-      const others = ownLogs.filter((other) => other.file === file.name).length;
-      ownLogs.push({ file: file.name, name: others ? `${file.name} (${others + 1})` : file.name, curves: curvesOf(log) });
+      ownLogs.push({ name: freeName(file.name), curves: curvesOf(log) });
       const same = nameOfSame(log);
       if (same) propose(same);
       said.push(`${file.name}: ${log.epochs.length} epochs` + (same ? `; the published run of this net is ${same}.` : "."));
