@@ -36,6 +36,7 @@ from gluon_tricks.models.ready import start_precision
 from gluon_tricks.recipes.data_paths import FOLDER_MEAN, FOLDER_STD, RGB_MEAN, RGB_STD
 from gluon_tricks.recipes.flags import COMMAND_FLAGS
 from gluon_tricks.saved.answers import AnswerKeeper
+from gluon_tricks.saved.averaging import VIEWS, averaged
 from gluon_tricks.saved.counting import count_answers
 from gluon_tricks.saved.names import check_same_classes
 from gluon_tricks.saved.net import import_symbol, open_net, run_once
@@ -65,7 +66,7 @@ def main(argv=None):
         keep.append(lambda positions, output, label: best.extend(best_classes(output)))
     if args.report:
         keep.append(kept.add)
-    tally, speed = count_answers(net, data, engine, args.dtype, keep)
+    tally, speed = count_answers(averaged(net, args.tta), data, engine, args.dtype, keep)
     if args.predictions:
         atomic_write(args.predictions, "\n".join(lines_of(data.names, best)) + "\n")
     if args.report:
@@ -122,6 +123,8 @@ def report(args, net, data, tally, speed):
         yield f"note: the run had other data, root hash {of_run[:16]}..."
     if getattr(data.loader, "left_out", ""):
         yield data.loader.left_out
+    if args.tta:
+        yield f"--tta {args.tta}: mean probabilities of {VIEWS[args.tta]} views of each image"
     if data.bad:
         yield f"{len(data.bad)} images do not decode and are left out"
     if data.labelled:

@@ -202,8 +202,8 @@ class PhotographLoader(RecordLoader):
         cv2.setNumThreads(1)  # each worker has its own image; OpenCV would start more of them
 
     def _prepare(self, epoch, batch):
-        positions, size = self.positions(epoch, batch), self.transform.size
-        data = self._memory.array((len(positions), 3, size, size))
+        positions = self.positions(epoch, batch)
+        data = self._memory.array((len(positions), *self.transform.shape))
 
         def fill(number, photograph):
             self.transform.fill(data[number], photograph, int(positions[number]), epoch)

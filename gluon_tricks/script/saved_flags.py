@@ -5,6 +5,7 @@ from gluon_tricks.data.cifar_sets import DATASETS
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import output_files
 from gluon_tricks.recipes.data_paths import RGB_MEAN, RGB_STD
+from gluon_tricks.saved.averaging import VIEWS
 from gluon_tricks.saved.described import GIVEN, saved_net
 from gluon_tricks.saved.tally import ROUNDING
 from gluon_tricks.script.flags import check_dtype, check_numbers, completed, keywords
@@ -76,6 +77,13 @@ def saved_net_of(args, params_file=None, dataset=None, normalisation=(RGB_MEAN, 
     given["crop_ratio"] = args.crop_ratio or None          # 0 is the default, as in GluonCV's script
     given["model_kwargs"] = keywords("--model-kwargs", args.model_kwargs)
     return saved_net(params_file or args.params_file, given, args.run_json, dataset, normalisation)
+
+
+def add_tta_flag(group):
+    """Add --tta."""
+    group.add_argument("--tta", choices=tuple(VIEWS),
+                       help="mean probabilities of each image and its mirror image, or of four corners, the "
+                            "centre and their mirror images (default: the image as it is)")
 
 
 def add_machine_flags(group):

@@ -9,11 +9,12 @@ from gluon_tricks.data.manifest import open_split, read_manifest
 from gluon_tricks.data.mxnet_iterators import ImageNetRecordIter
 from gluon_tricks.data.names import names_of_records
 from gluon_tricks.errors import UserError
+from gluon_tricks.saved.averaging import TEN_CROPS, check_views
 from gluon_tricks.saved.counting import Validation
 from gluon_tricks.saved.described import transform_of
 from gluon_tricks.script.flags import completed
 from gluon_tricks.script.prepare import prepare
-from gluon_tricks.script.saved_flags import add_pixel_flags
+from gluon_tricks.script.saved_flags import add_pixel_flags, add_tta_flag
 
 # --- Flags --------------------------------------------------------------------------------------------------
 
@@ -30,6 +31,7 @@ def add_data_flags(data):
     data.add_argument("--rec-val", metavar="FILE", help="record file, the index next to it (default "
                                                         "~/.mxnet/datasets/imagenet/rec/val.rec)")
     add_pixel_flags(data, with_dataset=False)
+    add_tta_flag(data)
     data.add_argument("--val-protocol", choices=("exact", "gluoncv"), default="exact",
                       help="every image once, or MXNet's window over a record file, as in GluonCV's logs "
                            "(default exact)")
@@ -67,11 +69,23 @@ def complete_data(args):
             if excluded:
                 raise UserError(f"--predictions: needs an answer for every image of record files or class "
                                 f"folders; leave {flag} out")
-    known, size = DATASETS.get(args.dataset), args.saved.facts.input_size
-    if known and size != known.side:
-        raise UserError(f"--input-size {size}: images of {args.dataset} have {known.side} x {known.side} "
-                        "pixels; leave it out")
+    check_images(args, backend)
     return completed(args, data_backend=backend)
+
+
+def check_images(args, backend):
+    """Raise UserError for a preparation of the images that their reader does not have."""
+    known, facts = DATASETS.get(args.dataset), args.saved.facts
+    if known and facts.input_size != known.side:
+        raise UserError(f"--input-size {facts.input_size}: images of {args.dataset} have {known.side} x "
+                        f"{known.side} pixels; leave it out")
+    if known and facts.crop_ratio != 1:
+        raise UserError(f"--crop-ratio {facts.crop_ratio:g}: images of {args.dataset} are shown whole; leave "
+                        "it out")
+    check_views(args.tta, facts)
+    if args.tta == TEN_CROPS and backend == "mxnet":
+        raise UserError(f"--tta {args.tta}: needs --data-backend ours; MXNet's iterator gives the centre "
+                        "only")
 
 
 def rec_file(args):
@@ -101,9 +115,15 @@ def open_data(args):
         return open_records(args, batch, bad)
     folder = Path(args.data_dir or "~/.mxnet/datasets/imagenet").expanduser()
     images = FolderImages(folder / "val" if (folder / "val").is_dir() else folder, on_bad_record=bad)
-    loader = PhotographLoader(images, transform_of(facts), batch, None, "keep", args.num_workers)
+    loader = photograph_loader(args, images, batch)
     names = [f"{path.parent.name}/{path.name}" for path, _ in images.files] if named(args) else None
     return Validation(loader, folder, "exact", images.classes, bad=images.bad, names=names)
+
+
+def photograph_loader(args, images, batch):
+    """The loader of some `Images`, prepared as in the validation of the net."""
+    transform = transform_of(args.saved.facts, args.tta == TEN_CROPS)
+    return PhotographLoader(images, transform, batch, None, "keep", args.num_workers)
 
 
 def named(args):
@@ -136,5 +156,5 @@ def open_records(args, batch, bad):
         return Validation(loader, rec, args.val_protocol, classes, root_hash)
     images = RecordImages(rec, bad, labels)
     names = names_of_records(rec, images.reader.keys.tolist(), manifest) if named(args) else None
-    loader = PhotographLoader(images, transform_of(facts), batch, None, "keep", args.num_workers)
+    loader = photograph_loader(args, images, batch)
     return Validation(loader, rec, "exact", classes, root_hash, images.bad, names, labelled)
