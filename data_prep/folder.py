@@ -11,8 +11,8 @@ a check. An image that cannot be read is left out, named and counted, as are fil
 `SPLIT.names.txt` has the file of each key.
 
 The orientation that a camera notes (EXIF) is obeyed: the decoder turns the image in training, evaluation and
-`predict` alike. Classes are the names of the folders, sorted. With --val-share, the validation set is drawn:
-this share of each class, rounded, and at least one image if the class has two.
+`predict` alike. Classes are the names of the folders, sorted; numbers by their value. With --val-share, the
+validation set is drawn: this share of each class, rounded, and at least one image if the class has two.
 """
 
 import sys

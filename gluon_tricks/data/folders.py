@@ -27,6 +27,21 @@ def is_image(name):
     return name.lower().endswith(IMAGE_SUFFIXES)
 
 
+def are_indices(names):
+    """Whether names in label order are `0`, `1`, `2` and so on."""
+    return list(names) == [str(label) for label in range(len(names))]
+
+
+def class_order(names):
+    """Class names in label order: numbers by value, else by alphabet.
+
+    Folders named by class indices, as ImageNet-V2's `0` to `999`, so keep them as labels. By alphabet, as
+    GluonCV sorts them, 10 would come before 2.
+    """
+    are_numbers = all(name.isascii() and name.isdecimal() for name in names)
+    return sorted(names, key=lambda name: (int(name) if are_numbers else 0, name))
+
+
 def sorted_entries(folder, left_out):
     """The paths in a folder that are the user's, by name; appends the others to `left_out`."""
     entries = sorted(folder.iterdir())

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from gluon_tricks.data.encoded import Undecodable
-from gluon_tricks.data.folders import NO_IMAGE, is_image, left_out_line, sorted_entries
+from gluon_tricks.data.folders import NO_IMAGE, class_order, is_image, left_out_line, sorted_entries
 from gluon_tricks.data.loaders import RecordLoader
 from gluon_tricks.data.manifest import NO_LABEL
 from gluon_tricks.data.photographs import Decoded, Photograph
@@ -120,7 +120,7 @@ class RecordImages(Images):
 
 
 class FolderImages(Images):
-    """Images in class folders; the label is the folder's place in alphabetical order, as in GluonCV.
+    """Images in class folders; the label is the folder's place in `class_order`.
 
     Hidden names and those of the system are left out (`is_hidden`).
 
@@ -136,17 +136,15 @@ class FolderImages(Images):
     def __init__(self, folder, flag="--data-dir", on_bad_record="fail"):
         super().__init__(on_bad_record)
         folder, left_out = Path(folder).expanduser(), []
-        self.classes, self.files = [], []
-        for entry in sorted_entries(folder, left_out) if folder.is_dir() else ():
-            if not entry.is_dir():
-                left_out.append((entry.name, "outside the class folders"))
-                continue
-            for path in sorted_entries(entry, left_out):
+        entries = sorted_entries(folder, left_out) if folder.is_dir() else []
+        left_out += [(entry.name, "outside the class folders") for entry in entries if not entry.is_dir()]
+        self.classes, self.files = class_order([entry.name for entry in entries if entry.is_dir()]), []
+        for label, name in enumerate(self.classes):
+            for path in sorted_entries(folder / name, left_out):
                 if is_image(path.name):
-                    self.files.append((path, len(self.classes)))
+                    self.files.append((path, label))
                 else:
-                    left_out.append((f"{entry.name}/{path.name}", NO_IMAGE))
-            self.classes.append(entry.name)
+                    left_out.append((f"{name}/{path.name}", NO_IMAGE))
         self.left_out = left_out_line(folder, left_out)
         if not self.files:
             raise UserError(f"{flag}: {folder} has no class folders with images (flat folders have no "

@@ -73,10 +73,17 @@ def folder_data(args, share):
     """The images of --data-dir."""
     train, val = folder_images(args.data_dir)
     classes = class_count(args, len(train.classes))
-    warnings = tuple(label_warnings(train.label_counts(), val.label_counts(), classes))
+    warnings = [*label_warnings(train.label_counts(), val.label_counts(), classes), *order_warnings(train)]
     check_size(args, len(train))
     train, val = this_kits_loaders(args, train, val, "folder", share)
-    return ImagenetData(train, val, classes, "", lambda: val, warnings, val.images.classes)
+    return ImagenetData(train, val, classes, "", lambda: val, tuple(warnings), val.images.classes)
+
+
+def order_warnings(images):
+    """A sentence if GluonCV would number the class folders otherwise."""
+    if images.classes != sorted(images.classes):
+        yield (f"class folders are numbers, so labels follow their value ({', '.join(images.classes[:3])}, "
+               "...); GluonCV sorts them as text")
 
 
 def record_data(args, share):

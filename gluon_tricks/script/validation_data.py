@@ -4,14 +4,16 @@ from pathlib import Path
 
 from gluon_tricks.data.cifar import find_cifar, open_cifar_test
 from gluon_tricks.data.cifar_sets import DATASETS
+from gluon_tricks.data.folders import are_indices
 from gluon_tricks.data.images import FolderImages, PhotographLoader, RecordImages
 from gluon_tricks.data.manifest import open_split, read_manifest
 from gluon_tricks.data.mxnet_iterators import ImageNetRecordIter
-from gluon_tricks.data.names import names_of_records
+from gluon_tricks.data.names import names_of_records, names_path
 from gluon_tricks.errors import UserError
 from gluon_tricks.saved.averaging import TEN_CROPS, check_views
 from gluon_tricks.saved.counting import Validation
 from gluon_tricks.saved.described import transform_of
+from gluon_tricks.saved.names import WNID
 from gluon_tricks.script.flags import completed
 from gluon_tricks.script.prepare import prepare
 from gluon_tricks.script.saved_flags import add_pixel_flags, add_tta_flag
@@ -32,6 +34,9 @@ def add_data_flags(data):
                                                         "~/.mxnet/datasets/imagenet/rec/val.rec)")
     add_pixel_flags(data, with_dataset=False)
     add_tta_flag(data)
+    data.add_argument("--real-labels", metavar="FILE",
+                      help="the published real.json: also count by the reassessed labels of ImageNet's "
+                           "validation images")
     data.add_argument("--val-protocol", choices=("exact", "gluoncv"), default="exact",
                       help="every image once, or MXNet's window over a record file, as in GluonCV's logs "
                            "(default exact)")
@@ -62,6 +67,10 @@ def complete_data(args):
             raise UserError(f"--on-bad-record skip: the images of {args.dataset} are checked as a whole")
     if args.report and backend == "mxnet":
         raise UserError("--report: needs --data-backend ours, which says which image is which")
+    if args.real_labels and (backend == "mxnet" or args.dataset != "imagenet"):
+        other = "--data-backend mxnet" if backend == "mxnet" else f"--dataset {args.dataset}"
+        raise UserError("--real-labels: are of ImageNet's validation images, whose names --data-backend ours "
+                        f"knows; leave {other} out")
     if args.predictions:
         for flag, excluded in ((f"--dataset {args.dataset}", args.dataset != "imagenet"),
                                (f"--data-backend {backend}", backend == "mxnet"),
@@ -98,7 +107,6 @@ def rec_file(args):
     return Path(named).expanduser() if named else None
 
 
-
 # --- Images -------------------------------------------------------------------------------------------------
 
 def open_data(args):
@@ -117,7 +125,19 @@ def open_data(args):
     images = FolderImages(folder / "val" if (folder / "val").is_dir() else folder, on_bad_record=bad)
     loader = photograph_loader(args, images, batch)
     names = [f"{path.parent.name}/{path.name}" for path, _ in images.files] if named(args) else None
-    return Validation(loader, folder, "exact", images.classes, bad=images.bad, names=names)
+    classes, note = names_or_indices(args.saved, images.classes)
+    return Validation(loader, folder, "exact", classes, bad=images.bad, names=names, note=note)
+
+
+def names_or_indices(saved, classes):
+    """`(class names, note)` of data: names that are class indices of the net, as in ImageNet-V2, are none.
+
+    Names of their own that the net is known to have are not given up for indices, but for ImageNet's.
+    """
+    own = saved.certain_names(1000)
+    if not classes or not are_indices(classes) or own and not all(map(WNID.match, own)):
+        return classes, ""
+    return None, f"classes are named 0 to {len(classes) - 1}: taken as the net's labels"
 
 
 def photograph_loader(args, images, batch):
@@ -128,7 +148,7 @@ def photograph_loader(args, images, batch):
 
 def named(args):
     """Whether the images' names are wanted."""
-    return bool(args.predictions or args.report)
+    return bool(args.predictions or args.report or args.real_labels)
 
 
 def open_records(args, batch, bad):
@@ -142,8 +162,9 @@ def open_records(args, batch, bad):
         _, labels = open_split(rec.parent, rec.stem, manifest)
         classes, root_hash = manifest.classes, manifest.root_hash
         labelled = manifest.splits[rec.stem].labelled
-    if not labelled and args.report:
-        raise UserError(f"--report: the images of {rec} have no labels; give --predictions FILE instead")
+    for flag, is_given in (("--report", args.report), ("--real-labels", args.real_labels)):
+        if not labelled and is_given:
+            raise UserError(f"{flag}: the images of {rec} have no labels; give --predictions FILE instead")
     if not labelled and not args.predictions:
         raise UserError(f"--rec-val {rec}: its images have no labels, so there is no accuracy; give "
                         "--predictions FILE")
@@ -157,4 +178,6 @@ def open_records(args, batch, bad):
     images = RecordImages(rec, bad, labels)
     names = names_of_records(rec, images.reader.keys.tolist(), manifest) if named(args) else None
     loader = photograph_loader(args, images, batch)
-    return Validation(loader, rec, "exact", classes, root_hash, images.bad, names, labelled)
+    classes, note = names_or_indices(args.saved, classes)
+    return Validation(loader, rec, "exact", classes, root_hash, images.bad, names, labelled,
+                      names_path(rec).is_file(), note)
