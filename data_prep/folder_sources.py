@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.imagenet_sources import Folder, Images, list_images
-from gluon_tricks.data.folders import class_order, read_file
+from gluon_tricks.data.folders import class_order
 from gluon_tricks.errors import UserError
+from gluon_tricks.files import read_file
 from gluon_tricks.randomness import packing_order
 
 MOST_LIST_BYTES = 1 << 30

@@ -4,11 +4,7 @@ Notebooks, desktops and file servers leave files and folders in data sets: `.ipy
 `._IMG_1.jpg`, `__MACOSX`, `Thumbs.db`. Every reader of folders and archives leaves these out by `is_hidden`.
 """
 
-import os
-import stat
 from pathlib import PurePath
-
-from gluon_tricks.errors import UserError
 
 IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 SYSTEM_NAMES = {"__macosx", "thumbs.db", "desktop.ini", "lost+found", "@eadir", "$recycle.bin",
@@ -47,34 +43,6 @@ def sorted_entries(folder, left_out):
     entries = sorted(folder.iterdir())
     left_out += [(path.name, HIDDEN) for path in entries if is_hidden(path.name)]
     return [path for path in entries if not is_hidden(path.name)]
-
-
-def read_file(path, most_bytes, remedy=""):
-    """The bytes of a file that another tool wrote; `remedy` ends the message if it cannot be read.
-
-    Raises
-    ------
-    UserError
-        If it is missing, no regular file, larger than `most_bytes`, or cannot be read.
-    """
-    try:
-        with open(path, "rb", opener=_without_waiting) as stream:
-            status = os.fstat(stream.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise UserError(f"{path}: is no file")
-            if status.st_size > most_bytes:
-                raise UserError(f"{path}: {status.st_size} bytes, at most {most_bytes} are read; is it the "
-                                "right file?")
-            return stream.read(most_bytes)
-    except (OSError, ValueError) as error:                 # ValueError: the name has a zero byte
-        if isinstance(error, UserError):
-            raise
-        reason = getattr(error, "strerror", None) or error
-        raise UserError(f"{path}: cannot be read ({reason})" + f"; {remedy}" * bool(remedy)) from error
-
-
-def _without_waiting(path, flags):
-    return os.open(path, flags | os.O_NONBLOCK)            # a pipe would wait for a writer
 
 
 def left_out_line(folder, left_out):

@@ -66,19 +66,18 @@ class RecordImages(Images):
 
     Parameters
     ----------
-    rec_path : path
+    records : RecordReader, or path of a record file with its index next to it
     on_bad_record : "fail", "skip" or "leave out"
         See `Images`.
     expected : int array, shape (records,), optional
         Labels of the manifest; a record with another label ends the run. Without it every image must have a
         label.
-    idx_path : path, optional
-        Default: next to the record file.
     """
 
-    def __init__(self, rec_path, on_bad_record="fail", expected=None, idx_path=None):
+    def __init__(self, records, on_bad_record="fail", expected=None):
         super().__init__(on_bad_record)
-        self.reader, self.expected = RecordReader(rec_path, idx_path), expected
+        self.reader = records if isinstance(records, RecordReader) else RecordReader(records)
+        self.expected = expected
 
     def __len__(self):
         return len(self.reader)
@@ -137,7 +136,6 @@ class FolderImages(Images):
         super().__init__(on_bad_record)
         folder, left_out = Path(folder).expanduser(), []
         entries = sorted_entries(folder, left_out) if folder.is_dir() else []
-        left_out += [(entry.name, "outside the class folders") for entry in entries if not entry.is_dir()]
         self.classes, self.files = class_order([entry.name for entry in entries if entry.is_dir()]), []
         for label, name in enumerate(self.classes):
             for path in sorted_entries(folder / name, left_out):
@@ -145,6 +143,7 @@ class FolderImages(Images):
                     self.files.append((path, label))
                 else:
                     left_out.append((f"{name}/{path.name}", NO_IMAGE))
+        left_out += [(entry.name, "outside the class folders") for entry in entries if not entry.is_dir()]
         self.left_out = left_out_line(folder, left_out)
         if not self.files:
             raise UserError(f"{flag}: {folder} has no class folders with images (flat folders have no "

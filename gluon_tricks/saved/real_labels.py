@@ -12,7 +12,7 @@ import re
 
 from gluon_tricks.data.classes import imagenet_val_labels
 from gluon_tricks.errors import UserError
-from gluon_tricks.files import open_file, parse_json, sha256_of
+from gluon_tricks.files import parse_json, read_file, sha256_of
 from gluon_tricks.saved.names import WNID, check_same_classes, published_names
 from gluon_tricks.training.evaluation import highest_classes
 
@@ -29,11 +29,8 @@ def read_real_labels(path):
     UserError
         If it is no list of lists of class indices.
     """
-    with open_file(f"{FLAG} ", path) as stream:
-        content = stream.read(MOST_BYTES + 1)
+    content = read_file(path, MOST_BYTES, what=f"{FLAG} ")
     try:
-        if len(content) > MOST_BYTES:
-            raise ValueError(f"more than {MOST_BYTES} bytes")
         lists = parse_json(content)
     except ValueError as error:
         raise UserError(f"{FLAG} {path}: is no JSON ({error}); give the published real.json") from error

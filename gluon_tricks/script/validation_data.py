@@ -156,10 +156,10 @@ def open_records(args, batch, bad):
     rec, idx, facts = args.rec_val, args.rec_val.with_suffix(".idx"), args.saved.facts
     if not rec.is_file():
         raise UserError(f"--rec-val {rec}: does not exist; make it with data_prep/imagenet.py")
-    classes, labels, root_hash, labelled, manifest = None, None, "", True, None
+    classes, labels, root_hash, labelled, manifest, reader = None, None, "", True, None, rec
     if (rec.parent / "manifest.json").is_file():
         manifest = read_manifest(rec.parent)
-        _, labels = open_split(rec.parent, rec.stem, manifest)
+        reader, labels = open_split(rec.parent, rec.stem, manifest)
         classes, root_hash = manifest.classes, manifest.root_hash
         labelled = manifest.splits[rec.stem].labelled
     for flag, is_given in (("--report", args.report), ("--real-labels", args.real_labels)):
@@ -175,7 +175,7 @@ def open_records(args, batch, bad):
         loader = ImageNetRecordIter(rec, idx, batch, False, facts.input_size, facts.crop_ratio,
                                     facts.rgb_mean, facts.rgb_std, args.num_workers, args.val_protocol)
         return Validation(loader, rec, args.val_protocol, classes, root_hash)
-    images = RecordImages(rec, bad, labels)
+    images = RecordImages(reader, bad, labels)
     names = names_of_records(rec, images.reader.keys.tolist(), manifest) if named(args) else None
     loader = photograph_loader(args, images, batch)
     classes, note = names_or_indices(args.saved, classes)
