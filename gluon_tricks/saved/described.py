@@ -21,6 +21,7 @@ from gluon_tricks.saved.record import CLASSIFICATION, NetFacts, TrainedRun, find
 
 GIVEN = ("model", "use_gn", "classes", "dataset", "augment", "input_size", "crop_ratio", "rgb_mean",
          "rgb_std")
+GREY_LEVELS = 1              # GluonCV's means of record files and of folders differ by half of it
 
 
 class SavedNet(NamedTuple):
@@ -176,6 +177,12 @@ def _words(values):
 def rounded(values):
     """The text of channel means or deviations: 255 x 0.4914 is 125.30699999999999."""
     return ",".join(f"{round(value, 4)}".removesuffix(".0") for value in values)
+
+
+def same_normalisation(net, mean, std):
+    """Whether a net's mean and deviation are these, up to the differences between GluonCV's own values."""
+    return len(net.rgb_mean) == len(mean) and all(
+        abs(one - other) <= GREY_LEVELS for one, other in zip((*net.rgb_mean, *net.rgb_std), (*mean, *std)))
 
 
 class SmallTransform(ImagenetTestTransform):

@@ -6,11 +6,10 @@ from gluon_tricks.models.fine_tuning import BACKBONE, freeze, head_names, set_ra
 from gluon_tricks.models.params_file import load_params
 from gluon_tricks.models.pretrained import published_file
 from gluon_tricks.parameters import is_frozen, named_parameters
+from gluon_tricks.script.init_record import ZOO, record_lines
 
-ZOO = "zoo"
 
-
-def fine_tune(args, net, make, published, engine, resumed):
+def fine_tune(args, net, make, published, engine, resumed, own):
     """Load --init-params into an initialised net, and freeze parts; call it before the net is compiled.
 
     Parameters
@@ -20,6 +19,8 @@ def fine_tune(args, net, make, published, engine, resumed):
         The net's name in GluonCV's zoo.
     resumed : bool
         The parameters will come from a resume file, so --init-params is not read.
+    own : NetFacts
+        Of the net in training.
 
     Returns
     -------
@@ -37,6 +38,7 @@ def fine_tune(args, net, make, published, engine, resumed):
                      f"file")
     elif args.init_params:
         what, path = "--init-params", args.init_params
+        lines += record_lines(path, own)
         if path == ZOO:
             path = published_file(f"{what} {ZOO}", published)
         kept = load_params(net, what, path, engine.ctx, head_names(make))

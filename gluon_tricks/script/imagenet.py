@@ -229,10 +229,10 @@ def build_net(args, classes, precision, engine):
     return net
 
 
-def start(args, net, engine, resumed):
+def start(args, net, data, engine, resumed):
     """Load --init-params and freeze parts of the net: lines for the log."""
     published = published_name(args.model, args.use_se and args.fix_use_se)
-    return fine_tune(args, net, maker(args), published, engine, resumed)
+    return fine_tune(args, net, maker(args), published, engine, resumed, net_facts(args, data))
 
 
 def maker(args):
