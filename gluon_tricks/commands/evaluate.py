@@ -4,16 +4,19 @@
     python -m gluon_tricks evaluate --params-file params/imagenet-resnet50_v1d-119.params \\
         --rec-dir ~/.mxnet/datasets/imagenet/rec --json result.json
     python -m gluon_tricks evaluate --model resnet50_v1d --data-dir ~/.mxnet/datasets/imagenet -j 8
-    python -m gluon_tricks evaluate --params-file params/own-images-resnet18_v1b-29.params --report report
+    python -m gluon_tricks evaluate --params-file params/imagenet-resnet18_v1b-29.params --report report
     python -m gluon_tricks evaluate --params-file params/places365-resnet50_v1d-119.params \\
         --rec-val ~/.mxnet/datasets/places365/rec/test.rec --predictions submission.txt
+    python -m gluon_tricks evaluate --params-file params/imagenet-resnet50_v1d-119.params \\
+        --data-dir ~/imagenet --real-labels real.json --tta flip
 
 The first evaluates what `make demo` trained. Next to its parameters, a training leaves a record, which names
 the net, its classes, the size and normalisation of its images, and the data; flags that contradict it are
 refused, and so are data with other classes. Without a record, --model and the other flags do. The third uses
 GluonCV's published weights, as its verify_pretrained.py does without --params-file. The fourth
 writes a confusion matrix, figures of each class and the surest mistakes; the fifth has images without labels
-and writes the five best classes of each.
+and writes the five best classes of each. The sixth also counts by ImageNet's reassessed labels, and answers
+with the mean probabilities of each image and its mirror image.
 
 An answer counts as top-k if fewer than k classes come before the label's: those with a higher output, and
 those with an equal output and a lower index. MXNet adds numbers in another order for another batch size, so
