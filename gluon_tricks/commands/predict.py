@@ -8,8 +8,8 @@
 The record of the training, NAME.json next to NAME.params, names the net, its classes, and the size, crop and
 normalisation of its images; flags that contradict it are refused. Without a record, --model and the other
 flags do, and a net of 1000 classes answers with ImageNet's names. `-` is standard input: an image, or a list
-of files. EXIF orientation is obeyed, as in training. --tta averages the probabilities of several views of each
-image.
+of files. EXIF orientation is obeyed, as in training. --tta averages the probabilities of several views of
+each image.
 
 The exit code is 0 if every image was answered, and 1 if some could not be read; these are named.
 """
