@@ -5,8 +5,6 @@ the images may be changed by flags, as other images may need it; the log warns o
 """
 
 from gluon_tricks.errors import UserError
-from gluon_tricks.saved.described import rounded, same_normalisation
-from gluon_tricks.saved.names import check_same_classes
 from gluon_tricks.saved.record import CLASSIFICATION, find_run
 from gluon_tricks.script.flags import completed
 
@@ -87,39 +85,3 @@ def kept_words(switches):
     """The text of the arguments that decide parameters, without those that are part of the model's name."""
     return " ".join(f"{name}={value}" for name, value in sorted(switches.items())
                     if value and name not in (*NO_EFFECT, "use_se", "fix_use_se"))
-
-
-def record_lines(path, own):
-    """Yield the log lines on the record of --init-params.
-
-    Parameters
-    ----------
-    path : path or "zoo"
-    own : NetFacts
-        Of the net in training.
-
-    Raises
-    ------
-    UserError
-        If the record is of another net.
-    """
-    run = init_run(path)
-    if run is None:
-        return
-    net, what = run.net, f"--init-params {path}"
-    check_net("--init-params", path, run, own.model, own.switches)
-    yield f"{what}: trained on {net.dataset} with {net.classes} classes, as {run.path} says"
-    for name, theirs, ours in (
-            ("--input-size", net.input_size, own.input_size),
-            ("--crop-ratio", net.crop_ratio, own.crop_ratio), ("crop", net.crop, own.crop)):
-        if theirs != ours:
-            yield f"warning: {what}: was trained with {name} {theirs}, this run has {ours}"
-    if not same_normalisation(net, own.rgb_mean, own.rgb_std):
-        theirs, ours = (f"mean {rounded(one.rgb_mean)} and deviation {rounded(one.rgb_std)}" for one in
-                        (net, own))
-        yield f"warning: {what}: was trained with {theirs}, this run has {ours}"
-    if net.classes == own.classes:
-        try:
-            check_same_classes(what, net.class_names, "the training set", own.class_names)
-        except UserError as error:
-            yield f"warning: {error}; its last layer is loaded all the same"

@@ -6,7 +6,8 @@ import train_cifar
 import train_imagenet
 from gluon_tricks.errors import UserError
 from gluon_tricks.saved.record import NetFacts
-from gluon_tricks.script.init_record import check_net, init_run, record_lines
+from gluon_tricks.script.fine_tuning import record_lines
+from gluon_tricks.script.init_record import check_net, init_run
 from gluon_tricks.training.record import write_params_record
 
 NAMES = ["ant", "bee", "cow"]
