@@ -69,7 +69,7 @@ def record_lines(path, own):
         return
     net, what = run.net, f"--init-params {path}"
     check_net("--init-params", path, run, own.model, own.switches)
-    yield f"{what}: trained on {net.dataset} with {net.classes} classes, as {run.path} says"
+    yield f"{what}: of a {net.model} for {net.classes} classes, as {run.path} says"
     for name, theirs, ours in (
             ("--input-size", net.input_size, own.input_size),
             ("--crop-ratio", net.crop_ratio, own.crop_ratio), ("crop", net.crop, own.crop)):

@@ -1,5 +1,7 @@
 """The record next to --init-params: what it fills in, what it refuses, what it warns of."""
 
+from types import SimpleNamespace
+
 import pytest
 
 import train_cifar
@@ -8,6 +10,7 @@ from gluon_tricks.errors import UserError
 from gluon_tricks.saved.record import NetFacts
 from gluon_tricks.script.fine_tuning import record_lines
 from gluon_tricks.script.init_record import check_net, init_run
+from gluon_tricks.script.transfer import first_weights
 from gluon_tricks.training.record import write_params_record
 
 NAMES = ["ant", "bee", "cow"]
@@ -71,6 +74,13 @@ def test_dropout_and_channels_and_equal_names_of_one_net_are_no_contradiction(tm
     check_net("--backbone-params", path, init_run(path), "SE_ResNeXt50_32x4d")
 
 
+def test_a_base_of_another_net_is_refused(tmp_path):
+    path = recorded(tmp_path)
+    args = SimpleNamespace(resume="", backbone_params=path, init="gluoncv", pretrained_base=False)
+    with pytest.raises(UserError, match=f"^--backbone-params {path}: is of a resnet18_v1b, .* not of a resnet50_v1s"):
+        first_weights(args, None, "resnet50", resumed=False)
+
+
 def test_a_net_of_another_task_is_refused(tmp_path):
     path = recorded(tmp_path, FACTS._replace(task="segmentation"))
     with pytest.raises(UserError, match=f"^--init-params {path}: is a net for segmentation, as .* give a classifier"):
@@ -87,7 +97,7 @@ def test_the_record_of_other_parameters_is_refused(tmp_path):
 def test_other_images_and_classes_are_warned_of_and_equal_ones_are_not(tmp_path):
     path = recorded(tmp_path)
     [line] = record_lines(path, FACTS)
-    assert line == f"--init-params {path}: trained on imagenet with 3 classes, as {tmp_path}/net.json says"
+    assert line == f"--init-params {path}: of a resnet18_v1b for 3 classes, as {tmp_path}/net.json says"
     own = FACTS._replace(input_size=224, crop_ratio=0.875, rgb_mean=(124.0, 117.0, 104.0),
                          class_names=["ant", "cow", "bee"])
     _, size, ratio, mean, classes = record_lines(path, own)
