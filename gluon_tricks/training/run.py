@@ -30,6 +30,9 @@ from gluon_tricks.training.record import (
     write_record,
 )
 
+# Seconds between two drawings of the plot. Drawing takes half a second; an epoch may take less.
+PLOT_PERIOD_S = 30
+
 
 @dataclass(frozen=True)
 class RunPaths:
@@ -109,7 +112,7 @@ class Run:
         self.paths, self.facts, self.engine, self.settings = paths, facts, engine, settings
         self.progress, self.notes, self._resume_path = Progress(), [], None
         self._signal = self._failure = None
-        self._claims = []
+        self._claims, self._plotted, self._plotted_at = [], True, time.monotonic()
         if engine.is_writer:
             self._attempt(self._claim_files)
         if resume:
@@ -236,6 +239,7 @@ class Run:
             self.exit_code = 1
         finally:
             self._bar.close()
+            self._plot()
             for claim in self._claims:
                 claim.close()
 
@@ -411,6 +415,8 @@ class Run:
     def _close_epoch(self, val, scores, row, notes=()):
         """Write parameters, log lines, metrics and resume file of an epoch, go to the next one, and plot.
 
+        The plot is drawn at most every `PLOT_PERIOD_S` seconds, and when the run ends, whatever the reason.
+
         If one of the files before the resume file cannot be written, the run stops in the state "trained, not
         yet evaluated": the resumed run writes all of them.
 
@@ -444,8 +450,15 @@ class Run:
         progress.best_val = max(progress.best_val, val)
         progress.next_epoch()
         self.save_resume()
-        if self.engine.is_writer:
-            self.draw(self.plot_history, self.paths.plot, progress.history, self.facts["title"])
+        self._plotted = not self.engine.is_writer
+        if time.monotonic() - self._plotted_at >= PLOT_PERIOD_S:
+            self._plot()
+
+    def _plot(self):
+        """Draw the history of the epochs, if one has ended since the last drawing."""
+        if not self._plotted:
+            self.draw(self.plot_history, self.paths.plot, self.progress.history, self.facts["title"])
+            self._plotted, self._plotted_at = True, time.monotonic()
 
     def _save_epochs_params(self, epoch, val):
         """Write the parameters if they are the best so far, and after each `save_period` epochs."""
