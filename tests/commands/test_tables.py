@@ -3,12 +3,10 @@
 import csv
 import io
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -20,8 +18,7 @@ from gluon_tricks.recipes import STUDIES
 from gluon_tricks.studies.readme import BEGIN, END, readme_block
 from gluon_tricks.studies.runner import updates_done
 from tests.data.small_records import png, random_images
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.processes import ROOT, start
 
 
 def printed(capsys, *argv):
@@ -131,11 +128,10 @@ def records(tmp_path_factory):
     return ["--rec-train", str(folder / "train.rec"), "--rec-val", str(folder / "val.rec"), "--classes", "2"]
 
 
-def run(records, out, *argv, more=(), **options):
+def run(records, out, *argv, more=()):
     words = [sys.executable, "-m", "gluon_tricks", "tables", *argv, "--run", *records, "--out", str(out),
              "--", "--input-size", "32", "--batch-size", "16", *more]
-    return subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                            env={**os.environ, "MPLBACKEND": "Agg"}, **options)
+    return start(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 @pytest.mark.slow
