@@ -102,7 +102,7 @@ class Comparison:
         """What `published` is, for the head of a column."""
         return "published" if self.source == PUBLISHED else "reference"
 
-    @property
+    @functools.cached_property
     def difference(self):
         """Points above the published curve; infinite where the run has no number (it diverged)."""
         return np.nan_to_num(self.ours - self.published, nan=np.inf)
@@ -126,8 +126,9 @@ class Comparison:
             return (f"{self.witness} {self.metric} {_side(self.difference[i], self.source)} at epoch "
                     f"{self.epochs[i]}, where the band is {self.limits[1][i]:.2f}")
         for window in [window for window in self.limits if 1 < window <= len(self.epochs)]:
-            last = int(np.nanargmax(self.used(window)))
-            if self.used(window)[last] > 1:
+            used = self.used(window)
+            last = int(np.nanargmax(used))
+            if used[last] > 1:
                 these = slice(last - window + 1, last + 1)
                 median, limit = np.median(self.difference[these]), np.median(self.limits[window][these])
                 return (f"{self.witness} {self.metric} {_side(median, self.source)} in the median of epochs "
