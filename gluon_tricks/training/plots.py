@@ -5,7 +5,6 @@ from gluon_tricks import pictures
 
 LABELS = {"map_voc07": "mAP at IoU 0.5, 11 points", "map_area": "mAP at IoU 0.5, area",
           "pix_acc": "pixel accuracy", "miou": "mean IoU"}
-MARGINS = {"left": 0.06, "right": 0.93, "bottom": 0.13, "top": 0.92, "wspace": 0.17}
 
 
 def plot_history(path, history, title):
@@ -16,7 +15,7 @@ def plot_history(path, history, title):
     history : list of dict
         `epoch`, `train`, `val` (accuracies; `train` is an RMSE with mixup), `loss`, `lr` and `train_metric`.
     """
-    figure, (errors, losses) = pictures.panels((11, 4), columns=2, margins=MARGINS)
+    figure, (errors, losses) = pictures.panels((11, 4), columns=2)
     epochs = [row["epoch"] for row in history]
     is_rmse = history[-1]["train_metric"] == "rmse"
     errors.plot(epochs, [row["train"] if is_rmse else 1 - row["train"] for row in history],
@@ -31,7 +30,7 @@ def plot_history(path, history, title):
 
 def plot_transfer_history(path, history, title):
     """Write loss per image, learning rate and the validation's scores per epoch as a PNG."""
-    figure, (scores, losses) = pictures.panels((11, 4), columns=2, margins=MARGINS)
+    figure, (scores, losses) = pictures.panels((11, 4), columns=2)
     validated = [row for row in history if row["validated"]]
     names = [name for name in (validated[-1] if validated else {}) if name in LABELS]
     for name in names:
