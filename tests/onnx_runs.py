@@ -8,11 +8,13 @@ from mxnet import nd
 
 
 def spread(net, seed=0, shape=None):
-    """Initialise a net, every parameter off its starting value, so that one left out or mixed up shows.
+    """Initialise a net, every parameter off its starting value, so that one left out or mixed up shows. It has
+    no room for gradients.
 
     `shape` is that of images, for nets whose parameters have none before the first ones.
     """
     mx.random.seed(seed)
+    net.collect_params().setattr("grad_req", "null")
     net.initialize(mx.init.Xavier())
     if shape:
         net(nd.zeros(shape))
