@@ -40,6 +40,7 @@ def serve(role):
     call(library, library.MXKVStoreCreate, b"dist", ctypes.byref(store))
     with files_of_the_owner():
         call(library, library.MXKVStoreRunServer, store, CONTROLLER(refuse), None)
+    call(library, library.MXKVStoreFree, store)
     call(library, library.MXNotifyShutdown)
 
 
