@@ -20,6 +20,7 @@ from gluon_tricks.errors import UserError
 from gluon_tricks.log_lines.reading import read_log
 from gluon_tricks.published.catalogue import catalogue
 from tests.lab_runs import write_part_of_excerpt
+from tests.processes import start
 from tests.script_runs import run_here
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -141,8 +142,8 @@ def test_no_progress_bar_where_there_is_no_terminal(finished):
 
 @pytest.mark.slow
 def test_killed_in_the_middle_of_an_epoch_and_resumed_gives_the_same_bits(finished, tmp_path):
-    process = subprocess.Popen(command(tmp_path, "--checkpoint-period", "3"), cwd=ROOT,
-                               stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    process = start(command(tmp_path, "--checkpoint-period", "3"), stderr=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL)
     resume = tmp_path / "params" / "cifar10-cifar_resnet20_v1.resume.npz"
     deadline = time.time() + 120
     while not resume.exists() and time.time() < deadline and process.poll() is None:
@@ -160,8 +161,7 @@ def test_killed_in_the_middle_of_an_epoch_and_resumed_gives_the_same_bits(finish
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.slow
 def test_a_signal_saves_says_how_to_go_on_and_exits_0(finished, tmp_path, number):
-    process = subprocess.Popen(command(tmp_path, "--num-epochs", "500"), cwd=ROOT, stderr=subprocess.PIPE,
-                               text=True)
+    process = start(command(tmp_path, "--num-epochs", "500"), stderr=subprocess.PIPE)
     for line in process.stderr:
         if "[Epoch 0]" in line:
             process.send_signal(number)
