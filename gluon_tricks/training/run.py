@@ -186,6 +186,7 @@ class Run:
             self._attempt(self._open_files, lines)
 
     def _open_files(self, lines):
+        self._plotted = not self.progress.history      # a resumed run may have stopped before it was plotted
         remove_leftovers(self.paths.save_dir)
         if self._overwrites:
             checkpoint.remove_resume(self.paths.resume)

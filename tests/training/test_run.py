@@ -135,6 +135,14 @@ def test_a_stopped_run_is_plotted(drawn, tmp_path):
     assert drawn == [[0]]
 
 
+def test_a_run_without_its_plot_gets_it_when_it_is_resumed(tmp_path):
+    train(tmp_path)
+    [plot] = tmp_path.rglob("*_history.png")
+    plot.unlink()
+    train(tmp_path, "--resume", "auto")
+    assert plot.is_file()
+
+
 def fail_as_mxnet_does():
     raise MXNetError('Traceback ...\n  File "cpu_device_storage.h", line 74\nFailed to allocate CPU Memory')
 
