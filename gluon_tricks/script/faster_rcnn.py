@@ -12,6 +12,7 @@ from gluon_tricks.errors import UserError
 from gluon_tricks.randomness import net_seed
 from gluon_tricks.script import plan
 from gluon_tricks.script.faster_rcnn_flags import DATA_DIR, step_epochs
+from gluon_tricks.script.opening import tensorboard_dir
 from gluon_tricks.script.transfer import (
     check_batch,
     first_weights,
@@ -120,7 +121,7 @@ def run_paths(args):
     return paths_with_log("--save-prefix", prefix.with_name(prefix.name + "_train.log"), prefix.parent,
                           best=f"{prefix.name}_best.params",
                           periodic=f"{prefix.name}_{{epoch:04d}}_{{val:.4f}}.params",
-                          resume=f"{prefix.name}.resume.npz")
+                          resume=f"{prefix.name}.resume.npz", tensorboard=tensorboard_dir(args))
 
 
 def shown(args):

@@ -7,6 +7,7 @@ import mxnet as mx
 from gluon_tricks.data.scenes import open_scenes
 from gluon_tricks.errors import UserError
 from gluon_tricks.randomness import net_seed
+from gluon_tricks.script.opening import tensorboard_dir
 from gluon_tricks.script.transfer import (
     first_weights,
     paths_with_log,
@@ -79,7 +80,8 @@ def run_paths(args):
     """`RunPaths` with GluonCV's names for log and parameters."""
     folder = Path(args.save_dir or f"runs/{args.dataset}/{args.model}/{args.backbone}").expanduser()
     return paths_with_log("--save-dir", folder / args.logging_file, folder, best="best.params",
-                            periodic="epoch_{epoch:04d}_mIoU_{val:2.4f}.params", resume="resume.npz")
+                          periodic="epoch_{epoch:04d}_mIoU_{val:2.4f}.params", resume="resume.npz",
+                          tensorboard=tensorboard_dir(args))
 
 
 def facts(args, train_set, engine):

@@ -104,13 +104,22 @@ class Metrics:
         if kind == "epoch":
             self._lines.sync()
         if self._board:
-            for name, value in numbers.items():
+            for name, value in _scalars(numbers):
                 self._board.add_scalar(f"{kind}/{name}", value, num_update)
 
     def close(self):
         self._lines.close()
         if self._board:
             self._board.close()
+
+
+def _scalars(numbers):
+    """Yield the names and values of a record's numbers; those of each class, in a dict, as `classes/NAME`."""
+    for name, value in numbers.items():
+        if isinstance(value, dict):
+            yield from ((f"{name}/{inner}", one) for inner, one in value.items())
+        elif value is not None:
+            yield name, value
 
 
 def _json(value):
