@@ -19,7 +19,6 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from gluon_tricks import pictures
 from gluon_tricks.errors import UserError, run_main
@@ -31,6 +30,7 @@ from gluon_tricks.recipes.flags import COMMAND_FLAGS
 from gluon_tricks.recipes.paper import TABLES
 from gluon_tricks.script.flags import check_numbers
 from gluon_tricks.studies.text import csv_text
+from gluon_tricks.training.status import progress_bar
 from gluon_tricks.tricks.label_smoothing import optimal_gap
 
 CLASSES = 1000
@@ -136,17 +136,19 @@ def measured_gaps(args):
     if not args.rec_val.is_file():
         raise UserError(f"--rec-val {args.rec_val}: does not exist; give a validation record file")
     engine, gaps = create_engine(args.num_gpus), {}
-    batch = args.batch_size * max(1, args.num_gpus)
+    batch_size = args.batch_size * max(1, args.num_gpus)
     transform = ImagenetTestTransform(args.input_size)
-    loader = PhotographLoader(RecordImages(args.rec_val), transform, batch, None, "keep", args.num_workers)
+    loader = PhotographLoader(RecordImages(args.rec_val), transform, batch_size, None, "keep",
+                              args.num_workers)
     for kind in ("plain", "smooth"):
         net = get_model(args.model, classes=args.classes)
         load_params(net, f"--params-{kind}", getattr(args, f"params_{kind}"), engine)
         make_ready(net, args.input_size, "float32", "hybrid", engine, what=f"--model {args.model}")
-        found = [gap_of(net(part).asnumpy().astype(np.float64))
-                 for each in tqdm(loader.epoch(0), total=loader.batches_per_epoch, unit="batch", disable=None,
-                                  desc=kind)
-                 for part in engine.split(each.data)]
+        found = []
+        with progress_bar(loader.batches_per_epoch, kind, "batch") as bar:
+            for batch in loader.epoch(0):
+                found += [gap_of(net(part).asnumpy().astype(np.float64)) for part in engine.split(batch.data)]
+                bar.update()
         gaps[kind] = np.concatenate(found)
     return gaps
 

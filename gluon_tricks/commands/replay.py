@@ -27,6 +27,7 @@ from gluon_tricks.files import ROOT
 from gluon_tricks.published.commands import SCRIPTS, published_command, published_commands, wrapped
 from gluon_tricks.script.flags import split_at_dashes
 from gluon_tricks.script.load import load_script
+from gluon_tricks.training.status import Cases, on_terminal
 
 TICK_S = 0.1
 
@@ -38,10 +39,14 @@ def main(argv=None):
     if args.run:
         return run(published_command(args.name), added)
     commands = list(published_commands().values()) if args.all else [published_command(args.name)]
-    for place, command in enumerate(commands):
-        if place:
-            print()
-        describe(command, added, args.dry_run)
+    with Cases([1] * len(commands), "plan") as cases:
+        for place, command in enumerate(commands):
+            if place:
+                print()
+            if args.dry_run and not on_terminal(sys.stdout):     # where the plans themselves are not seen
+                cases.begin(command.name)
+            describe(command, added, args.dry_run)
+            cases.end()
     if args.all:
         print()
         print(total(commands))

@@ -140,7 +140,7 @@ def rate_words(schedule, starts):
     last = schedule(max(0, starts[-1] - 1))
     steps = [(epoch, rate) for epoch, rate in enumerate(rates) if not epoch or rate != rates[epoch - 1]]
     if last == rates[-1] and len(steps) <= 4:
-        return "; ".join(f"{rate:g} from epoch {epoch + 1}" if epoch else f"{rate:g}" for epoch, rate in steps)
+        return "; ".join(f"{rate:g}" + (f" from epoch {epoch + 1}" if epoch else "") for epoch, rate in steps)
     peak = max(rates)
     return f"{rates[0]:g} at first, {peak:g} in epoch {rates.index(peak) + 1}, {last:g} at last"
 

@@ -26,15 +26,16 @@ def on_terminal(stream=None):
     return bool(getattr(stream, "isatty", lambda: False)()) and os.environ.get("TERM") != "dumb"
 
 
-def progress_bar(total, unit, description=None, initial=0, leave=True):
+def progress_bar(total, description, unit, initial=0):
     """tqdm's bar, without a total if `total` is 0 or None; bytes (unit "B") are shown as kB, MB, GB."""
-    return tqdm(total=total or None, unit=unit, desc=description, initial=initial, leave=leave,
+    return tqdm(total=total or None, unit=unit, desc=description, initial=initial,
                 unit_scale=unit == "B", dynamic_ncols=True, disable=not on_terminal())
 
 
-def announce(sentence):
-    """Print what is being prepared, on a terminal; one of several processes prints nothing."""
-    if on_terminal() and not is_worker(os.environ):
+def announce(sentence, everywhere=False):
+    """Print what is being prepared, on a terminal or `everywhere`; one of several processes prints
+    nothing."""
+    if (everywhere or on_terminal()) and not is_worker(os.environ):
         print(sentence, file=sys.stderr, flush=True)
 
 
@@ -139,7 +140,7 @@ class TrainingLine:
 class Cases:
     """Show on standard error which of several cases is running, and how long all of them will take.
 
-        2 of 8: resnet50_v1d, + cosine decay; about 12 min 4 s left
+        run 2 of 8: + cosine decay; about 12 min 4 s left
 
     On a terminal the line stays in place; elsewhere each case prints it once.
 
@@ -148,13 +149,13 @@ class Cases:
     amounts : list of numbers
         The work in each case, in any unit.
     what : str
-        Put before each line.
+        What is counted, such as `run`.
     """
 
-    def __init__(self, amounts, what=""):
-        self._amounts, self._what, self._number = list(amounts), what, 0
-        self._left, self._worked, self._start = sum(self._amounts), 0.0, None
-        self._in_case, self._name = 0.0, ""
+    def __init__(self, amounts, what):
+        self._amounts, self._what, self._number, self._name = list(amounts), what, 0, ""
+        self._left, self._worked, self._start = sum(self._amounts), 0, time.monotonic()
+        self._before = self._in_case = 0
         self._bar = tqdm(bar_format="{desc}", leave=False, dynamic_ncols=True, disable=not on_terminal())
 
     def __enter__(self):
@@ -163,30 +164,27 @@ class Cases:
     def __exit__(self, *_):
         self._bar.close()
 
-    def begin(self, name):
-        """Show the next case."""
-        self._number, self._name = self._number + 1, name
-        self._start = self._start or time.monotonic()
-        if self._bar.disable:
-            print(self._line(), file=sys.stderr, flush=True)
-        else:
+    def begin(self, name, before=0):
+        """Show the next case. `before` is the part of its work that was done before this command."""
+        self._number, self._name, self._before = self._number + 1, name, before
+        self._left -= before
+        if not self._bar.disable:
             self._bar.set_description_str(self._line())
+        elif before < self._amounts[self._number - 1]:
+            print(self._line(), file=sys.stderr, flush=True)
 
-    def advance(self, amount):
-        """Note the part of the case that is done."""
-        self._in_case = amount
+    def advance(self, done):
+        """Note how much of the case is done."""
+        self._in_case = max(0, done - self._before)
         if not self._bar.disable:
             self._bar.set_description_str(self._line())
 
-    def end(self, was_done_before=False):
-        """End the case. One that was done before says nothing on the time of the others."""
-        amount = self._amounts[self._number - 1]
-        self._left -= amount
-        self._worked += 0 if was_done_before else amount
-        self._in_case = 0.0
+    def end(self):
+        now = self._amounts[self._number - 1] - self._before
+        self._left, self._worked, self._in_case = self._left - now, self._worked + now, 0
 
     def _line(self):
-        line = f"{self._what}{self._number} of {len(self._amounts)}: {self._name}"
+        line = f"{self._what} {self._number} of {len(self._amounts)}: {self._name}"
         worked = self._worked + self._in_case
         if not worked:
             return line
