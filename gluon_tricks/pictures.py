@@ -2,6 +2,7 @@
 
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import atomic_path
+from gluon_tricks.program import pip_command
 
 
 def panels(size, rows=1, columns=1):
@@ -15,8 +16,7 @@ def panels(size, rows=1, columns=1):
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise UserError(
-            'a picture needs matplotlib; install it with pip install "gluon_tricks[cpu]"') from None
+        raise UserError(f"a picture needs matplotlib; install it with {pip_command('cpu')}") from None
     figure = Figure(figsize=size, layout="constrained")
     found = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axes in found:

@@ -1,4 +1,5 @@
-"""The program's name as the user typed it, and the choice of a subcommand.
+"""The program's name as the user typed it, the command that installs its extras, and the choice of a
+subcommand.
 
 `sys.argv[0]` holds the name: `gluon-tricks train cifar` once the script is chosen. From there argparse takes
 it for usage lines, `errors.run_main` for error messages, `machine.command` for the records of runs.
@@ -9,8 +10,15 @@ import sys
 from pathlib import Path
 
 from gluon_tricks.errors import UserError
+from gluon_tricks.files import ROOT
 
 COMMAND, MODULE = "gluon-tricks", "python -m gluon_tricks"      # two ways to call the same program
+IN_CHECKOUT = (ROOT / "requirements.txt").is_file()
+
+
+def pip_command(extra):
+    """The command that installs an extra of the package."""
+    return f'pip install -e ".[{extra}]"' if IN_CHECKOUT else f'pip install "gluon_tricks[{extra}]"'
 
 
 def name_program():

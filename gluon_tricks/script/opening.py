@@ -10,6 +10,7 @@ from gluon_tricks.files import make_folder
 from gluon_tricks.judging.verdict import judge
 from gluon_tricks.log_lines.lines import namespace_line
 from gluon_tricks.machine import operator_threads
+from gluon_tricks.program import pip_command
 from gluon_tricks.script.flags import global_batch_size
 from gluon_tricks.training.run import RunSettings
 
@@ -59,8 +60,8 @@ def metrics_path(args, default):
 def tensorboard_dir(args):
     """The folder of --tensorboard, or None. Raises UserError without the package that writes its files."""
     if args.tensorboard and importlib.util.find_spec("tensorboardX") is None:
-        raise UserError(f"--tensorboard {args.tensorboard}: needs tensorboardX; install it with pip install "
-                        f'"gluon_tricks[tensorboard]"')
+        raise UserError(f"--tensorboard {args.tensorboard}: needs tensorboardX; install it with "
+                        f"{pip_command('tensorboard')}")
     return Path(args.tensorboard).expanduser() if args.tensorboard else None
 
 
