@@ -457,7 +457,8 @@ class Run:
         progress.next_epoch()
         self.save_resume()
         if self.engine.is_writer:
-            self.draw(self.plot_history, self.paths.plot, progress.history, self.facts["title"])
+            self.draw(self.plot_history, self.paths.plot, progress.history,
+                      {**self.facts, "records": getattr(self.train_data, "records", None)})
 
     def _save_epochs_params(self, epoch, val):
         """Write the parameters if they are the best so far, and after each `save_period` epochs."""
