@@ -79,6 +79,26 @@ def mark_best(axes, x, y, words):
               clip_on=False, label=words)
 
 
+def draw_band(axes, band, last, name, as_error=False):
+    """Draw a published curve and its band up to some epochs after epoch `last`; returns the published values.
+
+    Parameters
+    ----------
+    band : gluon_tricks.judging.bands.Band
+    as_error : bool
+        Draw accuracies as errors.
+    """
+    shown = band.epochs <= max(last + max(2, last // 10), 9)             # a few of the epochs still to come
+    epochs, values, limit = band.epochs[shown], band.published[shown], band.limits[1][shown]
+    if as_error and band.metric == "accuracy":
+        values = 100 - values
+    axes.fill_between(epochs, values - limit, values + limit, color=PUBLISHED, alpha=0.15,
+                      linewidth=0, label="band")
+    axes.plot(epochs, values, color=PUBLISHED, linewidth=1.2, label=name)
+    epoch_axis(axes, epochs[0], epochs[-1])
+    return values
+
+
 def color_of(number):
     """The color of case or class number 0, 1, ..., as `#rrggbb`; all of the first 18 differ."""
     colors = (*COLORS, *MORE_COLORS)

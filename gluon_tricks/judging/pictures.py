@@ -35,30 +35,11 @@ def plot_verdict(verdict, path):
     pictures.save(figure, path, dpi=120)
 
 
-def draw_band(axes, band, last, name, as_error=False):
-    """Draw a published curve and its band up to some epochs after epoch `last`; returns the published values.
-
-    Parameters
-    ----------
-    as_error : bool
-        Draw accuracies as errors.
-    """
-    shown = band.epochs <= max(last + max(2, last // 10), 9)             # a few of the epochs still to come
-    epochs, values, limit = band.epochs[shown], band.published[shown], band.limits[1][shown]
-    if as_error and band.metric == "accuracy":
-        values = 100 - values
-    axes.fill_between(epochs, values - limit, values + limit, color=pictures.PUBLISHED, alpha=0.15,
-                      linewidth=0, label="band")
-    axes.plot(epochs, values, color=pictures.PUBLISHED, linewidth=1.2, label=name)
-    pictures.epoch_axis(axes, epochs[0], epochs[-1])
-    return values
-
-
 def draw_comparison(axes, comparison, band):
     """Draw the published curve, its band and the run's curve; epochs outside the band are crosses."""
     outside, count, there = ~comparison.inside, len(comparison.runs), len(band.runs)
-    values = draw_band(axes, band, comparison.epochs[-1],
-                       "published" if there == 1 else f"mean of {there} runs of GluonCV's script")
+    values = pictures.draw_band(axes, band, comparison.epochs[-1],
+                                "published" if there == 1 else f"mean of {there} runs of GluonCV's script")
     if count > 1:
         axes.plot(comparison.epochs, comparison.runs.T, color=pictures.RUN, linewidth=0.6, alpha=0.6)
     if count > 2:                      # the interval of two runs is 13 standard errors wide and hides all

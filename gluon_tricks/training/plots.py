@@ -5,7 +5,6 @@ import math
 
 from gluon_tricks import pictures
 from gluon_tricks.judging.bands import band_of
-from gluon_tricks.judging.pictures import draw_band
 from gluon_tricks.published.reference import reference_of
 
 LABELS = {"map_voc07": "mAP at IoU 0.5, 11 points", "map_area": "mAP at IoU 0.5, area",
@@ -31,7 +30,7 @@ def plot_history(path, history, facts):
     values = [100 * (1 - row["val"]) for row in history]
     band, name = published_band(facts)
     if band is not None and band.epochs[0] <= epochs[-1]:
-        draw_band(errors, band, epochs[-1], "published", as_error=True)
+        pictures.draw_band(errors, band, epochs[-1], "published", as_error=True)
     else:
         name = ""
     training = [100 * (row["train"] if is_rmse else 1 - row["train"]) for row in history]
