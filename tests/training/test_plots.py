@@ -49,7 +49,7 @@ def test_errors_are_in_percent_and_the_best_epoch_is_marked(drawn):
 
 
 @pytest.mark.parametrize("facts, words", [
-    ({"dataset": "cifar10-excerpt"}, ["training", "validation"]), ({"records": 2000}, ["training", "validation"]),
+    ({"dataset": "cifar100"}, ["training", "validation"]), ({"records": 2000}, ["training", "validation"]),
     ({"args": {**FLAGS, "lr": 0.2}}, ["band", "published", "training", "validation"])])
 def test_the_published_curve_is_shown_only_where_compare_has_one(drawn, facts, words):
     plot_history("x.png", history(3), {**FACTS, **facts})
@@ -59,7 +59,7 @@ def test_the_published_curve_is_shown_only_where_compare_has_one(drawn, facts, w
 
 
 def test_mixup_names_its_other_training_figure(drawn):
-    plot_history("x.png", history(3, "rmse"), {**FACTS, "dataset": "cifar10-excerpt"})
+    plot_history("x.png", history(3, "rmse"), {**FACTS, "dataset": "cifar100"})
     training = drawn[0].axes[0].lines[0]
     assert training.get_label() == "training (RMSE x 100)" and training.get_ydata() == pytest.approx([20] * 3)
 
