@@ -171,7 +171,7 @@ class Cases:
         if not self._bar.disable:
             self._bar.set_description_str(self._line())
         elif before < self._amounts[self._number - 1]:
-            print(self._line(), file=sys.stderr, flush=True)
+            announce(self._line(), everywhere=True)
 
     def advance(self, done):
         """Note how much of the case is done."""
