@@ -140,9 +140,10 @@ def summary(title, names, answers, matrix, curve):
              f"to {100 * high:.2f}); expected calibration error "
              f"{100 * curve.expected_error:.1f} %.", "",
              "![confusion matrix](confusion.png)", "", "## Classes with the lowest accuracy", "",
-             "| class | images | right | accuracy | 95 % interval |", "| --- | --- | --- | --- | --- |"]
+             "| class | images | right | accuracy, % | 95 % interval, % |", "| --- | --- | --- | --- | --- |"]
     rows = [row for row in class_rows(matrix, names) if row[2]]
     for _, name, count, good, share, least, most in sorted(rows, key=lambda row: float(row[4]))[:MOST_LINES]:
+        share, least, most = (f"{100 * float(value):.2f}" for value in (share, least, most))
         lines.append(f"| {name} | {count} | {good} | {share} | {least} to {most} |")
     lines += ["", "## Most frequent confusions", "", "| truth | answer | images |", "| --- | --- | --- |"]
     off = matrix - np.diag(np.diag(matrix))

@@ -370,7 +370,7 @@ class Run:
         if self.paths.plot.exists():
             yield f"plot: {self.paths.plot}"
         last, best = self.progress.history[-1]["val"], self.progress.best_val
-        yield f"validation accuracy: last {last:.4f}, best {best:.4f}"
+        yield f"validation accuracy: last {100 * last:.2f} %, best {100 * best:.2f} %"
 
     def _write_interval(self):
         progress, (since, first) = self.progress, self._interval
