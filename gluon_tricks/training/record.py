@@ -79,8 +79,10 @@ class Metrics:
         if tensorboard_dir:
             from tensorboardX import SummaryWriter
 
-            purge = resume_from.num_update + 1 if resume_from is not None else None
-            self._board = SummaryWriter(str(tensorboard_dir), purge_step=purge)
+            done = None if resume_from is None else resume_from.num_update
+            # the name of a file has the second only: a run resumed in the same one would replace it
+            self._board = SummaryWriter(str(tensorboard_dir), purge_step=None if done is None else done + 1,
+                                        filename_suffix=f".after-{done or 0}-updates")
 
     def _shorten(self, progress):
         """Keep the complete lines that a resumed run does not write again; put a damaged file aside."""
@@ -116,9 +118,9 @@ class Metrics:
 def _scalars(numbers):
     """Yield the names and values of a record's numbers; those of each class, in a dict, as `classes/NAME`."""
     for name, value in numbers.items():
-        if isinstance(value, dict):
-            yield from ((f"{name}/{inner}", one) for inner, one in value.items())
-        elif value is not None:
+        inner = value if isinstance(value, dict) else {}
+        yield from ((f"{name}/{part}", one) for part, one in inner.items() if one is not None)
+        if value is not None and value is not inner:
             yield name, value
 
 
