@@ -5,7 +5,7 @@
     python -m gluon_tricks show-augment --only cutmix,ricap --images 6
 
 The first images of eight classes are augmented by train_cifar.py's functions, with the random numbers of
-epoch 0 and update 0. Below each image are its classes and their weights, which sum to 1.
+epoch 0 and update 0. Below each image is its class; below a mixed one are its classes and their shares.
 """
 
 import argparse
