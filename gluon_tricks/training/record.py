@@ -116,12 +116,12 @@ class Metrics:
 
 
 def _scalars(numbers):
-    """Yield the names and values of a record's numbers; those of each class, in a dict, as `classes/NAME`."""
+    """Yield the names and values of a record's finite numbers; those of each class, in a dict, as
+    `classes/NAME`. TensorBoard cannot draw others, and tensorboardX would write a warning to the log."""
     for name, value in numbers.items():
-        inner = value if isinstance(value, dict) else {}
-        yield from ((f"{name}/{part}", one) for part, one in inner.items() if one is not None)
-        if value is not None and value is not inner:
-            yield name, value
+        parts = {f"{name}/{inner}": one for inner, one in value.items()} if isinstance(value, dict) else {
+            name: value}
+        yield from ((part, one) for part, one in parts.items() if one is not None and math.isfinite(one))
 
 
 def _json(value):

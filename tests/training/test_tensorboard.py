@@ -1,6 +1,7 @@
 """--tensorboard: the numbers of metrics.jsonl, read back from TensorBoard's own format."""
 
 import argparse
+import math
 import struct
 import sys
 from pathlib import Path
@@ -32,15 +33,16 @@ def scalars(folder):
     return found
 
 
-def test_every_number_of_metrics_is_a_scalar_at_its_update(tmp_path):
+def test_every_number_of_metrics_is_a_scalar_at_its_update(tmp_path, caplog):
     metrics = Metrics(tmp_path / "metrics.jsonl", tensorboard_dir=tmp_path / "board")
     metrics.write("interval", 5, epoch=0, lr=0.25, loss=2.5)
-    # of a detection: a score for each class, and none for a class without objects
-    metrics.write("epoch", 10, epoch=0, map_area=0.5, classes={"dog": 0.75, "cat": None})
+    # of a detection: a score for each class, none for a class without objects, and a loss over no box
+    metrics.write("epoch", 10, epoch=0, map_area=0.5, classes={"dog": 0.75, "cat": None}, RPNL1Loss=math.nan)
     metrics.close()
     assert scalars(tmp_path / "board") == {
         ("interval/epoch", 5): 0, ("interval/lr", 5): 0.25, ("interval/loss", 5): 2.5, ("epoch/epoch", 10): 0,
         ("epoch/map_area", 10): 0.5, ("epoch/classes/dog", 10): 0.75}
+    assert not caplog.records                                  # they would stand in the run's log
 
 
 def test_a_resumed_run_goes_on_in_the_same_folder(tmp_path):
