@@ -35,6 +35,7 @@ def draw_boxes(path, dataset, found, classes, title, threshold=0.5, shown=SHOWN)
     for left, right, (image, truth, answers) in zip(panels[::2], panels[1::2], rows):
         for axes, boxes in ((left, truth), (right, answers)):
             axes.imshow(image)
+            axes.set_xlabel("" if boxes else "none", fontsize=TEXT)
             _draw_boxes(axes, image.shape, boxes, colors, classes if len(classes) > 1 else None)
     _class_legend(figure, sorted(named), classes, colors)
     pictures.save(figure, path)
