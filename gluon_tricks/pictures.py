@@ -15,6 +15,7 @@ PUBLISHED, RUN = COLORS[:2]          # a published curve and its band; the run t
 TRAINING, VALIDATION = COLORS[2], COLORS[1]
 LINES = ("-", "--", ":", "-.")
 TITLE, LABEL, TICK = 12, 10.5, 9     # points
+LETTER, HANDLE = 0.078, 7            # inches of a letter of size TICK; letters that a sample of a line takes
 FEW = 30                             # epochs, up to which each has a marker
 
 
@@ -54,10 +55,21 @@ def label(axes, x, y, title=""):
 
 
 def legend(axes, columns=2):
-    """A legend above the panel, where it hides nothing. Its columns must fit the width of the panel."""
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(frameon=False, fontsize=TICK, ncols=columns, loc="lower left", bbox_to_anchor=(0, 1),
-                    borderaxespad=0.2, columnspacing=1.2, handlelength=1.8)
+    """A legend above the panel, where it hides nothing: of at most so many columns as fit its width."""
+    handles, labels = axes.get_legend_handles_labels()
+    if handles:
+        width = axes.figure.get_size_inches()[0] * axes.get_subplotspec().get_position(axes.figure).width
+        room = int(width / LETTER) - HANDLE
+        labels = [shortened(label, room) for label in labels]
+        fit = (room + HANDLE) // (max(map(len, labels)) + HANDLE)
+        axes.legend(handles, labels, frameon=False, fontsize=TICK, ncols=max(1, min(columns, fit)),
+                    loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2, columnspacing=1.2,
+                    handlelength=1.8)
+
+
+def shortened(text, most):
+    """A text of at most `most` letters: the middle of a longer one is left out."""
+    return text if len(text) <= most else f"{text[:most // 2 - 2]}...{text[-(most // 2 - 1):]}"
 
 
 def epoch_axis(axes, first, last):

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from gluon_tricks import pictures
-from gluon_tricks.saved.sheet import MOST_LETTERS, fitting
 from gluon_tricks.studies import sweep_report
 
 # Machado, Oliveira and Fernandes (2009), severity 1: linear RGB as people see it who lack a kind of cone
@@ -51,7 +50,18 @@ def test_a_sweep_has_one_colour_for_each_case_and_a_thick_line_of_its_median(mon
     assert curves.get_ylabel() == "validation error, top-1, %" and "%" in ends.get_xlabel()
 
 
-def test_a_long_line_of_a_caption_is_shortened_in_its_middle():
+def test_a_long_text_is_shortened_in_its_middle():
     name = "val/n01440764/ILSVRC2012_val_00000293.JPEG"
-    assert len(fitting(name)) <= MOST_LETTERS
-    assert fitting(name).startswith("val/n01") and fitting(name).endswith("293.JPEG") and fitting("cat 98 %") == "cat 98 %"
+    assert pictures.shortened(name, 20) == "val/n014...0293.JPEG"
+    assert [len(pictures.shortened(name, most)) for most in (20, 21, 60)] == [20, 20, 42]
+
+
+@pytest.mark.parametrize("names, columns", [(["a", "b", "c", "d"], 3), (["a" * 40, "b" * 40, "c"], 1), (["a" * 300], 1)])
+def test_a_legend_has_as_many_columns_as_fit_its_panel(names, columns):
+    figure, (axes, _) = pictures.panels((12, 4), columns=2)
+    for name in names:
+        axes.plot([0, 1], label=name)
+    pictures.legend(axes, 3)
+    figure.canvas.draw()
+    box, panel = axes.get_legend().get_window_extent(), axes.get_window_extent()
+    assert axes.get_legend()._ncols == columns and box.x1 <= panel.x1 + 1 and panel.width > 400

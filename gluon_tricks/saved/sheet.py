@@ -33,17 +33,10 @@ def draw_sheet(images, captions, title):
         axes.axis("off")
     for axes, image, caption in zip(panels, images, captions):
         axes.imshow(small(np.asarray(image)), cmap="gray", vmin=0, vmax=255)
-        lines = "\n".join(map(fitting, caption.split("\n")))
+        lines = "\n".join(pictures.shortened(line, MOST_LETTERS) for line in caption.split("\n"))
         axes.text(0.5, -0.04, lines, transform=axes.transAxes, fontsize=pictures.TICK, ha="center", va="top",
                   parse_math=False)
     return figure
-
-
-def fitting(line):
-    """A line of a caption; the middle of a long one is left out, so that it does not run into the next."""
-    if len(line) <= MOST_LETTERS:
-        return line
-    return f"{line[:MOST_LETTERS // 2 - 2]}...{line[-(MOST_LETTERS // 2):]}"
 
 
 def small(pixels):
