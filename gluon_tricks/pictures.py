@@ -15,7 +15,8 @@ PUBLISHED, RUN = COLORS[:2]          # a published curve and its band; the run t
 TRAINING, VALIDATION = COLORS[2], COLORS[1]
 LINES = ("-", "--", ":", "-.")
 TITLE, LABEL, TICK = 12, 10.5, 9     # points
-LETTER, HANDLE = 0.078, 7            # inches of a letter of size TICK; letters that a sample of a line takes
+LETTER, HANDLE = 0.066, 8            # inches of a letter of size TICK; letters that a sample of a line takes
+WIDER = 1.15                         # panels become at least so much wider by the constrained layout
 FEW = 30                             # epochs, up to which each has a marker
 
 
@@ -59,12 +60,20 @@ def legend(axes, columns=2):
     handles, labels = axes.get_legend_handles_labels()
     if handles:
         width = axes.figure.get_size_inches()[0] * axes.get_subplotspec().get_position(axes.figure).width
-        room = int(width / LETTER) - HANDLE
-        labels = [shortened(label, room) for label in labels]
-        fit = (room + HANDLE) // (max(map(len, labels)) + HANDLE)
-        axes.legend(handles, labels, frameon=False, fontsize=TICK, ncols=max(1, min(columns, fit)),
-                    loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2, columnspacing=1.2,
-                    handlelength=1.8)
+        room = int(WIDER * width / LETTER)
+        labels = [shortened(label, int(0.8 * room) - HANDLE) for label in labels]     # of wide letters, too
+        while columns > 1 and _letters_beside(labels, columns) > room:
+            columns -= 1
+        axes.legend(handles, labels, frameon=False, fontsize=TICK, ncols=columns, loc="lower left",
+                    bbox_to_anchor=(0, 1), borderaxespad=0.2, columnspacing=1.2, handlelength=1.8)
+
+
+def _letters_beside(labels, columns):
+    """The width of a legend in letters; its columns are filled one after another."""
+    rows, longer = divmod(len(labels), columns)
+    ends = [(rows + 1) * min(i, longer) + rows * max(0, i - longer) for i in range(columns + 1)]
+    parts = [labels[start:end] for start, end in zip(ends, ends[1:]) if end > start]
+    return sum(max(map(len, part)) + HANDLE for part in parts)
 
 
 def shortened(text, most):
