@@ -100,7 +100,7 @@ def mark_best(axes, x, y, words):
               clip_on=False, label=words)
 
 
-def draw_band(axes, band, last, name, as_error=False):
+def draw_band(axes, band, last, as_error=False):
     """Draw a published curve and its band up to some epochs after epoch `last`; returns the published values.
 
     Parameters
@@ -115,7 +115,9 @@ def draw_band(axes, band, last, name, as_error=False):
         values = 100 - values
     axes.fill_between(epochs, values - limit, values + limit, color=PUBLISHED, alpha=0.15,
                       linewidth=0, label="band")
-    axes.plot(epochs, values, color=PUBLISHED, linewidth=1.2, label=name)
+    count = len(band.runs)
+    axes.plot(epochs, values, color=PUBLISHED, linewidth=1.2,
+              label="published" if count == 1 else f"mean of {count} runs of GluonCV's script")
     epoch_axis(axes, epochs[0], epochs[-1])
     return values
 

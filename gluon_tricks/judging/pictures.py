@@ -37,9 +37,8 @@ def plot_verdict(verdict, path):
 
 def draw_comparison(axes, comparison, band):
     """Draw the published curve, its band and the run's curve; epochs outside the band are crosses."""
-    outside, count, there = ~comparison.inside, len(comparison.runs), len(band.runs)
-    values = pictures.draw_band(axes, band, comparison.epochs[-1],
-                                "published" if there == 1 else f"mean of {there} runs of GluonCV's script")
+    outside, count = ~comparison.inside, len(comparison.runs)
+    values = pictures.draw_band(axes, band, comparison.epochs[-1])
     if count > 1:
         axes.plot(comparison.epochs, comparison.runs.T, color=pictures.RUN, linewidth=0.6, alpha=0.6)
     if count > 2:                      # the interval of two runs is 13 standard errors wide and hides all

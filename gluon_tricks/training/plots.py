@@ -30,7 +30,7 @@ def plot_history(path, history, facts):
     values = [100 * (1 - row["val"]) for row in history]
     band, name = published_band(facts)
     if band is not None and band.epochs[0] <= epochs[-1]:
-        pictures.draw_band(errors, band, epochs[-1], "published", as_error=True)
+        pictures.draw_band(errors, band, epochs[-1], as_error=True)
     else:
         name = ""
     training = [100 * (row["train"] if is_rmse else 1 - row["train"]) for row in history]
@@ -56,7 +56,7 @@ def published_band(facts):
         return None, ""
     count = len(match.departures)
     others = f", from which this run departs in {count} setting{'s' * (count > 1)}" if count else ""
-    return band_of(match.reference.name, "val"), f"\npublished: {match.reference.name}{others}"
+    return band_of(match.reference.name, "val"), f"\nband of {match.reference.label}{others}"
 
 
 def plot_transfer_history(path, history, facts):

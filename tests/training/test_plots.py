@@ -45,7 +45,7 @@ def test_errors_are_in_percent_and_the_best_epoch_is_marked(drawn):
     assert (list(ring.get_xdata()), list(ring.get_ydata())) == ([2], [pytest.approx(30)])
     assert ring.get_label() == "best: 30.00 % in epoch 2"
     assert words_of(errors) == ["band", "published", "training", "validation", "best: 30.00 % in epoch 2"]
-    assert errors.get_xlabel() == "epoch\npublished: cifar_resnet20_v1"
+    assert errors.get_xlabel() == "epoch\nband of cifar_resnet20_v1"
 
 
 @pytest.mark.parametrize("facts, words", [
