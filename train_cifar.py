@@ -40,9 +40,9 @@ def main(argv=None):
     from gluon_tricks.script.opening import engine_of, finish, header, settings_of, table_of
     from gluon_tricks.script.targets import training_targets
     from gluon_tricks.script.teacher import build_teacher
+    from gluon_tricks.training.classifier import ClassifierRun
     from gluon_tricks.training.evaluation import evaluate
     from gluon_tricks.training.loop import train_epoch
-    from gluon_tricks.training.run import Run
 
     if args.dry_run:
         return build.plan.show(build.plan_of(args))
@@ -51,9 +51,9 @@ def main(argv=None):
     classes, paths = len(data.classes), build.run_paths(args)
     precision = choose_precision(args, classes, DATASETS[args.dataset].side, paths.resume,
                                  build.keywords_of(args))                  # type of the numbers  (§3.2)
-    run = Run(paths, build.facts(args, data, precision, engine), engine,
-              settings_of(args, args.num_epochs, args.save_period),
-              args.resume, args.overwrite)                                 # files, resuming
+    run = ClassifierRun(paths, build.facts(args, data, precision, engine), engine,
+                        settings_of(args, args.num_epochs, args.save_period),
+                        args.resume, args.overwrite)                       # files, resuming
     net = build.build_net(args, classes, precision, engine)                # model
     start = build.start(args, net, engine, run.resumed)                    # fine-tuning
     schedule = build.learning_rate(args, data.train.batches_per_epoch)     # learning rate

@@ -39,9 +39,9 @@ def main(argv=None):
     from gluon_tricks.script.opening import engine_of, finish, header, settings_of, table_of
     from gluon_tricks.script.targets import training_targets
     from gluon_tricks.script.teacher import build_teacher
+    from gluon_tricks.training.classifier import ClassifierRun
     from gluon_tricks.training.evaluation import evaluate
     from gluon_tricks.training.loop import train_epoch
-    from gluon_tricks.training.run import Run
     from gluon_tricks.tricks.drop_block import DropBlocks
     from gluon_tricks.tricks.low_precision import create_loss_scale
 
@@ -52,9 +52,9 @@ def main(argv=None):
     paths = build.run_paths(args)
     precision = choose_precision(args, data.classes, args.input_size, paths.resume,
                                  build.model_keywords(args))               # type of the numbers (§3.2)
-    run = Run(paths, build.facts(args, data, precision, engine), engine,
-              settings_of(args, args.num_epochs, args.save_frequency),
-              args.resume, args.overwrite)                                 # files, resuming
+    run = ClassifierRun(paths, build.facts(args, data, precision, engine), engine,
+                        settings_of(args, args.num_epochs, args.save_frequency),
+                        args.resume, args.overwrite)                       # files, resuming
     net = build.build_net(args, data.classes, precision, engine)           # model               (§4.2, §3.1)
     start = build.start(args, net, engine, run.resumed)                    # fine-tuning (--init-params)
     schedule = build.learning_rate(args)                                   # learning rate       (§3.1, §5.1)

@@ -17,7 +17,6 @@ from gluon_tricks.files import Claim, remove_leftovers
 from gluon_tricks.machine import command, resident_memory, resume_command
 from gluon_tricks.training import checkpoint, trainer_states
 from gluon_tricks.training.log_handlers import FILE_ONLY, failure_of, has_console, sync
-from gluon_tricks.training.plots import plot_history
 from gluon_tricks.training.progress import Diverged, Progress, Stop, Stopwatch
 from gluon_tricks.training.record import (
     Metrics,
@@ -102,7 +101,7 @@ class Run:
         `overwrite` is given, or if the resume file is unusable.
     """
 
-    plot_history = staticmethod(plot_history)
+    plot_history = None        # a subclass's `(path, history, facts)`, which writes the picture of the run
     has_verdict = True         # whether a published log of such a run can be its reference
 
     def __init__(self, paths, facts, engine, settings, resume="", overwrite=False):
