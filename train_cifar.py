@@ -55,7 +55,7 @@ def main(argv=None):
                         settings_of(args, args.num_epochs, args.save_period),
                         args.resume, args.overwrite)                       # files, resuming
     net = build.build_net(args, classes, precision, engine)                # model
-    start = build.start(args, net, engine, run.resumed)                    # fine-tuning
+    start = build.start(args, net, data, engine, run.resumed)              # fine-tuning
     schedule = build.learning_rate(args, data.train.batches_per_epoch)     # learning rate
     trainer = engine.trainer(net, build.optimizer(args, precision.dtype))  # optimizer
     make_teacher = partial(build_teacher, args, build.net_facts(args, data), precision, engine)
@@ -86,7 +86,7 @@ def parse_args(argv):
     ref = parser.add_argument_group("As in GluonCV's train_cifar10.py and train_mixup_cifar10.py")
     ref.add_argument("--batch-size", type=int, default=32, help="images per device and update (default 32)")
     ref.add_argument("--num-gpus", type=int, default=0, help="GPUs to use; 0 means CPU (default 0)")
-    ref.add_argument("--model", default="resnet",
+    ref.add_argument("--model", default=cifar_flags.NO_MODEL,
                      help="name of the model, such as cifar_resnet20_v1 (GluonCV's default, resnet, is no "
                           "model)")
     ref.add_argument("-j", "--num-data-workers", dest="num_workers", type=int, default=4,

@@ -56,7 +56,7 @@ def main(argv=None):
                         settings_of(args, args.num_epochs, args.save_frequency),
                         args.resume, args.overwrite)                       # files, resuming
     net = build.build_net(args, data.classes, precision, engine)           # model               (§4.2, §3.1)
-    start = build.start(args, net, engine, run.resumed)                    # fine-tuning (--init-params)
+    start = build.start(args, net, data, engine, run.resumed)              # fine-tuning (--init-params)
     schedule = build.learning_rate(args)                                   # learning rate       (§3.1, §5.1)
     trainer = engine.trainer(net, build.nag(args, precision.dtype))        # optimizer           (§3.1, §3.2)
     make_teacher = partial(build_teacher, args, build.net_facts(args, data), precision, engine)
@@ -122,7 +122,7 @@ def parse_args(argv):
     data.add_argument("-j", "--num-data-workers", dest="num_workers", type=int, default=4,
                       help="decoding threads (default 4)")
     model = parser.add_argument_group("Model (§4)")
-    model.add_argument("--model", required=True, help="name of the model, such as resnet50_v1d")
+    model.add_argument("--model", help="name of the model, such as resnet50_v1d (default: of --init-params)")
     model.add_argument("--mode", help="hybrid: compile the net; other values: imperative")
     model.add_argument("--use-pretrained", action="store_true",
                        help="start from the zoo's weights (downloaded)")

@@ -21,10 +21,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from data_prep.archives import check_digests, digests_of, download, tar_members, unpack
 from data_prep.common import add_check_flags, own_files, parser_of, write_folder_manifest
 from gluon_tricks.data.encoded import MOST_BYTES, Undecodable, check_decodes
-from gluon_tricks.data.folders import is_hidden, read_file
+from gluon_tricks.data.folders import is_hidden
 from gluon_tricks.data.voc import CLASSES, IMAGES, read_annotation, read_list
 from gluon_tricks.errors import UserError, run_main
-from gluon_tricks.files import make_folder, only_writer
+from gluon_tricks.files import make_folder, only_writer, read_file
 from gluon_tricks.training.status import progress_bar
 
 PUBLISHED_SHA1 = {

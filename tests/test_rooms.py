@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("health", "recipes", "tricks", "models", "optim", "data", "engines", "log_lines", "published", "judging",
-         "training", "launching", "transfer", "saved", "script", "studies", "benching", "commands")
+         "pages", "training", "launching", "transfer", "saved", "script", "studies", "benching", "commands")
 TREES = {path.relative_to(ROOT): ast.parse(path.read_text())
          for path in (ROOT / "gluon_tricks").rglob("*.py")}
 MODULES = {".".join(path.with_suffix("").parts).removesuffix(".__init__"): path for path in TREES}

@@ -4,6 +4,7 @@
     python -m gluon_tricks compare train_imagenet.log --plot compare.png
     python -m gluon_tricks compare my.log --ref cifar_resnet20_v1
     python -m gluon_tricks compare seed0.log seed1.log seed2.log
+    python -m gluon_tricks compare train_imagenet.log --watch
 
 Reads the logs of this kit and of GluonCV's own scripts, also of a run that is not finished; RUN is a log or
 the folder of a run. The run's own arguments (model, mixup, data set) select the published log; differences
@@ -34,40 +35,64 @@ from gluon_tricks.judging.pictures import UNITS, plot_verdict
 from gluon_tricks.judging.repeats import mean_interval, shrinkage
 from gluon_tricks.judging.runs import read_run
 from gluon_tricks.judging.verdict import EXIT_CODES, judge_logs
+from gluon_tricks.log_lines.following import follow
 from gluon_tricks.log_lines.transfer import TransferLog
 from gluon_tricks.published.transfer import side_by_side
 
 
 def main(argv=None):
     args = parse_args(argv)
-    runs = [read_run(path).log for path in args.run]
+    if args.watch:
+        return watch(args)
+    lines, code, _ = compared(args)
+    print("\n".join(lines))
+    return code
+
+
+def watch(args):
+    """Print what is new whenever lines arrive, until the runs are complete; returns the last exit code."""
+    printed, code = set(), EXIT_CODES["none"]
+
+    def update():
+        nonlocal code
+        lines, code, are_complete = compared(args)
+        print("\n".join(line for line in lines if line not in printed), flush=True)
+        printed.update(lines)
+        return are_complete
+
+    follow(args.run, update)
+    return code
+
+
+def compared(args):
+    """The lines to print, the exit code, and whether the runs are complete."""
+    recorded = [read_run(path) for path in args.run]
+    are_complete = all(run.is_complete for run in recorded)
+    runs = [run.log for run in recorded]
     transfer = next((run for run in runs if isinstance(run, TransferLog)), None)
     if transfer:
-        return show_transfer(transfer, args)
+        return transfer_lines(transfer, args), EXIT_CODES["none"], are_complete
     verdict = judge_logs(runs, args.ref)
-    if verdict.comparisons:
-        print("\n".join([*opening(verdict), ""]))
+    lines = [*opening(verdict), ""] if verdict.comparisons else []
     for held in verdict.held:
-        print("\n".join([*heading(held, verdict), *table(held.comparisons), *tests(held), ""]))
+        lines += [*heading(held, verdict), *table(held.comparisons), *tests(held), ""]
     for finding in diagnose(verdict):
-        print(f"diagnosis: {finding.name}: {finding.says}\n           {finding.remedy}")
+        lines += [f"diagnosis: {finding.name}: {finding.says}", f"           {finding.remedy}"]
     if args.plot:
         plot(verdict, args.plot)
-        print(f"plot: {args.plot}")
-    print(verdict.line)
-    return verdict.exit_code
+        lines.append(f"plot: {args.plot}")
+    return [*lines, verdict.line], verdict.exit_code, are_complete
 
 
-def show_transfer(log, args):
-    """Print a log of detection or segmentation next to the published one; returns the exit code."""
+def transfer_lines(log, args):
+    """Lines on a log of detection or segmentation next to the published one."""
     if len(args.run) > 1:
         raise UserError(f"{log.path}: is a log of {log.task}, of which no band is known; give it alone")
     if args.plot:
         raise UserError(f"--plot {args.plot}: draws bands, and none is known of detection and segmentation; "
                         "leave it out")
     lines, verdict = side_by_side(log, args.ref)
-    print("\n".join([*lines, "", verdict]))
-    return EXIT_CODES["none"]
+    return [*lines, "", verdict]
 
 
 def opening(verdict):
@@ -151,6 +176,8 @@ def parse_args(argv):
                         help="published log to compare with (default: found from the run's arguments)")
     parser.add_argument("--plot", metavar="OUT.png", type=Path,
                         help="write a picture of both curves and the band")
+    parser.add_argument("--watch", action="store_true",
+                        help="print what is new as lines arrive, until the runs are complete or Ctrl-C")
     return parser.parse_args(argv)
 
 

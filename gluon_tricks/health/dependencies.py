@@ -39,6 +39,7 @@ DEPENDENCIES = (
     Dependency("simplejpeg", "simplejpeg", "reading photographs", needed=True),
     Dependency("PIL", "pillow", "preparing data, GluonCV"),
     Dependency("matplotlib", "matplotlib", "the plot of each run", needed=True),
+    Dependency("plotly", "plotly", "pages for a browser"),
     Dependency("tqdm", "tqdm", "progress bars", needed=True),
     Dependency("scipy", "scipy", "GluonCV"),
     Dependency("pandas", "pandas", "GluonCV"),

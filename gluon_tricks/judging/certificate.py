@@ -5,6 +5,7 @@ import hashlib
 from gluon_tricks.files import sha256_of
 from gluon_tricks.judging.diagnosis import diagnose
 from gluon_tricks.judging.numbers import log_figures, paper_rows, published_log
+from gluon_tricks.judging.origin import device, not_known, rate_trace, root_hash
 from gluon_tricks.judging.verdict import judge_logs
 from gluon_tricks.published.catalogue import CLASSES, TRAIN_IMAGES
 from gluon_tricks.published.recipe import logged_batch_size
@@ -15,10 +16,6 @@ from gluon_tricks.published.zoo import zoo_of_log, zoo_of_row
 NOT_KNOWN = "not known"
 SYNTHETIC = "synthetic images"
 NO_OFFICIAL = {"paper": None, "zoo": None, "log": None}
-# Facts of run.json that a certificate shows -> what is not known without them
-FACTS = {"command": "the command: the log has flags, not the words that were typed",
-         "seed": "the seed", "versions": "the versions of MXNet, NumPy and Python",
-         "processor": "the machine: processor and threads"}
 
 
 def certify(run):
@@ -89,12 +86,6 @@ def _of_transfer(log):
     return {"here": here, "official": NO_OFFICIAL, "verdict": verdict, "diagnosis": []}
 
 
-def root_hash(facts):
-    """The data's root hash, or None where none was recorded or the images were synthetic."""
-    found = facts.get("data_root_hash")
-    return None if found in ("", "synthetic") else found
-
-
 def data(facts, flags, dataset):
     """The data set's name, or a sentence where the numbers of images or classes are not the published
     ones."""
@@ -106,15 +97,6 @@ def data(facts, flags, dataset):
     if dataset not in CLASSES:
         return f"{dataset}, {images} training images" if images else str(dataset)
     return f"{images or 'some'} training images of {classes} classes, not {dataset} as published"
-
-
-def device(facts):
-    """The run's processors, from run.json."""
-    gpus, processor = (facts.get("args") or {}).get("num_gpus"), facts.get("processor") or "unknown processor"
-    if gpus:
-        kinds = ", ".join(dict.fromkeys(map(str, facts.get("gpus") or ["unknown kind"])))
-        return f"{gpus} GPUs ({kinds}), {processor}"
-    return f"{processor}, {facts.get('cpus')} processors"
 
 
 def official(flags, dataset):
@@ -134,55 +116,11 @@ def official(flags, dataset):
     return found
 
 
-def rate_trace(records):
-    """The logged `(epoch, batch, rate)` of every interval; a resumed run's last record of a batch counts.
-
-    Parameters
-    ----------
-    records : list of dict or None
-        Of metrics.jsonl.
-    """
-    found = {(record["epoch"], record["batch"]): record["lr"]
-             for record in records or () if record["kind"] == "interval"}
-    return [(epoch, batch, rate) for (epoch, batch), rate in sorted(found.items())]
-
-
 def rate_trace_hash(trace):
     """SHA-256 over the lines `epoch,batch,rate`: equal for two runs whose logged rates agree to nine
     digits."""
     lines = "".join(f"{epoch},{batch},{rate:.9g}\n" for epoch, batch, rate in trace)
     return hashlib.sha256(lines.encode()).hexdigest()
-
-
-def not_known(run, facts, trace, epochs):
-    """Sentences on what the files do not tell."""
-    if not epochs["finished"]:
-        of = epochs["of"] or "an unknown number of"
-        yield f"the end: {epochs['last'] + 1} of {of} epochs have been run"
-    if not run.log.args:
-        yield "the recipe: the log has no Namespace line, which holds the flags"
-    if not root_hash(facts):
-        yield ("the data: the images were synthetic" if facts.get("data_root_hash") == "synthetic" else
-               "the data: no root hash of them was recorded; data_prep/ writes one into manifest.json")
-    if not trace:
-        why = ("there is no metrics.jsonl" if run.metrics is None else
-               "metrics.jsonl has no interval, because --log-interval is 0 or above the updates of an epoch")
-        yield f"the rate of each update: {why}"
-    yield from (sentence for fact, sentence in FACTS.items() if facts.get(fact) is None)
-    if facts.get("commit") is None:
-        yield "the commit: it was no checkout" if facts else "the code: its version or commit"
-    elif facts["commit"].endswith("+"):
-        yield "the exact code: files differed from the commit"
-    if facts.get("args", {}).get("num_gpus") and not facts.get("gpus"):
-        yield "the kind of GPU"
-    headers = getattr(run.log, "headers", 1)
-    if headers > 1:
-        yield f"whether all {headers} sittings ran on this machine: run.json holds the last"
-    backend = facts.get("args", {}).get("data_backend", "ours")
-    if not facts:
-        yield "the order and crops of the images: GluonCV's scripts record no seed"
-    elif backend != "ours":
-        yield f"the order and crops of the images: the reader, {backend}, draws its own random numbers"
 
 
 def markdown(certificate):

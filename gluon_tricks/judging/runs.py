@@ -48,6 +48,16 @@ class RecordedRun:
         """Whether the run is one of detection or segmentation."""
         return isinstance(self.log, TransferLog)
 
+    @property
+    def planned_epochs(self):
+        """The number of epochs that the log's header names, or None."""
+        return self.log.args.get("epochs" if self.is_transfer else "num_epochs")
+
+    @property
+    def is_complete(self):
+        """Whether the log holds the last of the planned epochs."""
+        return bool(self.log.epochs) and self.log.epochs[-1].epoch + 1 == self.planned_epochs
+
     @cached_property
     def facts(self):
         """The content of run.json: dict, or None for a bare log.

@@ -23,6 +23,8 @@ class Validation(NamedTuple):
     bad: dict = {}           # position -> why the image cannot be used; grows while images are read
     names: list = None       # of the images in the loader's order, where they are wanted
     labelled: bool = True
+    has_file_names: bool = True     # `names` are those of files, not the keys of records
+    note: str = ""           # a line on how the labels were read; "" if there is nothing to say
 
 
 class Speed(NamedTuple):

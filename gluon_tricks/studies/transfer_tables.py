@@ -96,7 +96,7 @@ def transfer_rows(number):
             run = published_transfer()["faster_rcnn_resnet50_v1b_voc"]
             log = f"{100 * run['epochs'][-1]['mAP']:.2f} ({run['name']})"
         rows.append({"number": i, "row": name, "paper": paper, "log": log, "zoo": "none",
-                     "here": our_figure(number, i) or NOT_RUN, "command": command})
+                     "here": our_figure(number, i) or NOT_RUN, "command": command, "names": (name,)})
     return rows
 
 
