@@ -11,10 +11,9 @@ import sys
 from pathlib import Path
 
 from gluon_tricks.errors import UserError
-from gluon_tricks.files import ROOT
 
 COMMAND, MODULE = "gluon-tricks", "python -m gluon_tricks"      # two ways to call the same program
-IN_CHECKOUT = (ROOT / "requirements.txt").is_file()
+IN_CHECKOUT = (Path(__file__).resolve().parents[1] / "requirements.txt").is_file()
 
 
 def pip_command(extra):
