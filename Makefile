@@ -145,9 +145,9 @@ $(VENV)/.installed-onnx: $(VENV)/.installed requirements/onnx.txt
 	@$(VENV)/$(PIP) --only-binary :all: -r requirements/onnx.txt
 	@touch $@
 
-$(VENV)/.installed-dev: $(VENV)/.installed requirements/dev.txt requirements/onnx.txt
+$(VENV)/.installed-dev: $(VENV)/.installed requirements/dev.txt requirements/onnx.txt requirements/tensorboard.txt
 	@echo 'Installing the test tools of requirements/dev.txt ...'
-	@$(VENV)/$(PIP) --only-binary :all: -r requirements/onnx.txt -r requirements/dev.txt
+	@$(VENV)/$(PIP) --only-binary :all: -r requirements/onnx.txt -r requirements/tensorboard.txt -r requirements/dev.txt
 	@touch $@
 
 # Horovod's build and launcher import MXNet without gluon_tricks.compat. Without MAKEFLAGS it picks its number of jobs.

@@ -21,10 +21,10 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.archives import SPECIAL_FILE, Member, check_name, open_tar, read_member
-from data_prep.common import progress
 from gluon_tricks.data.classes import imagenet_synsets, imagenet_val_labels
 from gluon_tricks.data.folders import HIDDEN, NO_IMAGE, class_order, is_hidden, is_image
 from gluon_tricks.errors import UserError
+from gluon_tricks.training.status import progress_bar
 
 WNID = re.compile(r"n\d{8}")
 VAL_NAME = re.compile(r"ILSVRC2012_val_(\d{8})\.JPEG")
@@ -178,7 +178,7 @@ class Archive:
 
     def files(self):
         """Yield `(class tar or folder, name, offset, size)` of every file, also of those in inner tars."""
-        with progress(self.bytes, f"listing {self.path.name}", "B") as bar:
+        with progress_bar(self.bytes, f"listing {self.path.name}", "B") as bar:
             for member in self._members(0, self.bytes):
                 end = member.offset_data + member.size
                 if member.name.endswith(".tar"):

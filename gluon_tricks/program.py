@@ -1,4 +1,5 @@
-"""The program's name as the user typed it, the choice of a subcommand, and the choice of names by patterns.
+"""The program's name as the user typed it, the command that installs its extras, and the choice of a
+subcommand or of names by patterns.
 
 `sys.argv[0]` holds the name: `gluon-tricks train cifar` once the script is chosen. From there argparse takes
 it for usage lines, `errors.run_main` for error messages, `machine.command` for the records of runs.
@@ -12,6 +13,12 @@ from pathlib import Path
 from gluon_tricks.errors import UserError
 
 COMMAND, MODULE = "gluon-tricks", "python -m gluon_tricks"      # two ways to call the same program
+IN_CHECKOUT = (Path(__file__).resolve().parents[1] / "requirements.txt").is_file()
+
+
+def pip_command(extra):
+    """The command that installs an extra of the package."""
+    return f'pip install -e ".[{extra}]"' if IN_CHECKOUT else f'pip install "gluon_tricks[{extra}]"'
 
 
 def name_program():

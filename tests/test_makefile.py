@@ -83,7 +83,7 @@ def test_numpy_is_the_last_that_mxnet_knows_wherever_it_has_a_wheel(python):
 @pytest.mark.parametrize("python", PYTHONS)
 def test_files_that_share_an_environment_agree(python):
     together = ["requirements.txt", "requirements/dev.txt", "requirements/horovod.txt",
-                "requirements/horovod-build.txt", "requirements/onnx.txt"]
+                "requirements/horovod-build.txt", "requirements/onnx.txt", "requirements/tensorboard.txt"]
     versions = {}
     for file in together:
         for name, version in pins(file, python).items():

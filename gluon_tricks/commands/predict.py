@@ -21,8 +21,6 @@ import json
 import sys
 from pathlib import Path
 
-from tqdm import tqdm
-
 from gluon_tricks import pictures
 from gluon_tricks.engines.create import create_engine
 from gluon_tricks.errors import UserError, printable, run_main
@@ -45,6 +43,7 @@ from gluon_tricks.script.saved_flags import (
     with_machine,
     with_outputs,
 )
+from gluon_tricks.training.status import progress_bar
 
 SHOWN = 60                   # photographs on a sheet
 
@@ -69,7 +68,7 @@ def main(argv=None):
 def ask(net, images, args):
     """{position: [(label, probability), ...]} of the images that can be read, most probable class first."""
     answers, batch = {}, args.batch_size * max(1, args.num_gpus)
-    with tqdm(total=len(images), unit="image", disable=None, dynamic_ncols=True) as bar:
+    with progress_bar(len(images), "predicting", "image") as bar:
         for positions, probabilities in net.probabilities(images, batch, args.num_workers):
             answers.update(zip(positions.tolist(), top_of(probabilities, args.top)))
             bar.update(len(answers) + len(images.bad) - bar.n)

@@ -29,6 +29,7 @@ from gluon_tricks.program import matching
 from gluon_tricks.published.commands import SCRIPTS, published_command, published_commands, wrapped
 from gluon_tricks.script.flags import split_at_dashes
 from gluon_tricks.script.load import load_script
+from gluon_tricks.training.status import Cases, on_terminal
 
 TICK_S = 0.1
 
@@ -42,10 +43,14 @@ def main(argv=None):
     names = matching([args.name] if args.name else [], published_commands(), "published command",
                      "replay --list shows all of them")
     commands = [published_command(name) for name in names]
-    for place, command in enumerate(commands):
-        if place:
-            print()
-        describe(command, added, args.dry_run)
+    with Cases([1] * len(commands), "plan") as cases:
+        for place, command in enumerate(commands):
+            if place:
+                print()
+            if args.dry_run and not on_terminal(sys.stdout):     # where the plans themselves are not seen
+                cases.begin(command.name)
+            describe(command, added, args.dry_run)
+            cases.end()
     if len(commands) > 1:
         print()
         print(total(commands))

@@ -111,21 +111,21 @@ def made_on(folder, seconds):
 
 def plot_curves(table, profile, runs, path):
     """Validation error and rate of every row, each over its own training."""
-    figure, (errors, lrs) = pictures.panels((12, 5), columns=2)
-    styles = dict(zip(dict.fromkeys(run.column for run in runs), ("-", "--", ":", "-.")))
-    names = dict.fromkeys(run.name for run in runs)
-    colors = dict(zip(names, pictures.shades(len(names))))
+    figure, (errors, lrs) = pictures.panels((13, 6), columns=2,
+                                            title=f"Table {table.number}, profile {profile.name}")
+    styles = dict(zip(dict.fromkeys(run.column for run in runs), pictures.LINES))
+    colors = {name: pictures.color_of(i) for i, name in enumerate(dict.fromkeys(run.name for run in runs))}
     for run in runs:
         look = dict(color=colors[run.name], label=run.title, linestyle=styles[run.column])
         epochs = read_log(path.parent / run.slug / "train.log").epochs
-        errors.plot([record.epoch + 1 for record in epochs], [100 * record.val_err_top1 for record in epochs],
-                    **look)
+        errors.plot([record.epoch for record in epochs], [100 * record.val_err_top1 for record in epochs],
+                    **pictures.marker(len(epochs)), **look)
         per_epoch = run.flags[
             "num_training_samples"] // run.batch if "num_training_samples" in run.flags else 1251
         steps = rates(path.parent / run.slug)
         lrs.plot([done / per_epoch for done, _ in steps], [rate for _, rate in steps], **look)
-    errors.set(xlabel="epochs", ylabel="validation error, top-1, %")
-    lrs.set(xlabel="epochs", ylabel="learning rate")
-    errors.legend(fontsize=7, frameon=False)
-    figure.suptitle(f"Table {table.number}, profile {profile.name}")
+    pictures.label(errors, "epoch", "validation error, top-1, %")
+    pictures.epoch_axis(errors, 0, max(line.get_xdata()[-1] for line in errors.lines))
+    pictures.label(lrs, "epochs done", "learning rate")
+    pictures.legend(errors)
     pictures.save(figure, path)
