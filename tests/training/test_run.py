@@ -11,7 +11,7 @@ from mxnet.base import MXNetError
 
 import train_imagenet
 from gluon_tricks.training import loop, run
-from gluon_tricks.training.run import Run
+from gluon_tricks.training.classifier import ClassifierRun
 from tests.script_runs import run_here
 
 NAME = "imagenet-cifar_resnet20_v1"
@@ -114,8 +114,8 @@ def test_a_picture_that_cannot_be_written_is_a_warning(undisturbed, tmp_path):
 def drawn(monkeypatch):
     """The epochs in each drawing of a plot."""
     drawn = []
-    monkeypatch.setattr(Run, "plot_history", staticmethod(
-        lambda path, history, title: drawn.append([row["epoch"] for row in history])))
+    monkeypatch.setattr(ClassifierRun, "plot_history", staticmethod(
+        lambda path, history, facts: drawn.append([row["epoch"] for row in history])))
     return drawn
 
 
