@@ -28,19 +28,21 @@ from gluon_tricks.script import cifar_flags
 from gluon_tricks.script.engine_flags import add_engine_flags
 from gluon_tricks.script.fine_tuning_flags import add_fine_tuning_flags
 from gluon_tricks.script.run_flags import add_record_flags, add_resume_flags
+from gluon_tricks.training import status
 
 
 def main(argv=None):
     args = parse_args(argv)
+    status.announce("loading MXNet, images and net ...")
     # Imported here: MXNet takes seconds, and --help and errors in flags do not need it
     from gluon_tricks.script import cifar as build
     from gluon_tricks.script.auto_dtype import choose_precision
-    from gluon_tricks.script.opening import engine_of, finish, header, settings_of
+    from gluon_tricks.script.opening import engine_of, finish, header, settings_of, table_of
     from gluon_tricks.script.targets import training_targets
     from gluon_tricks.script.teacher import build_teacher
+    from gluon_tricks.training.classifier import ClassifierRun
     from gluon_tricks.training.evaluation import evaluate
     from gluon_tricks.training.loop import train_epoch
-    from gluon_tricks.training.run import Run
 
     if args.dry_run:
         return build.plan.show(build.plan_of(args))
@@ -49,19 +51,22 @@ def main(argv=None):
     classes, paths = len(data.classes), build.run_paths(args)
     precision = choose_precision(args, classes, DATASETS[args.dataset].side, paths.resume,
                                  build.keywords_of(args))                  # type of the numbers  (§3.2)
-    run = Run(paths, build.facts(args, data, precision, engine), engine,
-              settings_of(args, args.num_epochs, args.save_period),
-              args.resume, args.overwrite)                                 # files, resuming
+    run = ClassifierRun(paths, build.facts(args, data, precision, engine), engine,
+                        settings_of(args, args.num_epochs, args.save_period),
+                        args.resume, args.overwrite)                       # files, resuming
     net = build.build_net(args, classes, precision, engine)                # model
-    start = build.start(args, net, engine, run.resumed)                    # fine-tuning
+    start = build.start(args, net, data, engine, run.resumed)              # fine-tuning
     schedule = build.learning_rate(args, data.train.batches_per_epoch)     # learning rate
     trainer = engine.trainer(net, build.optimizer(args, precision.dtype))  # optimizer
     make_teacher = partial(build_teacher, args, build.net_facts(args, data), precision, engine)
     targets, loss, metric = training_targets(args, classes, precision.dtype,
                                              make_teacher)                 # targets and loss     (§5.2-5.4)
     namespace = header(args, engine, num_training_samples=data.train.records, **precision.flags)
+    table = table_of(run, net, schedule, (data.train.records, data.val.records), data.train.batches_in,
+                     [*precision.lines, *start])
     run.open(net, trainer, data.train,
-             [namespace, *precision.lines, *build.opening_lines(args, data, engine), *start], CifarDialect)
+             [namespace, *precision.lines, *build.opening_lines(args, data, engine), *start], CifarDialect,
+             table=table)
     reseed_from = args.seed if build.draws(args) else None
     with run.sitting():
         while run.progress.epoch < args.num_epochs:
@@ -81,7 +86,7 @@ def parse_args(argv):
     ref = parser.add_argument_group("As in GluonCV's train_cifar10.py and train_mixup_cifar10.py")
     ref.add_argument("--batch-size", type=int, default=32, help="images per device and update (default 32)")
     ref.add_argument("--num-gpus", type=int, default=0, help="GPUs to use; 0 means CPU (default 0)")
-    ref.add_argument("--model", default="resnet",
+    ref.add_argument("--model", default=cifar_flags.NO_MODEL,
                      help="name of the model, such as cifar_resnet20_v1 (GluonCV's default, resnet, is no "
                           "model)")
     ref.add_argument("-j", "--num-data-workers", dest="num_workers", type=int, default=4,

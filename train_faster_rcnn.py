@@ -24,16 +24,18 @@ from gluon_tricks.errors import run_main
 from gluon_tricks.script import faster_rcnn_flags
 from gluon_tricks.script.engine_flags import add_engine_flags
 from gluon_tricks.script.faster_rcnn_flags import step_epochs
-from gluon_tricks.script.run_flags import add_resume_flags
+from gluon_tricks.script.run_flags import add_resume_flags, add_tensorboard_flag
 from gluon_tricks.script.transfer_flags import resume_flag
+from gluon_tricks.training import status
 
 
 def main(argv=None):
     args = parse_args(argv)
+    status.announce("loading MXNet, images and net ...")
     # Imported here: MXNet takes seconds, and --help and errors in flags do not need it
     from gluon_tricks.log_lines.transfer import DetectionDialect
     from gluon_tricks.script import faster_rcnn as build
-    from gluon_tricks.script.opening import finish, header, settings_of
+    from gluon_tricks.script.opening import finish, header, settings_of, table_of
     from gluon_tricks.script.transfer import check_batch, engine_of, opening_lines, skip_epochs
     from gluon_tricks.transfer.detection import training_loader
     from gluon_tricks.transfer.faster_rcnn import Losses
@@ -59,7 +61,9 @@ def main(argv=None):
                                  mixed_epochs)                             # batches
     skip_epochs(run, args.start_epoch, train_data.batches_per_epoch)
     lines = [weights, *opening_lines(args, train_set, val_set, engine), *build.trained_names(args, net)]
-    run.open(net, trainer, train_data, [header(build.shown(args), engine), *lines], DetectionDialect)
+    table = table_of(run, net, schedule, (len(train_set), len(val_set)), train_data.batches_in, [weights])
+    run.open(net, trainer, train_data, [header(build.shown(args), engine), *lines], DetectionDialect,
+             table=table)
     with run.sitting():
         while run.progress.epoch < args.epochs:
             epoch = run.progress.epoch
@@ -162,6 +166,7 @@ def parse_args(argv=None):
                       help="clip each gradient element to this magnitude (default: no)")
     ours.add_argument("--synthetic", action="store_true", help="random rectangles; needs no data")
     add_resume_flags(ours, 1000)
+    add_tensorboard_flag(ours)
     ours.add_argument("--dry-run", action="store_true",
                       help="print the plan of the run; needs no GPU, and for VOC no data")
     title = "Several devices and processes (not in GluonCV; the devices share --batch-size)"

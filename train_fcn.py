@@ -19,16 +19,18 @@ from gluon_tricks.engines.launcher import devices_per_process
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.script.engine_flags import add_engine_flags
 from gluon_tricks.script.flags import completed
-from gluon_tricks.script.run_flags import add_resume_flags
+from gluon_tricks.script.run_flags import add_resume_flags, add_tensorboard_flag
 from gluon_tricks.script.transfer_flags import check_limits, resume_flag, with_devices
+from gluon_tricks.training import status
 
 
 def main(argv=None):
     args = parse_args(argv)
+    status.announce("loading MXNet, images and net ...")
     # Imported here: MXNet takes seconds, and --help and errors in flags do not need it
     from gluon_tricks.log_lines.transfer import SegmentationDialect
     from gluon_tricks.script import fcn as build
-    from gluon_tricks.script.opening import finish, header, settings_of
+    from gluon_tricks.script.opening import finish, header, settings_of, table_of
     from gluon_tricks.script.transfer import check_batch, engine_of, opening_lines, skip_epochs
     from gluon_tricks.transfer.fcn import Losses
     from gluon_tricks.transfer.loop import train_epoch
@@ -53,9 +55,10 @@ def main(argv=None):
     trainer = engine.trainer(net, build.optimizer(args))                   # optimizer
     losses = Losses(net, args.aux_weight)                                  # loss
     skip_epochs(run, args.start_epoch, train_data.batches_per_epoch)
+    table = table_of(run, net, schedule, (len(train_set), len(val_set)), train_data.batches_in, [weights])
     run.open(net, trainer, train_data,
              [header(args, engine), weights, *opening_lines(args, train_set, val_set, engine)],
-             SegmentationDialect(train_data.batches_per_epoch))
+             SegmentationDialect(train_data.batches_per_epoch), table=table)
     with run.sitting():
         while run.progress.epoch < args.epochs:
             epoch = run.progress.epoch
@@ -141,6 +144,7 @@ def parse_args(argv=None):
                       help="epochs between saves (default 1, as in GluonCV)")
     ours.add_argument("--synthetic", action="store_true", help="random scenes; needs no data")
     add_resume_flags(ours, 1000)
+    add_tensorboard_flag(ours)
     title = "Several devices and processes (GluonCV has --kvstore too; the devices share --batch-size)"
     add_engine_flags(parser.add_argument_group(title))
     return settled(parser.parse_args(argv))

@@ -25,21 +25,23 @@ from gluon_tricks.errors import run_main
 from gluon_tricks.optim.lr_schedule import MODES
 from gluon_tricks.script import imagenet_flags
 from gluon_tricks.script.engine_flags import add_engine_flags
+from gluon_tricks.training import status
 
 
 def main(argv=None):
     args = parse_args(argv)
+    status.announce("loading MXNet, images and net ...")
     # Imported here: MXNet takes seconds, and --help and errors in flags do not need it
     from gluon_tricks.models.ready import hybridize
     from gluon_tricks.optim.parameter_average import ParameterAverage
     from gluon_tricks.script import imagenet as build
     from gluon_tricks.script.auto_dtype import choose_precision
-    from gluon_tricks.script.opening import engine_of, finish, header, settings_of
+    from gluon_tricks.script.opening import engine_of, finish, header, settings_of, table_of
     from gluon_tricks.script.targets import training_targets
     from gluon_tricks.script.teacher import build_teacher
+    from gluon_tricks.training.classifier import ClassifierRun
     from gluon_tricks.training.evaluation import evaluate
     from gluon_tricks.training.loop import train_epoch
-    from gluon_tricks.training.run import Run
     from gluon_tricks.tricks.drop_block import DropBlocks
     from gluon_tricks.tricks.low_precision import create_loss_scale
 
@@ -50,11 +52,11 @@ def main(argv=None):
     paths = build.run_paths(args)
     precision = choose_precision(args, data.classes, args.input_size, paths.resume,
                                  build.model_keywords(args))               # type of the numbers (§3.2)
-    run = Run(paths, build.facts(args, data, precision, engine), engine,
-              settings_of(args, args.num_epochs, args.save_frequency),
-              args.resume, args.overwrite)                                 # files, resuming
+    run = ClassifierRun(paths, build.facts(args, data, precision, engine), engine,
+                        settings_of(args, args.num_epochs, args.save_frequency),
+                        args.resume, args.overwrite)                       # files, resuming
     net = build.build_net(args, data.classes, precision, engine)           # model               (§4.2, §3.1)
-    start = build.start(args, net, engine, run.resumed)                    # fine-tuning (--init-params)
+    start = build.start(args, net, data, engine, run.resumed)              # fine-tuning (--init-params)
     schedule = build.learning_rate(args)                                   # learning rate       (§3.1, §5.1)
     trainer = engine.trainer(net, build.nag(args, precision.dtype))        # optimizer           (§3.1, §3.2)
     make_teacher = partial(build_teacher, args, build.net_facts(args, data), precision, engine)
@@ -68,9 +70,11 @@ def main(argv=None):
     if args.resume_epoch and not run.resumed:
         build.resume_from_gluoncv(args, run, trainer, data)
     lines = [*build.opening_lines(args, data, net, precision.dtype, engine), *start]
+    table = table_of(run, net, schedule, (data.train.records, data.val.records), data.train.batches_in,
+                     [*precision.lines, *start])
     run.open(net, trainer, data.train,
              [header(args, engine, classes=data.classes, **precision.flags), *precision.lines, *lines],
-             build.dialect_of(args), average)
+             build.dialect_of(args), average, table)
     with run.sitting():
         while run.progress.epoch < args.num_epochs:
             run.begin_epoch()
@@ -118,7 +122,7 @@ def parse_args(argv):
     data.add_argument("-j", "--num-data-workers", dest="num_workers", type=int, default=4,
                       help="decoding threads (default 4)")
     model = parser.add_argument_group("Model (§4)")
-    model.add_argument("--model", required=True, help="name of the model, such as resnet50_v1d")
+    model.add_argument("--model", help="name of the model, such as resnet50_v1d (default: of --init-params)")
     model.add_argument("--mode", help="hybrid: compile the net; other values: imperative")
     model.add_argument("--use-pretrained", action="store_true",
                        help="start from the zoo's weights (downloaded)")

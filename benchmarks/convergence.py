@@ -108,43 +108,64 @@ def run_gluoncv(args, side, seed):
 
 
 def gluoncv_process(args):
-    """Run GluonCV's script in this process; it logs to stderr."""
+    """Run GluonCV's script in this process, from the weights that train_cifar.py draws for this seed."""
     import gluon_tricks  # noqa: F401  makes MXNet importable with this NumPy
 
     # isort: split
     import mxnet as mx
-    import numpy as np
-    from mxnet.gluon.data.vision import datasets
 
-    from gluon_tricks.models.cpu_graph import speed_up
     from gluon_tricks.models.registry import get_model
-    from gluon_tricks.parameters import settle_weights
     from gluon_tricks.randomness import net_seed
 
     seed = args.as_gluoncv
-    random.seed(seed)
-    np.random.seed(seed)
+    seed_all(seed)
     drawn = get_model("cifar_resnet20_v1", classes=10)      # this kit's net has GluonCV's parameter names
     mx.random.seed(net_seed(seed, -1))
     drawn.initialize(mx.init.Xavier())
     drawn.save_parameters(str(args.out / "drawn.params"))
 
     def load_drawn(net, *rest, **options):
-        """Replaces `Block.initialize`: load the weights that train_cifar.py draws for this seed."""
+        """Replaces `Block.initialize`."""
         net.load_parameters(str(args.out / "drawn.params"))
         if seed not in PLAIN:
-            net.hybridize(False)
-            net(mx.nd.zeros((1, 3, 32, 32)))
-            settle_weights(net)
-            speed_up(net)
-            net.hybridize()
+            compile_rewritten(net)
 
     mx.gluon.Block.initialize = load_drawn
-    datasets.check_sha1 = lambda path, digest: True      # the images are the publisher's, in another order
-    datasets.CIFAR10.__init__.__defaults__ = (str(args.binaries), True, None)
-    sys.argv = [str(args.gluoncv_script), *FLAGS, "--save-period", "0", "--save-plot-dir", "."]
-    os.chdir(args.out)
-    runpy.run_path(str(args.gluoncv_script), run_name="__main__")
+    run_script(args.gluoncv_script, [*FLAGS, "--save-period", "0"], args.binaries, args.out)
+
+
+def seed_all(seed):
+    """Seed the generators that GluonCV's scripts draw from."""
+    import mxnet as mx
+    import numpy as np
+
+    for seed_one in (random.seed, np.random.seed, mx.random.seed):
+        seed_one(seed)
+
+
+def compile_rewritten(net):
+    """Compile an initialised CIFAR net with this kit's graph rewriting, which changes no value."""
+    import mxnet as mx
+
+    from gluon_tricks.models.cpu_graph import speed_up
+    from gluon_tricks.parameters import settle_weights
+
+    net.hybridize(False)
+    net(mx.nd.zeros((1, 3, 32, 32)))
+    settle_weights(net)
+    speed_up(net)
+    net.hybridize()
+
+
+def run_script(script, flags, binaries, folder):
+    """Run GluonCV's train_cifar10.py in this process, on the images in `binaries`; it logs to stderr."""
+    from mxnet.gluon.data.vision import datasets
+
+    datasets.check_sha1 = lambda path, digest: True      # the publisher's images, in another order or fewer
+    datasets.CIFAR10.__init__.__defaults__ = (str(binaries), True, None)
+    sys.argv = [str(script), *flags, "--save-plot-dir", "."]
+    os.chdir(folder)
+    runpy.run_path(str(script), run_name="__main__")
 
 
 # --- the result ---------------------------------------------------------------------------------------------

@@ -135,16 +135,18 @@ def plot(runs, path):
     from gluon_tricks import pictures
 
     figure, (axes,) = pictures.panels((7, 4.5))
-    for side, color in zip(SIDES, pictures.shades(len(SIDES))):
+    for number, side in enumerate(SIDES):
+        color = pictures.color_of(number)
         curves = [[accuracy(record) for record in epochs] for (name, _), epochs in runs.items()
                   if name == side]
         for curve in curves:
-            axes.plot(range(1, len(curve) + 1), curve, color=color, linewidth=0.6, alpha=0.5)
+            axes.plot(range(len(curve)), curve, color=color, linewidth=0.6, alpha=0.5)
         if curves:
             means = [sum(values) / len(values) for values in zip(*curves)]
-            axes.plot(range(1, len(means) + 1), means, color=color, linewidth=2, label=side)
-    axes.set(xlabel="epochs", ylabel="top-1 on the test images, %")
-    axes.legend(frameon=False)
+            axes.plot(range(len(means)), means, color=color, linewidth=2, label=side)
+    pictures.label(axes, "epoch", "accuracy on the test images, top-1, %")
+    pictures.epoch_axis(axes, 0, max(map(len, runs.values())) - 1)
+    pictures.legend(axes)
     pictures.save(figure, path)
 
 

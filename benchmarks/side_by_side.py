@@ -15,7 +15,6 @@ import argparse
 import csv
 import json
 import math
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -157,25 +156,20 @@ def write_csv(args, curves):
 
 
 def plot(args, curves):
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
+    from gluon_tricks import pictures
 
-    figure = Figure(figsize=(10, 4.2), layout="constrained")
-    for axes, key in zip(figure.subplots(1, 2), ("loss", "accuracy")):
-        for side, color in zip(SIDES, ("#d1495b", "#4c6a92")):
-            values = bundle(args, curves, side, key)
+    figure, panels = pictures.panels((11, 4.6), columns=2, title="The same training in this kit and GluonCV")
+    for axes, key in zip(panels, ("loss", "accuracy")):
+        scale = 100 if key == "accuracy" else 1
+        for side, color in zip(SIDES, (pictures.RUN, pictures.PUBLISHED)):
+            values = scale * bundle(args, curves, side, key)
             axes.plot(values.T, color=color, linewidth=0.8, alpha=0.5)
             axes.plot(values.mean(axis=0), color=color, linewidth=2, label=f"{side}, mean of {args.seeds} "
                                                                            "seeds")
-        axes.set_xlabel("epoch")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.set_ylabel(f"training {key}")
-        axes.grid(True, linewidth=0.4, alpha=0.5)
-        axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
-    part = args.out / "curves.part.png"
-    figure.savefig(part, dpi=120)
-    os.replace(part, args.out / "curves.png")
+        pictures.label(axes, "epoch", "training loss per image" if key == "loss" else "training accuracy, %")
+        pictures.epoch_axis(axes, 0, values.shape[1] - 1)
+        pictures.legend(axes)
+    pictures.save(figure, args.out / "curves.png")
 
 
 def verdict(args, curves):

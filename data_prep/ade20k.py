@@ -17,11 +17,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 
 from data_prep.archives import check_digests, digests_of, download, unpack, zip_members
-from data_prep.common import add_check_flags, own_files, parser_of, progress, write_folder_manifest
+from data_prep.common import add_check_flags, own_files, parser_of, write_folder_manifest
 from gluon_tricks.data.folders import left_out_line
 from gluon_tricks.data.scenes import ADE_CLASSES, ade_classes, check_mask, image_size, paired, read_mask
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import make_folder, only_writer
+from gluon_tricks.training.status import progress_bar
 
 NAME = "ADEChallengeData2016"
 URL = f"http://data.csail.mit.edu/places/ADEchallenge/{NAME}.zip"
@@ -67,7 +68,7 @@ def check_split(root, split, name):
     (pairs, left_out), pixels = paired(root, split), np.zeros(ADE_CLASSES + 1, np.int64)
     if left_out:
         print(left_out_line(root, left_out))
-    with progress(len(pairs), f"checking {name}", "images") as bar:
+    with progress_bar(len(pairs), f"checking {name}", "images") as bar:
         for image, mask in pairs:
             values, size = read_mask(mask), image_size(image)
             if size != values.shape[::-1]:

@@ -17,10 +17,10 @@ import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from data_prep.common import progress
 from gluon_tricks.data.folders import HIDDEN, is_hidden
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import atomic_path, atomic_write
+from gluon_tricks.training.status import progress_bar
 
 MOST_MEMBER_BYTES, MOST_HEADER_BYTES = 1 << 28, 1 << 20     # far above those of all publishers' archives
 SPECIAL_FILE = "is a link, a device or the like; the publisher's archive has none, so this is not it"
@@ -50,7 +50,8 @@ def download(url, path, context, remedy, check=lambda part: None):
     try:
         with atomic_path(path) as part:
             with urllib.request.urlopen(url, timeout=60) as answer, open(part, "wb") as stream, \
-                    progress(length := int(answer.headers.get("Content-Length") or 0), path.name, "B") as bar:
+                    progress_bar(length := int(answer.headers.get("Content-Length") or 0), path.name,
+                                 "B") as bar:
                 while chunk := answer.read(1 << 18):
                     stream.write(chunk)
                     bar.update(len(chunk))
@@ -64,7 +65,7 @@ def download(url, path, context, remedy, check=lambda part: None):
 def digests_of(path, algorithms):
     """Algorithm -> hexadecimal digest of a file, which is read once, with a progress bar."""
     digests = {algorithm: hashlib.new(algorithm) for algorithm in algorithms}
-    with open(path, "rb") as stream, progress(path.stat().st_size, f"checking {path.name}", "B") as bar, \
+    with open(path, "rb") as stream, progress_bar(path.stat().st_size, f"checking {path.name}", "B") as bar, \
             ThreadPoolExecutor(len(digests)) as pool:
         while chunk := stream.read(1 << 22):
             list(pool.map(lambda digest, chunk=chunk: digest.update(chunk), digests.values()))
@@ -195,7 +196,7 @@ def unpack(members, out, layout, archive):
     for leftover in Path(out).rglob(".*.part*"):           # of a killed run; the caller is the only writer
         leftover.unlink()
     count, hidden = 0, 0
-    with progress(None, f"unpacking {archive}", "files") as bar:
+    with progress_bar(None, f"unpacking {archive}", "files") as bar:
         for name, content in members:
             match = layout.fullmatch(name)
             if not match or is_hidden(match[1]):

@@ -19,8 +19,8 @@ import numpy as np
 
 from data_prep.archives import MOST_MEMBER_BYTES, open_tar, read_member
 from gluon_tricks.data.classes import CIFAR10_CLASSES, CIFAR100_CLASSES
-from gluon_tricks.data.folders import read_file
 from gluon_tricks.errors import UserError
+from gluon_tricks.files import read_file
 
 PIXEL_BYTES = 3 * 32 * 32
 

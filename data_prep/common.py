@@ -1,10 +1,8 @@
-"""What every preparation shares: flags, progress bars, the manifest of unpacked folders, closing lines."""
+"""What every preparation shares: flags, the manifest of unpacked folders, closing lines."""
 
 import argparse
 import hashlib
 import json
-
-from tqdm import tqdm
 
 from gluon_tricks import __version__
 from gluon_tricks.data.folders import is_hidden
@@ -27,15 +25,6 @@ def add_check_flags(parser, digest="MD5"):
 def add_overwrite_flag(parser):
     """Add --overwrite."""
     parser.add_argument("--overwrite", action="store_true", help="replace the contents of the output folder")
-
-
-def progress(total, description, unit, initial=0):
-    """A progress bar with rate and remaining time, on a terminal only.
-
-    Without a total if `total` is 0 or None.
-    """
-    return tqdm(total=total or None, initial=initial, desc=description, unit=unit, unit_scale=unit == "B",
-                disable=None)
 
 
 def subset_note(subset):

@@ -11,8 +11,8 @@ a check. An image that cannot be read is left out, named and counted, as are fil
 `SPLIT.names.txt` has the file of each key.
 
 The orientation that a camera notes (EXIF) is obeyed: the decoder turns the image in training, evaluation and
-`predict` alike. Classes are the names of the folders, sorted. With --val-share, the validation set is drawn:
-this share of each class, rounded, and at least one image if the class has two.
+`predict` alike. Classes are the names of the folders, sorted; numbers by their value. With --val-share, the
+validation set is drawn: this share of each class, rounded, and at least one image if the class has two.
 """
 
 import sys
@@ -47,10 +47,12 @@ def main(argv=None):
     args = parse_args(argv)
     options = options_of({**vars(args), "subset": True, "no_checksum": True})
     out = make_folder("--out", options.out)
+    is_new = options.overwrite or not (out / "manifest.json").exists()
     splits, classes = find_splits(args.source, args.root, args.val_share, options.seed)
     files = {name: [images.path(key) for key in range(len(images))] for name, images in splits.items()}
     code = prepare(DataSet(args.name, splits, classes, classes, names=files), options, NOTHING_PUBLISHED)
-    for line in [*thin_classes(read_manifest(out)), *equal_images(out, files)]:
+    # every record is read for the second, which was said when they were made
+    for line in [*thin_classes(read_manifest(out)), *(equal_images(out, files) if is_new else ())]:
         print(f"warning: {line}")
     return code
 

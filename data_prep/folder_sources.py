@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.imagenet_sources import Folder, Images, list_images
-from gluon_tricks.data.folders import read_file
+from gluon_tricks.data.folders import class_order
 from gluon_tricks.errors import UserError
+from gluon_tricks.files import read_file
 from gluon_tricks.randomness import packing_order
 
 MOST_LIST_BYTES = 1 << 30
@@ -130,11 +131,6 @@ def images_of(source, rows):
     return Images(source, [os.fsdecode(place) for place in places],
                   np.array([number[head] for head in heads]), np.array(names), np.array(labels, np.int32),
                   np.zeros(len(files), np.int64), np.array(sizes, np.int64), [])
-
-
-def class_order(labels):
-    """Classes in label order: numbers by value, else names by alphabet."""
-    return sorted(labels, key=int) if all(label.isdecimal() for label in labels) else sorted(labels)
 
 
 def rows_of_csv(path, text):

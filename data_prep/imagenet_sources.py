@@ -21,10 +21,10 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.archives import SPECIAL_FILE, Member, check_name, open_tar, read_member
-from data_prep.common import progress
 from gluon_tricks.data.classes import imagenet_synsets, imagenet_val_labels
-from gluon_tricks.data.folders import HIDDEN, NO_IMAGE, is_hidden, is_image
+from gluon_tricks.data.folders import HIDDEN, NO_IMAGE, class_order, is_hidden, is_image
 from gluon_tricks.errors import UserError
+from gluon_tricks.training.status import progress_bar
 
 WNID = re.compile(r"n\d{8}")
 VAL_NAME = re.compile(r"ILSVRC2012_val_(\d{8})\.JPEG")
@@ -92,7 +92,7 @@ def list_images(source, classes=None, val_wnids=None):
     ----------
     source : Archive or Folder
     classes : list of str, optional
-        In label order; None for the classes found, sorted.
+        In label order; None for the classes found, in `class_order`.
     val_wnids : list of str, optional
         The class of ILSVRC2012_val_00000001.JPEG and so on: labels of images outside class folders.
 
@@ -120,7 +120,7 @@ def list_images(source, classes=None, val_wnids=None):
     if not names:
         raise UserError(f"{source}: holds no images"
                         + f" ({len(hidden)} files or folders are {HIDDEN})" * bool(hidden))
-    classes = classes or sorted(class_numbers)
+    classes = classes or class_order(class_numbers)
     unknown = sorted(set(class_numbers) - set(classes))
     if unknown:
         raise UserError(f"{source}: {unknown[0]!r} is none of the {len(classes)} classes ({len(unknown)} "
@@ -178,7 +178,7 @@ class Archive:
 
     def files(self):
         """Yield `(class tar or folder, name, offset, size)` of every file, also of those in inner tars."""
-        with progress(self.bytes, f"listing {self.path.name}", "B") as bar:
+        with progress_bar(self.bytes, f"listing {self.path.name}", "B") as bar:
             for member in self._members(0, self.bytes):
                 end = member.offset_data + member.size
                 if member.name.endswith(".tar"):

@@ -27,11 +27,10 @@ from data_prep.archives import MOST_MEMBER_BYTES, check_size
 from data_prep.common import add_check_flags, add_overwrite_flag, parser_of, print_prepared, subset_note
 from data_prep.small_images import check_archive, download_archive, report, write_split
 from gluon_tricks.data.classes import FASHION_MNIST_CLASSES, KMNIST_CLASSES, MNIST_CLASSES
-from gluon_tricks.data.folders import read_file
 from gluon_tricks.data.manifest import Manifest, read_manifest, write_manifest
 from gluon_tricks.data.paths import default_record_dir, mxnet_dataset_dir
 from gluon_tricks.errors import UserError, run_main
-from gluon_tricks.files import make_folder, only_writer
+from gluon_tricks.files import make_folder, only_writer, read_file
 
 SIDE = 28
 IMAGES_MAGIC, LABELS_MAGIC = 2051, 2049          # unsigned bytes in three dimensions and in one

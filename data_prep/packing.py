@@ -24,7 +24,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from data_prep.common import progress
 from gluon_tricks.data.manifest import (
     HASH_WHOLE_FILES_BELOW,
     RECORD,
@@ -36,6 +35,7 @@ from gluon_tricks.data.manifest import (
 from gluon_tricks.data.recordio import frame, image_payload, key_and_label, read_frames
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import atomic_path, atomic_write, digest_of
+from gluon_tricks.training.status import progress_bar
 
 JOURNAL = ".prepare.json"
 NOTHING_YET = {"records": 0, "bytes": 0, "rows_sha256": hashlib.sha256().hexdigest(), "done": 0,
@@ -85,7 +85,7 @@ def pack_split(journal, name, order, sizes, make, accept, num_threads, journal_s
     with contextlib.closing(SplitWriter(journal, name)) as writer, \
             contextlib.closing(in_order(lambda numbers: [make(number) for number in numbers],
                                         small_batches(order[writer.done:], sizes), num_threads)) as batches, \
-            progress(len(order), f"{name}.rec", "images", writer.done) as bar:
+            progress_bar(len(order), f"{name}.rec", "images", writer.done) as bar:
         if writer.done:
             print(f"{name}.rec: continues at image {writer.done} of {len(order)}", file=sys.stderr)
         for batch in batches:
@@ -237,7 +237,7 @@ class SplitWriter:
     def _take_up(self, noted):
         """Continue after the records in the journal's `noted`, if the part file has them."""
         with contextlib.suppress(struct.error, ValueError, OverflowError), \
-                progress(noted["bytes"], f"reading {self.path.name}", "B") as bar:
+                progress_bar(noted["bytes"], f"reading {self.path.name}", "B") as bar:
             for payload, offset in itertools.islice(read_frames(self._stream), noted["records"]):
                 self._note(record_row(*key_and_label(payload), payload), offset)
                 bar.update(self._stream.tell() - offset)

@@ -25,10 +25,9 @@ from data_prep.archives import MOST_MEMBER_BYTES, tar_members
 from data_prep.common import parser_of
 from data_prep.imagenet_sources import Archive, Images
 from data_prep.photographs import DataSet, Published, add_packing_flags, check_counts, options_of, prepare
-from gluon_tricks.data.folders import read_file
 from gluon_tricks.data.manifest import NO_LABEL
 from gluon_tricks.errors import UserError, run_main
-from gluon_tricks.files import make_folder
+from gluon_tricks.files import make_folder, read_file
 
 PUBLISHED = Published("Places365", 365, {"train": 1803460, "val": 36500, "test": 328500}, {
     "--train-tar": "53ca1c756c3d1e7809517cc47c5561c5", "--val-tar": "e27b17d8d44f4af9a78502beb927f808",

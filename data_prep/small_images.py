@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 
 from data_prep.archives import check_digests, digests_of, download
-from data_prep.common import progress
 from gluon_tricks.data.manifest import describe_split, record_row
 from gluon_tricks.data.recordio import write_image_records
 from gluon_tricks.files import atomic_path, make_folder, only_writer
+from gluon_tricks.training.status import progress_bar
 
 PNG = [cv2.IMWRITE_PNG_COMPRESSION, 9, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_FILTERED]
 
@@ -61,7 +61,7 @@ def write_split(out, name, images, total, classes, check=lambda per_class: None)
     """
     rows, pixels_digest = [], hashlib.sha256()
     with atomic_path(out / f"{name}.rec") as rec, atomic_path(out / f"{name}.idx") as idx, \
-            progress(total, f"{name}.rec", "images") as bar:
+            progress_bar(total, f"{name}.rec", "images") as bar:
         for key, label, payload in write_image_records(rec, idx, encoded(images, pixels_digest)):
             rows.append(record_row(key, label, payload))
             bar.update()

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import cv2
 import numpy as np
 
-from data_prep.common import parser_of, progress
+from data_prep.common import parser_of
 from data_prep.packing import in_order
 from gluon_tricks.compat import visible_cpus
 from gluon_tricks.data.encoded import Undecodable, decode
@@ -24,6 +24,7 @@ from gluon_tricks.data.manifest import NO_LABEL, read_manifest, read_rows, recor
 from gluon_tricks.data.recordio import RecordReader
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import sha256_of
+from gluon_tricks.training.status import progress_bar
 
 MOST_SHOWN = 20
 
@@ -65,7 +66,7 @@ def verify_split(folder, name, split, classes):
     labels = (0, len(classes)) if split.labelled else (NO_LABEL, NO_LABEL + 1)
     checks = in_order(lambda position: check_record(reader, position, expected_rows[position], labels),
                       range(len(reader)), visible_cpus())
-    with progress(len(reader), f"{name}.rec", "images") as bar:
+    with progress_bar(len(reader), f"{name}.rec", "images") as bar:
         for problems, label, image in checks:
             differences += problems
             if label is not None:

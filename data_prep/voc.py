@@ -19,12 +19,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from data_prep.archives import check_digests, digests_of, download, tar_members, unpack
-from data_prep.common import add_check_flags, own_files, parser_of, progress, write_folder_manifest
+from data_prep.common import add_check_flags, own_files, parser_of, write_folder_manifest
 from gluon_tricks.data.encoded import MOST_BYTES, Undecodable, check_decodes
-from gluon_tricks.data.folders import is_hidden, read_file
+from gluon_tricks.data.folders import is_hidden
 from gluon_tricks.data.voc import CLASSES, IMAGES, read_annotation, read_list
 from gluon_tricks.errors import UserError, run_main
-from gluon_tricks.files import make_folder, only_writer
+from gluon_tricks.files import make_folder, only_writer, read_file
+from gluon_tricks.training.status import progress_bar
 
 PUBLISHED_SHA1 = {
     "VOCtrainval_06-Nov-2007.tar": "34ed68851bce2a36e2a223fa52c661d592c66b3c",
@@ -101,7 +102,7 @@ def check_split(folder, split, zero_based=False):
     """Read every annotation of a split and the size of its image; counts of images, objects and classes."""
     names = read_list(folder / "ImageSets" / "Main" / f"{split}.txt")
     classes, difficult = collections.Counter(), 0
-    with progress(len(names), f"checking {folder.name} {split}", "images") as bar:
+    with progress_bar(len(names), f"checking {folder.name} {split}", "images") as bar:
         for name in names:
             path = folder / "Annotations" / f"{name}.xml"
             if not path.is_file():

@@ -157,13 +157,15 @@ def keep_aside(path):
 
 # --- Files of users and of other tools ----------------------------------------------------------------------
 
-def open_file(what, path):
+def open_file(what, path, remedy=""):
     """Open a user's file for reading bytes, only if it is a regular file: a pipe or a device may never end.
 
     Parameters
     ----------
     what : str
         Start of the message: a flag with a space, or "".
+    remedy : str
+        End of the message if the system cannot open the file.
 
     Raises
     ------
@@ -181,7 +183,23 @@ def open_file(what, path):
         if isinstance(error, UserError):
             raise
         reason = getattr(error, "strerror", None) or error
-        raise UserError(f"{what}{path}: cannot be read ({reason})") from error
+        raise UserError(f"{what}{path}: cannot be read ({reason})" + f"; {remedy}" * bool(remedy)) from error
+
+
+def read_file(path, most_bytes, remedy="", what=""):
+    """The bytes of a user's file; parameters and errors as those of `open_file`.
+
+    Raises
+    ------
+    UserError
+        Also if it is larger than `most_bytes`.
+    """
+    with open_file(what, path, remedy) as stream:
+        size = os.fstat(stream.fileno()).st_size
+        if size > most_bytes:
+            raise UserError(f"{what}{path}: {size} bytes, at most {most_bytes} are read; is it the right "
+                            "file?")
+        return stream.read(most_bytes)
 
 
 def parse_json(content):
@@ -258,6 +276,39 @@ def make_folder(flag, folder):
     if not os.access(folder, os.W_OK):
         raise UserError(f"{flag}: {folder} is not writable")
     return folder
+
+
+def output_files(paths):
+    """Make the folders of files that the user named, and check that they can be written there.
+
+    Parameters
+    ----------
+    paths : dict
+        Flag -> path, or None where the flag is not given.
+
+    Returns
+    -------
+    dict
+        Flag -> Path of each flag that is given.
+
+    Raises
+    ------
+    UserError
+        If a path is a folder, its folder cannot be made or is not writable, or two flags name one file.
+    """
+    found = {}
+    for flag, path in paths.items():
+        if not path:
+            continue
+        path = Path(path).expanduser()
+        make_folder(flag, path.parent)
+        if path.is_dir():
+            raise UserError(f"{flag} {path}: is a folder; name a file in it")
+        same = [other for other, earlier in found.items() if earlier.resolve() == path.resolve()]
+        if same:
+            raise UserError(f"{flag} {path}: is also the file of {same[0]}; give another name")
+        found[flag] = path
+    return found
 
 
 @contextlib.contextmanager

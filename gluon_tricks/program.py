@@ -1,16 +1,24 @@
-"""The program's name as the user typed it, and the choice of a subcommand.
+"""The program's name as the user typed it, the command that installs its extras, and the choice of a
+subcommand or of names by patterns.
 
 `sys.argv[0]` holds the name: `gluon-tricks train cifar` once the script is chosen. From there argparse takes
 it for usage lines, `errors.run_main` for error messages, `machine.command` for the records of runs.
 """
 
 import difflib
+import fnmatch
 import sys
 from pathlib import Path
 
 from gluon_tricks.errors import UserError
 
 COMMAND, MODULE = "gluon-tricks", "python -m gluon_tricks"      # two ways to call the same program
+IN_CHECKOUT = (Path(__file__).resolve().parents[1] / "requirements.txt").is_file()
+
+
+def pip_command(extra):
+    """The command that installs an extra of the package."""
+    return f'pip install -e ".[{extra}]"' if IN_CHECKOUT else f'pip install "gluon_tricks[{extra}]"'
 
 
 def name_program():
@@ -55,7 +63,7 @@ def run_subcommand(argv, subcommands, load, epilog=""):
         return 0 if argv else 2
     name, rest = argv[0], argv[1:]
     if name not in subcommands:
-        near = difflib.get_close_matches(name, subcommands)
+        near = nearest(name, subcommands)
         choice = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(subcommands)}."
         raise UserError(f"no subcommand '{name}'; {choice}")
     sys.argv = [f"{sys.argv[0]} {name}", *rest]
@@ -76,3 +84,53 @@ def usage(subcommands, epilog):
              *(f"  {name:<{width}} {does}" for name, does in subcommands.items())]
     return "\n".join([*lines, "", *([epilog] if epilog else []),
                       f"Flags of one of them:  {called} {next(iter(subcommands))} --help"])
+
+
+# --- Names --------------------------------------------------------------------------------------------------
+
+def nearest(name, known):
+    """The known names that contain `name`; without any, those of similar letters; at most 8."""
+    near = [each for each in known if name and name.lower() in each.lower()]
+    return (near or difflib.get_close_matches(name, known))[:8]
+
+
+def is_pattern(word):
+    """Whether a word stands for several names."""
+    return any(sign in word for sign in "*?[")
+
+
+def matching(patterns, names, what, elsewhere):
+    """The names that patterns stand for, each once, in the order of `names`; without patterns, all names.
+
+    `*`, `?` and `[ab]` are those of a shell; upper and lower case are equal. A word without them is a name.
+
+    Parameters
+    ----------
+    patterns : sequence of str
+    names : iterable of str
+        A name may stand there more than once.
+    what : str
+        One of the named things, for the message, as "published run".
+    elsewhere : str
+        End of the message where no name is near: how to see all of them.
+
+    Raises
+    ------
+    UserError
+        If a pattern stands for no name.
+    """
+    names, found = list(dict.fromkeys(names)), set()
+    for pattern in patterns:
+        fits = [name for name in names
+                if fnmatch.fnmatchcase(name.lower(), pattern.lower()) or name.lower() == pattern.lower()]
+        if not fits:
+            raise UserError(f"no {what} {'fits' if is_pattern(pattern) else 'is called'} {pattern!r}; "
+                            + there_are(pattern, names, elsewhere))
+        found.update(fits)
+    return [name for name in names if name in found or not patterns]
+
+
+def there_are(name, known, elsewhere):
+    """`there are resnet50_v1b, ...`, the names nearest to an unknown one; without any, `elsewhere`."""
+    near = nearest(name.strip("*?"), known)
+    return f"there are {', '.join(near)}" if near else elsewhere

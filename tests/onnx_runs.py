@@ -8,11 +8,13 @@ from mxnet import nd
 
 
 def spread(net, seed=0, shape=None):
-    """Initialise a net, every parameter off its starting value, so that one left out or mixed up shows.
+    """Initialise a net, every parameter off its starting value, so that one left out or mixed up shows. It has
+    no room for gradients.
 
     `shape` is that of images, for nets whose parameters have none before the first ones.
     """
     mx.random.seed(seed)
+    net.collect_params().setattr("grad_req", "null")
     net.initialize(mx.init.Xavier())
     if shape:
         net(nd.zeros(shape))
@@ -27,6 +29,11 @@ def spread(net, seed=0, shape=None):
 
 def run_onnx(model, images):
     """[output] of each graph output, by ONNX Runtime; `model` is a file, its bytes, or a ModelProto."""
+    return session_of(model).run(None, {"data": images})
+
+
+def session_of(model):
+    """ONNX Runtime's session for a file, its bytes, or a ModelProto."""
     import onnxruntime
 
     if isinstance(model, Path):
@@ -34,5 +41,4 @@ def run_onnx(model, images):
     content = model if isinstance(model, bytes) else model.SerializeToString()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    return session.run(None, {"data": images})
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

@@ -18,8 +18,9 @@ from gluon_tricks.commands import bench, differences, prepare, train
 from gluon_tricks.script.load import load_script
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-LINKED = [*PAGES, *ROOT.glob("C*.md"), ROOT / "logs/ours/README.md", ROOT / "logs/published/README.md"]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+LINKED = [*PAGES, ROOT / "docs/tour.ipynb", *ROOT.glob("C*.md"), ROOT / "logs/ours/README.md",
+          ROOT / "logs/published/README.md"]
 SCRIPTS = ("train_imagenet.py", "train_cifar.py", "train_faster_rcnn.py", "train_fcn.py")
 
 CODE_BLOCK = re.compile(r"^```.*?\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -36,7 +37,7 @@ THEIR_FILES = {"train_horovod.py", "train_cifar10.py", "train_mixup_cifar10.py"}
 # Subcommands that have subcommands
 CHOICES = {"bench": bench.MODES, "prepare": prepare.SCRIPTS, "train": train.SCRIPTS}
 
-each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 
 
 # --- Reading a page -----------------------------------------------------------------------------------------

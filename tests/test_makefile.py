@@ -83,7 +83,7 @@ def test_numpy_is_the_last_that_mxnet_knows_wherever_it_has_a_wheel(python):
 @pytest.mark.parametrize("python", PYTHONS)
 def test_files_that_share_an_environment_agree(python):
     together = ["requirements.txt", "requirements/dev.txt", "requirements/horovod.txt",
-                "requirements/horovod-build.txt", "requirements/onnx.txt"]
+                "requirements/horovod-build.txt", "requirements/onnx.txt", "requirements/tensorboard.txt"]
     versions = {}
     for file in together:
         for name, version in pins(file, python).items():
@@ -234,14 +234,15 @@ def test_without_a_python_the_commands_that_install_one_are_named(checkout):
 
 def test_help_is_what_make_alone_prints_and_lists_every_target(checkout):
     printed = make(checkout).stdout
-    for target in ("demo", "quick", "test", "lint", "doctor", "bench", "onnx", "torch", "horovod", "gpu",
+    for target in ("demo", "quick", "test", "lint", "docs", "doctor", "bench", "onnx", "torch", "horovod", "gpu",
                    "matrix", "clean", "help"):
         assert re.search(rf"^  {target} +\S", printed, re.MULTILINE), target
 
 
 def test_the_demo_writes_everything_into_demo(checkout):
     pretend_installed(checkout)
-    command = make(checkout, "-n", "demo").stdout.replace("\\\n", " ").split()
+    plan = make(checkout, "-n", "demo").stdout.replace("\\\n", " ")
+    command = next(line for line in plan.splitlines() if "train_cifar.py" in line).split()
     assert command[:2] == [".venv/bin/python", "train_cifar.py"]
     for flag in ("--save-dir", "--logging-dir", "--save-plot-dir"):
         assert command[command.index(flag) + 1].split("/")[0] == "demo"
@@ -253,9 +254,16 @@ def test_gpu_and_cpu_environments_are_two(checkout):
     assert "-r requirements.txt" not in plan
 
 
-def test_ci_checks_the_style_and_then_runs_the_tests():
+def test_the_site_is_made_without_mxnet_and_fails_at_a_warning(checkout):
+    plan = make(checkout, "-n", "docs", f"PYTHON={sys.executable}").stdout
+    assert "-m venv --clear .venv-docs" in plan and "-r requirements/docs.txt" in plan
+    assert "requirements.txt" not in plan and "mxnet" not in pins("requirements/docs.txt", "3.11")
+    assert ".venv-docs/bin/python -m mkdocs build --strict" in plan
+
+
+def test_ci_checks_the_style_makes_the_site_and_then_runs_the_tests():
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
     commands = [line for line in script.read_text().splitlines() if line and not line.startswith("#")]
     assert commands[0] == "set -euo pipefail"
-    assert commands[-2:] == ["make lint", "make test"]
+    assert commands[-3:] == ["make lint", "make docs", "make test"]

@@ -15,10 +15,12 @@ import numpy as np
 import pytest
 
 import train_cifar
+from gluon_tricks.commands import certify
 from gluon_tricks.errors import UserError
 from gluon_tricks.log_lines.reading import read_log
 from gluon_tricks.published.catalogue import catalogue
 from tests.lab_runs import write_part_of_excerpt
+from tests.processes import start
 from tests.script_runs import run_here
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -115,24 +117,39 @@ def test_a_plot_and_tensorboard_scalars_are_written(finished):
 
 
 @pytest.mark.slow
-def test_it_ends_with_plot_accuracy_and_verdict(finished):
-    _, done = finished
-    lines = done.stdout.splitlines()
-    assert lines[1].startswith("plot: ") and lines[2].startswith("validation accuracy: last 0.")
-    assert lines[-1].startswith("verdict: none: cifar10-excerpt is a 2,500-image excerpt")
+def test_what_it_leaves_is_certified_at_the_first_try(finished):
+    folder, _ = finished
+    assert certify.main([str(folder)]) == 0
+    found = json.loads((folder / "certificate.json").read_text())
+    assert all("code" in sentence or "commit" in sentence for sentence in found["not_known"])
+    assert len(found["files"]) == 3 and found["rate_trace"]["lines"] == 4
 
 
 @pytest.mark.slow
-def test_no_progress_bar_where_there_is_no_terminal(finished):
-    assert "update/s" not in finished[1].stderr and "\r" not in finished[1].stderr
+def test_it_ends_with_plot_accuracy_and_verdict(finished):
+    _, done = finished
+    lines = done.stdout.splitlines()
+    assert lines[1].startswith("plot: ")
+    assert re.match(r"validation accuracy: last \d+\.\d\d %, best \d+\.\d\d %$", lines[2])
+    assert lines[-1].startswith("verdict: none: 80 training images are not all 2000 of cifar10-exc")
+
+
+@pytest.mark.slow
+def test_where_there_is_no_terminal_the_output_is_the_log(finished, tmp_path):
+    """`2>&1 | tee FILE` keeps what `compare` needs: every line of the log, and no status line."""
+    folder, done = finished
+    (tmp_path / "tee.log").write_text(done.stderr + done.stdout)
+    tee, log = read_log(tmp_path / "tee.log"), read_log(folder / "train_cifar10_cifar_resnet20_v1.log")
+    assert (tee.args, tee.epochs) == (log.args, log.epochs) and tee.args["batch_size"] == 10
+    assert "images/s" not in done.stderr and "\r" not in done.stderr
 
 
 # --- stopping and going on ----------------------------------------------------------------------------------
 
 @pytest.mark.slow
 def test_killed_in_the_middle_of_an_epoch_and_resumed_gives_the_same_bits(finished, tmp_path):
-    process = subprocess.Popen(command(tmp_path, "--checkpoint-period", "3"), cwd=ROOT,
-                               stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    process = start(command(tmp_path, "--checkpoint-period", "3"), stderr=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL)
     resume = tmp_path / "params" / "cifar10-cifar_resnet20_v1.resume.npz"
     deadline = time.time() + 120
     while not resume.exists() and time.time() < deadline and process.poll() is None:
@@ -150,8 +167,7 @@ def test_killed_in_the_middle_of_an_epoch_and_resumed_gives_the_same_bits(finish
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.slow
 def test_a_signal_saves_says_how_to_go_on_and_exits_0(finished, tmp_path, number):
-    process = subprocess.Popen(command(tmp_path, "--num-epochs", "500"), cwd=ROOT, stderr=subprocess.PIPE,
-                               text=True)
+    process = start(command(tmp_path, "--num-epochs", "500"), stderr=subprocess.PIPE)
     for line in process.stderr:
         if "[Epoch 0]" in line:
             process.send_signal(number)

@@ -44,6 +44,7 @@ from gluon_tricks.errors import UserError
 from gluon_tricks.launching.worker import Worker
 from gluon_tricks.recipes.flags import COMMAND_FLAGS, PROCESSES
 from gluon_tricks.script.flags import check_numbers
+from gluon_tricks.training.status import announce
 
 SIDES = ("ours", "mxnet", "pytorch", "decode", "decode-1")
 HEADER = ("side", "images/s (least to greatest)", "ours / side", "effective decode threads", "CPU ms/image",
@@ -58,11 +59,12 @@ def main(argv):
     flags = ["-j", args.num_workers, "--batch-size", args.batch_size, "--input-size", args.input_size]
     with contextlib.ExitStack() as stack:
         rec = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "some.rec"
+        announce("copying photographs and starting a process for each side", everywhere=True)
         mean_bytes = copy_records(args.rec_train, rec, args.images)
         sides = {side: stack.enter_context(worker(side, python, ["--rec", rec, *flags]))
                  for side in args.sides if side not in missing}
         versions = {side: one.facts["versions"] for side, one in sides.items()}
-        result = paired(sides, args.rounds)
+        result = paired(sides, args.rounds, what="input")
         cpu_ms = processor_times(sides, args.rounds)
     rows = [report_row(side, result, cpu_ms, missing) for side in args.sides]
     text = [table(HEADER, rows), "", *(f"{side}: not run, {why}" for side, why in missing.items()),

@@ -23,6 +23,7 @@ from gluon_tricks.errors import UserError
 from gluon_tricks.files import ROOT
 from gluon_tricks.recipes.flags import COMMAND_FLAGS, EPOCHS_FROM_1
 from gluon_tricks.script.flags import check_numbers
+from gluon_tricks.training.status import announce, on_terminal
 
 LEAST_EPOCHS = 8
 FLAT_MIB = 0.5   # of growth per epoch, above which the command fails
@@ -52,13 +53,14 @@ def growth(values):
 
 def run(model, dtype, epochs):
     """Train on the embedded excerpt; returns the epoch records of metrics.jsonl."""
+    announce(f"training {model} for {epochs} epochs of the embedded excerpt", everywhere=True)
     with tempfile.TemporaryDirectory() as folder:
         words = ["train_cifar.py", "--dataset", "cifar10-excerpt", "--model", model, "--mode", "hybrid",
                  "--dtype", dtype, "--batch-size", 100, "-j", 2, "--num-epochs", epochs, "--lr", 0.01,
                  "--save-period", 0, "--save-dir", folder, "--logging-dir", folder, "--save-plot-dir", folder]
         done = subprocess.run([sys.executable, *map(str, words)], cwd=ROOT, stdout=subprocess.DEVNULL,
-                              # for its progress bar
-                              stderr=None if sys.stderr.isatty() else subprocess.DEVNULL)
+                              # for its status line
+                              stderr=None if on_terminal() else subprocess.DEVNULL)
         if done.returncode:
             raise UserError(f"--model {model}: the training ended with code {done.returncode}; run it by "
                             f"itself:  python {' '.join(map(str, words[:9]))}")

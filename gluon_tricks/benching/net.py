@@ -34,6 +34,7 @@ from gluon_tricks.launching.worker import Worker
 from gluon_tricks.recipes.flags import COMMAND_FLAGS
 from gluon_tricks.script.auto_dtype import without_amx
 from gluon_tricks.script.flags import check_numbers
+from gluon_tricks.training.status import announce
 
 SIDES = {  # name -> --side, or None for PyTorch; --dtype; whether with AMX
     "ours": ("ours", "float32", False),
@@ -50,7 +51,11 @@ def main(argv):
     python = torch_python(args.torch_python)
     missing = {side: why for side in args.sides if (why := not_here(side, python))}
     rows, measured, versions = [], {}, {}
-    for model in args.models:
+    for side, why in missing.items():
+        announce(f"{side}: not run, {why}", everywhere=True)
+    for number, model in enumerate(args.models, start=1):
+        what = f"model {number} of {len(args.models)}, {model}"
+        announce(f"{what}: starting a process for each side", everywhere=True)
         work = work_of(model, args.batch_size, args.input_size, args.updates)
         with contextlib.ExitStack() as stack:
             sides = {side: stack.enter_context(worker(side, model, work, python, args.threads))
@@ -58,7 +63,7 @@ def main(argv):
             check_same_net(model, sides)
             versions.update(("torch", one.facts["version"]) for side, one in sides.items()
                             if SIDES[side][0] is None)
-            result = paired(sides, args.rounds)
+            result = paired(sides, args.rounds, what=what)
             cpu_ms = processor_times(sides, args.rounds)
         measured[model] = {**work, "images_per_s": result.rates, "cpu_ms_per_image": cpu_ms.rates}
         rows += report_rows(model, work, args.sides, missing, result, cpu_ms)

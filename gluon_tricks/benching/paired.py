@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from tqdm import tqdm
-
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import atomic_write
 from gluon_tricks.machine import environment
 from gluon_tricks.studies.text import markdown_table
+from gluon_tricks.training.status import Cases
 
 LEAST_ROUNDS = 5
 
@@ -49,7 +48,7 @@ class Measured:
         return Spread.of([ours / theirs for ours, theirs in zip(self.rates[side], self.rates[base])])
 
 
-def paired(sides, rounds=LEAST_ROUNDS, warm_up=1):
+def paired(sides, rounds=LEAST_ROUNDS, warm_up=1, what=""):
     """Let all sides work in turn, `rounds` times, in reversed order in every other round.
 
     Parameters
@@ -58,20 +57,22 @@ def paired(sides, rounds=LEAST_ROUNDS, warm_up=1):
     rounds : int
     warm_up : int
         Rounds before these that are not measured: they compile, fill caches and map memory.
+    what : str
+        What is measured, for the lines on standard error.
 
     Returns
     -------
     Measured
     """
     rates = {name: [] for name in sides}
-    with tqdm(total=(warm_up + rounds) * len(sides), unit="turn", disable=None, dynamic_ncols=True) as bar:
+    with Cases([1] * (warm_up + rounds) * len(sides), f"{what}, turn" if what else "turn") as cases:
         for number in range(warm_up + rounds):
             for name in list(sides) if number % 2 == 0 else reversed(sides):
-                bar.set_postfix_str(name)
+                cases.begin(name if number >= warm_up else f"{name}, warm-up")
                 rate = sides[name]()
                 if number >= warm_up:
                     rates[name].append(rate)
-                bar.update()
+                cases.end()
     return Measured(rates)
 
 

@@ -36,6 +36,7 @@ from gluon_tricks.errors import UserError
 from gluon_tricks.files import ROOT
 from gluon_tricks.recipes.flags import COMMAND_FLAGS
 from gluon_tricks.script.flags import check_numbers
+from gluon_tricks.training.status import announce
 
 ONE = "1 process"
 SIZES = [4 << shift for shift in range(0, 25, 4)]            # 4 bytes to 64 MB
@@ -48,10 +49,12 @@ def main(argv):
     sides = {ONE: lambda: rates(job, 1, args.workers, None)[0],
              "apart": lambda: sum(rates(job, args.workers, 1, None)),
              **{engine: lambda engine=engine: rates(job, 1, 1, engine)[0] for engine in args.engines}}
-    result = paired(sides, args.rounds, warm_up=0)           # the first epoch of each run is its warm-up
+    # the first epoch of each run is its warm-up
+    result = paired(sides, args.rounds, warm_up=0, what="trainings")
     rows = [(side, result.rate(side).show(1), result.ratio(side, ONE).show(3),
              result.ratio(side, "apart").show(3))
             for side in sides]
+    announce("measuring exchanges of arrays", everywhere=True)
     lines = {engine: exchange_line(args.workers, engine) for engine in args.engines}
     text = [table(("side", "images/s (least to greatest)", f"ratio to {ONE}", "ratio to apart"), rows), "",
             *(f"{engine}: an exchange takes {1e3 * latency:.2f} ms and {1e9 / bandwidth:.2f} ms per MB"

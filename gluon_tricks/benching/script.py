@@ -31,6 +31,7 @@ from gluon_tricks.published.catalogue import TRAIN_IMAGES, catalogue, curve
 from gluon_tricks.recipes.flags import COMMAND_FLAGS
 from gluon_tricks.script.auto_dtype import without_amx
 from gluon_tricks.script.flags import check_numbers
+from gluon_tricks.training.status import announce
 
 SIDES = {  # name -> side of `script_side`, type
     "ours": ("ours", "float32"),
@@ -47,8 +48,9 @@ def main(argv):
              args.batch_size, "--num-workers", args.num_workers, "--lr", args.lr,
              *(["--data-dir", args.data_dir] if args.data_dir else [])]
     with contextlib.ExitStack() as stack:
+        announce("starting a process for each side", everywhere=True)
         sides = {name: stack.enter_context(side(name, flags)) for name in args.sides}
-        result = paired(sides, args.rounds)
+        result = paired(sides, args.rounds, what=args.model)
         curves = {name: worker.told for name, worker in sides.items()
                   if SIDES[name][0] in ("ours", "gluoncv")}
     base = args.sides[0]

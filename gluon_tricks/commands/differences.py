@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from gluon_tricks.errors import run_main
 from gluon_tricks.recipes.presets import PRESETS
 from gluon_tricks.studies.text import markdown_table
+from gluon_tricks.training.status import Cases
 
 COLUMNS = ("point", "paper", "GluonCV", "flag", "first update")
 
@@ -101,8 +101,11 @@ def main(argv=None):
     args = parse_args(argv)
     measured = ["not measured"] * len(DIFFERENCES)
     if not args.no_measure:
-        with tempfile.TemporaryDirectory() as folder:
-            measured = [effect(each, Path(folder)) for each in tqdm(DIFFERENCES, unit="row", disable=None)]
+        with tempfile.TemporaryDirectory() as folder, Cases([1] * len(DIFFERENCES), "difference") as cases:
+            for number, each in enumerate(DIFFERENCES):
+                cases.begin(each.point)
+                measured[number] = effect(each, Path(folder))
+                cases.end()
     print("\n".join((markdown if args.markdown else text)(measured)))
     return 0
 

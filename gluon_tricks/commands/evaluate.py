@@ -4,16 +4,19 @@
     python -m gluon_tricks evaluate --params-file params/imagenet-resnet50_v1d-119.params \\
         --rec-dir ~/.mxnet/datasets/imagenet/rec --json result.json
     python -m gluon_tricks evaluate --model resnet50_v1d --data-dir ~/.mxnet/datasets/imagenet -j 8
-    python -m gluon_tricks evaluate --params-file params/own-images-resnet18_v1b-29.params --report report
+    python -m gluon_tricks evaluate --params-file params/imagenet-resnet18_v1b-29.params --report report
     python -m gluon_tricks evaluate --params-file params/places365-resnet50_v1d-119.params \\
         --rec-val ~/.mxnet/datasets/places365/rec/test.rec --predictions submission.txt
+    python -m gluon_tricks evaluate --params-file params/imagenet-resnet50_v1d-119.params \\
+        --data-dir ~/imagenet --real-labels real.json --tta flip
 
 The first evaluates what `make demo` trained. Next to its parameters, a training leaves a record, which names
 the net, its classes, the size and normalisation of its images, and the data; flags that contradict it are
 refused, and so are data with other classes. Without a record, --model and the other flags do. The third uses
 GluonCV's published weights, as its verify_pretrained.py does without --params-file. The fourth
 writes a confusion matrix, figures of each class and the surest mistakes; the fifth has images without labels
-and writes the five best classes of each.
+and writes the five best classes of each. The sixth also counts by ImageNet's reassessed labels, and answers
+with the mean probabilities of each image and its mirror image.
 
 An answer counts as top-k if fewer than k classes come before the label's: those with a higher output, and
 those with an equal output and a lower index. MXNet adds numbers in another order for another batch size, so
@@ -36,10 +39,12 @@ from gluon_tricks.models.ready import start_precision
 from gluon_tricks.recipes.data_paths import FOLDER_MEAN, FOLDER_STD, RGB_MEAN, RGB_STD
 from gluon_tricks.recipes.flags import COMMAND_FLAGS
 from gluon_tricks.saved.answers import AnswerKeeper
+from gluon_tricks.saved.averaging import VIEWS, averaged
 from gluon_tricks.saved.counting import count_answers
 from gluon_tricks.saved.names import check_same_classes
 from gluon_tricks.saved.net import import_symbol, open_net, run_once
 from gluon_tricks.saved.predictions import best_classes, lines_of
+from gluon_tricks.saved.real_labels import RealTally
 from gluon_tricks.saved.record import find_run
 from gluon_tricks.saved.report import write_report
 from gluon_tricks.saved.tally import TOP
@@ -65,16 +70,19 @@ def main(argv=None):
         keep.append(lambda positions, output, label: best.extend(best_classes(output)))
     if args.report:
         keep.append(kept.add)
-    tally, speed = count_answers(net, data, engine, args.dtype, keep)
+    real = args.real_labels and RealTally(args.real_labels, data)
+    if real:
+        keep.append(real.add)
+    tally, speed = count_answers(averaged(net, args.tta), data, engine, args.dtype, keep)
     if args.predictions:
         atomic_write(args.predictions, "\n".join(lines_of(data.names, best)) + "\n")
     if args.report:
         write_report(args.report, f"{args.saved.facts.model}, {len(data.names)} images", data,
                      class_names(args, data, kept), kept.answers())
-    for line in report(args, net, data, tally, speed):
+    for line in report(args, net, data, tally, speed, real):
         print(line)
     if args.json:
-        atomic_write(args.json, json.dumps(result(args, argv, data, tally, speed), indent=1) + "\n")
+        atomic_write(args.json, json.dumps(result(args, argv, data, tally, speed, real), indent=1) + "\n")
     return 0
 
 
@@ -104,7 +112,7 @@ def class_names(args, data, kept):
 
 # --- Results ------------------------------------------------------------------------------------------------
 
-def report(args, net, data, tally, speed):
+def report(args, net, data, tally, speed, real):
     """The lines to print; the errors in the form of GluonCV's log."""
     saved = args.saved
     params = saved.params_file
@@ -120,8 +128,9 @@ def report(args, net, data, tally, speed):
     of_run = saved.facts.data_root_hash
     if is_runs_dataset(args) and of_run and data.root_hash not in ("", of_run):
         yield f"note: the run had other data, root hash {of_run[:16]}..."
-    if getattr(data.loader, "left_out", ""):
-        yield data.loader.left_out
+    yield from filter(None, (getattr(data.loader, "left_out", ""), data.note))
+    if args.tta:
+        yield f"--tta {args.tta}: mean probabilities of {VIEWS[args.tta]} views of each image"
     if data.bad:
         yield f"{len(data.bad)} images do not decode and are left out"
     if data.labelled:
@@ -129,6 +138,8 @@ def report(args, net, data, tally, speed):
             yield (f"top-{k}: correct {correct} of {tally.images}, {100 * correct / tally.images:.2f} %"
                    f" ({close} within rounding of a tie)")
         yield "validation: " + " ".join(f"err-top{k}={error:f}" for k, error in zip(TOP, tally.errors()))
+    if real:
+        yield real.line()
     if args.predictions:
         yield f"predictions: the best classes of {len(data.names)} images, in {args.predictions}"
     if args.report:
@@ -141,7 +152,7 @@ def report(args, net, data, tally, speed):
         yield "speed: not measured, there was only one batch"
 
 
-def result(args, argv, data, tally, speed):
+def result(args, argv, data, tally, speed, real):
     """The same as a dict, with all that is needed to repeat it."""
     params, words = args.saved.params_file, ["python", "-m", "gluon_tricks", "evaluate", *(argv or [])]
     counts = {f"top{k}": {"correct": int(correct), "within_rounding": int(close), "err": error}
@@ -159,6 +170,7 @@ def result(args, argv, data, tally, speed):
              if name != "saved"}
     return {"command": shlex.join(words), "net": args.saved.facts._asdict(), "params_file": file,
             "params_sha256": digest, "data": images, "images": tally.images, **counts,
+            "real_labels": real.result() if real else None,
             "predictions": predictions, "speed": timing, "args": flags, **environment()}
 
 

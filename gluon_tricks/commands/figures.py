@@ -10,7 +10,7 @@ figure3.png   a  step and cosine decay with warm-up, batch 1024, over 120 epochs
               b  validation accuracy with both: from the logs given, else from published ones (no published
                  log of a ResNet has step decay, so a VGG and a ResNet are plotted, which cannot be compared)
 figure4.png   a  the gap between the highest output and the others at the optimum of label smoothing (Eq. 5)
-              b  the gap that two parameter files have over validation images; empty if none are given
+              b  the gap that two parameter files have over validation images; left out if none are given
 
 The values of each picture are written next to it as .csv.
 """
@@ -19,7 +19,6 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from gluon_tricks import pictures
 from gluon_tricks.errors import UserError, run_main
@@ -31,12 +30,15 @@ from gluon_tricks.recipes.flags import COMMAND_FLAGS
 from gluon_tricks.recipes.paper import TABLES
 from gluon_tricks.script.flags import check_numbers
 from gluon_tricks.studies.text import csv_text
+from gluon_tricks.training.status import progress_bar
 from gluon_tricks.tricks.label_smoothing import optimal_gap
 
 CLASSES = 1000
 EPSILONS = np.round(np.arange(0.01, 1.0, 0.01), 2)
 PUBLISHED = {"step": "vgg16_bn", "cosine": "resnet50_v1d"}
-COLORS = {"step": "#d1495b", "cosine": "#4c6a92", "plain": "#d1495b", "smooth": "#4c6a92"}
+COLORS = {"step": pictures.RUN, "cosine": pictures.PUBLISHED, "plain": pictures.RUN,
+          "smooth": pictures.PUBLISHED}
+DASHES = {"step": "--", "cosine": "-"}
 
 
 def main(argv=None):
@@ -136,17 +138,19 @@ def measured_gaps(args):
     if not args.rec_val.is_file():
         raise UserError(f"--rec-val {args.rec_val}: does not exist; give a validation record file")
     engine, gaps = create_engine(args.num_gpus), {}
-    batch = args.batch_size * max(1, args.num_gpus)
+    batch_size = args.batch_size * max(1, args.num_gpus)
     transform = ImagenetTestTransform(args.input_size)
-    loader = PhotographLoader(RecordImages(args.rec_val), transform, batch, None, "keep", args.num_workers)
+    loader = PhotographLoader(RecordImages(args.rec_val), transform, batch_size, None, "keep",
+                              args.num_workers)
     for kind in ("plain", "smooth"):
         net = get_model(args.model, classes=args.classes)
         load_params(net, f"--params-{kind}", getattr(args, f"params_{kind}"), engine)
         make_ready(net, args.input_size, "float32", "hybrid", engine, what=f"--model {args.model}")
-        found = [gap_of(net(part).asnumpy().astype(np.float64))
-                 for each in tqdm(loader.epoch(0), total=loader.batches_per_epoch, unit="batch", disable=None,
-                                  desc=kind)
-                 for part in engine.split(each.data)]
+        found = []
+        with progress_bar(loader.batches_per_epoch, kind, "batch") as bar:
+            for batch in loader.epoch(0):
+                found += [gap_of(net(part).asnumpy().astype(np.float64)) for part in engine.split(batch.data)]
+                bar.update()
         gaps[kind] = np.concatenate(found)
     return gaps
 
@@ -163,7 +167,7 @@ def summary_lines(rates, curves, gaps):
     gap = optimal_gap(0.1, CLASSES, "paper")
     yield f"4a  gap at eps 0.1 for {CLASSES} classes: {gap:.3f} (about 9.1 in the paper)"
     if not gaps:
-        yield "4b  empty: give --params-plain, --params-smooth, --model and --rec-val"
+        yield "4b  left out: give --params-plain, --params-smooth, --model and --rec-val"
     for kind, values in gaps.items():
         yield (f"4b  {kind}: gap {values.mean():.2f} on average, deviation {values.std():.2f}, highest "
                f"{values.max():.2f}, over {len(values)} images")
@@ -171,44 +175,45 @@ def summary_lines(rates, curves, gaps):
 
 def draw_figure_3(curves, path):
     """Rates in the upper panel, accuracies in the lower one."""
-    figure, (top, bottom) = pictures.panels((6.4, 8), rows=2)
+    figure, (top, bottom) = pictures.panels((6.8, 8), rows=2, title="Figure 3: step and cosine decay")
     for kind in curves:
         rate, per_epoch, epochs = schedule(kind)
         updates = range(0, epochs * per_epoch, per_epoch // 50)            # fine enough for vertical steps
         top.plot([n / per_epoch for n in updates], [rate(n) for n in updates], color=COLORS[kind],
-                 label=f"{kind} decay")
-    top.set(xlabel="epoch", ylabel="learning rate", title="(a) learning-rate schedules, batch 1024")
+                 linestyle=DASHES[kind], label=f"{kind} decay")
+    pictures.label(top, "epochs done", "(a) learning rate, batch 1024")
     for kind, (name, points) in curves.items():
-        bottom.plot(*zip(*points), color=COLORS[kind], label=f"{kind} decay: {name}")
+        bottom.plot(*zip(*points), color=COLORS[kind], linestyle=DASHES[kind], label=f"{kind} decay: {name}",
+                    **pictures.marker(len(points)))
     differ = all(name.startswith("published") for name, _ in curves.values())
-    bottom.set(xlabel="epoch", ylabel="validation accuracy, top-1, %",
-               title=f"(b) validation accuracy{' of two different nets, not comparable' * differ}")
+    pictures.label(bottom, f"epoch{' (two different nets: not comparable)' * differ}",
+                   "(b) validation accuracy, top-1, %")
     save(figure, (top, bottom), path)
 
 
 def draw_figure_4(gaps, eps, classes, path):
-    """The optimal gap in the upper panel, the measured gaps in the lower one."""
-    figure, (top, bottom) = pictures.panels((6.4, 8), rows=2)
+    """The optimal gap, and below it the measured gaps if there are any."""
+    figure, panels = pictures.panels((6.8, 8 if gaps else 4.4), rows=1 + bool(gaps),
+                                     title="Figure 4: outputs with label smoothing")
+    top = panels[0]
     top.plot(EPSILONS, [optimal_gap(eps, CLASSES, "paper") for eps in EPSILONS], color=COLORS["smooth"])
-    top.plot([0.1], [optimal_gap(0.1, CLASSES, "paper")], "o", color=COLORS["plain"], label="eps 0.1")
-    top.set(xlabel="eps", ylabel="gap", title=f"(a) theoretical gap, {CLASSES} classes")
+    top.plot([0.1], [optimal_gap(0.1, CLASSES, "paper")], "o", color=COLORS["plain"],
+             label=f"eps 0.1: {optimal_gap(0.1, CLASSES, 'paper'):.2f}")
+    pictures.label(top, "eps", f"(a) optimal gap, {CLASSES} classes")
     for kind, values in gaps.items():
-        bottom.hist(values, bins=60, density=True, alpha=0.55, color=COLORS[kind],
+        panels[1].hist(values, bins=60, density=True, alpha=0.55, color=COLORS[kind],
                     label={"plain": "without label smoothing", "smooth": "with label smoothing"}[kind])
     if gaps:
         optimum = optimal_gap(eps, classes, "gluoncv")
-        bottom.axvline(optimum, color="black", linewidth=0.8, label=f"optimum, eps {eps:g}: {optimum:.2f}")
-    else:
-        bottom.text(0.5, 0.5, "no parameter files were given", ha="center", va="center",
-                    transform=bottom.transAxes)
-    bottom.set(xlabel="gap", ylabel="density", title="(b) gaps over validation images")
-    save(figure, (top, bottom), path)
+        panels[1].axvline(optimum, color="black", linewidth=0.8,
+                          label=f"optimum, eps {eps:g}: {optimum:.2f}")
+        pictures.label(panels[1], "gap of a validation image", "(b) density")
+    save(figure, panels, path)
 
 
 def save(figure, axes, path):
     for each in axes:
-        if each.get_legend_handles_labels()[0]:
-            each.legend(frameon=False, fontsize=8)
+        pictures.legend(each, 1 if len(each.get_legend_handles_labels()[0]) > 2 else 2)
     pictures.save(figure, path, dpi=120)
 
 

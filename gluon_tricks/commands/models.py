@@ -1,6 +1,7 @@
 """How large the nets are: parameters, and multiply-adds for one image, compared with the paper's Table 5.
 
     python -m gluon_tricks models                              all nets of this kit
+    python -m gluon_tricks models 'resnet*d' 'cifar_vgg*'      those of them, patterns in quotes
     python -m gluon_tricks models resnet50_v1d                 one net, stage by stage
     python -m gluon_tricks models resnet50_v1d --layers        ... layer by layer
     python -m gluon_tricks models inceptionv3 --classes 10     a net of GluonCV's zoo
@@ -17,6 +18,7 @@ from typing import NamedTuple
 
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import PACKAGE, atomic_write
+from gluon_tricks.program import is_pattern, matching
 from gluon_tricks.recipes.flags import COMMAND_FLAGS
 from gluon_tricks.recipes.paper import TABLES
 from gluon_tricks.script.flags import check_numbers
@@ -39,14 +41,15 @@ TABLE_5 = {row.flags["model"]: PaperRow(row.name, *row.extra.split(", "), row.pa
 
 def main(argv=None):
     args = parse_args(argv)
-    if args.name is None and (args.layers or args.input_size or args.classes):
+    is_one = len(args.patterns) == 1 and not is_pattern(args.patterns[0])
+    if not is_one and (args.layers or args.input_size or args.classes):
         raise UserError("--layers, --input-size and --classes are for one net: give its name")
     if args.recount:
         count_again()
-    if args.name:
-        lines = one_model(args.name.lower(), args.input_size, args.classes, args.layers)
+    if is_one:
+        lines = one_model(args.patterns[0].lower(), args.input_size, args.classes, args.layers)
     else:
-        lines = all_models()
+        lines = list_of(args.patterns)
     for line in lines:
         print(line)
     return 0
@@ -54,10 +57,12 @@ def main(argv=None):
 
 # --- All nets -----------------------------------------------------------------------------------------------
 
-def all_models():
-    """A line per net of this kit. MXNet is not imported: that takes two seconds."""
+def list_of(patterns):
+    """A line per net of this kit that a pattern fits. MXNet is not imported: that takes two seconds."""
     with open(SIZES, newline="", encoding="utf-8") as file:
-        rows = [Size(name, *map(int, numbers)) for name, *numbers in list(csv.reader(file))[1:]]
+        sizes = {name: Size(name, *map(int, numbers)) for name, *numbers in list(csv.reader(file))[1:]}
+    rows = [sizes[name] for name in matching(patterns, sizes, "net of this kit",
+                                             "python -m gluon_tricks models lists them")]
     width = max(len(row.model) for row in rows)
     yield f"{'':{width + 28}}{'with':>13}{'multiply-':>12}   {'Table 5 of the paper':^32}"
     yield (f"{'':{width}}{'image':>13}{'trainable':>15}{'statistics':>13}{'adds':>12}"
@@ -191,8 +196,9 @@ def stage_of(owner):
 def parse_args(argv):
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", nargs="?", metavar="NAME",
-                        help="a classifier of this kit or of GluonCV's zoo")
+    parser.add_argument("patterns", nargs="*", metavar="NAME",
+                        help="a classifier of this kit or of GluonCV's zoo; or several of this kit, also as "
+                             "patterns in quotes")
     parser.add_argument("--layers", action="store_true", help="a line per layer instead of one per stage")
     parser.add_argument("--input-size", type=int, metavar="N",
                         help="height and width of the image (default: the net's)")
@@ -200,7 +206,7 @@ def parse_args(argv):
                         help="width of the classifier (default: the net's)")
     parser.add_argument("--recount", action="store_true",
                         help="for developers: count all nets again, write models/sizes.csv")
-    args = parser.parse_args(argv)
+    args = parser.parse_intermixed_args(argv)
     check_numbers(args, COMMAND_FLAGS)
     return args
 

@@ -8,7 +8,8 @@
 The record of the training, NAME.json next to NAME.params, names the net, its classes, and the size, crop and
 normalisation of its images; flags that contradict it are refused. Without a record, --model and the other
 flags do, and a net of 1000 classes answers with ImageNet's names. `-` is standard input: an image, or a list
-of files. EXIF orientation is obeyed, as in training.
+of files. EXIF orientation is obeyed, as in training. --tta averages the probabilities of several views of
+each image.
 
 The exit code is 0 if every image was answered, and 1 if some could not be read; these are named.
 """
@@ -20,8 +21,6 @@ import json
 import sys
 from pathlib import Path
 
-from tqdm import tqdm
-
 from gluon_tricks import pictures
 from gluon_tricks.engines.create import create_engine
 from gluon_tricks.errors import UserError, printable, run_main
@@ -29,6 +28,7 @@ from gluon_tricks.files import atomic_write, sha256_of
 from gluon_tricks.machine import command, environment
 from gluon_tricks.models.ready import start_precision
 from gluon_tricks.recipes.flags import COMMAND_FLAGS
+from gluon_tricks.saved.averaging import check_views
 from gluon_tricks.saved.loaded import LoadedNet
 from gluon_tricks.saved.predictions import top_of
 from gluon_tricks.saved.sheet import draw_sheet
@@ -38,10 +38,12 @@ from gluon_tricks.script.saved_flags import (
     add_machine_flags,
     add_model_flags,
     add_pixel_flags,
+    add_tta_flag,
     saved_net_of,
     with_machine,
     with_outputs,
 )
+from gluon_tricks.training.status import progress_bar
 
 SHOWN = 60                   # photographs on a sheet
 
@@ -50,7 +52,7 @@ def main(argv=None):
     args = parse_args(argv)
     found = find_sources(args.inputs, sys.stdin.buffer)
     start_precision(args.dtype, args.use_amx)
-    net = LoadedNet(args.saved, create_engine(args.num_gpus), args.dtype)
+    net = LoadedNet(args.saved, create_engine(args.num_gpus), args.dtype, args.tta)
     images = FileImages(found.images, net.facts.channels)
     answers = ask(net, images, args)
     for line in lines_of(net, images, answers):
@@ -66,7 +68,7 @@ def main(argv=None):
 def ask(net, images, args):
     """{position: [(label, probability), ...]} of the images that can be read, most probable class first."""
     answers, batch = {}, args.batch_size * max(1, args.num_gpus)
-    with tqdm(total=len(images), unit="image", disable=None, dynamic_ncols=True) as bar:
+    with progress_bar(len(images), "predicting", "image") as bar:
         for positions, probabilities in net.probabilities(images, batch, args.num_workers):
             answers.update(zip(positions.tolist(), top_of(probabilities, args.top)))
             bar.update(len(answers) + len(images.bad) - bar.n)
@@ -123,8 +125,9 @@ def write_json(path, args, net, images, answers):
                 {"label": label, "name": net.names and net.names[label], "probability": probability}
                 for label, probability in answers[position]]})
     params = args.saved.params_file
-    content = {"command": command(), "net": net.facts._asdict(), "params_file": params and str(params),
-               "params_sha256": params and sha256_of(params), "answers": found, **environment()}
+    content = {"command": command(), "net": net.facts._asdict(), "tta": args.tta,
+               "params_file": params and str(params), "params_sha256": params and sha256_of(params),
+               "answers": found, **environment()}
     atomic_write(path, json.dumps(content, indent=1) + "\n")
 
 
@@ -153,7 +156,9 @@ def parse_args(argv):
                         help="files, folders with all folders in them, patterns in quotes, or - for standard "
                              "input")
     add_model_flags(parser)
-    add_pixel_flags(parser.add_argument_group("Preparation of the images (not needed with a record)"))
+    images = parser.add_argument_group("Preparation of the images (not needed with a record)")
+    add_pixel_flags(images)
+    add_tta_flag(images)
     output = parser.add_argument_group("Output")
     output.add_argument("--top", type=int, default=5, metavar="K",
                         help="classes for each image (default 5)")
@@ -170,6 +175,7 @@ def settled(args):
     """The arguments, checked, with `saved`, the net as record or flags describe it."""
     check_numbers(args, COMMAND_FLAGS)
     args = with_machine(completed(args, saved=saved_net_of(args)))
+    check_views(args.tta, args.saved.facts)
     if args.sheet and not args.sheet.lower().endswith(".png"):
         raise UserError(f"--sheet {args.sheet}: is a PNG; give a name that ends in .png")
     return with_outputs(args, "csv", "json", "sheet")

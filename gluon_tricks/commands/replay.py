@@ -3,6 +3,7 @@
     python -m gluon_tricks replay --list                        all 80, with the script of this kit for each
     python -m gluon_tricks replay resnet50_v1d                  the published command and today's
     python -m gluon_tricks replay resnet50_v1d --dry-run        ... and its plan: batch, rates, decay, targets
+    python -m gluon_tricks replay 'resnet50*' --dry-run         ... of some, by a pattern in quotes
     python -m gluon_tricks replay --all --dry-run               ... of all of them
     python -m gluon_tricks replay cifar_resnet20_v1 --run -- \\
         --num-gpus 0 --dataset cifar10-excerpt --num-epochs 1
@@ -24,9 +25,11 @@ from collections import Counter
 from gluon_tricks.engines.signals import handled_by
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import ROOT
+from gluon_tricks.program import matching
 from gluon_tricks.published.commands import SCRIPTS, published_command, published_commands, wrapped
 from gluon_tricks.script.flags import split_at_dashes
 from gluon_tricks.script.load import load_script
+from gluon_tricks.training.status import Cases, on_terminal
 
 TICK_S = 0.1
 
@@ -37,12 +40,18 @@ def main(argv=None):
         return list_commands()
     if args.run:
         return run(published_command(args.name), added)
-    commands = list(published_commands().values()) if args.all else [published_command(args.name)]
-    for place, command in enumerate(commands):
-        if place:
-            print()
-        describe(command, added, args.dry_run)
-    if args.all:
+    names = matching([args.name] if args.name else [], published_commands(), "published command",
+                     "replay --list shows all of them")
+    commands = [published_command(name) for name in names]
+    with Cases([1] * len(commands), "plan") as cases:
+        for place, command in enumerate(commands):
+            if place:
+                print()
+            if args.dry_run and not on_terminal(sys.stdout):     # where the plans themselves are not seen
+                cases.begin(command.name)
+            describe(command, added, args.dry_run)
+            cases.end()
+    if len(commands) > 1:
         print()
         print(total(commands))
     return 0
@@ -72,7 +81,7 @@ def describe(command, added, with_plan):
     for note in command.notes:
         print(f"# note: {note}")
     words = [*command.today, *added]
-    print(f"# today:\n{wrapped(['python', *launcher(command), *words])}")
+    print(f"# today:\n{wrapped([*command.typed_today, *added])}")
     if "--use-rec" in words:
         print("# this kit's loader reads the images; MXNet's iterator, which made the published logs: add "
               "--data-backend mxnet")
@@ -82,13 +91,6 @@ def describe(command, added, with_plan):
         script = load_script(words[0])
         with as_one_of(command.workers):
             script.main([*words[1:], "--dry-run"])
-
-
-def launcher(command):
-    """The words that start a command's processes; none for a single process."""
-    if command.workers == 1:
-        return []
-    return ["-m", "gluon_tricks", "launch", "-n", str(command.workers), "--engine", "horovod", "--"]
 
 
 @contextlib.contextmanager
@@ -107,7 +109,7 @@ def as_one_of(workers):
 def run(command, added):
     """Print today's command and start it; its exit code."""
     script, *flags = command.today
-    words = [sys.executable, *launcher(command), str(ROOT / script), *flags, *added]
+    words = [sys.executable, *command.launcher, str(ROOT / script), *flags, *added]
     print(shlex.join(words), flush=True)
     # for the launcher
     package = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
@@ -138,7 +140,8 @@ def parse_args(argv):
     own, added = split_at_dashes(argv)
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", nargs="?", metavar="NAME", help="a published command, as resnet50_v1d-mixup")
+    parser.add_argument("name", nargs="?", metavar="NAME",
+                        help="a published command, as resnet50_v1d-mixup, or a pattern in quotes")
     parser.add_argument("--list", action="store_true", help="the names, a line each")
     parser.add_argument("--all", action="store_true", help="every command")
     parser.add_argument("--dry-run", action="store_true",

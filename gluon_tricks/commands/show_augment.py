@@ -5,7 +5,7 @@
     python -m gluon_tricks show-augment --only cutmix,ricap --images 6
 
 The first images of eight classes are augmented by train_cifar.py's functions, with the random numbers of
-epoch 0 and update 0. Below each image are its classes and their weights, which sum to 1.
+epoch 0 and update 0. Below each image is its class; below a mixed one are its classes and their shares.
 """
 
 import argparse
@@ -49,7 +49,8 @@ def main(argv=None):
     names = args.only.split(",") if args.only else names_for(args.dataset)
     rows = [row(name, data, positions, args) for name in names]
     alpha = f"{args.alpha:g}"
-    title = f"{args.dataset}, seed {args.seed}; shares drawn from Beta({alpha}, {alpha})"
+    title = (f"Augmentations of train_cifar.py on {args.dataset}, seed {args.seed}; mixed images have shares "
+             f"from Beta({alpha}, {alpha})")
     draw(rows, data.classes, out, title)
     print(f"{len(rows)} rows of {len(positions)} images: {out}")
     return 0
@@ -88,27 +89,30 @@ def visible(images, mean, std):
 
 
 def label_text(target, classes):
-    """A row of class probabilities in words: `cat 0.62, dog 0.38`."""
+    """A row of class probabilities in words: `cat 62 %`, `dog 38 %`, a line for each; a whole one: `cat`."""
     order = [k for k in np.argsort(-target, kind="stable") if target[k] > 0]
-    return "\n".join(f"{classes[k]} {target[k]:.2f}".replace("_", " ") for k in order)
+    return "\n".join(f"{classes[k]}{f' {100 * target[k]:.0f} %' if target[k] < 1 else ''}".replace("_", " ")
+                     for k in order)
 
 
 def draw(rows, classes, path, title):
     """Write the sheet: a title and the images in each row."""
     columns = 1 + len(rows[0][1])
-    figure, panels = pictures.panels((0.65 + 1.35 * columns, 0.6 + 1.75 * len(rows)), len(rows), columns)
+    lines = sum(max(label_text(target, classes).count("\n") + 1 for target in targets)
+                for _, _, targets in rows)
+    size = 1.9 + 1.5 * (columns - 1), 0.7 + 1.55 * len(rows) + 0.17 * lines
+    figure, panels = pictures.panels(size, len(rows), columns, title, (1.25, *[1] * (columns - 1)))
     for line, (name, images, targets) in enumerate(rows):
         head, *cells = panels[line * columns:(line + 1) * columns]
-        head.text(0, 0.5, name, fontsize=9, va="center")
+        head.text(0, 0.5, name, fontsize=pictures.LABEL, va="center", fontweight="bold")
         head.axis("off")
         for axes, image, target in zip(cells, images, targets):
             shown = image if image.shape[2] == 3 else image[..., 0]
             axes.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-            axes.set_xlabel(label_text(target, classes), fontsize=7, labelpad=2)
+            axes.set_xlabel(label_text(target, classes), fontsize=pictures.LABEL, labelpad=3)
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set_visible(False)
-    figure.suptitle(title, fontsize=10)
-    pictures.save(figure, path, dpi=80)
+    pictures.save(figure, path, dpi=85)
 
 
 def parse_args(argv):

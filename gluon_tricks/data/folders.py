@@ -4,11 +4,7 @@ Notebooks, desktops and file servers leave files and folders in data sets: `.ipy
 `._IMG_1.jpg`, `__MACOSX`, `Thumbs.db`. Every reader of folders and archives leaves these out by `is_hidden`.
 """
 
-import os
-import stat
 from pathlib import PurePath
-
-from gluon_tricks.errors import UserError
 
 IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 SYSTEM_NAMES = {"__macosx", "thumbs.db", "desktop.ini", "lost+found", "@eadir", "$recycle.bin",
@@ -27,39 +23,26 @@ def is_image(name):
     return name.lower().endswith(IMAGE_SUFFIXES)
 
 
+def are_indices(names):
+    """Whether names in label order are `0`, `1`, `2` and so on."""
+    return list(names) == [str(label) for label in range(len(names))]
+
+
+def class_order(names):
+    """Class names in label order: numbers by value, else by alphabet.
+
+    Folders named by class indices, as ImageNet-V2's `0` to `999`, so keep them as labels. By alphabet, as
+    GluonCV sorts them, 10 would come before 2.
+    """
+    are_numbers = all(name.isascii() and name.isdecimal() for name in names)
+    return sorted(names, key=lambda name: (int(name) if are_numbers else 0, name))
+
+
 def sorted_entries(folder, left_out):
     """The paths in a folder that are the user's, by name; appends the others to `left_out`."""
     entries = sorted(folder.iterdir())
     left_out += [(path.name, HIDDEN) for path in entries if is_hidden(path.name)]
     return [path for path in entries if not is_hidden(path.name)]
-
-
-def read_file(path, most_bytes, remedy=""):
-    """The bytes of a file that another tool wrote; `remedy` ends the message if it cannot be read.
-
-    Raises
-    ------
-    UserError
-        If it is missing, no regular file, larger than `most_bytes`, or cannot be read.
-    """
-    try:
-        with open(path, "rb", opener=_without_waiting) as stream:
-            status = os.fstat(stream.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise UserError(f"{path}: is no file")
-            if status.st_size > most_bytes:
-                raise UserError(f"{path}: {status.st_size} bytes, at most {most_bytes} are read; is it the "
-                                "right file?")
-            return stream.read(most_bytes)
-    except (OSError, ValueError) as error:                 # ValueError: the name has a zero byte
-        if isinstance(error, UserError):
-            raise
-        reason = getattr(error, "strerror", None) or error
-        raise UserError(f"{path}: cannot be read ({reason})" + f"; {remedy}" * bool(remedy)) from error
-
-
-def _without_waiting(path, flags):
-    return os.open(path, flags | os.O_NONBLOCK)            # a pipe would wait for a writer
 
 
 def left_out_line(folder, left_out):

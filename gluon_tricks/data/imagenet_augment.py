@@ -77,6 +77,22 @@ def resize_short(image, short):
     return image if new == (height, width) else cv2.resize(image, new[::-1], interpolation=cv2.INTER_LINEAR)
 
 
+def five_crops(image, size, side):
+    """The corners and the centre of the central square of `side` pixels: top left, top right, bottom left,
+    bottom right, centre; uint8, shape (size, size, 3) each.
+
+    The square is AlexNet's (Krizhevsky et al. 2012, section 4.1). The centre is that of `center_crop`.
+
+    Parameters
+    ----------
+    image : uint8 array, shape (H, W, 3)
+        Its shorter side has `side` pixels or more, and `side` is at least `size`.
+    """
+    tops, lefts = ((first, first + side - size) for first in ((edge - side) // 2 for edge in image.shape[:2]))
+    corners = [image[top:top + size, left:left + size] for top in tops for left in lefts]
+    return [*corners, center_crop(image, size)]
+
+
 def color_change(mean, order, factors, kinds=GLUONCV):
     """The affine map of a pixel that scales three properties by `factors`, in the given order of 0, 1, 2.
 
@@ -168,6 +184,7 @@ class ImagenetTrainTransform:
         self.seed, self.size, self.mean, self.std = seed, size, mean, std
         self.law, self.auto_aug = law, auto_aug
         self.kinds = PAPER if colors == "paper" else GLUONCV
+        self.shape = (3, size, size)
 
     def __call__(self, images, positions, epoch):
         """List of uint8 RGB images of any size -> float32, shape (N, 3, size, size)."""
@@ -207,20 +224,38 @@ class ImagenetTrainTransform:
         return center_crop(image, self.size)
 
 
-class ImagenetTestTransform:
-    """Resize, centre crop and normalise; with `law` "efficientnet" EfficientNet's central square."""
+def resized_to(size, crop_ratio):
+    """Pixels of the shorter side from which validation cuts its central square."""
+    return math.ceil(size / crop_ratio)
 
-    def __init__(self, size=224, crop_ratio=0.875, mean=RGB_MEAN, std=RGB_STD, law="rec"):
-        self.size, self.resize = size, math.ceil(size / crop_ratio)
+
+class ImagenetTestTransform:
+    """Resize, centre crop and normalise; with `law` "efficientnet" EfficientNet's central square.
+
+    With `all_crops` the result has an axis more, for the crops of `five_crops`.
+    """
+
+    def __init__(self, size=224, crop_ratio=0.875, mean=RGB_MEAN, std=RGB_STD, law="rec", all_crops=False):
+        self.size, self.resize, self.all_crops = size, resized_to(size, crop_ratio), all_crops
         self.mean, self.std, self.law = mean, std, law
+        self.shape = (5, 3, size, size) if all_crops else (3, size, size)
 
     def __call__(self, images, positions, epoch):
         """As `ImagenetTrainTransform`, without random numbers."""
         return fill_all(self, images, positions, epoch)
 
     def fill(self, out, photograph, position, epoch):
-        """Write one `Photograph` into `out`, float32, shape (3, size, size)."""
-        normalize(self.square(photograph), self.mean, self.std, out)
+        """Write one `Photograph` into `out`, float32, of the transform's `shape`."""
+        if not self.all_crops:
+            self.normalize(self.square(photograph), out)
+            return
+        image = resize_short(photograph.pixels(), self.resize)
+        for crop, part in zip(five_crops(image, self.size, self.resize), out):
+            self.normalize(crop, part)
+
+    def normalize(self, image, out):
+        """Write a uint8 image, shape (size, size, 3), normalised into `out`, float32, (3, size, size)."""
+        normalize(image, self.mean, self.std, out)
 
     def square(self, photograph):
         """The part of a `Photograph` that the net sees: uint8 RGB, shape (size, size, 3)."""
@@ -231,8 +266,8 @@ class ImagenetTestTransform:
 
 
 def fill_all(transform, images, positions, epoch):
-    """Apply one of these transforms to decoded images: float32, shape (N, 3, size, size)."""
-    out = np.empty((len(images), 3, transform.size, transform.size), np.float32)
+    """Apply one of these transforms to decoded images: float32, shape (N, *transform.shape)."""
+    out = np.empty((len(images), *transform.shape), np.float32)
     for i, image in enumerate(images):
         transform.fill(out[i], Decoded(image), None if positions is None else int(positions[i]), epoch)
     return out

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from gluon_tricks.data.encoded import Undecodable
-from gluon_tricks.data.folders import NO_IMAGE, is_image, left_out_line, sorted_entries
+from gluon_tricks.data.folders import NO_IMAGE, class_order, is_image, left_out_line, sorted_entries
 from gluon_tricks.data.loaders import RecordLoader
 from gluon_tricks.data.manifest import NO_LABEL
 from gluon_tricks.data.photographs import Decoded, Photograph
@@ -66,19 +66,18 @@ class RecordImages(Images):
 
     Parameters
     ----------
-    rec_path : path
+    records : RecordReader, or path of a record file with its index next to it
     on_bad_record : "fail", "skip" or "leave out"
         See `Images`.
     expected : int array, shape (records,), optional
         Labels of the manifest; a record with another label ends the run. Without it every image must have a
         label.
-    idx_path : path, optional
-        Default: next to the record file.
     """
 
-    def __init__(self, rec_path, on_bad_record="fail", expected=None, idx_path=None):
+    def __init__(self, records, on_bad_record="fail", expected=None):
         super().__init__(on_bad_record)
-        self.reader, self.expected = RecordReader(rec_path, idx_path), expected
+        self.reader = records if isinstance(records, RecordReader) else RecordReader(records)
+        self.expected = expected
 
     def __len__(self):
         return len(self.reader)
@@ -120,7 +119,7 @@ class RecordImages(Images):
 
 
 class FolderImages(Images):
-    """Images in class folders; the label is the folder's place in alphabetical order, as in GluonCV.
+    """Images in class folders; the label is the folder's place in `class_order`.
 
     Hidden names and those of the system are left out (`is_hidden`).
 
@@ -136,17 +135,15 @@ class FolderImages(Images):
     def __init__(self, folder, flag="--data-dir", on_bad_record="fail"):
         super().__init__(on_bad_record)
         folder, left_out = Path(folder).expanduser(), []
-        self.classes, self.files = [], []
-        for entry in sorted_entries(folder, left_out) if folder.is_dir() else ():
-            if not entry.is_dir():
-                left_out.append((entry.name, "outside the class folders"))
-                continue
-            for path in sorted_entries(entry, left_out):
+        entries = sorted_entries(folder, left_out) if folder.is_dir() else []
+        self.classes, self.files = class_order([entry.name for entry in entries if entry.is_dir()]), []
+        for label, name in enumerate(self.classes):
+            for path in sorted_entries(folder / name, left_out):
                 if is_image(path.name):
-                    self.files.append((path, len(self.classes)))
+                    self.files.append((path, label))
                 else:
-                    left_out.append((f"{entry.name}/{path.name}", NO_IMAGE))
-            self.classes.append(entry.name)
+                    left_out.append((f"{name}/{path.name}", NO_IMAGE))
+        left_out += [(entry.name, "outside the class folders") for entry in entries if not entry.is_dir()]
         self.left_out = left_out_line(folder, left_out)
         if not self.files:
             raise UserError(f"{flag}: {folder} has no class folders with images (flat folders have no "
@@ -202,8 +199,8 @@ class PhotographLoader(RecordLoader):
         cv2.setNumThreads(1)  # each worker has its own image; OpenCV would start more of them
 
     def _prepare(self, epoch, batch):
-        positions, size = self.positions(epoch, batch), self.transform.size
-        data = self._memory.array((len(positions), 3, size, size))
+        positions = self.positions(epoch, batch)
+        data = self._memory.array((len(positions), *self.transform.shape))
 
         def fill(number, photograph):
             self.transform.fill(data[number], photograph, int(positions[number]), epoch)

@@ -15,9 +15,10 @@ import numpy as np
 from PIL import Image
 
 from gluon_tricks.data.encoded import MOST_BYTES, PNG, Undecodable, decode, fault_of
-from gluon_tricks.data.folders import NO_IMAGE, is_image, left_out_line, read_file, sorted_entries
+from gluon_tricks.data.folders import NO_IMAGE, is_image, left_out_line, sorted_entries
 from gluon_tricks.data.voc import read_list
 from gluon_tricks.errors import UserError
+from gluon_tricks.files import read_file
 
 FOLDERS = {"train": ("train", "training"), "val": ("val", "validation")}
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP")

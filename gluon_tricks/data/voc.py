@@ -18,8 +18,8 @@ import mxnet as mx
 import numpy as np
 
 from gluon_tricks.data.encoded import MOST_BYTES, MOST_PIXELS, fault_of
-from gluon_tricks.data.folders import read_file
 from gluon_tricks.errors import UserError
+from gluon_tricks.files import read_file
 
 CLASSES = ("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
            "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train",

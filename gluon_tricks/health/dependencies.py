@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from importlib import metadata
 
-from gluon_tricks.files import ROOT
+from gluon_tricks.program import IN_CHECKOUT, pip_command
 
 
 def version_of(distribution):
@@ -14,12 +14,9 @@ def version_of(distribution):
         return None
 
 
-IN_CHECKOUT = (ROOT / "requirements.txt").is_file()
-SOURCE = '-e ".[{}]"' if IN_CHECKOUT else '"gluon_tricks[{}]"'
-CPU_PINS = "pip install -r requirements.txt" if IN_CHECKOUT else "pip install " + SOURCE.format("cpu")
-GPU_PINS = "pip install " + SOURCE.format("gpu")
+CPU_PINS = "pip install -r requirements.txt" if IN_CHECKOUT else pip_command("cpu")
+GPU_PINS = pip_command("gpu")
 PINS = GPU_PINS if version_of("mxnet-cu112") else CPU_PINS      # never both in one environment
-ONNX_PINS = "pip install " + SOURCE.format("onnx")
 GPU_ENVIRONMENT = "make gpu" if IN_CHECKOUT else f"in a new environment: {GPU_PINS}"
 HOROVOD = "make horovod" if IN_CHECKOUT else "make horovod, in a checkout of gluon_tricks"
 
@@ -42,11 +39,12 @@ DEPENDENCIES = (
     Dependency("simplejpeg", "simplejpeg", "reading photographs", needed=True),
     Dependency("PIL", "pillow", "preparing data, GluonCV"),
     Dependency("matplotlib", "matplotlib", "the plot of each run", needed=True),
+    Dependency("plotly", "plotly", "pages for a browser"),
     Dependency("tqdm", "tqdm", "progress bars", needed=True),
     Dependency("scipy", "scipy", "GluonCV"),
     Dependency("pandas", "pandas", "GluonCV"),
     Dependency("gluoncv", "gluoncv", "comparing with GluonCV, and its zoo of models"),
-    Dependency("tensorboardX", "tensorboardX", "TensorBoard files"),
+    Dependency("tensorboardX", "tensorboardX", "--tensorboard", install=pip_command("tensorboard")),
     Dependency("horovod.mxnet", "horovod", "training in several processes with Horovod", install=HOROVOD),
-    Dependency("onnx", "onnx", "export to ONNX", install=ONNX_PINS),
+    Dependency("onnx", "onnx", "export to ONNX", install=pip_command("onnx")),
 )

@@ -21,19 +21,25 @@ first line is the band that tables and plots show. Half a slope is a run half an
 is OUTSIDE if an epoch's training metric leaves the band, if more than one validation and one in 50 leave
 theirs (published curves have such single wild epochs themselves), or if a running median leaves its limit.
 
+Where there are several runs of GluonCV's script instead of one published curve, the band is that of their
+spread, and the mean of several runs gets narrower limits; `repeats.py` has both formulas.
+
 `docs/verdict.md` tells where the numbers come from; `python -m gluon_tricks.judging.calibration` measures
 them again.
 """
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from gluon_tricks.judging.repeats import band_limits, shrinkage
 from gluon_tricks.published.catalogue import CLASSES, TRAIN_IMAGES, VAL_IMAGES, curve, published_run
 from gluon_tricks.published.recipe import recipe
+from gluon_tricks.published.repeats import repeats
 
 WITNESSES = ("train", "val")
+PUBLISHED = "the published"
 SCATTERS = {1: 6, 9: 3, 36: 1}                 # epochs in the running median -> limit in scatters
 COUNTING_ERRORS, COUNTING_ERRORS_CIFAR_TRAIN = 3, 5
 SLOPES = 0.5
@@ -46,7 +52,10 @@ WILD_VALIDATIONS = 1, 50         # this many, and one in so many, may leave the 
 
 @dataclass(frozen=True)
 class Band:
-    """A published curve with its limits in points, all arrays over the epochs that have the figure."""
+    """A published curve with its limits in points, all arrays over the epochs that have the figure.
+
+    Of several reference runs, `published` is their mean and `runs` holds each, shape (runs, epochs).
+    """
 
     witness: str
     metric: str
@@ -55,11 +64,28 @@ class Band:
     limits: dict                     # m -> limit on the running median over m epochs
     scatter: np.ndarray
     counting: np.ndarray
+    lag: np.ndarray                  # the part of the limits that allows for a lead or lag in time
+    runs: np.ndarray
+    wild: tuple = (0, 0)             # so many epochs, and one in so many, may leave the band
+
+    @property
+    def source(self):
+        """What `published` is, for a sentence."""
+        return f"the mean of {len(self.runs)} runs" if len(self.runs) > 1 else PUBLISHED
+
+    def of_mean(self, runs):
+        """The band for the mean of so many runs: noise is averaged, a lead or lag is not."""
+        factor = shrinkage(runs, len(self.runs))
+        limits = {window: (limit - self.lag) * factor + self.lag for window, limit in self.limits.items()}
+        return replace(self, limits=limits)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A run's curve and a band, all arrays over the epochs that both have."""
+    """A run's curve, or the mean curve of several, and a band: all arrays over the epochs that both have.
+
+    `runs` holds each curve, shape (runs, epochs).
+    """
 
     witness: str
     metric: str
@@ -67,8 +93,16 @@ class Comparison:
     ours: np.ndarray
     published: np.ndarray
     limits: dict
+    runs: np.ndarray
+    wild: tuple = (0, 0)
+    source: str = PUBLISHED
 
     @property
+    def origin(self):
+        """What `published` is, for the head of a column."""
+        return "published" if self.source == PUBLISHED else "reference"
+
+    @functools.cached_property
     def difference(self):
         """Points above the published curve; infinite where the run has no number (it diverged)."""
         return np.nan_to_num(self.ours - self.published, nan=np.inf)
@@ -87,24 +121,25 @@ class Comparison:
     def because(self):
         """Why the run is outside; empty if it is inside."""
         out = np.flatnonzero(~self.inside)
-        if len(out) > wild_allowed(self.witness, len(self.epochs)):
+        if len(out) > wild_allowed(self.wild, len(self.epochs)):
             i = out[np.argmax(np.abs(self.difference[out]) / self.limits[1][out])]
-            return (f"{self.witness} {self.metric} {_side(self.difference[i])} at epoch {self.epochs[i]}, "
-                    f"where the band is {self.limits[1][i]:.2f}")
+            return (f"{self.witness} {self.metric} {_side(self.difference[i], self.source)} at epoch "
+                    f"{self.epochs[i]}, where the band is {self.limits[1][i]:.2f}")
         for window in [window for window in self.limits if 1 < window <= len(self.epochs)]:
-            last = int(np.nanargmax(self.used(window)))
-            if self.used(window)[last] > 1:
+            used = self.used(window)
+            last = int(np.nanargmax(used))
+            if used[last] > 1:
                 these = slice(last - window + 1, last + 1)
                 median, limit = np.median(self.difference[these]), np.median(self.limits[window][these])
-                return (f"{self.witness} {self.metric} {_side(median)} in the median of epochs "
+                return (f"{self.witness} {self.metric} {_side(median, self.source)} in the median of epochs "
                         f"{self.epochs[these][0]}-{self.epochs[last]}, where the limit is {limit:.2f}")
         return ""
 
 
-def wild_allowed(witness, epochs):
-    """How many of so many epochs may leave the band."""
-    some, one_in = WILD_VALIDATIONS
-    return some + epochs // one_in if witness == "val" else 0
+def wild_allowed(wild, epochs):
+    """How many of so many epochs may leave a band, whose `wild` this is."""
+    some, one_in = wild
+    return some + (epochs // one_in if one_in else 0)
 
 
 def running_median(values, window):
@@ -115,10 +150,10 @@ def running_median(values, window):
     return medians
 
 
-def _side(difference):
+def _side(difference, source):
     if np.isinf(difference):
         return "not a number"
-    return f"{abs(difference):.2f} points {'above' if difference > 0 else 'below'} the published"
+    return f"{abs(difference):.2f} points {'above' if difference > 0 else 'below'} {source}"
 
 
 # --- From records to bands and comparisons ------------------------------------------------------------------
@@ -161,6 +196,8 @@ def band_of(name, witness):
     Band or None
         None if that curve of the log is no measurement.
     """
+    if name in repeats():
+        return band_of_repeats(repeats()[name], witness)
     run = published_run(name)
     if not (run.train_is_usable if witness == "train" else run.val_is_usable):
         return None
@@ -173,7 +210,37 @@ def band_of(name, witness):
     errors = COUNTING_ERRORS_CIFAR_TRAIN if is_cifar_train else COUNTING_ERRORS
     allowance = errors * counting + SLOPES * np.abs(slopes)
     limits = {window: scatters * noise + allowance for window, scatters in SCATTERS.items()}
-    return Band(witness, metric, epochs, values, limits, noise, counting)
+    return Band(witness, metric, epochs, values, limits, noise, counting, SLOPES * np.abs(slopes),
+                values[None], WILD_VALIDATIONS if witness == "val" else (0, 0))
+
+
+def band_of_repeats(repeats, witness):
+    """The band of several reference runs: their mean, with limits from their spread.
+
+    Parameters
+    ----------
+    repeats : Repeats
+    witness : 'train' or 'val'
+
+    Returns
+    -------
+    Band
+    """
+    epochs, dataset = repeats.epochs, repeats.reference.dataset
+    values = together([curve.values() for curve in repeats.curves], epochs, witness, dataset)
+    limits = {1: band_limits(values, len(WITNESSES) * len(epochs))}
+    spread, nothing = values.std(axis=0, ddof=1), np.zeros(len(epochs))
+    metric = metric_of(repeats.records[0], witness, dataset)
+    return Band(witness, metric, np.array(epochs), values.mean(axis=0), limits, spread, nothing, nothing,
+                values)
+
+
+def together(runs, epochs, witness, dataset):
+    """The figures of several runs in the epochs given: array (runs, epochs), or None if one is missing."""
+    curves = [dict(zip(*series(records, witness, dataset))) for records in runs]
+    if not epochs or not all(set(epochs) <= set(curve) for curve in curves):
+        return None
+    return np.array([[curve[epoch] for epoch in epochs] for curve in curves])
 
 
 @functools.cache
@@ -232,13 +299,15 @@ def slope(epochs, values, phase):
 
 
 def compare_with(band, epochs, values):
-    """Compare a run's curve with a band.
+    """Compare a run's curve, or the mean curve of several, with a band.
 
     Parameters
     ----------
     band : Band
-    epochs, values : ndarray
+        For the mean of so many runs (`Band.of_mean`).
+    epochs : ndarray
         As `series` gives them.
+    values : ndarray, shape (epochs,) or (runs, epochs)
 
     Returns
     -------
@@ -249,4 +318,6 @@ def compare_with(band, epochs, values):
     if not len(common):
         return None
     limits = {window: limit[theirs] for window, limit in band.limits.items()}
-    return Comparison(band.witness, band.metric, common, values[ours], band.published[theirs], limits)
+    runs = np.atleast_2d(values)[:, ours]
+    return Comparison(band.witness, band.metric, common, runs.mean(axis=0), band.published[theirs], limits,
+                      runs, band.wild, band.source)

@@ -94,7 +94,7 @@ def _leaves_at(band, as_run):
         return np.inf
     found = compare_with(band, as_run.epochs, as_run.published)
     so_far = np.arange(1, len(found.epochs) + 1)
-    left = np.cumsum(~found.inside) > wild_allowed(found.witness, so_far)
+    left = np.cumsum(~found.inside) > wild_allowed(found.wild, so_far)
     for window in found.limits:
         if window > 1:
             left |= found.used(window) > 1

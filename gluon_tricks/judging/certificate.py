@@ -1,92 +1,102 @@
 """The certificate of a run: command, data, rates, verdict, and the official figures of its recipe."""
 
 import hashlib
-import json
-from pathlib import Path
 
-from gluon_tricks.errors import UserError
 from gluon_tricks.files import sha256_of
 from gluon_tricks.judging.diagnosis import diagnose
-from gluon_tricks.judging.numbers import find_log, log_figures, paper_rows, published_log, read_run_json
-from gluon_tricks.judging.verdict import judge
+from gluon_tricks.judging.numbers import log_figures, paper_rows, published_log
+from gluon_tricks.judging.origin import device, not_known, rate_trace, root_hash
+from gluon_tricks.judging.verdict import judge_logs
 from gluon_tricks.published.catalogue import CLASSES, TRAIN_IMAGES
+from gluon_tricks.published.recipe import logged_batch_size
 from gluon_tricks.published.reference import dataset_of
+from gluon_tricks.published.transfer import side_by_side
 from gluon_tricks.published.zoo import zoo_of_log, zoo_of_row
-from gluon_tricks.recipes.flags import COUNT, NOT_NEGATIVE
 
-REQUIRED = ("command", "versions", "processor", "seed", "args", "global_batch_size")
+NOT_KNOWN = "not known"
+SYNTHETIC = "synthetic images"
+NO_OFFICIAL = {"paper": None, "zoo": None, "log": None}
 
 
-def certify(folder, log=None):
+def certify(run):
     """The certificate of a run.
 
     Parameters
     ----------
-    folder : path
-        Has run.json and metrics.jsonl.
-    log : path, optional
-        The log, if it is elsewhere.
+    run : RecordedRun
 
     Returns
     -------
-    dict
+    certificate : dict
         For JSON; `markdown` makes text of it.
+    verdict : Verdict or None
+        For the picture; None for detection and segmentation.
 
     Raises
     ------
     UserError
-        If a file is missing or damaged, the data have no root hash, or the files are not of one run.
+        If run.json or metrics.jsonl is damaged or not of this run.
     """
-    folder = Path(folder)
-    facts = read_run_json(folder)
-    log = Path(log) if log else find_log(folder) or _log_of(facts, folder)
-    for key in REQUIRED:
-        if facts.get(key) is None:
-            raise UserError(f"{folder / 'run.json'}: has no {key!r}, so nothing can be certified; it is no "
-                            f"run.json of this kit")
-    if facts.get("data_root_hash") in ("", "synthetic", None):
-        raise UserError(f"{folder / 'run.json'}: the data have no root hash "
-                        f"({facts.get('data_root_hash') or 'none'}), so they are not known; prepare them "
-                        "with data_prep/, which writes manifest.json")
-    verdict = judge(log)
-    trace = rate_trace(folder / "metrics.jsonl")
-    _agree(folder, facts, verdict.run, trace)
-    run, last = verdict.run, verdict.run.epochs[-1]
-    finished = last.epoch + 1 == facts["args"].get("num_epochs")
+    facts, trace = run.facts or {}, rate_trace(run.metrics)
+    flags = {**run.log.args, **(facts.get("args") or {})}
+    dataset = flags.get("dataset", "voc") if run.is_transfer else dataset_of(run.log)
+    what = data(facts, flags, dataset)
+    if run.is_transfer:
+        results, verdict = _of_transfer(run.log), None
+    else:
+        results, verdict = _of_classification(run.log, flags, None if what == SYNTHETIC else dataset)
+    epochs = {"first": run.log.epochs[0].epoch, "last": run.log.epochs[-1].epoch,
+              "of": flags.get("num_epochs") or flags.get("epochs")}
+    epochs["finished"] = epochs["last"] + 1 == epochs["of"]
+    files = [path for path in (run.log.path, run.metrics_file, run.run_json) if path]
     return {
-        "command": facts["command"], "model": facts.get("model"), "data": data(facts, run),
-        "global_batch_size": facts["global_batch_size"], "seed": facts["seed"], "commit": facts.get("commit"),
-        "versions": facts["versions"], "device": device(facts), "threads": facts.get("threads"),
-        "data_root_hash": facts["data_root_hash"],
+        "command": facts.get("command"),
+        "model": facts.get("model") or flags.get("model") or flags.get("network"),
+        "data": what,
+        "global_batch_size": facts.get("global_batch_size") or logged_batch_size(run.log.args),
+        "seed": facts.get("seed", flags.get("seed")), "commit": facts.get("commit"),
+        "versions": facts.get("versions"), "device": device(facts) if facts else None,
+        "threads": facts.get("threads"), "data_root_hash": root_hash(facts),
         "rate_trace": {"sha256": rate_trace_hash(trace), "lines": len(trace),
-                       "of": "epoch,batch,rate, rate as %.9g"},
-        "files": {path.name: sha256_of(path) for path in (log, folder / "metrics.jsonl",
-                                                          folder / "run.json")},
-        "epochs": {"first": run.epochs[0].epoch, "last": last.epoch, "of": facts["args"].get("num_epochs"),
-                   "finished": finished},
-        "here": _here(last), "official": official(facts["args"], dataset_of(run)),
-        "verdict": verdict.line,
-        "diagnosis": [f"{finding.name}: {finding.says}" for finding in diagnose(verdict)],
-        "not_known": list(not_known(facts, run, finished)),
-    }
+                       "of": "epoch,batch,rate, rate as %.9g"} if trace else None,
+        "files": {path.name: sha256_of(path) for path in files},
+        "epochs": epochs, **results, "picture": None,
+        "not_known": list(not_known(run, facts, trace, epochs)),
+    }, verdict
 
 
-def data(facts, run):
+def _of_classification(log, flags, dataset):
+    """Figures and verdict of a classification run, and the `Verdict`; `dataset` is None for synthetic images.
+    """
+    verdict, last = judge_logs([log]), log.epochs[-1]
+    found = {"val_err_top1": last.val_err_top1, "val_err_top5": last.val_err_top5}
+    here = {"figures": str(log_figures(found)), "epoch": last.epoch, "train": last.train_metric,
+            "train_metric": last.train_metric_name}
+    return {"here": here, "official": official(flags, dataset) if dataset else NO_OFFICIAL,
+            "verdict": verdict.line,
+            "diagnosis": [f"{finding.name}: {finding.says}" for finding in diagnose(verdict)]}, verdict
+
+
+def _of_transfer(log):
+    """Figures of a run of detection or segmentation, which has no verdict."""
+    _, verdict = side_by_side(log)
+    last = log.epochs[-1]
+    here = {"figures": f"{log.main} {100 * last.scores[log.main]:.2f}", "epoch": last.epoch, "train": None,
+            "train_metric": None}
+    return {"here": here, "official": NO_OFFICIAL, "verdict": verdict, "diagnosis": []}
+
+
+def data(facts, flags, dataset):
     """The data set's name, or a sentence where the numbers of images or classes are not the published
     ones."""
-    dataset, images = dataset_of(run), facts["args"].get("num_training_samples")
-    if dataset in CLASSES and images in (None,
-                                         TRAIN_IMAGES[dataset]) and facts.get("classes") == CLASSES[dataset]:
+    if facts.get("data_root_hash") == "synthetic":
+        return SYNTHETIC
+    images, classes = flags.get("num_training_samples"), facts.get("classes")
+    if dataset in CLASSES and images in (None, TRAIN_IMAGES[dataset]) and classes in (None, CLASSES[dataset]):
         return dataset
-    return f"{images or 'some'} training images of {facts.get('classes')} classes, not {dataset} as published"
-
-
-def device(facts):
-    """The run's processors, from run.json."""
-    if facts["args"].get("num_gpus"):
-        kinds = ", ".join(dict.fromkeys(map(str, facts.get("gpus") or ["unknown kind"])))
-        return f"{facts['args']['num_gpus']} GPUs ({kinds}), {facts['processor']}"
-    return f"{facts['processor']}, {facts.get('cpus')} processors"
+    if dataset not in CLASSES:
+        return f"{dataset}, {images} training images" if images else str(dataset)
+    return f"{images or 'some'} training images of {classes} classes, not {dataset} as published"
 
 
 def official(flags, dataset):
@@ -94,7 +104,7 @@ def official(flags, dataset):
     papers, log = paper_rows(flags, dataset), published_log(flags, dataset)
     zoo = [*(zoo_of_row(*pair) for pair in papers), *([zoo_of_log(log.name)] if log else [])]
     zoo = [weights for weights in zoo if weights]
-    found = {"paper": None, "zoo": None, "log": None}
+    found = dict(NO_OFFICIAL)
     if papers:
         table, row = papers[0]
         found["paper"] = {"figures": str(row.paper), "row": f"Table {table.number}, {row.title}"}
@@ -106,41 +116,6 @@ def official(flags, dataset):
     return found
 
 
-def rate_trace(path):
-    """The logged `(epoch, batch, rate)` of every interval; a resumed run's last record of a batch counts."""
-    found = {}
-    try:
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-            record = json.loads(line)
-            if not isinstance(record, dict):
-                raise ValueError
-            if record.get("kind") == "interval":
-                epoch, batch, rate = _interval(record, f"{path}: line {number}")
-                found[epoch, batch] = rate
-    except UserError:
-        raise
-    except OSError as error:
-        raise UserError(
-            f"{path}: cannot be read ({error.strerror}); without it no rate can be certified") from None
-    except (ValueError, RecursionError):
-        raise UserError(f"{path}: has a line that is no JSON object; a run continued with --resume auto "
-                        "repairs it") from None
-    if not found:
-        raise UserError(f"{path}: has no interval, so no rate can be certified; the run needs --log-interval "
-                        "above 0")
-    return [(epoch, batch, rate) for (epoch, batch), rate in sorted(found.items())]
-
-
-def _interval(record, place):
-    """The epoch, batch and rate of a record."""
-    values = tuple(record.get(name) for name in ("epoch", "batch", "lr"))
-    for name, value, limits in zip(("epoch", "batch", "lr"), values, (COUNT, COUNT, NOT_NEGATIVE)):
-        if limits.complaint(value):
-            raise UserError(f"{place}: {name} {json.dumps(value)[:50]} {limits.complaint(value)}; the file "
-                            "is damaged or of another program")
-    return values
-
-
 def rate_trace_hash(trace):
     """SHA-256 over the lines `epoch,batch,rate`: equal for two runs whose logged rates agree to nine
     digits."""
@@ -148,59 +123,19 @@ def rate_trace_hash(trace):
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def not_known(facts, run, finished):
-    """Sentences on what the files do not tell."""
-    if not finished:
-        yield f"the end: {run.epochs[-1].epoch + 1} of {facts['args'].get('num_epochs')} epochs have been run"
-    if facts.get("commit") is None:
-        yield "the commit: it was no checkout"
-    elif facts["commit"].endswith("+"):
-        yield "the exact code: files differed from the commit"
-    if facts["args"].get("num_gpus") and not facts.get("gpus"):
-        yield "the kind of GPU"
-    if run.headers > 1:
-        yield f"whether all {run.headers} sittings ran on this machine: run.json holds the last"
-    if facts["args"].get("data_backend") != "ours":
-        yield "the order and crops of the images: MXNet's iterator draws its own random numbers"
-
-
-def _log_of(facts, folder):
-    """The log named in run.json, searched for under that path, in the folder and in its parent."""
-    name = facts.get("args", {}).get("logging_file")
-    for path in (Path(name), folder / Path(name).name, folder.parent / Path(name).name) if name else ():
-        if path.is_file():
-            return path
-    raise UserError(f"{folder}: holds no log, or several; name the run's with --log")
-
-
-def _agree(folder, facts, run, trace):
-    """Refuse files that are not of one run."""
-    for key in ("model", "seed", "lr", "batch_size"):
-        ours, logged = facts["args"].get(key), run.args.get(key)
-        if logged is not None and ours != logged:
-            raise UserError(f"{run.path}: its header says {key} {logged}, run.json {ours}: they are not of "
-                            f"one run; name the log with --log")
-    if trace[-1][0] < run.epochs[-1].epoch:
-        raise UserError(f"{folder / 'metrics.jsonl'}: ends in epoch {trace[-1][0]}, the log in epoch "
-                        f"{run.epochs[-1].epoch}: they are not of one run; name the log with --log")
-
-
-def _here(last):
-    found = {"val_err_top1": last.val_err_top1, "val_err_top5": last.val_err_top5}
-    return {"figures": str(log_figures(found)), "epoch": last.epoch, "train": last.train_metric,
-            "train_metric": last.train_metric_name}
-
-
 def markdown(certificate):
     """The lines of a certificate as Markdown."""
-    yield f"# Certificate: {certificate['model']} on {certificate['data']}"
+    yield f"# Certificate: {certificate['model'] or 'unknown model'} on {certificate['data']}"
     yield ""
-    yield f"    {certificate['command']}"
+    yield f"    {certificate['command'] or 'command ' + NOT_KNOWN}"
     yield ""
     yield "| | |"
     yield "| --- | --- |"
     for name, text in _rows(certificate):
         yield f"| {name} | {text.replace('|', chr(92) + '|')} |"
+    if certificate["picture"]:
+        yield ""
+        yield f"![the run's curves over the band]({certificate['picture']})"
     if certificate["not_known"]:
         yield ""
         yield "Not known:"
@@ -210,22 +145,26 @@ def markdown(certificate):
 
 def _rows(certificate):
     """(name, text) of each row of the table."""
-    epochs, versions, rates = certificate["epochs"], certificate["versions"], certificate["rate_trace"]
+    epochs, here, rates = certificate["epochs"], certificate["here"], certificate["rate_trace"]
     unfinished = "" if epochs["finished"] else ", not finished"
-    yield "epochs", f"{epochs['first']}-{epochs['last']} of {epochs['of']}{unfinished}"
-    yield "here", (f"{certificate['here']['figures']} in epoch {certificate['here']['epoch']}; training "
-                   f"{certificate['here']['train_metric']} {certificate['here']['train']:.4f}")
+    yield "epochs", f"{epochs['first']}-{epochs['last']} of {epochs['of'] or NOT_KNOWN}{unfinished}"
+    train = "" if here["train"] is None else f"; training {here['train_metric']} {here['train']:.4f}"
+    yield "here", f"{here['figures']} in epoch {here['epoch']}{train}"
     for name, key in (("paper", "row"), ("zoo", "weights"), ("log", "name")):
         there = certificate["official"][name]
         yield name, f"{there['figures']} ({there[key]})" if there else "none of exactly this recipe"
     yield "verdict", certificate["verdict"].removeprefix("verdict: ")
     yield "diagnosis", "; ".join(certificate["diagnosis"]) or "nothing found"
-    yield "data", f"root hash `{certificate['data_root_hash']}`"
-    yield "rates", f"SHA-256 `{rates['sha256']}` of {rates['lines']} logged (epoch, batch, rate)"
-    batch, seed = certificate["global_batch_size"], certificate["seed"]
+    digest = certificate["data_root_hash"]
+    yield "data", f"root hash `{digest}`" if digest else NOT_KNOWN
+    yield "rates", (f"SHA-256 `{rates['sha256']}` of {rates['lines']} logged (epoch, batch, rate)" if rates
+                    else NOT_KNOWN)
+    batch, seed = (NOT_KNOWN if certificate[key] is None else certificate[key]
+                   for key in ("global_batch_size", "seed"))
     yield "batch, seed", f"{batch} images per update, seed {seed}"
-    yield "device", f"{certificate['device']}, {certificate['threads']} operator threads"
-    yield "versions", ", ".join(f"{name} {version}" for name, version in versions.items())
+    device, versions = certificate["device"], certificate["versions"] or {}
+    yield "device", f"{device}, {certificate['threads']} operator threads" if device else NOT_KNOWN
+    yield "versions", ", ".join(f"{name} {version}" for name, version in versions.items()) or NOT_KNOWN
     yield "commit", certificate["commit"] or "none"
     for name, digest in certificate["files"].items():
         yield name, f"SHA-256 `{digest}`"

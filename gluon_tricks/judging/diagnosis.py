@@ -20,9 +20,10 @@ from statistics import median
 import numpy as np
 
 from gluon_tricks.judging.bands import points, scatter
-from gluon_tricks.published.catalogue import CLASSES, VAL_IMAGES, curve
+from gluon_tricks.published.catalogue import CLASSES, VAL_IMAGES
 from gluon_tricks.published.recipe import logged_batch_size
 from gluon_tricks.published.reference import dataset_of
+from gluon_tricks.published.repeats import reference_curve
 from gluon_tricks.tricks.linear_scaling import linear_scaled_lr
 
 # mobilenetv3_small's 2.6 at batch 2048 is 3.25 times the rule, vgg's 0.01 a tenth of it
@@ -50,7 +51,7 @@ def diagnose(verdict):
         Empty if no rule has evidence.
     """
     run, reference = verdict.run, verdict.match.reference
-    curve_there = curve(reference.name) if reference else []
+    curve_there = reference_curve(reference.name) if reference else []
     found = [chance_validation(run), unscaled_rate(run, reference, verdict.comparisons), lost_momentum(run),
              metric_on_soft_labels(run), input_bound(run, reference, curve_there)]
     return [finding for finding in found if finding]
@@ -100,7 +101,8 @@ def unscaled_rate(run, reference, comparisons):
         return None
     if reference and reference.args.get("lr") and reference.global_batch_size:
         expected = reference.args["lr"] * batch / reference.global_batch_size
-        why = f"the published rate, {reference.args['lr']:g} at {reference.global_batch_size} images"
+        origin = "reference's" if reference.title else "published"
+        why = f"the {origin} rate, {reference.args['lr']:g} at {reference.global_batch_size} images"
     else:
         expected, why = linear_scaled_lr(batch), "the linear rule, 0.1 at 256 images"
     ratio = lr / expected
@@ -123,7 +125,7 @@ def _below(comparisons):
         worse = (found.difference > 0) == (found.metric == "rmse")
         if found.witness == "train" and (worse & ~found.inside).any():
             i = (worse & ~found.inside).argmax()
-            return (f"train {found.metric} in epoch {found.epochs[i]} is {found.ours[i]:.2f}, published "
+            return (f"train {found.metric} in epoch {found.epochs[i]} is {found.ours[i]:.2f}, {found.origin} "
                     f"{found.published[i]:.2f}")
     return ""
 

@@ -1,24 +1,17 @@
 """The figures of a recipe in GluonCV's logs and in the runs of this kit."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from gluon_tricks.errors import UserError
-from gluon_tricks.files import LOGS
-from gluon_tricks.judging.verdict import Verdict, judge
-from gluon_tricks.log_lines.headers import checked_flags, safe
-from gluon_tricks.log_lines.reading import RunLog, read_log
+from gluon_tricks.judging.runs import OURS, find_log, read_run
+from gluon_tricks.judging.verdict import Verdict, judge_logs
+from gluon_tricks.log_lines.reading import RunLog
 from gluon_tricks.published.catalogue import catalogue
 from gluon_tricks.published.recipe import departures, recipe
 from gluon_tricks.published.reference import dataset_of
 from gluon_tricks.recipes.paper import TABLES
 from gluon_tricks.recipes.presets import PRESETS
 from gluon_tricks.recipes.rows import Figures
-
-OURS = LOGS / "ours"
-FACTS = {"command": str, "model": str, "commit": str, "processor": str, "data_root_hash": str, "gpus": list,
-         "versions": dict, "args": dict, "seed": int, "classes": int, "global_batch_size": int}
 
 
 @dataclass(frozen=True)
@@ -94,26 +87,15 @@ def _by_the_paper(flags):
 
 def our_runs(folder=OURS):
     """The classification runs in a folder that have run.json and one log: list of `OurRun`."""
-    runs = []
-    for run_json in sorted(Path(folder).glob("*/run.json")):
-        log = find_log(run_json.parent)
-        if log and "score" not in read_run_json(run_json.parent):        # detection and segmentation have one
-            runs.append(read_run(run_json.parent, log))
-    return runs
+    folders = [path.parent for path in sorted(Path(folder).glob("*/run.json"))]
+    runs = [read_run(run) for run in folders if find_log(run)]
+    return [_our_run(run) for run in runs if not run.is_transfer]
 
 
-def find_log(folder):
-    """The log in a run's folder; None if there is none or more than one."""
-    logs = sorted(Path(folder).glob("*.log"))
-    return logs[0] if len(logs) == 1 else None
-
-
-def read_run(folder, log):
-    """The `OurRun` of a folder and its log."""
-    run = read_log(log)
-    last = run.epochs[-1]
+def _our_run(run):
+    last = run.log.epochs[-1]
     errors = {"val_err_top1": last.val_err_top1, "val_err_top5": last.val_err_top5}
-    return OurRun(Path(folder), run, log_figures(errors), judge(log))
+    return OurRun(run.folder, run.log, log_figures(errors), judge_logs([run.log]))
 
 
 def our_run(flags, dataset, runs):
@@ -122,31 +104,3 @@ def our_run(flags, dataset, runs):
     found = [ours for ours in runs if dataset_of(ours.run) == dataset
              and recipe(ours.run.args, dataset) == wanted]
     return max(found, key=lambda ours: ours.run.epochs[-1].epoch, default=None)
-
-
-def read_run_json(folder):
-    """A run's `run.json`: dict, with texts that are safe to print and checked flags in `args`.
-
-    Raises
-    ------
-    UserError
-        If the folder has none, it cannot be read, or a fact has another type than in runs of this kit.
-    """
-    path = Path(folder) / "run.json"
-    try:
-        facts = safe(json.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); give the folder of a run of "
-                        f"train_imagenet.py or train_cifar.py, where metrics.jsonl lies") from None
-    except (ValueError, RecursionError):
-        raise UserError(f"{path}: is no JSON; give the folder of a run of this kit") from None
-    if not isinstance(facts, dict):
-        raise UserError(f"{path}: is no JSON object; give the folder of a run of this kit")
-    for name, kind in FACTS.items():
-        value = facts.get(name)
-        if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
-            raise UserError(f"{path}: {name} {json.dumps(value)[:100]} is of another type than in runs of "
-                            "this kit; the file is damaged or of another program")
-    if facts.get("args"):
-        facts["args"] = checked_flags(facts["args"], f"{path}: args")
-    return facts

@@ -1,13 +1,60 @@
-"""The verdict on a run: inside or outside the band of the published run that it repeats."""
+"""The verdict on one or several runs of a recipe: inside or outside the band of the run that they repeat."""
 
 from dataclasses import dataclass, field
 
-from gluon_tricks.judging.bands import WITNESSES, band_of, compare_with, metric_of, series
+import numpy as np
+
+from gluon_tricks.errors import UserError
+from gluon_tricks.judging.bands import (
+    WITNESSES,
+    band_of,
+    compare_with,
+    metric_of,
+    series,
+    together,
+)
 from gluon_tricks.judging.gaps import missing_epochs
-from gluon_tricks.log_lines.reading import RunLog, read_log
-from gluon_tricks.published.reference import Match, find_reference
+from gluon_tricks.judging.repeats import FALSE_ALARM, compare_means
+from gluon_tricks.log_lines.reading import read_log
+from gluon_tricks.published.recipe import departures, recipe
+from gluon_tricks.published.reference import Match, dataset_of, find_reference, repeats_of
 
 EXIT_CODES = {"INSIDE": 0, "OUTSIDE": 1, "none": 2}
+
+
+@dataclass(frozen=True)
+class Held:
+    """Runs held against one reference.
+
+    Attributes
+    ----------
+    reference : PublishedRun
+    comparisons : list of Comparison
+        Of the training metric and of validation, as far as both have them. Of several runs it is their mean.
+    counts : list of str
+        Per witness: the number of epochs inside the band, with the reference's that the log lacks; or why it
+        was not compared.
+    because : list of str
+        Why the runs are outside; empty if they are inside.
+    tests : dict
+        witness -> MeanTest, where there are enough runs.
+    """
+
+    reference: object
+    comparisons: list
+    counts: list
+    because: list
+    tests: dict
+
+    @property
+    def outcome(self):
+        return "OUTSIDE" if self.because else "INSIDE"
+
+    @property
+    def where(self):
+        """`over epochs 0-14 of 200 (train 15/15, val 15/15)`."""
+        first, last = (end(end(found.epochs) for found in self.comparisons) for end in (min, max))
+        return f"over epochs {first}-{last} of {self.reference.epochs} ({', '.join(self.counts)})"
 
 
 @dataclass(frozen=True)
@@ -21,15 +68,29 @@ class Verdict:
         The result in one line, starting with `verdict:`.
     exit_code : int
         0 inside, 1 outside, 2 none.
-    comparisons : list of Comparison
-        Of the training metric and of validation, as far as both logs have them.
+    runs : list of RunLog
+    run : RunLog
+        The first of them.
+    match : Match
+        The reference.
+    held : list of Held
+        Against the reference first, then against GluonCV's own runs of this recipe; empty without a verdict.
     """
 
     outcome: str
     line: str
-    run: RunLog
+    runs: list
     match: Match
-    comparisons: list = field(default_factory=list)
+    held: list = field(default_factory=list)
+
+    @property
+    def run(self):
+        return self.runs[0]
+
+    @property
+    def comparisons(self):
+        """Those with the reference: list of Comparison."""
+        return self.held[0].comparisons if self.held else []
 
     @property
     def exit_code(self):
@@ -55,51 +116,94 @@ def judge(path, ref=None):
     UserError
         If the log is unusable or `ref` is no published log.
     """
-    run = read_log(path)
-    match = find_reference(run, ref)
-    if match.reference is None:
-        return Verdict("none", f"verdict: none: {match.reason}", run, match)
-    comparisons, counts, because = compare_curves(run, match.reference)
-    if not comparisons:
-        why = "; ".join(because + counts) or "no epoch in common"
-        return Verdict("none", f"verdict: none: nothing to compare with {match.reference.name}: {why}", run,
-                       match)
-    outcome = "OUTSIDE" if because else "INSIDE"
-    first, last = (end(end(found.epochs) for found in comparisons) for end in (min, max))
-    line = (f"verdict: {outcome} the band of {match.reference.name} over epochs {first}-{last} of "
-            f"{match.reference.epochs} ({', '.join(counts)})")
-    line += f": {'; '.join(because)}" if because else ""
-    line += f"; departs from it in {', '.join(match.departures)}" if match.departures else ""
-    return Verdict(outcome, line, run, match, comparisons)
+    return judge_logs([read_log(path)], ref)
 
 
-def compare_curves(run, reference):
-    """Compare a run's curves with the bands of a published run.
+def judge_logs(runs, ref=None):
+    """`judge` for one or several `RunLog`s of one recipe, which get one verdict.
 
-    Returns
-    -------
-    comparisons : list of Comparison
-    counts : list of str
-        Per witness: the number of epochs inside the band, with the published ones that the run's log lacks;
-        or why it was not compared.
-    because : list of str
-        Why the run is outside; empty if it is inside.
+    Raises
+    ------
+    UserError
+        If `ref` is no published log, the recipes differ, or two logs are of one run.
     """
-    comparisons, counts, because = [], [], []
+    check_same_recipe(runs)
+    match = find_reference(runs[0], ref)
+    if match.reference is None:
+        return Verdict("none", f"verdict: none: {match.reason}", runs, match)
+    first = hold_against(runs, match.reference)
+    if not first.comparisons:
+        why = "; ".join(first.because + first.counts) or "no epoch in common"
+        return Verdict("none", f"verdict: none: nothing to compare with {match.reference.label}: {why}", runs,
+                       match)
+    others = [] if ref or match.departures else [
+        hold_against(runs, other) for other in repeats_of(runs[0].args, dataset_of(runs[0]))
+        if other.name != match.reference.name]
+    held = [first, *(each for each in others if each.comparisons)]
+    outcome = "OUTSIDE" if any(each.because for each in held) else "INSIDE"
+    return Verdict(outcome, _line(held, runs, match), runs, match, held)
+
+
+def _line(held, runs, match):
+    """The result in one line; a reference whose band the runs leave comes first."""
+    first, *others = sorted(held, key=lambda each: not each.because)
+    mean = f" (mean of {len(runs)} runs)" if len(runs) > 1 else ""
+    line = f"verdict: {first.outcome} the band of {first.reference.label}{mean} {first.where}"
+    line += "".join(f"; {each.outcome} that of {each.reference.label} {each.where}" for each in others)
+    because = [reason for each in held for reason in each.because]
+    line += f": {'; '.join(because)}" if because else ""
+    return line + (f"; departs from it in {', '.join(match.departures)}" if match.departures else "")
+
+
+def check_same_recipe(runs):
+    """Refuse logs of different recipes, and the same run twice."""
+    first, *others = runs
+    wanted = recipe(first.args, dataset_of(first))
+    for i, other in enumerate(others, start=1):
+        here = recipe(other.args, dataset_of(other))
+        found = [*departures(here, wanted, "there"), *sorted(here.keys() - wanted.keys())]
+        if found:
+            shown = ", ".join(found)
+            raise UserError(f"{other.path}: is of another recipe than {first.path}: {shown}; several logs "
+                            "must be seeds of one recipe, so compare them one by one")
+        for before in runs[:i]:
+            if other.epochs == before.epochs:
+                raise UserError(f"{other.path}: is the same run as {before.path}; give each run once")
+
+
+def hold_against(runs, reference):
+    """Compare the curve of a run, or the mean curve of several, with the bands of a reference: `Held`."""
+    held = Held(reference, [], [], [], {})
     for witness in WITNESSES:
         band = band_of(reference.name, witness)
-        metric = metric_of(run.epochs[-1], witness, reference.dataset)
+        metric = metric_of(runs[0].epochs[-1], witness, reference.dataset)
         if band is None:
-            counts.append(f"{witness} not compared: no measurement in the published log")
+            held.counts.append(f"{witness} not compared: no measurement in the published log")
         elif metric != band.metric:                                  # soft targets in one of the runs only
-            because.append(f"{witness} metric {metric}, published {band.metric}")
+            held.because.append(f"{witness} metric {metric}, published {band.metric}")
         else:
-            found = compare_with(band, *series(run.epochs, witness, reference.dataset))
-            if found is None:
-                continue
-            comparisons.append(found)
-            there = band.epochs[(band.epochs >= run.epochs[0].epoch) & (band.epochs <= run.epochs[-1].epoch)]
-            counts.append(f"{witness} {found.inside.sum()}/{len(found.epochs)}"
-                          + missing_epochs(found.epochs.tolist(), there.tolist()))
-            because += [found.because] if found.because else []
-    return comparisons, counts, because
+            _hold(runs, band, witness, held)
+    return held
+
+
+def _hold(runs, band, witness, held):
+    """Add the comparison of one witness to `held`."""
+    dataset = held.reference.dataset
+    curves = [dict(zip(*series(run.epochs, witness, dataset))) for run in runs]
+    epochs = sorted(set.intersection(*map(set, curves)))
+    ours = together([run.epochs for run in runs], epochs, witness, dataset)
+    found = compare_with(band.of_mean(len(runs)), epochs, ours) if epochs else None
+    if found is None:
+        return
+    held.comparisons.append(found)
+    there = band.epochs[(band.epochs >= runs[0].epochs[0].epoch)
+                        & (band.epochs <= min(run.epochs[-1].epoch for run in runs))]
+    held.counts.append(f"{witness} {found.inside.sum()}/{len(found.epochs)}"
+                       + missing_epochs(found.epochs.tolist(), there.tolist()))
+    held.because.extend([found.because] if found.because else [])
+    test = compare_means(found.epochs, found.runs, band.runs[:, np.isin(band.epochs, found.epochs)])
+    if test:
+        held.tests[witness] = test
+    # One run is judged by the band alone, whose rate of false alarms is stated
+    if test and len(runs) > 1 and test.p < FALSE_ALARM / len(WITNESSES):
+        held.because.append(f"{witness} {found.metric} {test.says} from {band.source}, p = {test.p:.2g}")

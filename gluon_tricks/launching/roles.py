@@ -121,7 +121,7 @@ def ps_roles(command, where, servers, machines, timeout_s):
 
 
 def server_command(role):
-    """The command of a server or scheduler. DMLC_ROLE must not name it: MXNet would serve in its own way."""
+    """The command of a server or scheduler."""
     return [sys.executable, "-m", "gluon_tricks.launching.server", role]
 
 

@@ -4,11 +4,16 @@ MXNet's own server starts inside `import mxnet`, when DMLC_ROLE says so. Command
 a pickle, and unpickling runs any code that the sender has put there. ps-lite does not know who sends. The
 workers of this kit update their own parameters and send no optimizer, so this server refuses the command
 before it unpickles anything. Command 0 is the only one that reaches Python; C++ handles the others.
+
+This process loads MXNet's library without its Python package, whose import takes more than a second and half
+of the memory.
 """
 
 import ctypes
 import os
 import sys
+from importlib.util import find_spec
+from pathlib import Path
 
 from gluon_tricks.engines.launcher import files_of_the_owner
 
@@ -23,16 +28,34 @@ def serve(role):
     Parameters
     ----------
     role : "server" or "scheduler"
-        Must not be in DMLC_ROLE yet, or MXNet's own server would start here.
-    """
-    os.environ.pop("DMLC_ROLE", None)
-    import mxnet as mx
-    from mxnet.base import _LIB, check_call
 
+    Raises
+    ------
+    RuntimeError
+        If MXNet reports an error.
+    """
     os.environ["DMLC_ROLE"] = role
-    store = mx.kv.create("dist")
+    library = mxnet_library()
+    store = ctypes.c_void_p()
+    call(library, library.MXKVStoreCreate, b"dist", ctypes.byref(store))
     with files_of_the_owner():
-        check_call(_LIB.MXKVStoreRunServer(store.handle, CONTROLLER(refuse), None))
+        call(library, library.MXKVStoreRunServer, store, CONTROLLER(refuse), None)
+    call(library, library.MXKVStoreFree, store)
+    call(library, library.MXNotifyShutdown)
+
+
+def mxnet_library():
+    """MXNet's library, from where its Python package would load it."""
+    path = os.environ.get("MXNET_LIBRARY_PATH") or Path(find_spec("mxnet").origin).with_name("libmxnet.so")
+    library = ctypes.CDLL(str(path))
+    library.MXGetLastError.restype = ctypes.c_char_p
+    return library
+
+
+def call(library, function, *arguments):
+    """Call a function of the library; RuntimeError with its message if it fails."""
+    if function(*arguments):
+        raise RuntimeError(library.MXGetLastError().decode(errors="replace"))
 
 
 def refuse(command, body, handle):

@@ -20,6 +20,10 @@ from gluon_tricks.log_lines.text import lines_of
 UNMATCHED_KEPT = 1000          # lines of no known kind that `RunLog.unmatched` holds; more are only counted
 
 
+class NoEpoch(UserError):
+    """A log has no finished epoch, perhaps not yet."""
+
+
 @dataclass
 class RunLog:
     """A log, finished or not.
@@ -65,8 +69,8 @@ def read_log(path):
     Raises
     ------
     UserError
-        If the file cannot be read, is not text, or holds no finished epoch; or if its header has a number or
-        text that no run can have had.
+        If the file cannot be read, is not text, or holds no finished epoch (`NoEpoch`); or if its header has
+        a number or text that no run can have had.
     """
     path = Path(path)
     counts, unmatched, epochs = Counter(), [], _Epochs()
@@ -89,9 +93,8 @@ def read_log(path):
             epochs.add(line, flags)
     records = epochs.records()
     if not records:
-        raise UserError(f"{path}: no finished epoch in this file ({sum(counts.values())} lines); give the "
-                        f"log of a run of train_cifar.py or train_imagenet.py that has finished its first "
-                        "epoch")
+        raise NoEpoch(f"{path}: no finished epoch in this file ({sum(counts.values())} lines); give the log "
+                      f"of a run of train_cifar.py or train_imagenet.py that has finished its first epoch")
     return RunLog(path, style, flags, counts["namespace"], records, dict(counts), unmatched,
                   epochs.resumed_at())
 

@@ -4,12 +4,14 @@
 and per epoch ("kind": "epoch").
 """
 
+import math
+
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import open_file, parse_json
 
 TYPES = {**dict.fromkeys(("command", "model", "dataset", "dtype", "data_root_hash", "data_backend", "title",
                           "train_metric", "optimizer", "processor", "platform",
-                          "init_params"), str),
+                          "init_params", "commit"), str),
          **dict.fromkeys(("seed", "devices", "world_size", "classes", "global_batch_size", "cpus"), int),
          **dict.fromkeys(("args", "versions", "dtype_trial", "model_kwargs"), dict),
          **dict.fromkeys(("mixup", "freeze_norm"), bool), **dict.fromkeys(("gpus", "freeze"), list)}
@@ -78,6 +80,7 @@ def _record(line):
     for name, value in record.items():
         if name != "kind" and not (value is None or type(value) in (int, float, dict)):
             raise ValueError(f"{name} is {value!r:.80}, no number")
-    if record["kind"] == "interval" and type(record.get("lr")) not in (int, float):
-        raise ValueError("it has no rate 'lr'")
+    rate = record.get("lr")
+    if record["kind"] == "interval" and not (type(rate) in (int, float) and 0 <= rate < math.inf):
+        raise ValueError(f"its rate 'lr' is {rate!r:.80}")
     return record

@@ -63,7 +63,7 @@ def lines_of(path):
 
 
 def _clean(text):
-    if text.isprintable():             # nearly all lines
+    if text.replace("\t", "").isprintable():             # nearly all lines
         return text
     return printable(ESCAPE_CODES.sub("", text), keep="\t")
 

@@ -234,12 +234,15 @@ class TransferLog:
         Of the last header.
     epochs : list of TransferEpoch
         Those with a validation.
+    rates : dict
+        Epoch -> the learning rate that a line before it sets.
     """
 
     path: Path
     task: str
     args: dict
     epochs: list
+    rates: dict = field(default_factory=dict)
 
     @property
     def main(self):
@@ -282,4 +285,5 @@ def read_transfer_log(path):
         return None
     log = TransferLog(Path(path), task, flags, [])
     log.epochs = [epoch for epoch in epochs.values() if log.main in epoch.scores]
+    log.rates = {epoch.epoch: epoch.set_lr for epoch in epochs.values() if epoch.set_lr is not None}
     return log

@@ -16,7 +16,7 @@ def load_pretrained(net, name, tag=True, root=DEFAULT_ROOT, ctx=None):
     net : HybridBlock
     ctx : Context or list of Context
         Default: the CPU.
-    name, tag, root, errors
+    name, tag, root
         As of `published_file`.
     """
     import mxnet as mx

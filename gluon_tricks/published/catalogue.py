@@ -15,6 +15,7 @@ from functools import cache
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import LOGS
 from gluon_tricks.log_lines.epochs import EpochRecord
+from gluon_tricks.program import there_are
 
 FOLDER = LOGS / "published"
 TRAIN_IMAGES = {"cifar10": 50_000, "imagenet": 1_281_167}
@@ -48,6 +49,12 @@ class PublishedRun:
     final: dict
     best: dict
     flags: dict
+    title: str = ""          # of several runs: what a sentence calls them
+
+    @property
+    def label(self):
+        """What a sentence calls it."""
+        return self.title or self.name
 
     @property
     def train_is_usable(self):
@@ -89,10 +96,8 @@ def published_run(name):
     """The catalogue's entry of that name; a `UserError` names the nearest ones."""
     runs = catalogue()
     if name not in runs:
-        near = [known for known in runs if name.lower() in known.lower() or known.lower() in name.lower()]
         raise UserError(f"no published log is called {name!r}; "
-                        + (f"there are {', '.join(near)}" if near else
-                        "logs/published/catalogue.json lists all 73"))
+                        + there_are(name, runs, "python -m gluon_tricks published lists them"))
     return runs[name]
 
 

@@ -13,7 +13,6 @@ Paths of records, which are those of the authors' machines, are left out: the de
 are read by this kit's loader; `--data-backend mxnet` is the iterator that made the published logs.
 """
 
-import difflib
 import json
 import shlex
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Optional
 
 from gluon_tricks.errors import UserError
+from gluon_tricks.program import there_are
 from gluon_tricks.published.catalogue import FOLDER, catalogue
 from gluon_tricks.published.transfer import published_transfer
 
@@ -85,6 +85,18 @@ class PublishedCommand:
             flags["--crop-ratio"] = f"{int(flags['--input-size']) / 256:g}"
         return [script, *extra, *_words(flags)]
 
+    @property
+    def launcher(self):
+        """The words that start the processes of `today`; none for a single process."""
+        if self.workers == 1:
+            return []
+        return ["-m", "gluon_tricks", "launch", "-n", str(self.workers), "--engine", "horovod", "--"]
+
+    @property
+    def typed_today(self):
+        """The words to type for the equal run with this kit."""
+        return ["python", *self.launcher, *self.today]
+
 
 def _words(flags):
     return [word for flag, value in flags.items() for word in ([flag] if value is True else [flag, value])]
@@ -106,11 +118,14 @@ def published_command(name):
     """The command of that name; a `UserError` names the nearest ones."""
     commands = published_commands()
     if name not in commands:
-        near = [known for known in commands if name and name in known] or difflib.get_close_matches(name,
-                                                                                                    commands)
-        raise UserError(f"no published command is called {name!r}; " + (
-            f"there are {', '.join(near[:8])}" if near else "replay --list shows all of them"))
+        raise UserError(f"no published command is called {name!r}; "
+                        + there_are(name, commands, "replay --list shows all of them"))
     return commands[name]
+
+
+def command_of(log):
+    """The command that made a published log."""
+    return next(command for command in published_commands().values() if command.log == log)
 
 
 def wrapped(words, width=115):

@@ -49,8 +49,8 @@ def _decay_epochs(values, cifar):
     return tuple(map(int, re.findall(r"(?<![^,\s])[0-9]{1,9}(?![^,\s])", str(values["lr_decay_epoch"]))))
 
 
-def departures(run_recipe, reference_recipe):
-    """What a run does otherwise than its reference, as `lr 0.8 (published 0.1)`.
+def departures(run_recipe, reference_recipe, origin="published"):
+    """What a run does otherwise than its reference, as `lr 0.8 (published 0.1)`; `origin` is that word.
 
     Fewer epochs alone are no departure where the rate does not depend on their number: the curve is the same
     as far as it goes.
@@ -60,7 +60,7 @@ def departures(run_recipe, reference_recipe):
         here = run_recipe.get(key, published)
         if here == published or (key == "num_epochs" and not _depends_on_length(reference_recipe)):
             continue
-        found.append(f"{key} {_show(here)} (published {_show(published)})")
+        found.append(f"{key} {_show(here)} ({origin} {_show(published)})")
     return found
 
 

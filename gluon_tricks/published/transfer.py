@@ -8,6 +8,7 @@ import json
 from functools import cache
 
 from gluon_tricks.errors import UserError
+from gluon_tricks.log_lines.reading import NoEpoch
 from gluon_tricks.published.catalogue import FOLDER
 
 PUBLISHED_SPLITS = "2007_trainval,2012_trainval"
@@ -79,7 +80,8 @@ def side_by_side(log, name=None):
     verdict : str
     """
     if not log.epochs:
-        raise UserError(f"{log.path}: no validated epoch in this file yet")
+        raise NoEpoch(f"{log.path}: no validated epoch in this file; give the log of a run that has finished "
+                      "its first validation")
     best, last = max(log.epochs, key=lambda epoch: epoch.scores[log.main]), log.epochs[-1]
     lines = [f"run        {log.path}, {log.task}, {len(log.epochs)} validated epochs up to {last.epoch}",
              f"           {log.main} last {_percent(last.scores[log.main])} (epoch {last.epoch}), "

@@ -53,6 +53,11 @@ class Row:
         return f"{self.name}, {self.column}" if self.column else self.name
 
     @property
+    def names(self):
+        """What a pattern may fit: the title, and the net if the row has a command."""
+        return (self.title, self.flags["model"]) if self.flags else (self.title,)
+
+    @property
     def command(self):
         """The row's command line; "" without flags."""
         return shlex.join(["python", self.script, *words(self.flags)]) if self.flags else ""

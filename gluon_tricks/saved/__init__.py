@@ -1,7 +1,7 @@
 """Saved parameters: their records, and nets made of both. Importing this file does not import MXNet."""
 
 
-def load_net(params_file, run_json=None, num_gpus=0, dtype="float32", **flags):
+def load_net(params_file, run_json=None, num_gpus=0, dtype="float32", tta=None, **flags):
     """A net with its parameters, for a notebook.
 
         net = load_net("params/imagenet-resnet18_v1b-29.params")
@@ -15,6 +15,8 @@ def load_net(params_file, run_json=None, num_gpus=0, dtype="float32", **flags):
         Its record elsewhere.
     num_gpus : int
     dtype : str
+    tta : "flip", "10crop" or None
+        Test-time averaging, as `predict --tta`.
     flags
         Without a record, flags of `evaluate`: model, model_kwargs (a dict), classes, dataset, input_size,
         crop_ratio, rgb_mean, rgb_std.
@@ -35,4 +37,4 @@ def load_net(params_file, run_json=None, num_gpus=0, dtype="float32", **flags):
 
     saved = saved_net(params_file, flags, run_json)
     start_precision(dtype)
-    return LoadedNet(saved, create_engine(num_gpus), dtype)
+    return LoadedNet(saved, create_engine(num_gpus), dtype, tta)

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from gluon_tricks.errors import UserError
 from gluon_tricks.saved.tally import ROUNDING, Tally
 from gluon_tricks.training.evaluation import answers
+from gluon_tricks.training.status import progress_bar
 
 
 class Validation(NamedTuple):
@@ -23,6 +23,8 @@ class Validation(NamedTuple):
     bad: dict = {}           # position -> why the image cannot be used; grows while images are read
     names: list = None       # of the images in the loader's order, where they are wanted
     labelled: bool = True
+    has_file_names: bool = True     # `names` are those of files, not the keys of records
+    note: str = ""           # a line on how the labels were read; "" if there is nothing to say
 
 
 class Speed(NamedTuple):
@@ -53,7 +55,7 @@ def count_answers(net, data, engine, dtype, keep=()):
         If no image decodes, or images are missing that have to be counted.
     """
     tally, seen, start, first = Tally(ROUNDING[dtype]), 0, None, 0
-    with tqdm(total=data.loader.records, unit="image", disable=None, dynamic_ncols=True) as bar:
+    with progress_bar(data.loader.records, "evaluating", "image") as bar:
         for positions, parts in _one_behind((batch.positions, answers(net, batch, engine, dtype))
                                             for batch in data.loader.epoch(0)):
             done = 0

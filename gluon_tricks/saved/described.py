@@ -21,6 +21,7 @@ from gluon_tricks.saved.record import CLASSIFICATION, NetFacts, TrainedRun, find
 
 GIVEN = ("model", "use_gn", "classes", "dataset", "augment", "input_size", "crop_ratio", "rgb_mean",
          "rgb_std")
+GREY_LEVELS = 1              # GluonCV's means of record files and of folders differ by half of it
 
 
 class SavedNet(NamedTuple):
@@ -178,18 +179,23 @@ def rounded(values):
     return ",".join(f"{round(value, 4)}".removesuffix(".0") for value in values)
 
 
+def same_normalisation(net, mean, std):
+    """Whether a net's mean and deviation are these, up to the differences between GluonCV's own values."""
+    return len(net.rgb_mean) == len(mean) and all(
+        abs(one - other) <= GREY_LEVELS for one, other in zip((*net.rgb_mean, *net.rgb_std), (*mean, *std)))
+
+
 class SmallTransform(ImagenetTestTransform):
     """An `ImagenetTestTransform` that rounds as the validation of train_cifar.py does."""
 
-    def fill(self, out, photograph, position, epoch):
-        """Write one `Photograph` into `out`, float32, shape (3, size, size)."""
+    def normalize(self, image, out):
         mean, std = ([value / 255 for value in values] for values in (self.mean, self.std))
-        out[:] = augment.normalize(self.square(photograph)[None], mean, std)[0]
+        out[:] = augment.normalize(image[None], mean, std)[0]
 
 
-def transform_of(facts):
-    """The preparation of photographs for a net, the same as in its run's validation."""
+def transform_of(facts, all_crops=False):
+    """The preparation of photographs for a net, the same as in its run's validation; or its five crops."""
     mean, std = (tuple(values) * (3 // facts.channels) for values in (facts.rgb_mean, facts.rgb_std))
     kind = SmallTransform if facts.dataset in DATASETS else ImagenetTestTransform
     return kind(facts.input_size, facts.crop_ratio, mean, std,
-                "efficientnet" if facts.crop == "efficientnet" else "rec")
+                "efficientnet" if facts.crop == "efficientnet" else "rec", all_crops)

@@ -6,6 +6,7 @@ import numpy as np
 
 from gluon_tricks.data.images import PhotographLoader
 from gluon_tricks.errors import UserError
+from gluon_tricks.saved.averaging import TEN_CROPS, averaged, check_views
 from gluon_tricks.saved.described import transform_of
 from gluon_tricks.saved.net import open_net
 from gluon_tricks.saved.predictions import checked_output, softmax, top_of
@@ -21,6 +22,8 @@ class LoadedNet:
     saved : SavedNet
     engine : SingleProcess
     dtype : str
+    tta : "flip", "10crop" or None
+        Test-time averaging: probabilities are the mean over several views of an image (`averaging`).
 
     Attributes
     ----------
@@ -30,8 +33,9 @@ class LoadedNet:
         Class names in label order.
     """
 
-    def __init__(self, saved, engine, dtype="float32"):
-        self.engine, self.dtype = engine, dtype
+    def __init__(self, saved, engine, dtype="float32", tta=None):
+        check_views(tta, saved.facts)
+        self.engine, self.dtype, self.tta = engine, dtype, tta
         self.net, classes = open_net(saved, engine, dtype)
         self.names = saved.names(classes)
         self.facts = saved.facts._replace(classes=classes)
@@ -47,10 +51,10 @@ class LoadedNet:
         are missing and stand in `images.bad`. Pixels are those of validation: EXIF orientation is obeyed, and
         the size, crop and normalisation are the training's.
         """
-        loader = PhotographLoader(images, transform_of(self.facts), batch_size, None, "keep", num_workers)
-        for batch in loader.epoch(0):
-            data = batch.data[:, :self.facts.channels]
-            parts = answers(self.net, batch._replace(data=data), self.engine, self.dtype)
+        transform, net = transform_of(self.facts, self.tta == TEN_CROPS), averaged(self.net, self.tta)
+        for batch in PhotographLoader(images, transform, batch_size, None, "keep", num_workers).epoch(0):
+            data = batch.data.slice_axis(axis=-3, begin=0, end=self.facts.channels)
+            parts = answers(net, batch._replace(data=data), self.engine, self.dtype)
             output = np.concatenate([part.astype("float32").asnumpy() for part, _ in parts])
             is_read = batch.label.asnumpy() >= 0
             yield batch.positions[is_read], softmax(checked_output(output[is_read]))

@@ -23,9 +23,10 @@ import numpy as np
 from gluon_tricks import __version__
 from gluon_tricks.errors import UserError
 from gluon_tricks.models.cifar_shake_shake import predicting
+from gluon_tricks.program import pip_command
 
 OPSET, IR_VERSION = 13, 7        # IR version 7 is opset 13's own
-REMEDY = 'make onnx, or pip install "gluon_tricks[onnx]"'
+REMEDY = f"make onnx, or {pip_command('onnx')}"
 
 
 def to_onnx(net, size, output="logits", metadata=None, channels=3):

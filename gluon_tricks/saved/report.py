@@ -51,8 +51,9 @@ def write_report(folder, title, data, names, answers):
     pictures.save(drawn_matrix(matrix, names, title), folder / "confusion.png")
     pictures.save(drawn_calibration(curve, title), folder / "calibration.png")
     for name, words, chosen in sheets(answers):
-        captions = [f"{data.names[answers.positions[i]]}\n{names[answers.truth[i]]}\n"
-                    f"answer {names[answers.answer[i]]} {answers.probability[i]:.2f}" for i in chosen]
+        captions = [f"{data.names[answers.positions[i]]}\ntruth: {names[answers.truth[i]]}\n"
+                    f"answer: {names[answers.answer[i]]} {100 * answers.probability[i]:.0f} %"
+                    for i in chosen]
         images = data.loader.images.read(answers.positions[chosen])[0] if len(chosen) else []
         pictures.save(draw_sheet(images, captions, f"{title}: {words}"), folder / name)
     atomic_write(folder / "report.md", summary(title, names, answers, matrix, curve))
@@ -88,37 +89,43 @@ def class_rows(matrix, names):
 
 def drawn_matrix(matrix, names, title):
     """The confusion matrix as shares of each class; with names and counts where there is room."""
-    side = 4 + 0.22 * min(len(names), MOST_TICKS)
-    figure, [axes] = pictures.panels((side, side))
+    side = 3.8 + 0.26 * min(len(names), MOST_TICKS)
+    figure, [axes] = pictures.panels((side + 1.4, side), title=title)
     images = matrix.sum(axis=1, keepdims=True)
-    shown = axes.imshow(np.divide(matrix, images, where=images > 0, out=np.zeros(matrix.shape)), vmin=0,
-                        vmax=1, cmap="viridis")
-    figure.colorbar(shown, ax=axes, shrink=0.7, label="share of the class")
+    shares = 100 * np.divide(matrix, images, where=images > 0, out=np.zeros(matrix.shape))
+    shown = axes.imshow(shares, vmin=0, vmax=100, cmap="cividis")
+    figure.colorbar(shown, ax=axes, shrink=0.7).set_label("share of the class, % (numbers: images)"
+                                                          if len(names) <= MOST_TICKS // 2 else
+                                                          "share of the class, %", fontsize=pictures.LABEL)
     axes.grid(False)
-    axes.set(xlabel="answer", ylabel="truth", title=title)
+    pictures.label(axes, "answer", "truth")
     if len(names) <= MOST_TICKS:
-        axes.set_xticks(range(len(names)), names, rotation=90, fontsize=7, parse_math=False)
-        axes.set_yticks(range(len(names)), names, fontsize=7, parse_math=False)
+        axes.set_xticks(range(len(names)), names, rotation=90, fontsize=pictures.TICK, parse_math=False)
+        axes.set_yticks(range(len(names)), names, fontsize=pictures.TICK, parse_math=False)
     if len(names) <= MOST_TICKS // 2:
         for row, column in zip(*np.nonzero(matrix)):
             is_bright = 2 * matrix[row, column] > images[row, 0]
-            axes.text(column, row, matrix[row, column], ha="center", va="center", fontsize=7,
+            axes.text(column, row, matrix[row, column], ha="center", va="center", fontsize=8,
                       color="black" if is_bright else "white")
     return figure
 
 
 def drawn_calibration(curve, title):
     """Accuracy over probability, and the images of each bin below."""
-    figure, [above, below] = pictures.panels((5, 5.5), rows=2)
-    edges = np.linspace(0, 1, len(curve.images) + 1)
-    above.plot([0, 1], [0, 1], color="gray", linewidth=1, label="as sure as right")
+    figure, [above, below] = pictures.panels((6.4, 6.4), rows=2, title=title)
+    edges = np.linspace(0, 100, len(curve.images) + 1)
+    above.plot([0, 100], [0, 100], color="gray", linewidth=1, linestyle="--",
+               label="accuracy = probability")
     used = curve.images > 0
-    above.plot(curve.probability[used], curve.accuracy[used], marker="o", color=pictures.shades(2)[0],
-               label=f"expected error {curve.expected_error:.3f}")
-    above.set(xlim=(0, 1), ylim=(0, 1), ylabel="accuracy", title=title)
-    above.legend()
-    below.bar(edges[:-1], curve.images, width=np.diff(edges), align="edge", color=pictures.shades(2)[0])
-    below.set(xlim=(0, 1), xlabel="probability of the answer", ylabel="images")
+    above.plot(100 * curve.probability[used], 100 * curve.accuracy[used], marker="o", color=pictures.RUN,
+               label=f"this net, expected calibration error {100 * curve.expected_error:.1f} %")
+    above.set(xlim=(0, 100), ylim=(0, 103))
+    pictures.label(above, "", "accuracy, %")
+    pictures.legend(above)
+    below.bar(edges[:-1], curve.images, width=np.diff(edges), align="edge", color=pictures.RUN,
+              edgecolor="white")
+    below.set(xlim=(0, 100))
+    pictures.label(below, "probability of the answer, %", "images")
     return figure
 
 
@@ -130,11 +137,13 @@ def summary(title, names, answers, matrix, curve):
     low, high = wilson_interval(right, images)
     lines = [f"# {title}", "",
              f"top-1: {right} of {images} right, {100 * right / images:.2f} % (95 % interval {100 * low:.2f} "
-             f"to {100 * high:.2f}); expected calibration error {curve.expected_error:.3f}.", "",
+             f"to {100 * high:.2f}); expected calibration error "
+             f"{100 * curve.expected_error:.1f} %.", "",
              "![confusion matrix](confusion.png)", "", "## Classes with the lowest accuracy", "",
-             "| class | images | right | accuracy | 95 % interval |", "| --- | --- | --- | --- | --- |"]
+             "| class | images | right | accuracy, % | 95 % interval, % |", "| --- | --- | --- | --- | --- |"]
     rows = [row for row in class_rows(matrix, names) if row[2]]
     for _, name, count, good, share, least, most in sorted(rows, key=lambda row: float(row[4]))[:MOST_LINES]:
+        share, least, most = (f"{100 * float(value):.2f}" for value in (share, least, most))
         lines.append(f"| {name} | {count} | {good} | {share} | {least} to {most} |")
     lines += ["", "## Most frequent confusions", "", "| truth | answer | images |", "| --- | --- | --- |"]
     off = matrix - np.diag(np.diag(matrix))

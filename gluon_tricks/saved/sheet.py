@@ -6,7 +6,8 @@ import numpy as np
 from gluon_tricks import pictures
 
 SIDE, COLUMNS = 192, 6       # pixels of an image's longer side, images in a row
-LINE = 0.13                  # inches of a line of a caption
+LINE = 0.17                  # inches of a line of a caption
+MOST_LETTERS = 29            # of a line of a caption, as many as fit
 
 
 def draw_sheet(images, captions, title):
@@ -25,15 +26,16 @@ def draw_sheet(images, captions, title):
     """
     columns = max(1, min(COLUMNS, len(captions)))
     rows = max(1, -(-len(captions) // columns))
-    lines = max((text.count("\n") + 1 for text in captions), default=1)
-    figure, panels = pictures.panels((2.2 * columns, 0.4 + rows * (2.3 + LINE * lines)), rows, columns)
+    most = max((text.count("\n") + 1 for text in captions), default=1)
+    size = 2.2 * columns, 0.7 + rows * (2.3 + LINE * most)
+    figure, panels = pictures.panels(size, rows, columns, title)
     for axes in panels:
         axes.axis("off")
     for axes, image, caption in zip(panels, images, captions):
         axes.imshow(small(np.asarray(image)), cmap="gray", vmin=0, vmax=255)
-        axes.text(0.5, -0.04, caption, transform=axes.transAxes, fontsize=7, ha="center", va="top",
+        lines = "\n".join(pictures.shortened(line, MOST_LETTERS) for line in caption.split("\n"))
+        axes.text(0.5, -0.04, lines, transform=axes.transAxes, fontsize=pictures.TICK, ha="center", va="top",
                   parse_math=False)
-    figure.suptitle(title, fontsize=9, parse_math=False)
     return figure
 
 

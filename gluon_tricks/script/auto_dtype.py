@@ -12,12 +12,11 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from tqdm import tqdm
-
 from gluon_tricks.compat import AMX_ISA, permit_amx
 from gluon_tricks.errors import UserError
 from gluon_tricks.launching.worker import Worker
 from gluon_tricks.training import checkpoint
+from gluon_tricks.training.status import Cases
 
 DTYPES = ("float32", "float16", "bfloat16")
 CANDIDATES = {  # name -> value of --dtype, whether AMX is permitted
@@ -107,9 +106,9 @@ def try_all(model, classes, batch_size, size, keywords=None):
     batch = max(1, min(batch_size, MOST_PIXELS // size**2))
     names = [name for name, (_, amx) in CANDIDATES.items() if not amx or permit_amx()]
     rates = {}
-    with tqdm(names, unit="trial", desc="--dtype auto", disable=None, leave=False) as bar:
-        for name in bar:
-            bar.set_postfix_str(name)
+    with Cases([1] * len(names), "--dtype auto, trial") as cases:
+        for name in names:
+            cases.begin(name)
             dtype, amx = CANDIDATES[name]
             switches = [word for word, is_on in (("--use-gn", group_norm), ("--amx", amx)) if is_on]
             words = ["-m", "gluon_tricks.benching.net_side", "--side", "ours", "--dtype", dtype, "--model",
@@ -117,6 +116,7 @@ def try_all(model, classes, batch_size, size, keywords=None):
                      "--keywords", json.dumps(keywords), *switches]
             with Worker(f"--dtype auto, trial of {name}", words, env=without_amx()) as worker:
                 rates[name] = best_rate(worker)
+            cases.end()
     return rates
 
 

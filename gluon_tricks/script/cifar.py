@@ -62,9 +62,10 @@ def build_net(args, classes, precision, engine):
     return net
 
 
-def start(args, net, engine, resumed):
+def start(args, net, data, engine, resumed):
     """Load --init-params and freeze parts of the net: lines for the log."""
-    return fine_tune(args, net, maker(args), published_name(args.model), engine, resumed)
+    return fine_tune(args, net, maker(args), published_name(args.model), engine, resumed,
+                     net_facts(args, data))
 
 
 def maker(args):

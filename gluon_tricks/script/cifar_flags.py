@@ -15,6 +15,8 @@ from gluon_tricks.tricks.cutmix import LABELS
 from gluon_tricks.tricks.mixing import ALPHAS, KINDS, REVERSED
 from gluon_tricks.tricks.mixup import CIFAR_OFF_EPOCHS
 
+NO_MODEL = "resnet"          # GluonCV's default of --model, which is no model
+
 
 def add_image_flags(group):
     """Add the flags of the images."""
@@ -105,6 +107,10 @@ def settled(args):
     UserError
         For unusable values and for flags that exclude each other.
     """
+    if args.init_params:
+        # here: NumPy is not needed for --help
+        from gluon_tricks.script.init_record import with_cifar_record
+        args = with_cifar_record(args, NO_MODEL)
     if args.mix and args.mixup:
         raise UserError(f"--mix {args.mix} and --mixup: give one; --mixup means --mix mixup with the "
                         f"defaults of train_mixup_cifar10.py")

@@ -12,6 +12,7 @@ from gluon_tricks.errors import UserError
 from gluon_tricks.randomness import net_seed
 from gluon_tricks.script import plan
 from gluon_tricks.script.faster_rcnn_flags import DATA_DIR, step_epochs
+from gluon_tricks.script.opening import tensorboard_dir
 from gluon_tricks.script.transfer import (
     check_batch,
     first_weights,
@@ -105,8 +106,10 @@ def validation(args, net, val_set, engine, run):
     found = shared(detections(net, val_set, engine, run.keep_going), len(val_set), engine)
     (names, eleven_points), (_, area) = mean_average_precision(found, val_set, args.iou_thresh)
     if engine.is_writer:
+        title = (f"{run.facts['title']}, epoch {run.progress.epoch}: mAP at IoU {args.iou_thresh:g} "
+                 f"{100 * eleven_points[-1]:.1f} % (11 points), {100 * area[-1]:.1f} % (area)")
         run.draw(draw_boxes, run.paths.metrics.with_name(f"predictions-{run.progress.epoch:04d}.png"),
-                 val_set, found, val_set.classes)
+                 val_set, found, val_set.classes, title)
     return {"map_voc07": eleven_points[-1], "map_area": area[-1],
             "classes": dict(zip(names[:-1], eleven_points))}
 
@@ -120,7 +123,7 @@ def run_paths(args):
     return paths_with_log("--save-prefix", prefix.with_name(prefix.name + "_train.log"), prefix.parent,
                           best=f"{prefix.name}_best.params",
                           periodic=f"{prefix.name}_{{epoch:04d}}_{{val:.4f}}.params",
-                          resume=f"{prefix.name}.resume.npz")
+                          resume=f"{prefix.name}.resume.npz", tensorboard=tensorboard_dir(args))
 
 
 def shown(args):

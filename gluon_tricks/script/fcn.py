@@ -5,8 +5,10 @@ from pathlib import Path
 import mxnet as mx
 
 from gluon_tricks.data.scenes import open_scenes
+from gluon_tricks.data.voc import CLASSES
 from gluon_tricks.errors import UserError
 from gluon_tricks.randomness import net_seed
+from gluon_tricks.script.opening import tensorboard_dir
 from gluon_tricks.script.transfer import (
     first_weights,
     paths_with_log,
@@ -15,7 +17,7 @@ from gluon_tricks.script.transfer import (
     transfer_net,
 )
 from gluon_tricks.transfer.backbone import base_network
-from gluon_tricks.transfer.draw import draw_masks, palette, spread
+from gluon_tricks.transfer.draw import draw_masks, spread
 from gluon_tricks.transfer.fcn import fcn, prepare
 from gluon_tricks.transfer.segmentation import Synthetic, validate
 from gluon_tricks.tricks.no_bias_decay import exempt_from_decay
@@ -60,9 +62,18 @@ def validation(args, net, val_set, engine, run):
     keep = spread(len(val_set), 5)
     scores, kept = validate(net, val_set, args.crop_size, engine, run.keep_going, keep)
     if engine.is_writer and kept:
+        title = (f"{run.facts['title']}, epoch {run.progress.epoch}: mean IoU {100 * scores['miou']:.1f} %, "
+                 f"pixel accuracy {100 * scores['pix_acc']:.1f} %")
         run.draw(draw_masks, run.paths.metrics.with_name(f"predictions-{run.progress.epoch:04d}.png"),
-                 [kept[i] for i in sorted(kept)], palette(val_set.num_class))
+                 [kept[i] for i in sorted(kept)], class_names(args, val_set), title)
     return scores
+
+
+def class_names(args, scenes):
+    """The names of the classes in label order; `class 7` where no name is known."""
+    if args.dataset.startswith("pascal") and not args.synthetic:
+        return ["background", *CLASSES]
+    return [name if isinstance(name, str) else f"class {name}" for name in scenes.classes]
 
 
 def print_scores(args, val_set, engine):
@@ -79,7 +90,8 @@ def run_paths(args):
     """`RunPaths` with GluonCV's names for log and parameters."""
     folder = Path(args.save_dir or f"runs/{args.dataset}/{args.model}/{args.backbone}").expanduser()
     return paths_with_log("--save-dir", folder / args.logging_file, folder, best="best.params",
-                            periodic="epoch_{epoch:04d}_mIoU_{val:2.4f}.params", resume="resume.npz")
+                          periodic="epoch_{epoch:04d}_mIoU_{val:2.4f}.params", resume="resume.npz",
+                          tensorboard=tensorboard_dir(args))
 
 
 def facts(args, train_set, engine):

@@ -2,15 +2,17 @@
 
 import math
 
+from gluon_tricks.errors import UserError
 from gluon_tricks.models.fine_tuning import BACKBONE, freeze, head_names, set_rate
 from gluon_tricks.models.params_file import load_params
 from gluon_tricks.models.pretrained import published_file
 from gluon_tricks.parameters import is_frozen, named_parameters
+from gluon_tricks.saved.described import rounded, same_normalisation
+from gluon_tricks.saved.names import check_same_classes
+from gluon_tricks.script.init_record import ZOO, check_net, init_run
 
-ZOO = "zoo"
 
-
-def fine_tune(args, net, make, published, engine, resumed):
+def fine_tune(args, net, make, published, engine, resumed, own):
     """Load --init-params into an initialised net, and freeze parts; call it before the net is compiled.
 
     Parameters
@@ -20,6 +22,8 @@ def fine_tune(args, net, make, published, engine, resumed):
         The net's name in GluonCV's zoo.
     resumed : bool
         The parameters will come from a resume file, so --init-params is not read.
+    own : NetFacts
+        Of the net in training.
 
     Returns
     -------
@@ -37,12 +41,49 @@ def fine_tune(args, net, make, published, engine, resumed):
                      f"file")
     elif args.init_params:
         what, path = "--init-params", args.init_params
+        lines += record_lines(path, own)
         if path == ZOO:
             path = published_file(f"{what} {ZOO}", published)
         kept = load_params(net, what, path, engine.ctx, head_names(make))
         engine.broadcast_parameters(net)
         lines.append(f"--init-params {args.init_params}: {loaded(net, kept)}")
     return lines + [sentence for _, sentence in apply_freezing(args, net, make)]
+
+
+def record_lines(path, own):
+    """Yield the log lines on the record of --init-params.
+
+    Parameters
+    ----------
+    path : path or "zoo"
+    own : NetFacts
+        Of the net in training.
+
+    Raises
+    ------
+    UserError
+        If the record is of another net.
+    """
+    run = init_run(path)
+    if run is None:
+        return
+    net, what = run.net, f"--init-params {path}"
+    check_net("--init-params", path, run, own.model, own.switches)
+    yield f"{what}: of a {net.model} for {net.classes} classes, as {run.path} says"
+    for name, theirs, ours in (
+            ("--input-size", net.input_size, own.input_size),
+            ("--crop-ratio", net.crop_ratio, own.crop_ratio), ("crop", net.crop, own.crop)):
+        if theirs != ours:
+            yield f"warning: {what}: was trained with {name} {theirs}, this run has {ours}"
+    if not same_normalisation(net, own.rgb_mean, own.rgb_std):
+        theirs, ours = (f"mean {rounded(one.rgb_mean)} and deviation {rounded(one.rgb_std)}" for one in
+                        (net, own))
+        yield f"warning: {what}: was trained with {theirs}, this run has {ours}"
+    if net.classes == own.classes:
+        try:
+            check_same_classes(what, net.class_names, "the training set", own.class_names)
+        except UserError as error:
+            yield f"warning: {error}; its last layer is loaded all the same"
 
 
 def plan_rows(args, net, make):

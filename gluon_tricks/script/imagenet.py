@@ -73,21 +73,27 @@ def folder_data(args, share):
     """The images of --data-dir."""
     train, val = folder_images(args.data_dir)
     classes = class_count(args, len(train.classes))
-    warnings = tuple(label_warnings(train.label_counts(), val.label_counts(), classes))
+    warnings = [*label_warnings(train.label_counts(), val.label_counts(), classes), *order_warnings(train)]
     check_size(args, len(train))
     train, val = this_kits_loaders(args, train, val, "folder", share)
-    return ImagenetData(train, val, classes, "", lambda: val, warnings, val.images.classes)
+    return ImagenetData(train, val, classes, "", lambda: val, tuple(warnings), val.images.classes)
+
+
+def order_warnings(images):
+    """A sentence if GluonCV would number the class folders otherwise."""
+    if images.classes != sorted(images.classes):
+        yield (f"class folders are numbers, so labels follow their value ({', '.join(images.classes[:3])}, "
+               "...); GluonCV sorts them as text")
 
 
 def record_data(args, share):
     """The images of record files; their labels are checked before any is decoded."""
     for flag in RECORD_PATHS:
         check_record_file(args, flag)
-    manifest = manifest_of(args)
+    readers, manifest = open_records(args)
     classes = class_count(args, len(manifest.classes) if manifest else None)
     counts = []
-    for part in ("train", "val"):
-        reader = RecordReader(rec_path(args, f"rec_{part}"), rec_path(args, f"rec_{part}_idx"))
+    for reader in readers:
         labels = labels_of(reader)
         check_labels(reader, labels, classes)
         if labels.damaged and args.on_bad_record == "fail":
@@ -98,7 +104,7 @@ def record_data(args, share):
                 *(f"--rec-{part}-idx {getattr(args, f'rec_{part}_idx')}: lists {labels.records} records; "
                   f"{labels.uncovered} bytes of the record file belong to none of them"
                   for part, labels in zip(("train", "val"), counts) if labels.uncovered)]
-    train, val, exact = record_backend(args, share)
+    train, val, exact = record_backend(args, readers, share)
     names, root_hash = (manifest.classes, manifest.root_hash) if manifest else (None, "")
     return ImagenetData(train, val, classes, root_hash, exact, tuple(warnings), names)
 
@@ -123,12 +129,11 @@ def this_kits_loaders(args, train, val, law, share):
                          args.auto_aug, **share)
 
 
-def record_backend(args, share):
+def record_backend(args, readers, share):
     """`(train, val, exact)`: loaders over record files; `exact()` returns the exact validation loader."""
     batch, pixels = local_batch_size(args), (args.input_size, args.crop_ratio, args.rgb_mean, args.rgb_std)
     if args.data_backend == "ours":
-        images = (RecordImages(rec_path(args, f"rec_{part}"), args.on_bad_record,
-                               idx_path=rec_path(args, f"rec_{part}_idx")) for part in ("train", "val"))
+        images = (RecordImages(reader, args.on_bad_record) for reader in readers)
         train, val = this_kits_loaders(args, *images, "rec", share)
         return train, val, lambda: val
     if args.data_backend.startswith("dali"):
@@ -157,20 +162,24 @@ def rec_path(args, flag):
     return Path(getattr(args, flag)).expanduser()
 
 
-def manifest_of(args):
-    """The manifest next to the record files, after a check of both; None for records of other tools."""
-    manifests = {}
+def open_records(args):
+    """Readers of the training and validation records, and the manifest next to them, after a check of both.
+
+    The manifest is None for records of other tools.
+    """
+    readers, manifests = [], {}
     for part in ("train", "val"):
-        folder = rec_path(args, f"rec_{part}").parent
-        if (folder / "manifest.json").is_file():
-            manifests[part] = read_manifest(folder)
-            open_split(folder, rec_path(args, f"rec_{part}").stem, manifests[part],
-                       rec_path(args, f"rec_{part}_idx"))
+        rec, idx = rec_path(args, f"rec_{part}"), rec_path(args, f"rec_{part}_idx")
+        if (rec.parent / "manifest.json").is_file():
+            manifests[part] = read_manifest(rec.parent)
+            readers.append(open_split(rec.parent, rec.stem, manifests[part], idx)[0])
+        else:
+            readers.append(RecordReader(rec, idx))
     if len({manifest.classes_sha256 for manifest in manifests.values()}) > 1:
         raise UserError(f"--rec-val {args.rec_val}: its labels follow another list of classes than those of "
                         f"--rec-train {args.rec_train} (the SHA-256 in their manifests differs); prepare "
                         f"both in one run")
-    return manifests.get("train")
+    return readers, manifests.get("train")
 
 
 def class_count(args, stated):
@@ -220,10 +229,10 @@ def build_net(args, classes, precision, engine):
     return net
 
 
-def start(args, net, engine, resumed):
+def start(args, net, data, engine, resumed):
     """Load --init-params and freeze parts of the net: lines for the log."""
     published = published_name(args.model, args.use_se and args.fix_use_se)
-    return fine_tune(args, net, maker(args), published, engine, resumed)
+    return fine_tune(args, net, maker(args), published, engine, resumed, net_facts(args, data))
 
 
 def maker(args):

@@ -137,7 +137,15 @@ def parsed(parser, argv):
     if is_asked_for(argv) and not {"-h", "--help"} & set(argv):
         argv = translate(argv, launched_processes(kvstore_of_launcher(os.environ) or "device"))
     given = given_flags(parser, typed)
-    args = settled(with_record_folder(parse_with_preset(parser, argv), given))
+    args = parse_with_preset(parser, argv)
+    if args.init_params:
+        # here: NumPy is not needed for --help
+        from gluon_tricks.script.init_record import with_imagenet_record
+        args = with_imagenet_record(args, given)
+    if not args.model:
+        raise UserError("--model: give the name of the model, such as resnet50_v1d; only --init-params FILE "
+                        "next to the record of its training says it, too")
+    args = settled(with_record_folder(args, given))
     check(args)
     check_data(args, given)
     return args
@@ -170,8 +178,7 @@ def given_flags(parser, argv):
     """The flags on a command line, also those given with their default: set of attribute names."""
     nothing = []             # what a flag that extends a list can extend
     untouched = argparse.Namespace(**{action.dest: nothing for action in parser._actions})
-    # --model is required here, and has a default in train_horovod.py
-    found, _ = parser.parse_known_args(["--model=", *argv], untouched)
+    found, _ = parser.parse_known_args(argv, untouched)
     return {name for name, value in vars(found).items() if value is not nothing}
 
 

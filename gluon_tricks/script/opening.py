@@ -1,5 +1,7 @@
 """Start and end of a run, shared by the training scripts: engine, facts, settings, first and last lines."""
 
+import importlib.util
+import math
 from pathlib import Path
 
 from gluon_tricks.engines.create import create_engine
@@ -8,6 +10,7 @@ from gluon_tricks.files import make_folder
 from gluon_tricks.judging.verdict import judge
 from gluon_tricks.log_lines.lines import namespace_line
 from gluon_tricks.machine import operator_threads
+from gluon_tricks.program import pip_command
 from gluon_tricks.script.flags import global_batch_size
 from gluon_tricks.training.run import RunSettings
 
@@ -55,6 +58,10 @@ def metrics_path(args, default):
 
 
 def tensorboard_dir(args):
+    """The folder of --tensorboard, or None. Raises UserError without the package that writes its files."""
+    if args.tensorboard and importlib.util.find_spec("tensorboardX") is None:
+        raise UserError(f"--tensorboard {args.tensorboard}: needs tensorboardX; install it with "
+                        f"{pip_command('tensorboard')}")
     return Path(args.tensorboard).expanduser() if args.tensorboard else None
 
 
@@ -87,6 +94,56 @@ def header(args, engine, **more):
     """GluonCV's first log line, the namespace. With several processes it has their number, for `compare`."""
     processes = {"world_size": engine.world_size} if engine.world_size > 1 else {}
     return namespace_line({**vars(args), **more, **processes})
+
+
+def table_of(run, net, schedule, images, batches_in, more=()):
+    """The opening of a run on a terminal, where GluonCV's namespace is a long line: rows of (word, sentence).
+
+    Parameters
+    ----------
+    schedule : callable, num_update -> learning rate
+    images : (int, int)
+        For training and for validation.
+    batches_in : callable, epoch -> number of updates
+    more : iterable of str
+        Lines of the log on the choice of type and weights.
+    """
+    facts, epochs = run.facts, run.settings.num_epochs
+    trained = [param for param in net.collect_params().values() if param.grad_req != "null"]
+    yield "model", (f"{facts['title']}: {counted(facts['classes'], 'class')}, "
+                    f"{sum(math.prod(param.shape) for param in trained):,} parameters to train")
+    yield "data", f"{facts['dataset']}: {images[0]:,} training and {images[1]:,} validation images"
+    ctx = run.engine.ctx
+    devices = f"{ctx[0].device_type} {', '.join(str(one.device_id) for one in ctx)}"
+    yield "batch", (f"{facts['global_batch_size']} images per update over {devices} x "
+                    f"{counted(run.engine.world_size, 'process')}; {facts['dtype']}, seed {facts['seed']}, "
+                    f"{facts['threads']} operator threads")
+    starts = [0]
+    for epoch in range(epochs):
+        starts.append(starts[-1] + batches_in(epoch))
+    yield "updates", f"{starts[1]:,} in the first epoch, {starts[-1]:,} in {counted(epochs, 'epoch')}"
+    yield "rate", rate_words(schedule, starts)
+    for line in more:
+        yield "", line
+    yield "log", str(run.paths.log)
+    yield "parameters", f"{run.paths.save_dir}/"
+
+
+def rate_words(schedule, starts):
+    """A schedule in words: `0.1; 0.01 from epoch 8`, or for one that changes at each epoch its course.
+
+    Parameters
+    ----------
+    starts : list of int
+        The first update of each epoch, and the number of updates.
+    """
+    rates = [schedule(start) for start in starts[:-1]]
+    last = schedule(max(0, starts[-1] - 1))
+    steps = [(epoch, rate) for epoch, rate in enumerate(rates) if not epoch or rate != rates[epoch - 1]]
+    if last == rates[-1] and len(steps) <= 4:
+        return "; ".join(f"{rate:g}" + (f" from epoch {epoch + 1}" if epoch else "") for epoch, rate in steps)
+    peak = max(rates)
+    return f"{rates[0]:g} at first, {peak:g} in epoch {rates.index(peak) + 1}, {last:g} at last"
 
 
 def finish(run):

@@ -22,4 +22,9 @@ def add_record_flags(group, default):
     """Add the flags of the run's records; `default` is the place of metrics.jsonl in the help text."""
     group.add_argument("--json-log", metavar="FILE",
                        help=f"path of metrics.jsonl; run.json is in the same folder (default: {default})")
-    group.add_argument("--tensorboard", metavar="DIR", help="also write TensorBoard scalars to this folder")
+    add_tensorboard_flag(group)
+
+
+def add_tensorboard_flag(group):
+    group.add_argument("--tensorboard", metavar="DIR",
+                       help="also write the numbers of metrics.jsonl as TensorBoard scalars to this folder")

@@ -1,11 +1,11 @@
 """Flags of `evaluate`, `predict` and `export` that name a saved net and its images."""
 
-from pathlib import Path
 
 from gluon_tricks.data.cifar_sets import DATASETS
 from gluon_tricks.errors import UserError
-from gluon_tricks.files import make_folder
+from gluon_tricks.files import output_files
 from gluon_tricks.recipes.data_paths import RGB_MEAN, RGB_STD
+from gluon_tricks.saved.averaging import VIEWS
 from gluon_tricks.saved.described import GIVEN, saved_net
 from gluon_tricks.saved.tally import ROUNDING
 from gluon_tricks.script.flags import check_dtype, check_numbers, completed, keywords
@@ -79,6 +79,13 @@ def saved_net_of(args, params_file=None, dataset=None, normalisation=(RGB_MEAN, 
     return saved_net(params_file or args.params_file, given, args.run_json, dataset, normalisation)
 
 
+def add_tta_flag(group):
+    """Add --tta."""
+    group.add_argument("--tta", choices=tuple(VIEWS),
+                       help="mean probabilities of each image and its mirror image, or of four corners, the "
+                            "centre and their mirror images (default: the image as it is)")
+
+
 def add_machine_flags(group):
     """Add the flags of numeric type, batch and devices."""
     group.add_argument("--dtype", choices=tuple(ROUNDING),
@@ -110,13 +117,10 @@ def with_outputs(args, *names):
     Raises
     ------
     UserError
-        If a file cannot be written there, or is the record of the net.
+        If a file cannot be written there, is that of another flag, or is the record of the net.
     """
-    files = {name: Path(getattr(args, name)).expanduser() for name in names if getattr(args, name)}
-    for name, path in files.items():
-        make_folder(f"--{name}", path.parent)
-        if path.is_dir():
-            raise UserError(f"--{name} {path}: is a folder; name a file in it")
+    files = output_files({f"--{name}": getattr(args, name) for name in names})
+    for flag, path in files.items():
         if args.saved.run and path.resolve() == args.saved.run.path.resolve():
-            raise UserError(f"--{name} {path}: is the record of the net; give another name")
-    return completed(args, **files)
+            raise UserError(f"{flag} {path}: is the record of the net; give another name")
+    return completed(args, **{flag[2:]: path for flag, path in files.items()})

@@ -4,11 +4,9 @@ from gluon_tricks.errors import UserError
 from gluon_tricks.models.from_flags import make_net
 from gluon_tricks.models.ready import compute_dtype, load_params, make_ready
 from gluon_tricks.recipes.data_paths import RGB_MEAN, RGB_STD
-from gluon_tricks.saved.described import rounded, saved_net
+from gluon_tricks.saved.described import rounded, same_normalisation, saved_net
 from gluon_tricks.saved.names import check_same_classes, published_names
 from gluon_tricks.saved.record import find_run
-
-GREY_LEVELS = 1              # GluonCV's means of record files and of folders differ by half of it
 
 
 def teacher_parts(teacher):
@@ -78,9 +76,3 @@ def check_zoo_teacher(teacher, student):
                         f"--rgb-std {rounded(RGB_STD)}, not {rounded(student.rgb_mean)} and "
                         f"{rounded(student.rgb_std)}")
     check_same_classes(f"--teacher {teacher}", published_names(), "the training set", student.class_names)
-
-
-def same_normalisation(net, mean, std):
-    """Whether a net's mean and deviation are these, up to the differences between GluonCV's own values."""
-    return len(net.rgb_mean) == len(mean) and all(
-        abs(one - other) <= GREY_LEVELS for one, other in zip((*net.rgb_mean, *net.rgb_std), (*mean, *std)))

@@ -1,6 +1,5 @@
 """Shared parts of train_faster_rcnn.py and train_fcn.py that need MXNet: devices, weights, paths, lines."""
 
-
 import mxnet as mx
 
 from gluon_tricks.data.cifar_sets import IMAGENET_MEAN, IMAGENET_STD
@@ -12,9 +11,10 @@ from gluon_tricks.models.ready import load_params
 from gluon_tricks.parameters import settle_weights
 from gluon_tricks.saved.record import NetFacts
 from gluon_tricks.script import opening
+from gluon_tricks.script.init_record import check_net, init_run
 from gluon_tricks.script.transfer_flags import is_params
 from gluon_tricks.training.run import RunPaths
-from gluon_tricks.transfer.backbone import start_base
+from gluon_tricks.transfer.backbone import SHORT_NAMES, start_base
 
 
 def engine_of(args, flag, gpus):
@@ -72,6 +72,9 @@ def first_weights(args, base, name, resumed):
     if resumed or is_params(args):
         start_base(base, name)
         return f"weights: {args.resume}" if is_params(args) else "weights: of the resumed run"
+    run = init_run(args.backbone_params, "--backbone-params")
+    if run:
+        check_net("--backbone-params", args.backbone_params, run, SHORT_NAMES.get(name, name))
     return start_base(base, name, args.init, args.backbone_params, args.pretrained_base)
 
 

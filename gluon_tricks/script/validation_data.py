@@ -4,16 +4,19 @@ from pathlib import Path
 
 from gluon_tricks.data.cifar import find_cifar, open_cifar_test
 from gluon_tricks.data.cifar_sets import DATASETS
+from gluon_tricks.data.folders import are_indices
 from gluon_tricks.data.images import FolderImages, PhotographLoader, RecordImages
 from gluon_tricks.data.manifest import open_split, read_manifest
 from gluon_tricks.data.mxnet_iterators import ImageNetRecordIter
-from gluon_tricks.data.names import names_of_records
+from gluon_tricks.data.names import names_of_records, names_path
 from gluon_tricks.errors import UserError
+from gluon_tricks.saved.averaging import TEN_CROPS, check_views
 from gluon_tricks.saved.counting import Validation
 from gluon_tricks.saved.described import transform_of
+from gluon_tricks.saved.names import WNID
 from gluon_tricks.script.flags import completed
 from gluon_tricks.script.prepare import prepare
-from gluon_tricks.script.saved_flags import add_pixel_flags
+from gluon_tricks.script.saved_flags import add_pixel_flags, add_tta_flag
 
 # --- Flags --------------------------------------------------------------------------------------------------
 
@@ -30,6 +33,10 @@ def add_data_flags(data):
     data.add_argument("--rec-val", metavar="FILE", help="record file, the index next to it (default "
                                                         "~/.mxnet/datasets/imagenet/rec/val.rec)")
     add_pixel_flags(data, with_dataset=False)
+    add_tta_flag(data)
+    data.add_argument("--real-labels", metavar="FILE",
+                      help="the published real.json: also count by the reassessed labels of ImageNet's "
+                           "validation images")
     data.add_argument("--val-protocol", choices=("exact", "gluoncv"), default="exact",
                       help="every image once, or MXNet's window over a record file, as in GluonCV's logs "
                            "(default exact)")
@@ -60,6 +67,10 @@ def complete_data(args):
             raise UserError(f"--on-bad-record skip: the images of {args.dataset} are checked as a whole")
     if args.report and backend == "mxnet":
         raise UserError("--report: needs --data-backend ours, which says which image is which")
+    if args.real_labels and (backend == "mxnet" or args.dataset != "imagenet"):
+        other = "--data-backend mxnet" if backend == "mxnet" else f"--dataset {args.dataset}"
+        raise UserError("--real-labels: are of ImageNet's validation images, whose names --data-backend ours "
+                        f"knows; leave {other} out")
     if args.predictions:
         for flag, excluded in ((f"--dataset {args.dataset}", args.dataset != "imagenet"),
                                (f"--data-backend {backend}", backend == "mxnet"),
@@ -67,11 +78,23 @@ def complete_data(args):
             if excluded:
                 raise UserError(f"--predictions: needs an answer for every image of record files or class "
                                 f"folders; leave {flag} out")
-    known, size = DATASETS.get(args.dataset), args.saved.facts.input_size
-    if known and size != known.side:
-        raise UserError(f"--input-size {size}: images of {args.dataset} have {known.side} x {known.side} "
-                        "pixels; leave it out")
+    check_images(args, backend)
     return completed(args, data_backend=backend)
+
+
+def check_images(args, backend):
+    """Raise UserError for a preparation of the images that their reader does not have."""
+    known, facts = DATASETS.get(args.dataset), args.saved.facts
+    if known and facts.input_size != known.side:
+        raise UserError(f"--input-size {facts.input_size}: images of {args.dataset} have {known.side} x "
+                        f"{known.side} pixels; leave it out")
+    if known and facts.crop_ratio != 1:
+        raise UserError(f"--crop-ratio {facts.crop_ratio:g}: images of {args.dataset} are shown whole; leave "
+                        "it out")
+    check_views(args.tta, facts)
+    if args.tta == TEN_CROPS and backend == "mxnet":
+        raise UserError(f"--tta {args.tta}: needs --data-backend ours; MXNet's iterator gives the centre "
+                        "only")
 
 
 def rec_file(args):
@@ -82,7 +105,6 @@ def rec_file(args):
     if args.use_rec and not named:
         named = "~/.mxnet/datasets/imagenet/rec/val.rec"
     return Path(named).expanduser() if named else None
-
 
 
 # --- Images -------------------------------------------------------------------------------------------------
@@ -101,14 +123,32 @@ def open_data(args):
         return open_records(args, batch, bad)
     folder = Path(args.data_dir or "~/.mxnet/datasets/imagenet").expanduser()
     images = FolderImages(folder / "val" if (folder / "val").is_dir() else folder, on_bad_record=bad)
-    loader = PhotographLoader(images, transform_of(facts), batch, None, "keep", args.num_workers)
+    loader = photograph_loader(args, images, batch)
     names = [f"{path.parent.name}/{path.name}" for path, _ in images.files] if named(args) else None
-    return Validation(loader, folder, "exact", images.classes, bad=images.bad, names=names)
+    classes, note = names_or_indices(args.saved, images.classes)
+    return Validation(loader, folder, "exact", classes, bad=images.bad, names=names, note=note)
+
+
+def names_or_indices(saved, classes):
+    """`(class names, note)` of data: names that are class indices of the net, as in ImageNet-V2, are none.
+
+    Names of their own that the net is known to have are not given up for indices, but for ImageNet's.
+    """
+    own = saved.certain_names(1000)
+    if not classes or not are_indices(classes) or own and not all(map(WNID.match, own)):
+        return classes, ""
+    return None, f"classes are named 0 to {len(classes) - 1}: taken as the net's labels"
+
+
+def photograph_loader(args, images, batch):
+    """The loader of some `Images`, prepared as in the validation of the net."""
+    transform = transform_of(args.saved.facts, args.tta == TEN_CROPS)
+    return PhotographLoader(images, transform, batch, None, "keep", args.num_workers)
 
 
 def named(args):
     """Whether the images' names are wanted."""
-    return bool(args.predictions or args.report)
+    return bool(args.predictions or args.report or args.real_labels)
 
 
 def open_records(args, batch, bad):
@@ -116,14 +156,15 @@ def open_records(args, batch, bad):
     rec, idx, facts = args.rec_val, args.rec_val.with_suffix(".idx"), args.saved.facts
     if not rec.is_file():
         raise UserError(f"--rec-val {rec}: does not exist; make it with data_prep/imagenet.py")
-    classes, labels, root_hash, labelled, manifest = None, None, "", True, None
+    classes, labels, root_hash, labelled, manifest, reader = None, None, "", True, None, rec
     if (rec.parent / "manifest.json").is_file():
         manifest = read_manifest(rec.parent)
-        _, labels = open_split(rec.parent, rec.stem, manifest)
+        reader, labels = open_split(rec.parent, rec.stem, manifest)
         classes, root_hash = manifest.classes, manifest.root_hash
         labelled = manifest.splits[rec.stem].labelled
-    if not labelled and args.report:
-        raise UserError(f"--report: the images of {rec} have no labels; give --predictions FILE instead")
+    for flag, is_given in (("--report", args.report), ("--real-labels", args.real_labels)):
+        if not labelled and is_given:
+            raise UserError(f"{flag}: the images of {rec} have no labels; give --predictions FILE instead")
     if not labelled and not args.predictions:
         raise UserError(f"--rec-val {rec}: its images have no labels, so there is no accuracy; give "
                         "--predictions FILE")
@@ -134,7 +175,9 @@ def open_records(args, batch, bad):
         loader = ImageNetRecordIter(rec, idx, batch, False, facts.input_size, facts.crop_ratio,
                                     facts.rgb_mean, facts.rgb_std, args.num_workers, args.val_protocol)
         return Validation(loader, rec, args.val_protocol, classes, root_hash)
-    images = RecordImages(rec, bad, labels)
+    images = RecordImages(reader, bad, labels)
     names = names_of_records(rec, images.reader.keys.tolist(), manifest) if named(args) else None
-    loader = PhotographLoader(images, transform_of(facts), batch, None, "keep", args.num_workers)
-    return Validation(loader, rec, "exact", classes, root_hash, images.bad, names, labelled)
+    loader = photograph_loader(args, images, batch)
+    classes, note = names_or_indices(args.saved, classes)
+    return Validation(loader, rec, "exact", classes, root_hash, images.bad, names, labelled,
+                      names_path(rec).is_file(), note)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gluon_tricks import pictures
 from gluon_tricks.files import atomic_write
-from gluon_tricks.judging.numbers import read_run_json
+from gluon_tricks.log_lines.facts import read_facts
 from gluon_tricks.log_lines.reading import read_log
 from gluon_tricks.log_lines.run_files import read_metrics
 from gluon_tricks.recipes.rows import Figures, words
@@ -100,7 +100,7 @@ def rates(folder):
 
 def made_on(folder, seconds):
     """Versions, processor and data of the runs."""
-    facts = read_run_json(folder)
+    facts = read_facts(folder / "run.json")
     versions = facts["versions"]
     return (f"Made by commit {facts['commit']} with mxnet "
             f"{versions.get('mxnet') or versions.get('mxnet-cu112')}, Python {versions['python']}, on "
@@ -111,21 +111,21 @@ def made_on(folder, seconds):
 
 def plot_curves(table, profile, runs, path):
     """Validation error and rate of every row, each over its own training."""
-    figure, (errors, lrs) = pictures.panels((12, 5), columns=2)
-    styles = dict(zip(dict.fromkeys(run.column for run in runs), ("-", "--", ":", "-.")))
-    names = dict.fromkeys(run.name for run in runs)
-    colors = dict(zip(names, pictures.shades(len(names))))
+    figure, (errors, lrs) = pictures.panels((13, 6), columns=2,
+                                            title=f"Table {table.number}, profile {profile.name}")
+    styles = dict(zip(dict.fromkeys(run.column for run in runs), pictures.LINES))
+    colors = {name: pictures.color_of(i) for i, name in enumerate(dict.fromkeys(run.name for run in runs))}
     for run in runs:
         look = dict(color=colors[run.name], label=run.title, linestyle=styles[run.column])
         epochs = read_log(path.parent / run.slug / "train.log").epochs
-        errors.plot([record.epoch + 1 for record in epochs], [100 * record.val_err_top1 for record in epochs],
-                    **look)
+        errors.plot([record.epoch for record in epochs], [100 * record.val_err_top1 for record in epochs],
+                    **pictures.marker(len(epochs)), **look)
         per_epoch = run.flags[
             "num_training_samples"] // run.batch if "num_training_samples" in run.flags else 1251
         steps = rates(path.parent / run.slug)
         lrs.plot([done / per_epoch for done, _ in steps], [rate for _, rate in steps], **look)
-    errors.set(xlabel="epochs", ylabel="validation error, top-1, %")
-    lrs.set(xlabel="epochs", ylabel="learning rate")
-    errors.legend(fontsize=7, frameon=False)
-    figure.suptitle(f"Table {table.number}, profile {profile.name}")
+    pictures.label(errors, "epoch", "validation error, top-1, %")
+    pictures.epoch_axis(errors, 0, max(line.get_xdata()[-1] for line in errors.lines))
+    pictures.label(lrs, "epochs done", "learning rate")
+    pictures.legend(errors)
     pictures.save(figure, path)

@@ -19,6 +19,7 @@ from gluon_tricks.files import Claim, atomic_write
 from gluon_tricks.log_lines.reading import read_log
 from gluon_tricks.log_lines.run_files import metrics_lines
 from gluon_tricks.machine import command
+from gluon_tricks.training.status import Cases
 
 
 def run_rows(runs, out, more=()):
@@ -47,19 +48,19 @@ def run_rows(runs, out, more=()):
     check_words(more)
     check_teachers(runs, out)
     agree(runs, out, more)
-    failed, bar = {}, tqdm(total=sum(run.updates for run in runs), unit="update", disable=None,
-                           dynamic_ncols=True)
-    with bar, signals_as_interrupts():
+    failed = {}
+    with Cases([run.updates for run in runs], "run") as cases, signals_as_interrupts():
         for i, run in enumerate(runs, start=1):
-            bar.set_description_str(f"{i} of {len(runs)}: {run.title}")
-            base = bar.n
             try:
-                if run.slug not in failed and not run.is_finished(out):
-                    code = train(run, out, more, lambda done, base=base: bar.update(base + done - bar.n))
+                to_train = run.slug not in failed and not run.is_finished(out)
+                metrics = out / run.slug / "metrics.jsonl"
+                cases.begin(run.title, min(run.updates, updates_done(metrics)) if to_train else run.updates)
+                if to_train:
+                    code = train(run, out, more, cases.advance)
                     if not run.is_finished(out):
                         failed[run.slug] = last_words(out / run.slug / "console.txt", code)
-                bar.update(base + run.updates - bar.n)
-                bar.write(summary(run, out, failed.get(run.slug), f"{i} of {len(runs)}"), file=sys.stdout)
+                cases.end()
+                tqdm.write(summary(run, out, failed.get(run.slug), f"{i} of {len(runs)}"), file=sys.stdout)
             except KeyboardInterrupt:
                 raise UserError(f"stopped in {run.title}; the same command goes on from there") from None
     return failed

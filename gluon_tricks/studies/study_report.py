@@ -71,11 +71,12 @@ def top5_pct(metrics):
 def plot(table, profile, runs, out):
     """Validation error over the training, of every run."""
     runs = list({run.slug: run for run in reversed(runs)}.values())[::-1]
-    figure, (axes,) = pictures.panels((8, 5))
-    for run, color in zip(runs, pictures.shades(len(runs))):
+    figure, (axes,) = pictures.panels((9, 5.5), title=f"{table.number}, profile {profile}")
+    for i, run in enumerate(runs):
         epochs = read_log(run.log(out)).epochs
-        axes.plot([epoch.epoch + 1 for epoch in epochs], [100 * epoch.val_err_top1 for epoch in epochs],
-                  label=run.title, color=color, marker="." if len(epochs) < 4 else None)
-    axes.set(xlabel="epochs", ylabel="validation error, top-1, %", title=f"{table.number}, profile {profile}")
-    axes.legend(fontsize=6, frameon=False)
+        axes.plot([epoch.epoch for epoch in epochs], [100 * epoch.val_err_top1 for epoch in epochs],
+                  label=run.title, **pictures.line_of(i), **pictures.marker(len(epochs)))
+    pictures.label(axes, "epoch", "validation error, top-1, %")
+    pictures.epoch_axis(axes, 0, max(line.get_xdata()[-1] for line in axes.lines))
+    pictures.legend(axes, 3)
     pictures.save(figure, out / "curves.png")

@@ -114,22 +114,28 @@ def write_csv(path, rows):
 
 
 def plot(cells, results, path, title):
-    """Curves of every run, one colour per cell; and each cell's last errors with their median."""
-    figure, (curves, ends) = pictures.panels((12, 5), columns=2)
+    """Each cell's median curve with the curves of its seeds, and each cell's last errors with their
+    median."""
     names = [cell_name(cell) for cell in cells]
-    for i, (name, color) in enumerate(zip(names, pictures.shades(len(names)))):
+    figure, (curves, ends) = pictures.panels((13, 5.2 + 0.25 * max(0, len(names) - 8)), columns=2)
+    for i, name in enumerate(names):
+        look = pictures.line_of(i)
         own = [errors for (j, _), errors in results.items() if j == i]
-        for number, errors in enumerate(own):
-            curves.plot(range(1, len(errors) + 1), errors, color=color, alpha=0.7,
-                        label=None if number else name)
-        ends.plot([errors[-1] for errors in own], [i] * len(own), "o", color=color, alpha=0.6)
-        if own:
-            ends.plot([statistics.median(errors[-1] for errors in own)] * 2, [i - 0.3, i + 0.3], color=color,
-                      linewidth=2)
-    curves.set(xlabel="epochs", ylabel="validation error, top-1, %")
-    curves.legend(fontsize=7, frameon=False)
-    ends.set(xlabel="error after the last epoch, %; bars: medians", yticks=range(len(names)),
-             yticklabels=names)
+        if not own:
+            continue
+        medians = [statistics.median(values) for values in zip(*own)]
+        for errors in own:
+            curves.plot(range(len(errors)), errors, linewidth=0.7, alpha=0.45, **look)
+        curves.plot(range(len(medians)), medians, linewidth=2.2, label=name, **look,
+                    **pictures.marker(len(medians)))
+        ends.plot([errors[-1] for errors in own], [i] * len(own), "o", color=look["color"], alpha=0.6)
+        ends.plot([medians[-1]] * 2, [i - 0.3, i + 0.3], color=look["color"], linewidth=2.5)
+    longest = max(map(len, results.values()))
+    pictures.label(curves, "epoch (thick: median of the seeds)", "validation error, top-1, %")
+    pictures.epoch_axis(curves, 0, longest - 1)
+    pictures.legend(curves, 3)
+    pictures.label(ends, "error after the last epoch, % (bar: median)", "")
+    ends.set_yticks(range(len(names)), names, parse_math=False)
     ends.invert_yaxis()
-    figure.suptitle(title, fontsize=8, wrap=True)
+    figure.supxlabel(title, fontsize=pictures.TICK, wrap=True, parse_math=False)
     pictures.save(figure, path)

@@ -2,6 +2,7 @@
 
 from gluon_tricks.errors import UserError
 from gluon_tricks.judging import numbers
+from gluon_tricks.program import matching
 from gluon_tricks.published.catalogue import catalogue
 from gluon_tricks.published.zoo import zoo_of_log, zoo_of_row
 from gluon_tricks.recipes import STUDIES
@@ -28,7 +29,7 @@ def heading(name):
 
 
 def rows_of(name, preset=None):
-    """The rows of any table, as dicts."""
+    """The rows of any table, as dicts of `COLUMNS`, `command`, and `names` to find them by."""
     if name == "published":
         return published_rows()
     if name in map(str, transfer_tables()):
@@ -42,7 +43,7 @@ def study_rows(table):
     runs = numbers.our_runs()
     return [{"number": row.number, "row": row.title, "paper": shown(row), "log": "none", "zoo": "none",
              "here": here(numbers.our_run(row.flags, row.flags["dataset"], runs)) if row.flags else "none",
-             "command": row.command} for row in table.rows]
+             "command": row.command, "names": row.names} for row in table.rows]
 
 
 def paper_rows(table, preset=None):
@@ -51,7 +52,7 @@ def paper_rows(table, preset=None):
     found = []
     for row in table.rows:
         cells = {"number": row.number, "row": row.title, "paper": shown(row),
-                 **dict.fromkeys(COLUMNS[3:], "none"), "command": row.command}
+                 **dict.fromkeys(COLUMNS[3:], "none"), "command": row.command, "names": row.names}
         if row.flags:
             cells["here"] = here(numbers.our_run(row.flags, "imagenet", runs))
             cells["command"] += f" --as {preset}" if preset else ""
@@ -70,7 +71,7 @@ def published_rows():
     for i, run in enumerate(catalogue().values(), start=1):
         cells = {"number": i, "row": run.name, "paper": "none", "log": str(numbers.log_figures(run.final)),
                  "zoo": "none", "here": here(numbers.our_run(run.args, run.dataset, runs)),
-                 "command": run.command}
+                 "command": run.command, "names": (run.name, run.model)}
         papers = numbers.paper_rows(run.args, run.dataset) if run.val_is_usable else []
         for table, row in papers[:1]:
             cells["paper"] = f"{row.paper} (Table {table.number}, {row.title})"
@@ -89,6 +90,19 @@ def here(ours):
     which = "" if ours.is_finished else f", epochs {ours.epochs}"
     outcome = "no verdict" if ours.verdict.outcome == "none" else f"{ours.verdict.outcome} the band"
     return f"{ours.figures}{which}, {outcome} ({ours.folder.name})"
+
+
+def fitting(patterns, rows, names=lambda row: row["names"]):
+    """The rows that a pattern fits, by their titles and nets; all without patterns.
+
+    Raises
+    ------
+    UserError
+        If a pattern fits none.
+    """
+    found = set(matching(patterns, [name for row in rows for name in names(row)], "row of the table",
+                         "without a pattern, all rows are there"))
+    return [row for row in rows if not patterns or found.intersection(names(row))]
 
 
 def chosen(numbers_given, rows, number=lambda row: row["number"]):

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from functools import cache
 
 from gluon_tricks.errors import UserError
-from gluon_tricks.judging.numbers import OURS, find_log, read_run_json
+from gluon_tricks.judging.runs import OURS, find_log
+from gluon_tricks.log_lines.facts import read_facts
 from gluon_tricks.log_lines.transfer import read_transfer_log
 from gluon_tricks.published.transfer import published_transfer
 from gluon_tricks.recipes.paper import EFFICIENT, RESNET_50_D, TABLE_6
@@ -95,7 +96,7 @@ def transfer_rows(number):
             run = published_transfer()["faster_rcnn_resnet50_v1b_voc"]
             log = f"{100 * run['epochs'][-1]['mAP']:.2f} ({run['name']})"
         rows.append({"number": i, "row": name, "paper": paper, "log": log, "zoo": "none",
-                     "here": our_figure(number, i) or NOT_RUN, "command": command})
+                     "here": our_figure(number, i) or NOT_RUN, "command": command, "names": (name,)})
     return rows
 
 
@@ -106,7 +107,7 @@ def our_figure(number, row, folder=OURS):
     paper's has none.
     """
     for path in sorted(folder.glob("*/run.json")):
-        facts = read_run_json(path.parent)
+        facts = read_facts(path)
         if facts.get("row") != f"table{number}-{row}":
             continue
         log = find_log(path.parent)

@@ -11,6 +11,9 @@ import sys
 from tqdm import tqdm
 
 from gluon_tricks.files import LineFile
+from gluon_tricks.training.status import on_terminal
+
+FILE_ONLY = "file_only"      # attribute of records that a terminal does not show
 
 
 class FileLines(logging.Handler):
@@ -42,11 +45,16 @@ class FileLines(logging.Handler):
 
 
 class ConsoleLines(logging.StreamHandler):
-    """Write the log's lines to stderr, above a progress bar."""
+    """Write the log's lines to stderr, above a status line.
+
+    A terminal does not get records with `FILE_ONLY`; a pipe or file gets all of them, because `compare` reads
+    what `tee` has kept.
+    """
     failure = None
 
     def emit(self, record):
-        if not self.failure:
+        hidden = getattr(record, FILE_ONLY, False) and on_terminal(self.stream)
+        if not self.failure and not hidden:
             with tqdm.external_write_mode(self.stream):
                 super().emit(record)
 

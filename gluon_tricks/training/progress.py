@@ -73,6 +73,11 @@ class Meter:
         self.drain()
         self._pending = epoch, num_update, values, count
 
+    @property
+    def unread(self):
+        """Number of updates (0 or 1) whose values are not in `progress` yet."""
+        return int(self._pending is not None)
+
     def drain(self):
         """Read what is pending; after this `progress` is complete.
 

@@ -79,8 +79,10 @@ class Metrics:
         if tensorboard_dir:
             from tensorboardX import SummaryWriter
 
-            purge = resume_from.num_update + 1 if resume_from is not None else None
-            self._board = SummaryWriter(str(tensorboard_dir), purge_step=purge)
+            done = None if resume_from is None else resume_from.num_update
+            # the name of a file has the second only: a run resumed in the same one would replace it
+            self._board = SummaryWriter(str(tensorboard_dir), purge_step=None if done is None else done + 1,
+                                        filename_suffix=f".after-{done or 0}-updates")
 
     def _shorten(self, progress):
         """Keep the complete lines that a resumed run does not write again; put a damaged file aside."""
@@ -104,13 +106,22 @@ class Metrics:
         if kind == "epoch":
             self._lines.sync()
         if self._board:
-            for name, value in numbers.items():
+            for name, value in _scalars(numbers):
                 self._board.add_scalar(f"{kind}/{name}", value, num_update)
 
     def close(self):
         self._lines.close()
         if self._board:
             self._board.close()
+
+
+def _scalars(numbers):
+    """Yield the names and values of a record's finite numbers; those of each class, in a dict, as
+    `classes/NAME`. TensorBoard cannot draw others, and tensorboardX would write a warning to the log."""
+    for name, value in numbers.items():
+        parts = {f"{name}/{inner}": one for inner, one in value.items()} if isinstance(value, dict) else {
+            name: value}
+        yield from ((part, one) for part, one in parts.items() if one is not None and math.isfinite(one))
 
 
 def _json(value):

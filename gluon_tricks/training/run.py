@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 
 from mxnet.base import MXNetError
-from tqdm import tqdm
 
 from gluon_tricks.engines.signals import handled_once, print_at_once
 from gluon_tricks.engines.sync_check import OutOfSync, check_in_sync, check_same_facts
@@ -17,8 +16,7 @@ from gluon_tricks.errors import UserError
 from gluon_tricks.files import Claim, remove_leftovers
 from gluon_tricks.machine import command, resident_memory, resume_command
 from gluon_tricks.training import checkpoint, trainer_states
-from gluon_tricks.training.log_handlers import failure_of, has_console, sync
-from gluon_tricks.training.plots import plot_history
+from gluon_tricks.training.log_handlers import FILE_ONLY, failure_of, has_console, sync
 from gluon_tricks.training.progress import Diverged, Progress, Stop, Stopwatch
 from gluon_tricks.training.record import (
     Metrics,
@@ -29,6 +27,10 @@ from gluon_tricks.training.record import (
     write_params_record,
     write_record,
 )
+from gluon_tricks.training.status import TrainingLine, show_table
+
+# Seconds between two drawings of the plot. Drawing takes half a second; an epoch may take less.
+PLOT_PERIOD_S = 30
 
 
 @dataclass(frozen=True)
@@ -102,14 +104,14 @@ class Run:
         `overwrite` is given, or if the resume file is unusable.
     """
 
-    plot_history = staticmethod(plot_history)
+    plot_history = None        # a subclass's `(path, history, facts)`, which writes the picture of the run
     has_verdict = True         # whether a published log of such a run can be its reference
 
     def __init__(self, paths, facts, engine, settings, resume="", overwrite=False):
         self.paths, self.facts, self.engine, self.settings = paths, facts, engine, settings
         self.progress, self.notes, self._resume_path = Progress(), [], None
         self._signal = self._failure = None
-        self._claims = []
+        self._claims, self._plotted, self._plotted_at = [], True, time.monotonic()
         if engine.is_writer:
             self._attempt(self._claim_files)
         if resume:
@@ -146,7 +148,7 @@ class Run:
     def resumed(self):
         return self._resume_path is not None
 
-    def open(self, net, trainer, train_data, lines, dialect, average=None):
+    def open(self, net, trainer, train_data, lines, dialect, average=None, table=()):
         """Load the resume file if there is one, open log and metrics, and write the opening lines.
 
         Parameters
@@ -154,11 +156,14 @@ class Run:
         train_data : loader
             With `batches_in(epoch)` and `resumes_anywhere`.
         lines : iterable of str
-            The opening lines of the log; the first is GluonCV's namespace.
+            The opening lines of the log; the first is GluonCV's namespace. On a terminal only warnings and
+            notes of these are shown.
         dialect : object with `prefix`, `interval_lines(numbers)` and `epoch_lines(numbers)`
             GluonCV's lines for each log interval and epoch; `numbers` are those of metrics.jsonl.
         average : ParameterAverage, optional
             Updated after each update and saved with the parameters.
+        table : iterable of (word, sentence)
+            The opening of the run on a terminal.
 
         Raises
         ------
@@ -180,9 +185,10 @@ class Run:
         self.engine.barrier()
         self.log, self.metrics = quiet_log(), NoMetrics()
         if self.engine.is_writer:
-            self._attempt(self._open_files, lines)
+            self._attempt(self._open_files, lines, table)
 
-    def _open_files(self, lines):
+    def _open_files(self, lines, table):
+        self._plotted = not self.progress.history      # a resumed run may have stopped before it was plotted
         remove_leftovers(self.paths.save_dir)
         if self._overwrites:
             checkpoint.remove_resume(self.paths.resume)
@@ -192,8 +198,11 @@ class Run:
                                self._overwrites, self.paths.tensorboard)
         self._record = run_record(self.facts)
         write_record(self.paths.run_json, self._record)
-        for line in [*lines, *(f"warning: {note}" for note in self.notes)]:
-            self.log.info(line)
+        show_table(table)
+        for line in lines:
+            self.log.info(line, extra={FILE_ONLY: not line.startswith(("warning:", "note:"))})
+        for note in self.notes:
+            self.log.info(f"warning: {note}")
         if self.resumed:
             self.log.info(f"resumed at epoch {self.progress.epoch}, batch {self.progress.batch}, "
                           f"update {self.progress.num_update}, from {self._resume_path}")
@@ -203,11 +212,10 @@ class Run:
 
     @contextmanager
     def sitting(self):
-        """Handle signals, show the progress bar, log why the run ended, and set `exit_code`."""
+        """Handle signals, show the status line, log why the run ended, and set `exit_code`."""
         self.exit_code = 0
-        total = sum(map(self.train_data.batches_in, range(self.settings.num_epochs)))
-        self._bar = tqdm(total=total, initial=self.progress.num_update, unit="update", dynamic_ncols=True,
-                         disable=None if self.engine.is_writer else True)
+        self._line = TrainingLine(self.progress, self.train_data.batches_in, self.settings.num_epochs,
+                                  self.facts["global_batch_size"], self.engine.is_writer)
         try:
             with handled_once(self._note_signal, signal.SIGTERM, signal.SIGINT):
                 try:
@@ -235,7 +243,8 @@ class Run:
                       f"programs")
             self.exit_code = 1
         finally:
-            self._bar.close()
+            self._line.close()
+            self._plot()
             for claim in self._claims:
                 claim.close()
 
@@ -332,12 +341,13 @@ class Run:
         """Start the clocks. Raises Stop if a file could not be written."""
         self._stop_if_any_failed()
         self._watch = Stopwatch(self.progress.epoch_s)
+        self._line.begin_epoch()
         self._interval = time.time(), self.progress.num_update
 
     def after_update(self, meter):
-        """Update progress bar and average, and write what is due. Raises Stop if the run must stop."""
+        """Update status line and average, and write what is due. Raises Stop if the run must stop."""
         progress, settings = self.progress, self.settings
-        self._bar.update()
+        self._line.update(self._average_loss(progress.batch - meter.unread))
         if self.average:
             self.average.update(progress.num_update)
         if settings.log_interval and progress.batch % settings.log_interval == 0:
@@ -364,23 +374,28 @@ class Run:
         if self.paths.plot.exists():
             yield f"plot: {self.paths.plot}"
         last, best = self.progress.history[-1]["val"], self.progress.best_val
-        yield f"validation accuracy: last {last:.4f}, best {best:.4f}"
+        yield f"validation accuracy: last {100 * last:.2f} %, best {100 * best:.2f} %"
 
     def _write_interval(self):
         progress, (since, first) = self.progress, self._interval
         samples = (progress.num_update - first) * self.facts["global_batch_size"]
         numbers = {"epoch": progress.epoch, "batch": progress.batch, "lr": self.trainer.learning_rate,
                    "samples_per_s": samples / (time.time() - since), **self.running(),
-                   "loss": progress.loss_sum / (progress.batch * self.facts["global_batch_size"])}
+                   "loss": self._average_loss(progress.batch)}
         self._attempt(partial(self.metrics.write, "interval", progress.num_update, **numbers))
         for line in self.dialect.interval_lines(numbers, self.facts["train_metric"]):
             self.log.info(line)
-        self._bar.set_postfix_str(f"epoch {progress.epoch}, loss {numbers['loss']:.3f}")
         self._interval = time.time(), progress.num_update
+
+    def _average_loss(self, updates):
+        """The loss per image of the epoch's first `updates` updates; None before the first."""
+        images = updates * self.facts["global_batch_size"]
+        return self.progress.loss_sum / images if images else None
 
     def end_training(self):
         """Record the time of the epoch's training, and average BatchNorm's statistics over the processes."""
         self._train_s = self._watch.seconds()
+        self._line.phase("validation")
         self.engine.average_statistics(self.net, self.average)
 
     def end_epoch(self, accuracies, of_average=None):
@@ -411,6 +426,8 @@ class Run:
     def _close_epoch(self, val, scores, row, notes=()):
         """Write parameters, log lines, metrics and resume file of an epoch, go to the next one, and plot.
 
+        The plot is drawn at most every `PLOT_PERIOD_S` seconds, and when the run ends, whatever the reason.
+
         If one of the files before the resume file cannot be written, the run stops in the state "trained, not
         yet evaluated": the resumed run writes all of them.
 
@@ -426,6 +443,7 @@ class Run:
             Further log lines.
         """
         progress, epoch = self.progress, self.progress.epoch
+        self._line.phase("saving")
         samples = progress.batch * self.facts["global_batch_size"]
         loss, lr = progress.loss_sum / samples, self.trainer.learning_rate
         if self.engine.is_writer:
@@ -444,8 +462,16 @@ class Run:
         progress.best_val = max(progress.best_val, val)
         progress.next_epoch()
         self.save_resume()
-        if self.engine.is_writer:
-            self.draw(self.plot_history, self.paths.plot, progress.history, self.facts["title"])
+        self._plotted = not self.engine.is_writer
+        if time.monotonic() - self._plotted_at >= PLOT_PERIOD_S:
+            self._plot()
+
+    def _plot(self):
+        """Draw the history of the epochs, if one has ended since the last drawing."""
+        if not self._plotted:
+            self.draw(self.plot_history, self.paths.plot, self.progress.history,
+                      {**self.facts, "records": getattr(self.train_data, "records", None)})
+            self._plotted, self._plotted_at = True, time.monotonic()
 
     def _save_epochs_params(self, epoch, val):
         """Write the parameters if they are the best so far, and after each `save_period` epochs."""

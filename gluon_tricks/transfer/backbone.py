@@ -6,15 +6,16 @@ own detectors and FCNs, and so have parameters in `.params` files: files of eith
 
 from functools import partial
 
-from mxnet import nd
+import mxnet as mx
 from mxnet.gluon import nn
 
 from gluon_tricks.errors import UserError
 from gluon_tricks.models.initializers import imagenet_initializer
 from gluon_tricks.models.names import RESNETS
-from gluon_tricks.models.params_file import read_params, structural_names
+from gluon_tricks.models.params_file import load_params
 from gluon_tricks.models.pretrained import load_pretrained
 from gluon_tricks.models.registry import get_model
+from gluon_tricks.parameters import named_parameters
 
 # Names of bases in GluonCV's segmentation scripts
 SHORT_NAMES = {"resnet18": "resnet18_v1b", "resnet34": "resnet34_v1b", "resnet50": "resnet50_v1s",
@@ -88,24 +89,9 @@ def start_base(base, name, init="gluoncv", params_file="", pretrained=False, fla
                                 "them") from error
             return f"base: GluonCV's weights of {name}"
         return f"base: drawn ({init})"
-    load_base(base, name, flag, params_file)
+    last_layer = [key for key in named_parameters(base) if key.startswith(("fc.", "output."))]
+    load_params(base, flag, params_file, mx.cpu(), last_layer)
     return f"base: {params_file}"
-
-
-def load_base(base, name, flag, path):
-    """Load a classifier's `.params` into a base network, all but the last layer."""
-    loaded = read_params(flag, path)
-    names = structural_names(loaded, base)
-    loaded = {names[key]: value for key, value in loaded.items()}
-    for key, param in base._collect_params_with_prefix().items():
-        if key.startswith(("fc.", "output.")):
-            continue
-        if key not in loaded:
-            raise UserError(f"{flag} {path}: has no {key}; it belongs to another network than {name}")
-        if loaded[key].shape != param.shape or loaded[key].dtype.kind != "f":
-            raise UserError(f"{flag} {path}: {key} has shape {loaded[key].shape} and type "
-                            f"{loaded[key].dtype}, that of {name} {param.shape} and float32")
-        param.set_data(nd.array(loaded[key], dtype="float32"))
 
 
 def parts_of(base):

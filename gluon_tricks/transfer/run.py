@@ -20,7 +20,7 @@ class TransferRun(Run):
         name = self.facts["score"]
         last = self.progress.history[-1].get(name, float("nan"))
         yield f"plot and pictures: {self.paths.plot.parent}"
-        yield f"{name}: last {last:.4f}, best {self.progress.best_val:.4f}"
+        yield f"{name}: last {100 * last:.2f} %, best {100 * self.progress.best_val:.2f} %"
 
     def end_epoch(self, scores):
         """Save parameters, log and plot at the end of an epoch.

@@ -14,7 +14,10 @@ from mxnet.gluon import HybridBlock
 
 
 class DistillationLoss(HybridBlock):
-    """Loss per sample.
+    """Loss per sample, shape (N,).
+
+    Its inputs, each of shape (N, classes): the student's logits; the targets, rows of probabilities; the
+    teacher's logits.
 
     Parameters
     ----------
@@ -22,9 +25,6 @@ class DistillationLoss(HybridBlock):
         T of both softmaxes.
     hard_weight, soft_weight : float
         Weights of the label term and of the teacher term. GluonCV: h and 1 - h; paper: 1 and 1.
-
-    Inputs: student logits, shape (N, classes); targets, shape (N, classes), rows of probabilities; teacher
-    logits, shape (N, classes). Output: shape (N,).
     """
 
     def __init__(self, temperature=20.0, hard_weight=0.5, soft_weight=None, **kwargs):

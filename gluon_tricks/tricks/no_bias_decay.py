@@ -1,10 +1,8 @@
 """No bias decay (§3.1): weight decay for the weights of convolutions and dense layers only.
 
     paper:    no decay for biases and BatchNorm's gamma and beta
-    GluonCV:  `--no-wd` sets `wd_mult` 0 on every parameter whose name matches .*beta, .*gamma or .*bias;
-              without it
-              Gluon decays everything                                                              <- this
-                                                                                                   file
+    GluonCV:  `--no-wd` sets `wd_mult` 0 on every parameter whose name matches .*beta, .*gamma or .*bias
+              (this file); without the flag everything decays
 """
 
 UNDECAYED = ".*beta|.*gamma|.*bias"

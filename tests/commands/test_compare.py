@@ -17,6 +17,7 @@ from gluon_tricks.judging.bands import WITNESSES, band_of, compare_with
 from gluon_tricks.judging.calibration import REPEATS, compare_published
 from gluon_tricks.judging.gaps import missing_between
 from gluon_tricks.judging.verdict import judge
+from gluon_tricks.log_lines import following
 from gluon_tricks.log_lines.lines import (
     ImagenetBatch,
     ImagenetTrain,
@@ -303,8 +304,8 @@ def test_label_smoothing_is_named_as_a_departure(tmp_path):
 
 
 @pytest.mark.parametrize(("args", "reason"), [
-    ({"dataset": "cifar10-excerpt"}, "cifar10-excerpt is a 2,500-image excerpt; no published log to compare "
-     "with"),
+    ({"dataset": "cifar10-excerpt", "num_training_samples": 80},
+     "80 training images are not all 2000 of cifar10-excerpt; no published log to compare with"),
     ({"dataset": "cifar100"}, "GluonCV published no log on CIFAR-100"),
     ({"model": "cifar_resnet8"}, "no published log is of the model cifar_resnet8"),
 ])
@@ -410,3 +411,22 @@ def test_every_original_log_is_inside_its_own_band_or_says_why_not():
     with published_logs.classification_folder(ARCHIVE) as folder:
         outcomes = {path.stem: judge(path).outcome for path in sorted(folder.glob("*/*.log"))}
     assert {name for name, outcome in outcomes.items() if outcome != "INSIDE"} == {"resnet152_v1d"}
+
+
+def test_watching_prints_what_is_new_until_the_run_is_complete(tmp_path, monkeypatch, capsys):
+    records = curve("cifar_resnet20_v1")[:4]
+    log = cifar_log(tmp_path / "run.log", "cifar_resnet20_v1", shifted("cifar_resnet20_v1", 0, end=3), num_epochs=4)
+    outputs = []
+
+    def last_epoch(seconds):
+        outputs.append(capsys.readouterr().out)
+        with log.open("a") as stream:
+            stream.write(f"INFO:root:{cifar_epoch_line(3, records[3].train_metric, 0.7, 1.0, 16.0)}\n")
+
+    monkeypatch.setattr(following.time, "sleep", last_epoch)
+    assert main([str(log), "--watch"]) == 0
+    first, = outputs
+    assert [line.split()[0] for line in first.splitlines()[-5:-2]] == ["0", "1", "2"]
+    new = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in new] == ["run", "3", "verdict:"]
+    assert "(train 4/4, val 4/4)" in new[-1]

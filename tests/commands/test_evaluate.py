@@ -233,7 +233,7 @@ def test_help_has_examples(capsys):
     with pytest.raises(SystemExit) as ended:
         command.main(["--help"])
     assert ended.value.code == 0
-    assert capsys.readouterr().out.count("python -m gluon_tricks evaluate --") == 5
+    assert capsys.readouterr().out.count("python -m gluon_tricks evaluate --") == 6
 
 
 # --- Photographs: records and folders -----------------------------------------------------------------------

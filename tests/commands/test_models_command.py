@@ -111,7 +111,18 @@ def test_gluoncvs_nets_are_shown_too(capsys):
         "23,834,568 trainable parameters, 23,869,000 with statistics, 5.713 G multiply-adds"]
 
 
+@pytest.mark.parametrize("patterns, names", [
+    (["resnet*d"], ["resnet50_v1d", "resnet101_v1d", "resnet152_v1d"]),
+    (["cifar_vgg*", "resnet18_v1B"], ["resnet18_v1b", "cifar_vgg15_bn"]),
+    (["resnet18_v1b", "resnet18_v1"], ["resnet18_v1", "resnet18_v1b"]),
+])
+def test_patterns_choose_among_the_nets(capsys, patterns, names):
+    assert sorted(line.split()[0] for line in printed(capsys, *patterns) if "3x" in line) == sorted(names)
+
+
 @pytest.mark.parametrize(("arguments", "said"), [
+    (["resnet9*"], "no net of this kit fits 'resnet9.'; there are resnet"),
+    (["resnet18*", "--layers"], "are for one net: give its name"),
     (["resnet18_v1b", "--input-size", "0"], "--input-size 0: must be at least 1"),
     (["resnet18_v1b", "--classes", "0"], "--classes 0: must be at least 1"),
     (["--layers"], "are for one net: give its name"),

@@ -8,7 +8,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
-import mxnet as mx
 import numpy as np
 import pytest
 from mxnet import nd
@@ -25,26 +24,11 @@ from gluon_tricks.saved import load_net
 from gluon_tricks.saved.described import transform_of
 from gluon_tricks.saved.record import NetFacts
 from gluon_tricks.saved.sources import FileImages, find_sources
-from gluon_tricks.training.record import write_params_record
+from tests.saved_nets import softmax, write_params
 
 NAMES = ["apple", "leaf", "sea", "sun"]
 FRUIT = NetFacts("cifar_resnet20_v1", {}, 4, NAMES, "imagenet", 24, 3, "center", 0.8, (100.0, 110.0, 90.0),
                  (50.0, 60.0, 70.0))
-
-
-def write_params(path, facts, flags=None):
-    """Parameters whose answers differ between images, and the record of a training."""
-    net = get_model(facts.model, classes=facts.classes, **facts.switches)
-    mx.random.seed(1)
-    net.initialize(mx.init.Xavier())
-    images = nd.random.uniform(-2, 2, shape=(4, facts.channels, 3, 3)).repeat(8, axis=2).repeat(8, axis=3)
-    outputs = net(images).asnumpy()
-    factor = 0.3 / outputs.std(axis=0).mean()
-    net.output.weight.set_data(net.output.weight.data() * factor)
-    net.output.bias.set_data(nd.array(-factor * outputs.mean(axis=0)))
-    net.save_parameters(str(path))
-    write_params_record(path, {"net": facts._asdict(), "args": flags or {}, "dtype": "float32"})
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -97,11 +81,6 @@ def by_name(result):
     """{file name: {class: probability}}"""
     return {Path(one["image"]).name: {answer["name"]: answer["probability"] for answer in one["answers"]}
             for one in result["answers"]}
-
-
-def softmax(rows):
-    powers = np.exp(rows - rows.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
 
 
 def of_evaluate(params, *data_flags):

@@ -270,6 +270,13 @@ def test_a_signal_that_comes_while_the_script_starts_is_passed_on_too(tmp_path, 
     assert replay.main(["cifar_resnet20_v1", "--run"]) == 128 + signal.SIGTERM
 
 
+def test_a_pattern_chooses_commands(capsys):
+    assert replay.main(["resnet50_v1d*"]) == 0
+    out = capsys.readouterr().out
+    assert [line for line in out.splitlines() if line.startswith("# resnet")] == [
+        f"# {command.name}: {command.file}" for name, command in OURS.items() if name.startswith("resnet50_v1d")]
+
+
 @pytest.mark.parametrize("argv, says", [
     ([], "give one of NAME, --list and --all"),
     (["resnet18_v1", "--all"], "give one of NAME"),

@@ -13,6 +13,7 @@ from gluon_tricks.errors import UserError
 from gluon_tricks.studies import sweep_report
 from gluon_tricks.studies.sweep_grid import run_of
 from tests.lab_runs import write_part_of_excerpt
+from tests.processes import ENDS_WITH_PARENT
 
 ROOT = Path(__file__).resolve().parents[2]
 WORDS = ["--dataset", "cifar10-excerpt", "--model", "cifar_resnet20_v1", "--mode", "hybrid", "--batch-size",
@@ -100,8 +101,8 @@ def test_a_grid_is_trained_and_extended(tmp_path):
     words = [*WORDS, "--data-dir", str(data), "--batch-size", "40"]
 
     def run(*argv):
-        return subprocess.run([sys.executable, "-m", "gluon_tricks", "sweep", *argv, "--out", str(tmp_path),
-                               "--", *words], cwd=ROOT, capture_output=True, text=True,
+        return subprocess.run([*ENDS_WITH_PARENT, sys.executable, "-m", "gluon_tricks", "sweep", *argv, "--out",
+                               str(tmp_path), "--", *words], cwd=ROOT, capture_output=True, text=True,
                               env={**os.environ, "MPLBACKEND": "Agg"}, timeout=600)
 
     first = run("--grid", "lr=0.1", "--seeds", "0")

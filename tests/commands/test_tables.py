@@ -3,12 +3,10 @@
 import csv
 import io
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -16,11 +14,11 @@ from gluon_tricks.commands import tables
 from gluon_tricks.data.recordio import write_image_records
 from gluon_tricks.errors import UserError
 from gluon_tricks.log_lines.reading import read_log
+from gluon_tricks.recipes import STUDIES
 from gluon_tricks.studies.readme import BEGIN, END, readme_block
 from gluon_tricks.studies.runner import updates_done
 from tests.data.small_records import png, random_images
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.processes import ROOT, start
 
 
 def printed(capsys, *argv):
@@ -70,7 +68,37 @@ def test_our_runs_and_unusable_logs_among_the_published(capsys):
     assert rows["resnet152_v1d"]["log"] == "none (synthetic-validation)"
 
 
+@pytest.mark.parametrize("argv, rows", [
+    (["6", "*mobilenet*"], 6), (["6", "resnet50_v1d", "INCEPTION*", "inceptionv3"], 12),     # by title or net
+    (["published", "resnet50*"], 7), (["follow-up-III", "+ mixup"], 1), (["8", "*"], 7)])
+def test_patterns_choose_rows(capsys, argv, rows):
+    assert len(list(csv.DictReader(io.StringIO(printed(capsys, *argv, "--csv"))))) == rows
+
+
+def test_a_pattern_may_stand_for_several_tables(capsys):
+    out = printed(capsys, "follow-up-*")
+    titles = [line for line in out.splitlines() if line.startswith("follow-up-")]
+    assert [title.partition(":")[0] for title in titles] == [name for name in STUDIES if "follow-up-" in name]
+    out = printed(capsys, "?", "*mobilenet*")
+    assert "Table 2:" in out and "Table 6:" in out and "Table 4:" not in out
+
+
+def test_run_takes_the_rows_of_a_pattern(tmp_path, monkeypatch, capsys):
+    from gluon_tricks.studies import report, runner
+
+    ran = []
+    monkeypatch.setattr(runner, "run_rows", lambda runs, *rest: ran.extend(run.title for run in runs))
+    monkeypatch.setattr(report, "write_report", lambda *rest: "report.md")
+    assert tables.main(["6", "*mobilenet*", "--run", "--out", str(tmp_path)]) == 0
+    assert "+ cosine decay, MobileNet" in ran and not any("ResNet-50-D" in title for title in ran)
+
+
 @pytest.mark.parametrize("argv, says", [
+    (["10"], "no table is called '10'"),
+    (["6", "vgg*"], "no row of the table fits 'vgg.'"),
+    (["?", "--csv"], "--csv: is for one table; . stands for 1, 2, 3"),
+    (["follow-up-*", "--run"], "--run: is for one table"),
+    (["6", "*", "--rows", "1"], "--rows 1 and .: give one"),
     (["4", "--rows", "11"], "--rows 11: the table has rows 1 to 10"),
     (["4", "--rows", "x"], "give numbers with commas"),
     (["1", "--run", "--rows", "2"], "--rows 2: quoted by the paper from elsewhere"),
@@ -100,11 +128,10 @@ def records(tmp_path_factory):
     return ["--rec-train", str(folder / "train.rec"), "--rec-val", str(folder / "val.rec"), "--classes", "2"]
 
 
-def run(records, out, *argv, more=(), **options):
+def run(records, out, *argv, more=()):
     words = [sys.executable, "-m", "gluon_tricks", "tables", *argv, "--run", *records, "--out", str(out),
              "--", "--input-size", "32", "--batch-size", "16", *more]
-    return subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                            env={**os.environ, "MPLBACKEND": "Agg"}, **options)
+    return start(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 @pytest.mark.slow

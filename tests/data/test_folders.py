@@ -9,12 +9,13 @@ import pytest
 from PIL import Image
 
 from data_prep import archives, imagenet, voc
-from gluon_tricks.data.folders import is_hidden, left_out_line, read_file
+from gluon_tricks.data.folders import is_hidden, left_out_line
 from gluon_tricks.data.imagenet import folder_images
 from gluon_tricks.data.images import FolderImages
 from gluon_tricks.data.manifest import read_manifest
 from gluon_tricks.data.scenes import open_scenes
 from gluon_tricks.errors import UserError
+from gluon_tricks.files import read_file
 from gluon_tricks.saved.agreement import read_images
 
 JUNK = (".ipynb_checkpoints/a-checkpoint.jpg", "__MACOSX/a.jpg", "cat/._a.jpg", "cat/.ipynb_checkpoints/a.jpg",
@@ -112,10 +113,10 @@ def test_only_files_of_sensible_size_are_read(tmp_path):
     path = tmp_path / "a.xml"
     path.write_bytes(bytes(100))
     assert read_file(path, 100) == bytes(100)
-    for name, most, says in (("a.xml", 99, "100 bytes, at most 99 are read"), (".", 9, "Is a directory"),
+    for name, most, says in (("a.xml", 99, "100 bytes, at most 99 are read"), (".", 9, "is a folder; name a file"),
                              ("b.xml", 9, "No such file"), ("a\0b", 9, "null byte")):
         with pytest.raises(UserError, match=says):
             read_file(f"{tmp_path}/{name}", most)
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(UserError, match="pipe: is no file"):
+    with pytest.raises(UserError, match="pipe: cannot be read: is no regular file"):
         read_file(tmp_path / "pipe", 9)

@@ -67,6 +67,14 @@ def test_each_record_has_the_bytes_and_the_class_of_the_file_that_is_named(photo
             assert ["cat", "dog", "owl"][int(label)] == file.split("/")[0]
 
 
+def test_folders_named_by_numbers_are_labelled_by_value(tmp_path):
+    for label in range(11):
+        write(tmp_path / "photos" / str(label) / "x.png", seed=label)
+    manifest, lines = prepared(tmp_path / "photos", tmp_path / "rec")
+    assert manifest.classes == [str(label) for label in range(11)]
+    assert all(line["file"] == f"{line['class']}/x.png" for line in lines) and len(lines) == 11
+
+
 def test_the_draw_depends_on_the_seed_alone(photos):
     def val(seed):
         return find_splits(photos, None, 0.25, seed)[0]["val"].sha256()
@@ -132,6 +140,9 @@ def test_equal_images_in_both_splits_and_under_two_classes_are_reported(tmp_path
     out = capsys.readouterr().out
     assert "images in train and val, which make val's accuracy too high: 1 (" in out
     assert "equal images of different classes: 2 (" in out and "copies of another one, byte for byte: 2" in out
+    (tmp_path / "rec" / "train.rec").write_bytes(b"")          # which a second run does not read
+    prepared_again = folder.main([str(root), "--out", str(tmp_path / "rec")])
+    assert prepared_again == 0 and "equal images" not in capsys.readouterr().out
 
 
 def test_an_orientation_of_the_camera_turns_the_decoded_image(tmp_path):

@@ -5,35 +5,34 @@ import importlib.util
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests import processes
+from tests.processes import ROOT
+
 LIMIT_S = 300                    # a test that waits longer is stuck; this is no limit on speed
 NO_HOROVOD = importlib.util.find_spec("horovod") is None
 NEEDS_HOROVOD = pytest.mark.skipif(NO_HOROVOD, reason="Horovod is not installed: make horovod compiles it")
 ENGINES = [pytest.param("horovod", marks=NEEDS_HOROVOD), "dist_sync"]
 
 
-def start(engine, processes, words, *flags, **environment):
+def start(engine, workers, words, *flags, **environment):
     """`python -m gluon_tricks launch` with a script's words; a Popen."""
-    command = [sys.executable, "-m", "gluon_tricks", "launch", "-n", processes, "--engine", engine, *flags,
+    command = [sys.executable, "-m", "gluon_tricks", "launch", "-n", workers, "--engine", engine, *flags,
                "--", *words]
-    return subprocess.Popen([str(word) for word in command], cwd=ROOT, stdout=subprocess.PIPE,
-                            stderr=subprocess.STDOUT,
-                            text=True, env={**psutil.Process().environ(), "PYTHONPATH": str(ROOT),
-                                            "OMP_NUM_THREADS": "1",
-                                       **environment})
+    return processes.start(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                           env={**psutil.Process().environ(), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1",
+                                **environment})
 
 
-def finish(launcher, check=0):
+def finish(launcher, check=0, members=None):
     """Output of a job; fails if it ended otherwise than with `check` (None: with anything but 0), or left a
-    process.
+    process. `members` are its processes; without them it must still run, or they are not found.
     """
-    members = members_of(launcher)
+    members = members_of(launcher) if members is None else members
     output, _ = launcher.communicate(timeout=LIMIT_S)
     assert (launcher.returncode == check) if check is not None else launcher.returncode > 0, output
     assert not [process for process in members if alive(process)], output

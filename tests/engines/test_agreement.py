@@ -15,10 +15,11 @@ from jobs import ENGINES, ROOT, arrays_of, assert_close, finish, start
 from gluon_tricks.data.recordio import write_image_records
 
 pytestmark = pytest.mark.slow
+SCRIPT = "tests/engines/narrow.py"
 TRICKS = ["--no-wd", "--label-smoothing", "--warmup-epochs", "1", "--num-epochs", "3", "--lr-mode", "cosine",
           "--lr", "0.05", "--wd", "0.01"]
 # another number of threads adds up in another order, and within a few updates ReLUs make much of it
-ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
+ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
 # two updates of 16 an epoch, seven images left out; validation ends in a part of a batch
 TRAIN, VAL = 39, 13
 
@@ -64,7 +65,8 @@ def single(records, tmp_path_factory):
             "two parts": [8, *PARTS, "--emulate-gpus", "2"],
             "two devices with parts": [8, *PARTS, "--num-cpus", "2"]}
     argvs = [words(records, folder / name, batch_size, *flags) for name, (batch_size, *flags) in runs.items()]
-    program = f"import train_imagenet\nfor argv in {argvs!r}:\n    assert train_imagenet.main(argv) == 0"
+    program = ("from tests.engines.narrow import train_imagenet\n"
+               f"for argv in {argvs!r}:\n    assert train_imagenet.main(argv) == 0")
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True,
                           env=ONE_THREAD)
     assert done.returncode == 0, done.stderr
@@ -109,7 +111,7 @@ def test_emulated_devices_equal_devices(single):
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_processes_equal_devices_with_local_statistics_and_mixup(engine, single, records, tmp_path):
-    finish(start(engine, 2, ["train_imagenet.py", *words(records, tmp_path, 8, *PARTS)]))
+    finish(start(engine, 2, [SCRIPT, *words(records, tmp_path, 8, *PARTS)]))
     assert_close(resume_arrays(tmp_path), resume_arrays(single["two devices with parts"]))
     assert_close(statistics(tmp_path), statistics(single["two devices with parts"]))
     assert "x 2 processes" in (tmp_path / "train.log").read_text()
@@ -118,7 +120,7 @@ def test_processes_equal_devices_with_local_statistics_and_mixup(engine, single,
 
 
 def test_four_processes_equal_one(single, records, tmp_path):
-    output = finish(start("dist_sync", 4, ["train_imagenet.py", *words(records, tmp_path, 4, *GROUPNORM)],
+    output = finish(start("dist_sync", 4, [SCRIPT, *words(records, tmp_path, 4, *GROUPNORM)],
                         "--servers", "2"))
     assert_close(resume_arrays(tmp_path), resume_arrays(single["one"]))
     assert not re.search(r"^\[[123]\]", output, re.MULTILINE), output        # only the writer speaks
@@ -127,8 +129,8 @@ def test_four_processes_equal_one(single, records, tmp_path):
 def test_a_run_goes_on_at_another_world_size(single, records, tmp_path):
     words_of = [words(records, tmp_path, size, *GROUPNORM, *more)
                 for size, more in ((8, ["--max-updates", "1"]), (16, ["--resume", "auto"]))]
-    finish(start("dist_sync", 2, ["train_imagenet.py", *words_of[0]]))
-    done = subprocess.run([sys.executable, "train_imagenet.py", *words_of[1]], cwd=ROOT, capture_output=True,
+    finish(start("dist_sync", 2, [SCRIPT, *words_of[0]]))
+    done = subprocess.run([sys.executable, SCRIPT, *words_of[1]], cwd=ROOT, capture_output=True,
                           text=True, env=ONE_THREAD)
     assert done.returncode == 0 and "resumed at epoch 0, batch 1, update 1" in done.stderr, done.stderr
     assert "processes x devices were 2 x 1 and are now 1 x 1" in done.stderr

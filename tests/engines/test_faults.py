@@ -10,6 +10,7 @@ from jobs import (
     ENGINES,
     LIMIT_S,
     NEEDS_HOROVOD,
+    NO_HOROVOD,
     alive,
     arrays_of,
     finish,
@@ -60,18 +61,42 @@ def test_a_killed_worker_is_named_and_a_restart_ends_with_the_same_parameters(en
     assert set(whole) == set(killed) and all((whole[name] == killed[name]).all() for name in whole)
 
 
+@pytest.fixture(scope="module")
+def stuck(tmp_path_factory):
+    """Jobs that go on to their --timeout, all at the same time: name -> (launcher, its processes)."""
+    found = {}
+    for engine in ["dist_sync"] if NO_HOROVOD else ["horovod", "dist_sync"]:
+        folder = tmp_path_factory.mktemp(engine)
+        job = start(engine, 2, SCRIPT + flags(folder), "--timeout", RUNS_OUT_S)
+        wait_until(resume_file(folder).exists, job)
+        found[engine] = job, members_of(job)
+        worker(job, 0).suspend()
+    job = start("dist_sync", 2, FAULTY + flags(tmp_path_factory.mktemp("hang")), "--timeout", RUNS_OUT_S,
+                FAULT="hang", FAULT_RANK="1", FAULT_AT="3")
+    wait_until(lambda: len(members_of(job)) == 4, job)
+    found["hang"] = job, members_of(job)
+    yield found
+    for job, _ in found.values():
+        if job.poll() is None:
+            job.terminate()
+        job.communicate()
+
+
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_frozen_worker_is_named(engine, tmp_path):
-    job = start(engine, 2, SCRIPT + flags(tmp_path), "--timeout", RUNS_OUT_S)
-    wait_until(resume_file(tmp_path).exists, job)
-    worker(job, 0).suspend()
-    assert "launch: rank 0 is frozen" in finish(job, check=None)
+def test_a_frozen_worker_is_named(engine, stuck):
+    job, members = stuck[engine]
+    assert len(members) == (2 if engine == "horovod" else 4)
+    assert "launch: rank 0 is frozen" in finish(job, check=None, members=members)
+
+
+def test_a_hanging_worker_is_named(stuck):
+    job, members = stuck["hang"]
+    assert "launch: rank 1 hangs" in finish(job, check=1, members=members)
 
 
 @pytest.mark.parametrize("fault, engine, check, says", [
     pytest.param("raise", "horovod", 3, "RuntimeError: a bug in a worker", marks=NEEDS_HOROVOD),
     ("user error", "dist_sync", 2, "error: --data-dir: is not on this machine"),
-    ("hang", "dist_sync", 1, "launch: rank 1 hangs"),
     ("differ", "dist_sync", 1, "parameters differ from the other ranks' after update 4"),
     pytest.param("differ at the end", "horovod", 1, "parameters differ from the other ranks' after update 4",
                  marks=NEEDS_HOROVOD),
@@ -79,8 +104,8 @@ def test_a_frozen_worker_is_named(engine, tmp_path):
 ])
 def test_what_goes_wrong_on_one_rank_ends_the_job(fault, engine, check, says, tmp_path):
     more = ["--max-updates", "4", "--check-sync", "0" if fault == "differ at the end" else "2"]
-    output = finish(start(engine, 2, FAULTY + flags(tmp_path, *more), "--timeout",
-                        RUNS_OUT_S if fault == "hang" else "60", FAULT=fault, FAULT_RANK="1", FAULT_AT="3"), check)
+    output = finish(start(engine, 2, FAULTY + flags(tmp_path, *more), "--timeout", "60", FAULT=fault,
+                          FAULT_RANK="1", FAULT_AT="3"), check)
     assert says in output and "rank 1" in output, output
 
 

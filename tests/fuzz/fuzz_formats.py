@@ -20,7 +20,7 @@ from mxnet import autograd, gluon, nd
 from gluon_tricks.data import manifest, recordio, voc
 from gluon_tricks.engines.single import SingleProcess
 from gluon_tricks.errors import UserError
-from gluon_tricks.judging.numbers import read_run_json
+from gluon_tricks.log_lines.facts import read_facts
 from gluon_tricks.log_lines.reading import read_log
 from gluon_tricks.log_lines.run_files import read_metrics
 from gluon_tricks.models.params_file import load_params
@@ -425,8 +425,7 @@ FORMATS = {
     "states of MXNet": Format(make_foreign_states, read_states, values_are_there),
     "states of Python 3.6": Format(make_old_states, read_states, values_are_there),
     "resume": Format(make_resume, read_resume, meta_says),
-    "run.json": Format(make_run_json, lambda path: repr(read_run_json(path.parent)),
-                       facts_say),
+    "run.json": Format(make_run_json, lambda path: repr(read_facts(path)), facts_say),
     "record of a net": Format(make_run_json, lambda path: repr(find_run(path.with_name("net.params"))),
                               lambda content, value: isinstance(json.loads(content), dict)),
     "metrics": Format(make_metrics, lambda path: repr(read_metrics(path)), lines_say),

@@ -7,7 +7,7 @@ import pytest
 
 from gluon_tricks.commands.compare import main
 from gluon_tricks.judging.diagnosis import diagnose
-from gluon_tricks.judging.verdict import Verdict, compare_curves, judge
+from gluon_tricks.judging.verdict import Verdict, hold_against, judge
 from gluon_tricks.log_lines.lines import (
     ImagenetSpeed,
     ImagenetTrain,
@@ -34,8 +34,7 @@ def verdict_of(name, epochs):
     run = published_run(name)
     log = RunLog(f"{name}.log", run.style, run.args, 1, curve(name)[:epochs], {})
     match = find_reference(log)
-    comparisons = compare_curves(log, match.reference)[0] if match.reference else []
-    return Verdict("INSIDE", "", log, match, comparisons)
+    return Verdict("INSIDE", "", [log], match, [hold_against([log], match.reference)] if match.reference else [])
 
 
 def cifar_log(path, train, val, attempts=(), **args):

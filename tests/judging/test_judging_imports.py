@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted(".".join(path.relative_to(ROOT).with_suffix("").parts) for room in ("judging", "published",
-                                                                                     "log_lines")
+                                                                                     "log_lines", "pages")
                  for path in (ROOT / "gluon_tricks" / room).glob("*.py") if path.stem != "__init__")
 SLOW = ("mxnet", "gluoncv", "scipy", "matplotlib")
 
@@ -35,3 +35,8 @@ def test_no_module_that_reads_or_judges_logs_imports_a_slow_package():
 def test_compare_needs_no_slow_package(log):
     assert slow_imports("from gluon_tricks.commands.compare import main; "
                         f"main([{str(ROOT / 'logs' / 'ours' / log)!r}])").endswith("[]")
+
+
+def test_report_needs_no_slow_package(tmp_path):
+    words = [str(ROOT / "logs" / "ours" / "cifar_resnet20_v1"), "--out", str(tmp_path / "report.html")]
+    assert slow_imports(f"from gluon_tricks.commands.report import main; main({words})").endswith("[]")

@@ -1,12 +1,14 @@
 """Nobody else can reach the processes of a job on one machine, and its servers unpickle nothing."""
 
 import os
+import subprocess
+import sys
 from contextlib import contextmanager
 
 import psutil
 import pytest
 
-from tests.engines.jobs import NEEDS_HOROVOD, finish, members_of, start, wait_until
+from tests.engines.jobs import NEEDS_HOROVOD, ROOT, finish, members_of, start, wait_until
 from tests.launching.stranger import AS_ANOTHER_USER, talk
 
 pytestmark = pytest.mark.slow
@@ -70,3 +72,9 @@ def test_a_rendezvous_takes_and_gives_nothing_to_another_user(tmp_path):
         assert talk(tcp, "http", "/global/0 forged", user="nobody") == [[403, 403]] * len(tcp)
         (tmp_path / "go").touch()
         finish(job)
+
+
+def test_a_server_does_not_import_mxnets_python_package():
+    program = ("import sys; from gluon_tricks.launching import server; server.mxnet_library(); "
+               "sys.exit('mxnet' in sys.modules)")
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, timeout=300)

@@ -20,7 +20,7 @@ def test_facts_of_other_types_are_named(facts, says):
     (b'{"kind": "epoch", "epoch": -1}', "epoch is -1"), (b"[" * 100000, "nested too deeply"), (b"\xff", "utf-8"),
     (b'{"kind": "epoch", "epoch": 0, "lr": "x"}', "lr is 'x', no number"), (b"3", "no kind"),
     (b'{"kind": "epoch", "epoch": 0, "epoch": 1}', "twice"), (b'{"kind": "epoch", "epoch": 1e400}', "epoch is inf"),
-    (b'{"kind": "interval", "epoch": 0, "batch": 1}', "no rate"),
+    (b'{"kind": "interval", "epoch": 0, "batch": 1}', "rate 'lr' is None"),
     (b'{"kind": "epoch", "epoch": ' + b"9" * 5000 + b"}", "5000 digits")], ids=range(9))
 def test_the_line_of_a_damaged_record_is_named(tmp_path, line, says):
     path = tmp_path / "metrics.jsonl"

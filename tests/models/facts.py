@@ -52,6 +52,9 @@ CIFAR_SIZES = _load_sizes("cifar-model-sizes.csv")
 RESNET_SIZES = _load_sizes("resnet-model-sizes.csv")
 CIFAR_NETS = sorted(CIFAR_SIZES)
 RESNETS = sorted(RESNET_SIZES)
+# With 101 and 152 layers a net has more blocks of the same kinds. test_facts.py compares names and shapes of all
+# its parameters and, by the multiply-adds, its strides. To run it takes seconds and up to a gigabyte.
+SHALLOW_RESNETS = [name for name in RESNETS if not name.startswith(("resnet101", "resnet152"))]
 # one of each kind, small enough to run
 SMALL_CIFAR_NETS = ["cifar_resnet20_v1", "cifar_resnet20_v2", "cifar_wideresnet16_10",
                     "cifar_resnext29_32x4d"]

@@ -6,11 +6,13 @@ import pytest
 from mxnet import autograd, nd
 from mxnet.gluon import nn
 
+from gluon_tricks.data.classes import CIFAR100_CLASSES
 from gluon_tricks.errors import UserError
 from gluon_tricks.models.fine_tuning import freeze, head_names
 from gluon_tricks.models.params_file import load_params, write_params
 from gluon_tricks.models.registry import get_model
 from gluon_tricks.parameters import is_frozen, named_parameters, needs_image_gradients
+from gluon_tricks.saved import load_net
 
 HEAD = ["output.weight", "output.bias"]
 
@@ -83,6 +85,17 @@ def test_every_kind_of_file_gives_all_but_the_head(save, tmp_path):
     expected = {**values(source), **{name: before[name] for name in HEAD}}
     for name, value in values(net).items():
         np.testing.assert_array_equal(value, expected[name])
+
+
+@pytest.mark.parametrize("save", [saved, collected, exported, gluoncv_file])
+def test_every_kind_of_file_answers_without_a_flag_for_its_kind(save, tmp_path):
+    """As `predict --params-file` opens it: the classes are counted in the file."""
+    source, image = drawn(100), np.random.default_rng(0).integers(0, 255, (32, 32, 3)).astype(np.uint8)
+    source.initialize(mx.init.Xavier(), force_reinit=True)             # outputs of usual size
+    expected, found = (load_net(path, model="cifar_resnet20_v1", dataset="cifar100").predict(image, top=100)
+                       for path in (saved(source, tmp_path / "ours"), save(source, tmp_path / "file")))
+    assert {name for name, _ in found} == set(CIFAR100_CLASSES)
+    assert dict(found) == pytest.approx(dict(expected), abs=1e-6)
 
 
 def test_a_head_of_the_same_size_is_loaded_too(tmp_path):

@@ -2,12 +2,13 @@
 
 import mxnet as mx
 import pytest
-from facts import RESNETS
+from facts import SHALLOW_RESNETS
 from mxnet import nd
 from parity import assert_close, assert_gradients_close, assert_training_steps_agree, pair, train_once
 
-GROUP_NORMALIZED = [name for name in RESNETS if name.endswith("_gn")]
-BATCH_NORMALIZED = [name for name in RESNETS if not name.endswith("_gn")]
+RUN = [*SHALLOW_RESNETS, "resnet101_v1", "resnet101_v1d"]
+GROUP_NORMALIZED = [name for name in RUN if name.endswith("_gn")]
+BATCH_NORMALIZED = [name for name in RUN if not name.endswith("_gn")]
 LABELS = nd.array([3, 8])
 
 

@@ -133,7 +133,8 @@ def test_distillation_flags_count_only_with_a_teacher():
 
 
 @pytest.mark.parametrize(("args", "reason"), [
-    ({"dataset": "cifar10-excerpt"}, "2,500-image excerpt"),
+    ({"dataset": "cifar10-excerpt", "model": "cifar_resnet56_v1"}, "are of cifar_resnet20_v1 without mixup"),
+    ({"dataset": "cifar10-excerpt", "num_training_samples": 80}, "80 training images are not all 2000 of"),
     ({"dataset": "cifar100"}, "no log on CIFAR-100"),
     ({"dataset": "cifar-mnist"}, "no log on cifar-mnist"),
     ({"model": "cifar_resnet44_v1"}, "no published log is of the model cifar_resnet44_v1"),

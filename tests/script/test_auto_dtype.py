@@ -30,15 +30,7 @@ def test_the_fastest_is_chosen_but_float32_unless_another_is_clearly_faster(rate
 
 
 @pytest.mark.slow
-def test_a_trial_measures_what_this_machine_has(monkeypatch):
-    monkeypatch.setattr(auto_dtype, "permit_amx", lambda: False)
-    monkeypatch.setattr(auto_dtype, "TRIAL_S", 0.0)
-    rates = try_all("cifar_resnet20_v1", classes=4, batch_size=2, size=32)
-    assert list(rates) == ["float32", "bfloat16"] and min(rates.values()) > 0
-
-
-@pytest.mark.slow
-def test_a_trial_is_of_the_net_as_it_will_be_made(monkeypatch):
+def test_a_trial_measures_what_this_machine_has_with_the_net_as_it_will_be_made(monkeypatch):
     """Each process reports the size of its net, which last_bn makes larger."""
     sizes = []
 
@@ -51,7 +43,8 @@ def test_a_trial_is_of_the_net_as_it_will_be_made(monkeypatch):
     monkeypatch.setattr(auto_dtype, "permit_amx", lambda: False)
     monkeypatch.setattr(auto_dtype, "TRIAL_S", 0.0)
     keywords = {"in_channels": 1, "last_bn": True, "pretrained": True}
-    try_all("cifar_preact20", classes=4, batch_size=2, size=32, keywords=keywords)
+    rates = try_all("cifar_preact20", classes=4, batch_size=2, size=32, keywords=keywords)
+    assert list(rates) == ["float32", "bfloat16"] and min(rates.values()) > 0
     assert sizes == [learned(get_model("cifar_preact20", classes=4, in_channels=1, last_bn=True), 1)] * 2
     assert sizes[0] > learned(get_model("cifar_preact20", classes=4), 3)
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import mxnet as mx
 import numpy as np
@@ -10,6 +11,7 @@ from mxnet import autograd, gluon, nd
 
 import train_cifar
 import train_imagenet
+from gluon_tricks.data.imagenet import ImagenetData
 from gluon_tricks.engines.single import SingleProcess
 from gluon_tricks.errors import UserError
 from gluon_tricks.models.params_file import read_params, write_params
@@ -22,6 +24,8 @@ from tests.script_runs import run_here
 
 MODEL, HEAD = "cifar_resnet20_v1", ("output.weight", "output.bias")
 ENGINE = SingleProcess([mx.cpu()])
+DATA = SimpleNamespace(classes=list("abcdefghij"), root_hash="")
+IMAGENET = ImagenetData(None, None, 1000, "", None)
 
 
 def save_drawn(path, model, classes):
@@ -60,7 +64,7 @@ def started(base, *flags):
     """`(net, log lines)` of train_cifar.py before its first update."""
     args = train_cifar.parse_args(["--model", MODEL, "--mode", "hybrid", "--init-params", base, *flags])
     net = cifar.build_net(args, 10, as_asked(args), ENGINE)
-    return net, cifar.start(args, net, ENGINE, resumed=False)
+    return net, cifar.start(args, net, DATA, ENGINE, resumed=False)
 
 
 def test_all_arrays_but_the_head_are_the_files_at_the_start(base):
@@ -195,4 +199,4 @@ def test_the_zoos_weights_start_a_net_of_another_number_of_classes(base, tmp_pat
     assert "--init-params zoo: 105 of 107 arrays loaded" in lines[0]
     args = train_imagenet.parse_args(["--model", "resnet50_v1e", "--init-params", "zoo"])
     with pytest.raises(UserError, match="--init-params zoo: GluonCV publishes no weights of resnet50_v1e"):
-        imagenet.start(args, get_model("resnet50_v1e"), ENGINE, resumed=False)
+        imagenet.start(args, get_model("resnet50_v1e"), IMAGENET, ENGINE, resumed=False)

@@ -1,4 +1,4 @@
-"""docs/direction.md says what the logs of logs/ours/direction hold."""
+"""docs/cifar-lab.md says what the logs of logs/ours/direction hold."""
 
 import re
 import statistics
@@ -24,7 +24,7 @@ def last_errors():
 def rows(heading):
     """The cells of the table below a heading of the page."""
     page = (ROOT / "docs"
-            / "direction.md").read_text(encoding="utf-8").split(f"\n## {heading}\n")[1].split("\n## ")[0]
+            / "cifar-lab.md").read_text(encoding="utf-8").split(f"\n## {heading}\n")[1].split("\n## ")[0]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines()
             if line.startswith("|")][2:]
 

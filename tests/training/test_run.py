@@ -10,7 +10,8 @@ import pytest
 from mxnet.base import MXNetError
 
 import train_imagenet
-from gluon_tricks.training import loop
+from gluon_tricks.training import loop, run
+from gluon_tricks.training.classifier import ClassifierRun
 from tests.script_runs import run_here
 
 NAME = "imagenet-cifar_resnet20_v1"
@@ -105,10 +106,41 @@ def test_a_log_that_cannot_be_opened_is_one_sentence(tmp_path):
 def test_a_picture_that_cannot_be_written_is_a_warning(undisturbed, tmp_path):
     (tmp_path / "train" / "cifar_resnet20_v1_history.png").mkdir(parents=True)
     done = train(tmp_path)
-    assert done.stderr.count("cifar_resnet20_v1_history.png was not written") == 2      # epochs
+    assert done.stderr.count("cifar_resnet20_v1_history.png was not written") == 1
     assert arrays(tmp_path) == undisturbed
 
 
+@pytest.fixture
+def drawn(monkeypatch):
+    """The epochs in each drawing of a plot."""
+    drawn = []
+    monkeypatch.setattr(ClassifierRun, "plot_history", staticmethod(
+        lambda path, history, facts: drawn.append([row["epoch"] for row in history])))
+    return drawn
+
+
+def test_a_short_run_is_plotted_when_it_ends(drawn, tmp_path):
+    train(tmp_path)
+    assert drawn == [[0, 1]]
+
+
+def test_a_long_run_is_plotted_while_it_trains(drawn, tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "PLOT_PERIOD_S", 0)
+    train(tmp_path)
+    assert drawn == [[0], [0, 1]]
+
+
+def test_a_stopped_run_is_plotted(drawn, tmp_path):
+    train(tmp_path, "--max-updates", "3")
+    assert drawn == [[0]]
+
+
+def test_a_run_without_its_plot_gets_it_when_it_is_resumed(tmp_path):
+    train(tmp_path)
+    [plot] = tmp_path.rglob("*_history.png")
+    plot.unlink()
+    train(tmp_path, "--resume", "auto")
+    assert plot.is_file()
 
 
 def fail_as_mxnet_does():
@@ -122,6 +154,7 @@ def test_too_little_memory_is_one_sentence(allocate, before_epoch, tmp_path):
     [sentence] = sentences(done.stderr)
     assert "not enough memory at epoch 1, after update 2" in sentence
     assert "resume.npz has the last good state, of update 2" in sentence and "--batch-size" in sentence
+    assert (tmp_path / "train" / "cifar_resnet20_v1_history.png").is_file()
 
 
 # --- Two runs at once ---------------------------------------------------------------------------------------

@@ -49,6 +49,7 @@ def close(ours, theirs):
 @pytest.mark.slow
 def test_fcn_equals_gluoncvs_on_the_same_weights(ours, theirs, tmp_path):
     published = gluoncv.model_zoo.FCN(5, backbone=theirs, aux=True, pretrained_base=False, crop_size=64)
+    published.collect_params().setattr("grad_req", "null")       # no memory for gradients
     for param in published.collect_params().values():
         if param._data is None:
             param.initialize()
@@ -207,7 +208,7 @@ def test_weights_of_a_classifier_become_the_base(tmp_path):
     np.testing.assert_array_equal(base.layer4[0].conv1.weight.data().asnumpy(),
                                   classifier.layer4[0].conv1.weight.data().asnumpy())
     for name, says in (("resnet34_v1b", "has no layer1.2"),
-                       ("resnet50_v1b", "layer1.0.conv1.weight has shape")):
+                       ("resnet50_v1b", "it has no layer1.0.conv3.weight")):
         with pytest.raises(UserError, match=says):
             start_base(base_network("--network", name), name, params_file=tmp_path / "seven.params")
 

@@ -9,10 +9,11 @@ import pytest
 from mxnet import gluon, nd
 from PIL import Image
 
+from gluon_tricks import pictures
 from gluon_tricks.engines.single import SingleProcess
 from gluon_tricks.transfer.detection import Synthetic as Boxes
 from gluon_tricks.transfer.detection import mean_average_precision
-from gluon_tricks.transfer.draw import palette, spread, stacked
+from gluon_tricks.transfer.draw import draw_boxes, draw_masks, free_place, palette, spread
 from gluon_tricks.transfer.fcn import Confusion
 from gluon_tricks.transfer.loader import EpochLoader, Seeded, parts
 from gluon_tricks.transfer.schedule import detection_schedule, segmentation_schedule
@@ -234,8 +235,52 @@ def test_segmentation_rates_are_gluoncvs():
 
 # --- pictures -----------------------------------------------------------------------------------------------
 
-def test_colours_differ_and_tiles_fit():
+def test_colours_differ():
     assert len({tuple(color) for color in palette(150)}) == 150
     assert spread(50, 6) == [0, 9, 19, 29, 39, 49] and spread(2, 6) == [0, 1]
-    tiles = [np.zeros((*size, 3), np.uint8) for size in ((4, 5), (6, 3), (2, 2))]
-    assert stacked(tiles).shape == (12, 10, 3)
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figures that are saved."""
+    found = []
+    monkeypatch.setattr(pictures, "save", lambda figure, path: found.append(figure))
+    return found
+
+
+def test_words_of_boxes_stay_inside_the_image_and_apart():
+    rng, taken, shape = np.random.default_rng(3), [], (300, 400, 3)
+    for _ in range(6):
+        left, top = rng.uniform(-20, 380), rng.uniform(-20, 280)
+        free_place((left, top, left + 40, top + 40), "aeroplane 97 %", shape, taken)
+    for left, top, right, bottom in taken:
+        assert 0 <= left < right <= 400 and 0 <= top < bottom <= 300
+    same = []
+    for _ in range(3):                           # three detections of one object: three places
+        free_place((100, 100, 150, 150), "dog 97 %", shape, same)
+    assert len(set(same)) == 3 and all(one[3] <= other[1] or other[3] <= one[1]
+                                       for one in same for other in same if one != other)
+
+
+@pytest.mark.parametrize("classes, words", [(["cell"], {"91 %"}), (["cell", "dog"], {"cell", "cell 91 %"})])
+def test_a_sheet_of_boxes_has_heads_scores_in_percent_and_a_legend(drawn, classes, words):
+    image = mx.nd.zeros((60, 80, 3), dtype="uint8")
+    label = np.array([[10, 10, 30, 30, 0, 0]], float)
+    found = [np.array([[0, 0.91, 12, 12, 28, 28], [0, 0.3, 1, 1, 9, 9]])]
+    draw_boxes("boxes.png", [(image, label)], found, classes, "epoch 3: mAP 88.0 %")
+    figure, = drawn
+    assert {text.get_text() for axes in figure.axes for text in axes.texts} == words
+    assert [axes.get_title() for axes in figure.axes[:2]] == ["labels", "detections from 50 %"]
+    assert figure.get_suptitle() == "epoch 3: mAP 88.0 %"
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["cell"]
+
+
+def test_a_sheet_of_masks_has_heads_classes_and_the_share_of_right_pixels(drawn):
+    truth, answer = np.full((8, 8), -1), np.zeros((8, 8), int)
+    truth[:, :4], answer[:2] = 0, 2              # of 32 labelled pixels 24 are right
+    draw_masks("masks.png", [(np.zeros((8, 8, 3), np.uint8), truth, answer)], ["road", "sky", "traffic_light"],
+               "epoch 3: mean IoU 50.0 %")
+    figure, = drawn
+    assert [axes.get_title() for axes in figure.axes] == ["image", "labels", "prediction"]
+    assert figure.axes[2].get_xlabel() == "75.0 % of the pixels right"
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["no class", "road", "traffic light"]
