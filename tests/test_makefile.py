@@ -234,7 +234,7 @@ def test_without_a_python_the_commands_that_install_one_are_named(checkout):
 
 def test_help_is_what_make_alone_prints_and_lists_every_target(checkout):
     printed = make(checkout).stdout
-    for target in ("demo", "quick", "test", "lint", "docs", "doctor", "bench", "onnx", "torch", "horovod", "gpu",
+    for target in ("demo", "quick", "test", "machines", "lint", "docs", "doctor", "bench", "onnx", "torch", "horovod", "gpu",
                    "matrix", "clean", "help"):
         assert re.search(rf"^  {target} +\S", printed, re.MULTILINE), target
 

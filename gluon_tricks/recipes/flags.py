@@ -329,6 +329,7 @@ COMMAND_FLAGS = {
     "global_batch": Flag(limits=BATCH),
     "servers": Flag(limits=DEVICES),
     "restarts": Flag(limits=COUNT._replace(most=1_000_000)),
+    "min_processes": Flag(limits=COUNT._replace(most=1024)),
 }
 
 # Facts other than flags in which a resumed run must agree -> the flags that decide them
