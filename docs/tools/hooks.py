@@ -29,7 +29,7 @@ ROOMS = {
     "training": "The loop, evaluation, resume files",
     "saved": "Saved nets: evaluation, answers, export",
 }
-OPTIONAL = ("atlas.html", "bridge.md", "report.md")
+OPTIONAL = ("bridge.md",)
 LANGUAGES = {".py": "python", ".sh": "bash", ".csv": "text", ".json": "json", ".txt": "text", "": "text"}
 NOT_SEARCHED = "---\nsearch:\n  exclude: true\n---\n\n"
 
