@@ -27,7 +27,6 @@ from pathlib import Path
 
 import numpy as np
 
-from gluon_tricks.benching.net import add_torch_python, can_import, torch_python
 from gluon_tricks.benching.paired import (
     LEAST_ROUNDS,
     Spread,
@@ -41,6 +40,7 @@ from gluon_tricks.benching.paired import (
 )
 from gluon_tricks.data.recordio import RecordReader, frame
 from gluon_tricks.errors import UserError
+from gluon_tricks.launching.torch_python import add_torch_python, can_import, torch_python
 from gluon_tricks.launching.worker import Worker
 from gluon_tricks.recipes.flags import COMMAND_FLAGS, PROCESSES
 from gluon_tricks.script.flags import check_numbers

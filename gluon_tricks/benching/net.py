@@ -14,9 +14,6 @@ another.
 import argparse
 import contextlib
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 from gluon_tricks.benching.paired import (
     LEAST_ROUNDS,
@@ -28,8 +25,7 @@ from gluon_tricks.benching.paired import (
     write_report,
 )
 from gluon_tricks.compat import permit_amx
-from gluon_tricks.errors import UserError
-from gluon_tricks.files import ROOT
+from gluon_tricks.launching.torch_python import add_torch_python, can_import, torch_python
 from gluon_tricks.launching.worker import Worker
 from gluon_tricks.recipes.flags import COMMAND_FLAGS
 from gluon_tricks.script.auto_dtype import without_amx
@@ -124,24 +120,6 @@ def not_here(side, python):
     if SIDES[side][0] is None and not can_import(python, "torch"):
         return "no PyTorch; make torch installs it"
     return None
-
-
-def can_import(python, modules):
-    """Whether an interpreter can import these modules, given as "torch, PIL"."""
-    return subprocess.run([python, "-c", f"import {modules}"], capture_output=True).returncode == 0
-
-
-def torch_python(given):
-    """The interpreter that has PyTorch: the one given, that of `make torch`, or this one."""
-    if given and not given.exists():
-        raise UserError(f"--torch-python {given}: does not exist; make torch makes .venv-torch/bin/python")
-    made = ROOT / ".venv-torch" / "bin" / "python"
-    return given or (made if made.exists() else sys.executable)
-
-
-def add_torch_python(parser):
-    parser.add_argument("--torch-python", type=Path, metavar="FILE",
-                        help="interpreter that has torch (default .venv-torch/bin/python, or this one)")
 
 
 def parse_args(argv):

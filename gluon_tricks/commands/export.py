@@ -6,19 +6,25 @@
         --out resnet50_v1d.onnx --check-images ~/.mxnet/datasets/imagenet/val --softmax
     python -m gluon_tricks export --params-file params/imagenet-resnet50_v1d-119.params \\
         --format symbol --out resnet50_v1d
+    python -m gluon_tricks export --params-file params/imagenet-resnet50_v1d-119.params \\
+        --format torch --out resnet50d
 
 The first exports what `make demo` trained, with packages that `make onnx` installs; the record of the
 training, next to the parameters, names the net, its classes, and the size and normalisation of its images.
 All of it goes into the metadata of an ONNX model. --format symbol writes OUT-symbol.json and
 OUT-0000.params, which MXNet's SymbolBlock.imports and `evaluate --deploy --model-prefix OUT` read, and the
-record OUT-0000.json.
+record OUT-0000.json. --format torch writes a folder: weights and config.json for
+`timm.create_model("local-dir:OUT", pretrained=True)`, or, for a net that timm lacks, weights and net.py, its
+modules in plain PyTorch. PyTorch checks the folder if `make torch` has installed it.
 """
 
 import argparse
+import contextlib
 import hashlib
 import json
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -30,12 +36,15 @@ from mxnet.gluon import nn
 from gluon_tricks.engines.create import create_engine
 from gluon_tricks.errors import UserError, run_main
 from gluon_tricks.files import atomic_write, make_folder, sha256_of
+from gluon_tricks.launching.torch_python import add_torch_python, can_import, torch_python
 from gluon_tricks.models.cpu_graph import leave_as_traced
 from gluon_tricks.recipes.flags import COMMAND_FLAGS
 from gluon_tricks.saved.agreement import agreement, read_images
 from gluon_tricks.saved.described import rounded, transform_of
 from gluon_tricks.saved.net import import_symbol, open_net
 from gluon_tricks.saved.onnx import OPSET, REMEDY, import_onnx, to_onnx
+from gluon_tricks.saved.torch_folder import WEIGHTS, as_json, destination_of, torch_files
+from gluon_tricks.saved.torch_process import NEEDED, TorchProcess
 from gluon_tricks.script.flags import check_numbers, completed
 from gluon_tricks.script.saved_flags import add_model_flags, add_pixel_flags, saved_net_of
 from gluon_tricks.training.record import run_record
@@ -48,11 +57,14 @@ def main(argv=None):
     if args.format == "onnx":              # before the work, if they are missing
         import_onnx()
         import_runtime()
+    if args.format == "torch":
+        destination_of(args.saved.facts)
     images, source = check_images(args)
     net, classes = open_net(args.saved, create_engine(0))
     net, facts = with_softmax(net) if args.softmax else net, facts_of(args.saved, classes)
-    files, run, reader = (onnx_files if args.format == "onnx" else symbol_files)(args, net, facts)
-    check = agreement(net, run, images)
+    with contextlib.ExitStack() as stack:
+        files, run, reader = FORMATS[args.format](args, net, facts, stack)
+        check = agreement(net, run, images)
     print(f"{reader} on {source}: outputs differ by at most {check.difference:.1e} of the largest, "
           f"{check.largest:.4g} (limit {args.tolerance:g}); top-1 equal on {check.same_top1} of "
           f"{len(images)}")
@@ -61,6 +73,7 @@ def main(argv=None):
               file=sys.stderr)
         return 1
     for path, content in files.items():
+        path.parent.mkdir(exist_ok=True)
         atomic_write(path, content)
         print(f"{path}: {len(content) / 1e6:.1f} MB")
     size, channels = facts.input_size, facts.channels
@@ -85,9 +98,9 @@ def with_softmax(net):
 
 # --- Formats ------------------------------------------------------------------------------------------------
 # Each returns {path: bytes} to write, a function from images to outputs that uses these bytes, and the
-# reader's name.
+# reader's name. What the function needs is open as long as the stack.
 
-def onnx_files(args, net, facts):
+def onnx_files(args, net, facts, stack):
     """One ONNX file, read by ONNX Runtime."""
     runtime = import_runtime()
     model = to_onnx(net, facts.input_size, output_name(args), metadata(args, facts), facts.channels)
@@ -126,21 +139,47 @@ def output_name(args):
     return "probabilities" if args.softmax else "logits"
 
 
-def symbol_files(args, net, facts):
+def symbol_files(args, net, facts, stack):
     """MXNet's own pair of files, read by SymbolBlock, and the record of the parameters."""
-    with tempfile.TemporaryDirectory() as folder:
-        leave_as_traced(net)
-        # MXNet exports the graph that ran
-        net(nd.zeros((1, facts.channels, facts.input_size, facts.input_size)))
-        net.export(f"{folder}/net")
-        block = import_symbol(f"{folder}/net")
-        files = {Path(f"{args.out}{end}"): Path(f"{folder}/net{end}").read_bytes()
-                 for end in ("-0000.params", "-symbol.json")}
+    folder = stack.enter_context(tempfile.TemporaryDirectory())
+    leave_as_traced(net)
+    # MXNet exports the graph that ran
+    net(nd.zeros((1, facts.channels, facts.input_size, facts.input_size)))
+    net.export(f"{folder}/net")
+    block = import_symbol(f"{folder}/net")
+    files = {Path(f"{args.out}{end}"): Path(f"{folder}/net{end}").read_bytes()
+             for end in ("-0000.params", "-symbol.json")}
     digest = hashlib.sha256(files[Path(f"{args.out}-0000.params")]).hexdigest()
-    flags = args.saved.run.flags if args.saved.run else {}
-    record = run_record({"net": facts._asdict(), "args": flags, "params_sha256": digest})
-    files[Path(f"{args.out}-0000.json")] = (json.dumps(record, indent=1) + "\n").encode()
+    record = record_of(args, {"net": facts._asdict(), "params_sha256": digest})
+    files[Path(f"{args.out}-0000.json")] = as_json(record)
     return files, lambda images: block(nd.array(images)).asnumpy(), f"MXNet {mx.__version__} (SymbolBlock)"
+
+
+def record_of(args, facts):
+    """A record of exported parameters, with the flags of their training."""
+    return run_record({**facts, "args": args.saved.run.flags if args.saved.run else {}})
+
+
+def torch_folder(args, net, facts, stack):
+    """A folder for PyTorch, read by PyTorch in its own environment, or else by this kit."""
+    files, python = torch_files(net, facts, partial(record_of, args)), torch_python(args.torch_python)
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    if can_import(python, NEEDED):
+        process = stack.enter_context(TorchProcess(python))
+        reader = f"PyTorch {process.facts['torch']}, timm {process.facts['timm']}"
+        return in_folder(args.out, files), lambda images: process.compute(folder, images=images)["logits"], reader
+    again, _ = open_net(args.saved._replace(params_file=folder / WEIGHTS, facts=facts, run=None), create_engine(0))
+    reader = f"This kit (not run with PyTorch: {python} cannot import {NEEDED}; make torch installs them)"
+    return in_folder(args.out, files), lambda images: again(nd.array(images)).asnumpy(), reader
+
+
+def in_folder(folder, files):
+    return {folder / name: content for name, content in files.items()}
+
+
+FORMATS = {"onnx": onnx_files, "symbol": symbol_files, "torch": torch_folder}
 
 
 # --- The check ----------------------------------------------------------------------------------------------
@@ -167,9 +206,9 @@ def parse_args(argv):
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     add_model_flags(parser)
     output = parser.add_argument_group("Output")
-    output.add_argument("--format", choices=("onnx", "symbol"), default="onnx", help="(default onnx)")
+    output.add_argument("--format", choices=tuple(FORMATS), default="onnx", help="(default onnx)")
     output.add_argument("--out", required=True, metavar="FILE",
-                        help="FILE.onnx, or the prefix of MXNet's two files")
+                        help="FILE.onnx, the prefix of MXNet's two files, or PyTorch's folder")
     output.add_argument("--softmax", action="store_true", help="put out probabilities instead of logits")
     images = parser.add_argument_group("Images: how they are prepared, and which ones the check uses")
     add_pixel_flags(images)
@@ -178,6 +217,7 @@ def parse_args(argv):
     images.add_argument("--num-check-images", type=int, default=8, help="how many of them (default 8)")
     images.add_argument("--tolerance", type=float, default=1e-4,
                         help="largest difference allowed, as a share of the largest output (default 1e-4)")
+    add_torch_python(images)
     return settled(parser.parse_args(argv))
 
 
@@ -186,7 +226,11 @@ def settled(args):
     check_numbers(args, COMMAND_FLAGS)
     args = completed(args, saved=saved_net_of(args))
     out = Path(args.out).expanduser()
-    if out.is_dir():
+    if args.format == "torch" and args.softmax:
+        raise UserError("--softmax: --format torch exports logits, as timm's nets put out; leave it out")
+    if args.format == "torch" and out.exists() and not out.is_dir():
+        raise UserError(f"--out {out}: is a file; name a folder for PyTorch's files")
+    if args.format != "torch" and out.is_dir():
         raise UserError(f"--out {out}: is a folder; name a file in it")
     return completed(args, out=make_folder("--out", out.parent) / out.name)
 

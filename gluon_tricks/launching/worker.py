@@ -42,13 +42,17 @@ class Worker:
         self.told = []                     # of each turn: rate, cpu_ms (of all threads, per image), and more
 
     def __call__(self):
+        self.told.append(self.ask("go"))
+        return self.told[-1]["rate"]
+
+    def ask(self, line):
+        """Send a line to the program; returns its answer, a JSON object."""
         try:
-            self._process.stdin.write("go\n")
+            self._process.stdin.write(f"{line}\n")
             self._process.stdin.flush()
         except BrokenPipeError:
             pass                           # _answer raises with the reason
-        self.told.append(self._answer())
-        return self.told[-1]["rate"]
+        return self._answer()
 
     def _answer(self):
         for line in self._process.stdout:

@@ -3,7 +3,7 @@
 import textwrap
 
 from gluon_tricks.errors import UserError
-from gluon_tricks.models.params_file import load_params
+from gluon_tricks.models.loading import load_params
 
 DEFAULT_ROOT = "~/.mxnet/models"
 

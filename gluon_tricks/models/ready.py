@@ -4,7 +4,7 @@ import mxnet as mx
 from mxnet import nd
 
 from gluon_tricks.compat import request_amx
-from gluon_tricks.models import params_file
+from gluon_tricks.models import loading
 from gluon_tricks.models.cpu_graph import speed_up
 from gluon_tricks.models.sizes import wrong_size
 from gluon_tricks.parameters import settle_weights
@@ -29,14 +29,14 @@ def compute_dtype(dtype):
 
 
 def load_params(net, flag, path, engine):
-    """Load a `.params` file that the user named with `flag`.
+    """Load a parameter file that the user named with `flag`.
 
     Raises
     ------
     UserError
         If the file does not fit the net or cannot be read.
     """
-    params_file.load_params(net, flag, path, engine.ctx)
+    loading.load_params(net, flag, path, engine.ctx)
 
 
 def make_ready(net, size, dtype, mode, engine, channels=3, what="the net"):

@@ -11,7 +11,8 @@ from gluon_tricks.errors import UserError
 from gluon_tricks.files import open_file, parse_json
 from gluon_tricks.models.fine_tuning import head_names
 from gluon_tricks.models.from_flags import make_net
-from gluon_tricks.models.params_file import read_params, structural_names
+from gluon_tricks.models.loading import own_arrays, read_weights
+from gluon_tricks.models.params_file import read_params
 from gluon_tricks.models.ready import load_params, make_ready
 
 
@@ -39,12 +40,12 @@ def open_net(saved, engine, dtype="float32", data_classes=None):
         raise UserError(f"--classes {facts.classes}: the data have {data_classes}")
     model = partial(make_net, facts.model, keywords=facts.switches)
     if saved.params_file:
-        shapes = read_shapes(saved.params_file)
-        classes = _agreed_classes(saved, model, shapes, data_classes)
+        arrays = read_weights("--params-file", saved.params_file)
+        classes = _agreed_classes(saved, model, arrays, data_classes)
         # Gluon numbers its blocks from 0, so that equal nets have equal names
         with mx.name.NameManager():
             net = model(classes=classes)
-        _check_names(saved, net, shapes)
+        _check_names(saved, net, arrays)
         load_params(net, "--params-file", saved.params_file, engine)
     else:
         net = model(classes=None, pretrained=True)
@@ -107,32 +108,27 @@ def run_once(net, saved, dtype, engine):
     return classes
 
 
-def read_shapes(path):
-    """{name: shape} of the arrays in a `.params` file."""
-    return {name: array.shape for name, array in read_params("--params-file", path).items()}
-
-
-def classes_in(shapes, model):
+def classes_in(arrays, model):
     """Number of classes of the classifier in a file; None if unknown.
 
     Parameters
     ----------
-    shapes : dict of tuple
-        As from `read_shapes`.
+    arrays : dict of name -> array
+        As from `read_weights`.
     model : callable, (classes=) -> HybridBlock
     """
     try:
         net, head = model(classes=7), head_names(model)
     except UserError:                      # some of GluonCV's nets take no number of classes
         return None
-    shapes = {name: shapes[own] for own, name in structural_names(shapes, net).items()}
-    widths = {shapes[name][0] for name in head if name in shapes}
+    arrays = own_arrays(arrays, net)
+    widths = {len(arrays[name]) for name in head if name in arrays}
     return widths.pop() if len(widths) == 1 else None
 
 
-def _agreed_classes(saved, model, shapes, data_classes):
+def _agreed_classes(saved, model, arrays, data_classes):
     """The number of classes in the file, which flags and data must not contradict; None for the net's own."""
-    found = classes_in(shapes, model)
+    found = classes_in(arrays, model)
     for count, source in _stated_classes(saved, data_classes):
         if found and count != found:
             raise UserError(f"--params-file {saved.params_file}: its classifier has {found} classes, "
@@ -147,9 +143,9 @@ def _stated_classes(saved, data_classes):
     return [(count, source) for count, source in stated if count]
 
 
-def _check_names(saved, net, shapes):
+def _check_names(saved, net, arrays):
     """Refuse another net's file."""
-    names, found = net._collect_params_with_prefix(), set(structural_names(shapes, net).values())
+    names, found = net._collect_params_with_prefix(), set(own_arrays(arrays, net))
     missing = [name for name in names if name not in found]
     more = sorted(found - set(names))
     if not (missing or more):

@@ -4,7 +4,7 @@ import math
 
 from gluon_tricks.errors import UserError
 from gluon_tricks.models.fine_tuning import BACKBONE, freeze, head_names, set_rate
-from gluon_tricks.models.params_file import load_params
+from gluon_tricks.models.loading import load_params
 from gluon_tricks.models.pretrained import published_file
 from gluon_tricks.parameters import is_frozen, named_parameters
 from gluon_tricks.saved.described import rounded, same_normalisation

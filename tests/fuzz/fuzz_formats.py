@@ -23,7 +23,7 @@ from gluon_tricks.errors import UserError
 from gluon_tricks.log_lines.facts import read_facts
 from gluon_tricks.log_lines.reading import read_log
 from gluon_tricks.log_lines.run_files import read_metrics
-from gluon_tricks.models.params_file import load_params
+from gluon_tricks.models.loading import load_params
 from gluon_tricks.parameters import flat
 from gluon_tricks.saved.record import find_run
 from gluon_tricks.training import archive, checkpoint, trainer_states

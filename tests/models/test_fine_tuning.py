@@ -9,7 +9,8 @@ from mxnet.gluon import nn
 from gluon_tricks.data.classes import CIFAR100_CLASSES
 from gluon_tricks.errors import UserError
 from gluon_tricks.models.fine_tuning import freeze, head_names
-from gluon_tricks.models.params_file import load_params, write_params
+from gluon_tricks.models.loading import load_params
+from gluon_tricks.models.params_file import write_params
 from gluon_tricks.models.registry import get_model
 from gluon_tricks.parameters import is_frozen, named_parameters, needs_image_gradients
 from gluon_tricks.saved import load_net

@@ -9,7 +9,8 @@ from mxnet import gluon, nd
 
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import TRAILER_BYTES
-from gluon_tricks.models.params_file import load_params, read_params, write_params
+from gluon_tricks.models.loading import load_params
+from gluon_tricks.models.params_file import read_params, write_params
 from gluon_tricks.models.registry import get_model
 from tests.file_limits import files_of_at_most
 
