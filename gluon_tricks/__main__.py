@@ -30,6 +30,7 @@ SUBCOMMANDS = {
     "evaluate": "the accuracy of saved parameters on a validation set",
     "predict": "the most probable classes of photographs, with names and probabilities",
     "export": "saved parameters as a deployable model",
+    "bridge": "which nets PyTorch has, and the proof that they are the same nets",
     "bench": "images per second, and the machine they were measured on",
 }
 

@@ -1,6 +1,6 @@
 """The nets that timm has: its name of each, the arguments that make it ours, and the table of its names.
 
-Every line is proved by `python -m gluon_tricks bridge --check`: equal weights give equal outputs and gradients.
+`python -m gluon_tricks bridge --check` proves every line: equal weights give equal outputs and gradients.
 """
 
 from typing import NamedTuple
@@ -31,14 +31,15 @@ class Architecture(NamedTuple):
 DEPTHS, DEEP = (18, 34, 50, 101, 152), (50, 101, 152)
 E_STEM = {"stem_width": 64}                               # v1e: v1d with v1s's stem
 SE = {"attn_layer": "se"}
-SENET = {"cardinality": 64, "base_width": 4, "block_reduce_first": 2, "down_kernel_size": 3, "stem_type": "deep",
-         "stem_width": 64, "block_args": SE}
+SENET = {"cardinality": 64, "base_width": 4, "block_reduce_first": 2, "down_kernel_size": 3,
+         "stem_type": "deep", "stem_width": 64, "block_args": SE}
 
 ARCHITECTURES = {
     # The first 1x1 convolution takes the stride in ResNet-50 v1 and deeper ones: timm has no such net
     **{f"resnet{depth}_v1": Architecture(f"resnet{depth}", resnet_names.COUNTED) for depth in (18, 34)},
     **{f"resnet{depth}_v1b": Architecture(f"resnet{depth}") for depth in DEPTHS},
-    **{f"resnet{depth}_v1{letter}": Architecture(f"resnet{depth}{letter}") for letter in "cds" for depth in DEEP},
+    **{f"resnet{depth}_v1{letter}": Architecture(f"resnet{depth}{letter}")
+       for letter in "cds" for depth in DEEP},
     **{f"resnet{depth}_v1e": Architecture(f"resnet{depth}d", args=E_STEM) for depth in DEEP},
     "resnet50_v1b_gn": Architecture("resnet50_gn"),
     "resnet101_v1b_gn": Architecture("resnet101", args={"norm_layer": "groupnorm"}),

@@ -17,17 +17,20 @@ def split(branch, name):
 
 
 # Of each kind of block: our place -> their name of its convolutions
-A = (("0.0", "branch1x1"), *chain("1", "branch5x5", 2), *chain("2", "branch3x3dbl", 3), ("3.1", "branch_pool"))
+A = (("0.0", "branch1x1"), *chain("1", "branch5x5", 2), *chain("2", "branch3x3dbl", 3),
+     ("3.1", "branch_pool"))
 B = (("0.0", "branch3x3"), *chain("1", "branch3x3dbl", 3))
-C = (("0.0", "branch1x1"), *chain("1", "branch7x7", 3), *chain("2", "branch7x7dbl", 5), ("3.1", "branch_pool"))
+C = (("0.0", "branch1x1"), *chain("1", "branch7x7", 3), *chain("2", "branch7x7dbl", 5),
+     ("3.1", "branch_pool"))
 D = (*chain("0", "branch3x3", 2), *chain("1", "branch7x7x3", 4))
 E = (("0.0", "branch1x1"), *split("1", "branch3x3_2"), *chain("1.0", "branch3x3", 1),
      *split("2", "branch3x3dbl_3"), *chain("2.0", "branch3x3dbl", 2), ("3.1", "branch_pool"))
-BLOCKS = ((7, "5b", A), (8, "5c", A), (9, "5d", A), (10, "6a", B), (11, "6b", C), (12, "6c", C), (13, "6d", C),
-          (14, "6e", C), (15, "7a", D), (16, "7b", E), (17, "7c", E))
+BLOCKS = ((7, "5b", A), (8, "5c", A), (9, "5d", A), (10, "6a", B), (11, "6b", C), (12, "6c", C),
+          (13, "6d", C), (14, "6e", C), (15, "7a", D), (16, "7b", E), (17, "7c", E))
 RULES = (*((rf"^features\.{number}\.(?=[01]\.\w+$)", f"{name}.") for number, name in STEM),
          *((rf"^features\.{number}\.{place}\.(?=[01]\.\w+$)", f"Mixed_{name}.{layer}.")
            for number, name, block in BLOCKS for place, layer in block),
-         (r"(^\w+(?:\.branch\w+)?)\.0\.(?=\w+$)", r"\1.conv."), (r"(^\w+(?:\.branch\w+)?)\.1\.(?=\w+$)", r"\1.bn."),
+         (r"(^\w+(?:\.branch\w+)?)\.0\.(?=\w+$)", r"\1.conv."),
+         (r"(^\w+(?:\.branch\w+)?)\.1\.(?=\w+$)", r"\1.bn."),
          (r"^output\.", "fc."))
 TABLES = INCEPTION_V3, = Table("Inception-V3", RULES),

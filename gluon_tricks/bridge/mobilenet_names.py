@@ -28,7 +28,8 @@ def v1():
 
 
 PLAIN_UNIT = (("0", "conv_dw"), ("1", "bn1"), ("3", "conv_pw"), ("4", "bn2"))
-INVERTED_UNIT = (("0", "conv_pw"), ("1", "bn1"), ("3", "conv_dw"), ("4", "bn2"), ("6", "conv_pwl"), ("7", "bn3"))
+INVERTED_UNIT = (("0", "conv_pw"), ("1", "bn1"), ("3", "conv_dw"), ("4", "bn2"), ("6", "conv_pwl"),
+                 ("7", "bn3"))
 
 
 def v2():
@@ -38,7 +39,8 @@ def v2():
                                       for layer, name in layers])
 
 
-PLAIN_V3 = ((r"conv1\.conv", "conv_dw"), (r"conv1\.bn", "bn1"), (r"conv2\.conv", "conv_pw"), (r"conv2\.bn", "bn2"))
+PLAIN_V3 = ((r"conv1\.conv", "conv_dw"), (r"conv1\.bn", "bn1"), (r"conv2\.conv", "conv_pw"),
+            (r"conv2\.bn", "bn2"))
 EXPANDED_V3 = ((r"expand\.conv", "conv_pw"), (r"expand\.bn", "bn1"), (r"conv1\.conv", "conv_dw"),
                (r"conv1\.bn", "bn2"), (r"se\.conv1", "se.conv_reduce"), (r"se\.conv2", "se.conv_expand"),
                (r"conv2\.conv", "conv_pwl"), (r"conv2\.bn", "bn3"))
@@ -47,7 +49,8 @@ EXPANDED_V3 = ((r"expand\.conv", "conv_pw"), (r"expand\.bn", "bn1"), (r"conv1\.c
 def v3_large():
     for number, place in enumerate(places((1, 2, 3, 4, 2, 3))):
         layers = EXPANDED_V3 if number else PLAIN_V3
-        yield from unit_rules(place, [(rf"features\.{FIRST + number}\.{layer}", name) for layer, name in layers])
+        yield from unit_rules(place, [(rf"features\.{FIRST + number}\.{layer}", name)
+                                      for layer, name in layers])
 
 
 DENSE = {"output.0.weight": 0}

@@ -1,8 +1,8 @@
 """How a table of names translates the parameters of a net to PyTorch's and back.
 
-A table is a list of rules for one family of nets. It is written in one direction, from the structural names of
-`.params` files to those of a `state_dict`; the other direction follows, because the net has all of our names.
-For BatchNorm, gamma is `weight` there, beta `bias`, and each layer also counts its batches.
+A table is a list of rules for one family of nets. It is written in one direction, from the structural names
+of `.params` files to those of a `state_dict`; the other direction follows, because the net has all of our
+names. For BatchNorm, gamma is `weight` there, beta `bias`, and each layer also counts its batches.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""The PyTorch side of the bridge: opens folders of `export --format torch`, and tells what their nets compute.
+"""The PyTorch side of the bridge: what the nets in folders of `export --format torch` compute.
 
     .venv-torch/bin/python -m gluon_tricks.bridge.torch_side
 
@@ -6,8 +6,8 @@ Each line of standard input is a job, a JSON object:
 
     folder      with config.json and model.safetensors for timm, or with net.py and model.safetensors
     given       .npz with `images` and, for gradients, `weights`, one for each output
-    out         .npz to write: `logits`; with weights also `training`, the logits in training mode,
-                `gradient NAME` of the sum of weights times logits, and `statistic NAME` after that step
+    out         .npz to write: `logits`; with weights also, in float64, `training`, the logits in training
+                mode, `gradient NAME` of the sum of weights times logits, and `statistic NAME` after that step
     back        folder for the net's state dict, as .safetensors, .pth and the .pth of before PyTorch 1.6;
                 optional
 
@@ -62,9 +62,9 @@ def answers(net, given):
         found = {"logits": net(images).numpy()}
     if "weights" not in given:
         return found
-    net.train()
-    logits = net(images)
-    (torch.from_numpy(given["weights"]) * logits).sum().backward()
+    net.double().train()
+    logits = net(images.double())
+    (torch.from_numpy(given["weights"]).double() * logits).sum().backward()
     found["training"] = logits.detach().numpy()
     found.update((f"gradient {name}", param.grad.numpy()) for name, param in net.named_parameters()
                  if param.requires_grad)

@@ -152,7 +152,7 @@ def symbol_files(args, net, facts, stack):
     digest = hashlib.sha256(files[Path(f"{args.out}-0000.params")]).hexdigest()
     record = record_of(args, {"net": facts._asdict(), "params_sha256": digest})
     files[Path(f"{args.out}-0000.json")] = as_json(record)
-    return files, lambda images: block(nd.array(images)).asnumpy(), f"MXNet {mx.__version__} (SymbolBlock)"
+    return files, partial(outputs_here, block), f"MXNet {mx.__version__} (SymbolBlock)"
 
 
 def record_of(args, facts):
@@ -169,14 +169,21 @@ def torch_folder(args, net, facts, stack):
     if can_import(python, NEEDED):
         process = stack.enter_context(TorchProcess(python))
         reader = f"PyTorch {process.facts['torch']}, timm {process.facts['timm']}"
-        return in_folder(args.out, files), lambda images: process.compute(folder, images=images)["logits"], reader
-    again, _ = open_net(args.saved._replace(params_file=folder / WEIGHTS, facts=facts, run=None), create_engine(0))
-    reader = f"This kit (not run with PyTorch: {python} cannot import {NEEDED}; make torch installs them)"
-    return in_folder(args.out, files), lambda images: again(nd.array(images)).asnumpy(), reader
+        run = partial(outputs_of, process, folder)
+    else:
+        saved = args.saved._replace(params_file=folder / WEIGHTS, facts=facts, run=None)
+        again, _ = open_net(saved, create_engine(0))
+        reader = f"This kit (not run with PyTorch: {python} cannot import {NEEDED}; make torch installs them)"
+        run = partial(outputs_here, again)
+    return {args.out / name: content for name, content in files.items()}, run, reader
 
 
-def in_folder(folder, files):
-    return {folder / name: content for name, content in files.items()}
+def outputs_of(process, folder, images):
+    return process.compute(folder, images=images)["logits"]
+
+
+def outputs_here(net, images):
+    return net(nd.array(images)).asnumpy()
 
 
 FORMATS = {"onnx": onnx_files, "symbol": symbol_files, "torch": torch_folder}

@@ -1,4 +1,4 @@
-"""Load parameters into a net: from `.params`, `.safetensors` and `.pth` files, under this kit's names or another's.
+"""Load parameters into a net: from `.params`, `.safetensors` and `.pth` files, under ours or PyTorch's names.
 """
 
 from pathlib import Path

@@ -1,7 +1,7 @@
 """`.pth` files of PyTorch, read without PyTorch.
 
 A `.pth` file is a pickle whose tensors refer to storages: in an uncompressed zip archive (since PyTorch 1.6),
-or behind the pickle in one file. A pickle can call any function. As `torch.load(weights_only=True)` does, this
+or behind the pickle in one file. A pickle can call any function. As `torch.load(weights_only=True)`, this
 reader knows a few by name, those that put tensors together, and refuses every other one.
 """
 
@@ -27,9 +27,10 @@ LEGACY_MAGIC, LEGACY_PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 # Where scripts keep the parameters in a checkpoint; timm's order
 KEYS = ("state_dict_ema", "model_ema", "state_dict", "model")
 MOST_DIMENSIONS = 32
+TENSORS = {"_rebuild_tensor", "_rebuild_tensor_v2"}            # functions of torch._utils
 UNREADABLE = (pickle.UnpicklingError, zipfile.BadZipFile, EOFError, AttributeError, ImportError, IndexError,
-              KeyError, NotImplementedError, OverflowError, RecursionError, RuntimeError, TypeError, ValueError,
-              struct.error)
+              KeyError, NotImplementedError, OverflowError, RecursionError, RuntimeError, TypeError,
+              ValueError, struct.error)
 
 
 class Tensor(NamedTuple):
@@ -157,8 +158,10 @@ class Unpickler(pickle.Unpickler):
     def find_class(self, module, name):
         if (module, name) == ("collections", "OrderedDict"):
             return collections.OrderedDict
-        if module == "torch._utils" and name in ("_rebuild_tensor_v2", "_rebuild_tensor", "_rebuild_parameter"):
-            return _parameter if name == "_rebuild_parameter" else _tensor
+        if module == "torch._utils" and name in TENSORS:
+            return _tensor
+        if (module, name) == ("torch._utils", "_rebuild_parameter"):
+            return _parameter
         if module == "torch" and name in STORAGES:
             return np.dtype(STORAGES[name])
         raise pickle.UnpicklingError(f"it calls {module}.{name}, which is no part of a tensor")

@@ -22,7 +22,7 @@ from gluon_tricks.models.safetensors_file import safetensors_pieces
 from gluon_tricks.parameters import batch_norms, named_parameters
 
 WEIGHTS, CONFIG, NET, RECORD = "model.safetensors", "config.json", "net.py", "model.json"
-TRAINING_ONLY = ("last_gamma", "final_drop", "use_global_stats", "fix_last_gamma")     # same net in prediction
+TRAINING_ONLY = ("last_gamma", "final_drop", "use_global_stats", "fix_last_gamma")   # same net in prediction
 PLAIN = PACKAGE / "bridge" / "plain"
 
 LOADING = '''
@@ -77,13 +77,13 @@ def destination_of(facts):
     source = PLAIN / f"{entry.file}.py" if entry else None
     if entry and not with_groups and source.exists() and f"class {entry.name}(" in source.read_text():
         keywords = {**entry.kwargs, "classes": facts.classes, **switches}
-        words = [repr(value) for value in entry.args] + [f"{key}={value!r}" for key, value in keywords.items()]
+        words = [*map(repr, entry.args), *(f"{key}={value!r}" for key, value in keywords.items())]
         return Destination(Architecture(name), source.read_text() + LOADING.format(
             model=name, classes=facts.classes, channels=facts.channels, size=facts.input_size,
             call=f"{entry.name}({', '.join(words)})", weights=WEIGHTS))
     words = "".join(f" {key}={value}" for key, value in facts.switches.items())
-    raise UserError(f"--format torch: timm has no {facts.model}{words}, and this kit has no such net in PyTorch; "
-                    "--format onnx or symbol can export it")
+    raise UserError(f"--format torch: timm has no {facts.model}{words}, and this kit has no such net in "
+                    "PyTorch; --format onnx or symbol can export it")
 
 
 def torch_files(net, facts, record):
@@ -134,9 +134,10 @@ def config_of(architecture, facts, arrays, provenance):
     if architecture.args:
         config["model_args"] = architecture.args
     config["pretrained_cfg"] = {
-        "input_size": [facts.channels, size, size], "num_classes": facts.classes, "crop_pct": facts.crop_ratio,
-        "crop_mode": "center", "interpolation": "bilinear", "mean": [value / 255 for value in facts.rgb_mean],
-        "std": [value / 255 for value in facts.rgb_std], "first_conv": first, "classifier": head,
+        "input_size": [facts.channels, size, size], "num_classes": facts.classes,
+        "crop_pct": facts.crop_ratio, "crop_mode": "center", "interpolation": "bilinear",
+        "mean": [value / 255 for value in facts.rgb_mean], "std": [value / 255 for value in facts.rgb_std],
+        "first_conv": first, "classifier": head,
         "custom_load": False}
     return {**config, "gluon_tricks": provenance}
 

@@ -42,7 +42,8 @@ class TorchProcess(Worker):
         with tempfile.TemporaryDirectory() as exchange:
             given_file, out = Path(exchange, "given.npz"), Path(exchange, "out.npz")
             np.savez(given_file, **given)
-            self.told.append(self.ask(json.dumps({"folder": str(folder), "given": str(given_file), "out": str(out),
-                                                  "back": str(back) if back else None})))
+            job = {"folder": str(folder), "given": str(given_file), "out": str(out),
+                   "back": str(back) if back else None}
+            self.told.append(self.ask(json.dumps(job)))
             with np.load(out) as found:
                 return dict(found)

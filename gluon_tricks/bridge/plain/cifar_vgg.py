@@ -1,4 +1,4 @@
-"""VGG for small images: VGG-16's convolutions (Simonyan & Zisserman 2014, arXiv 1409.1556), one linear layer."""
+"""VGG for small images: VGG-16's convolutions (Simonyan & Zisserman 2014, arXiv 1409.1556)."""
 
 from torch import nn
 

@@ -38,7 +38,8 @@ class CIFARWideResNet(nn.Module):
         for number, (before, after) in enumerate(zip(channels, channels[1:])):
             sizes = [(after, before, 2 if number else 1)] + [(after, after, 1)] * (blocks_per_stage - 1)
             parts.append(nn.Sequential(*(WideBlock(*size, drop_rate) for size in sizes)))
-        self.features = nn.Sequential(*parts, nn.BatchNorm2d(channels[-1]), nn.ReLU(), nn.AdaptiveAvgPool2d(1))
+        self.features = nn.Sequential(*parts, nn.BatchNorm2d(channels[-1]), nn.ReLU(),
+                                      nn.AdaptiveAvgPool2d(1))
         self.output = nn.Linear(channels[-1], classes)
 
     def forward(self, x):
