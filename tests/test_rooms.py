@@ -12,8 +12,8 @@ from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-ROOMS = ("health", "recipes", "tricks", "models", "optim", "data", "engines", "log_lines", "published", "judging",
-         "pages", "training", "launching", "transfer", "saved", "script", "studies", "benching", "commands")
+ROOMS = ("health", "recipes", "tricks", "bridge", "models", "optim", "data", "engines", "log_lines", "published",
+         "judging", "pages", "training", "launching", "transfer", "saved", "script", "studies", "benching", "commands")
 TREES = {path.relative_to(ROOT): ast.parse(path.read_text())
          for path in (ROOT / "gluon_tricks").rglob("*.py")}
 MODULES = {".".join(path.with_suffix("").parts).removesuffix(".__init__"): path for path in TREES}

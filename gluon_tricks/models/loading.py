@@ -9,6 +9,7 @@ from gluon_tricks.bridge.architectures import ALL_TABLES
 from gluon_tricks.bridge.tables import without_extras
 from gluon_tricks.errors import UserError
 from gluon_tricks.models.params_file import read_params
+from gluon_tricks.models.pretrained import DEFAULT_ROOT, published_file
 from gluon_tricks.models.pth_file import read_pth
 from gluon_tricks.models.safetensors_file import read_safetensors
 
@@ -113,6 +114,23 @@ def load_params(net, what, path, ctx, head=()):
     for name, value in arrays.items():
         params[name]._load_init(nd.array(value, dtype=value.dtype), ctx, cast_dtype=True)
     return kept
+
+
+def load_pretrained(net, name, tag=True, root=DEFAULT_ROOT, ctx=None):
+    """Initialise a net with the weights GluonCV publishes under its name.
+
+    Parameters
+    ----------
+    net : HybridBlock
+    ctx : Context or list of Context
+        Default: the CPU.
+    name, tag, root
+        As of `published_file`.
+    """
+    import mxnet as mx
+
+    load_params(net, "pretrained:", published_file("pretrained", name, tag, root),
+                mx.cpu() if ctx is None else ctx)
 
 
 def misfit(params, arrays):

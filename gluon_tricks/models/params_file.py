@@ -17,40 +17,20 @@ the values.
 import math
 import mmap
 import struct
-from typing import NamedTuple
 
 import numpy as np
 
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import atomic_write, check_trailer, open_file, trailer
+from gluon_tricks.models.stored import BFLOAT16, Damaged, Stored
 
 LIST_MAGIC, V1, V2, V3 = 0x112, 0xF993FAC8, 0xF993FAC9, 0xF993FACA
-BFLOAT16 = np.dtype([("bfloat16", np.uint16)])                   # MXNet's name for it
 TYPES = (*map(np.dtype, ("f4", "f8", "f2", "u1", "i4", "i1", "i8", "?", "i2", "u2", "u4", "u8")), BFLOAT16)
 MOST_DIMENSIONS = 32
 DEVICES = (1, 2, 3, 5)           # CPU, GPU, pinned and shared memory; where the array was does not matter
 
 
-class Damaged(ValueError):
-    """A file is not what its format asks for; the message has the place."""
-
-
 # --- Reading ------------------------------------------------------------------------------------------------
-
-class Stored(NamedTuple):
-    """The place of an array's values in a file."""
-    shape: tuple
-    dtype: np.dtype
-    start: int
-
-    def array(self, content):
-        """The values: a view of `content`; bfloat16 as float32."""
-        count = math.prod(self.shape)
-        if self.dtype == BFLOAT16:
-            halves = np.frombuffer(content, "<u2", count, self.start)
-            return (halves.astype("<u4") << 16).view("<f4").reshape(self.shape)
-        return np.frombuffer(content, self.dtype, count, self.start).reshape(self.shape)
-
 
 class _Cursor:
     """A place in bytes that moves on with each reading."""

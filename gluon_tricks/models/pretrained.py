@@ -1,28 +1,10 @@
-"""GluonCV's published weights for this kit's nets of the same name; GluonCV downloads, caches and checks."""
+"""Files of GluonCV's published weights; GluonCV downloads, caches and checks them."""
 
 import textwrap
 
 from gluon_tricks.errors import UserError
-from gluon_tricks.models.loading import load_params
 
 DEFAULT_ROOT = "~/.mxnet/models"
-
-
-def load_pretrained(net, name, tag=True, root=DEFAULT_ROOT, ctx=None):
-    """Initialise a net with the weights GluonCV publishes under its name.
-
-    Parameters
-    ----------
-    net : HybridBlock
-    ctx : Context or list of Context
-        Default: the CPU.
-    name, tag, root
-        As of `published_file`.
-    """
-    import mxnet as mx
-
-    load_params(net, "pretrained:", published_file("pretrained", name, tag, root),
-                mx.cpu() if ctx is None else ctx)
 
 
 def published_file(what, name, tag=True, root=DEFAULT_ROOT):

@@ -18,7 +18,7 @@ import numpy as np
 
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import open_file
-from gluon_tricks.models.params_file import BFLOAT16, Damaged
+from gluon_tricks.models.stored import BFLOAT16, Damaged, widened
 
 STORAGES = {"DoubleStorage": "<f8", "FloatStorage": "<f4", "HalfStorage": "<f2", "BFloat16Storage": BFLOAT16,
             "LongStorage": "<i8", "IntStorage": "<i4", "ShortStorage": "<i2", "CharStorage": "i1",
@@ -97,7 +97,7 @@ def _array(name, tensor, storage):
     if math.prod(tensor.shape) > len(values) or last >= len(values) and math.prod(tensor.shape):
         raise Damaged(f"{name} is larger than its storage")
     if tensor.dtype == BFLOAT16:
-        values = (values.view("<u2").astype("<u4") << 16).view("<f4")
+        values = widened(values.view("<u2"))
     steps = [step * values.itemsize for step in tensor.stride]
     return np.lib.stride_tricks.as_strided(values[tensor.offset:], tensor.shape, steps, writeable=False)
 

@@ -6,8 +6,9 @@ import re
 import textwrap
 
 from gluon_tricks.errors import UserError
+from gluon_tricks.models.loading import load_pretrained
 from gluon_tricks.models.names import MODELS
-from gluon_tricks.models.pretrained import DEFAULT_ROOT, load_pretrained
+from gluon_tricks.models.pretrained import DEFAULT_ROOT
 
 GLUONCV_REQUIREMENT = "gluoncv==0.10.5.post0"
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from gluon_tricks.errors import UserError
 from gluon_tricks.files import open_file, parse_json
-from gluon_tricks.models.params_file import BFLOAT16, Damaged, Stored
+from gluon_tricks.models.stored import BFLOAT16, Damaged, Stored
 
 DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": BFLOAT16, "I64": "<i8", "I32": "<i4",
           "I16": "<i2", "I8": "i1", "U8": "u1", "BOOL": "?", "U64": "<u8", "U32": "<u4", "U16": "<u2"}

@@ -11,9 +11,8 @@ from mxnet.gluon import nn
 
 from gluon_tricks.errors import UserError
 from gluon_tricks.models.initializers import imagenet_initializer
-from gluon_tricks.models.loading import load_params
+from gluon_tricks.models.loading import load_params, load_pretrained
 from gluon_tricks.models.names import RESNETS
-from gluon_tricks.models.pretrained import load_pretrained
 from gluon_tricks.models.registry import get_model
 from gluon_tricks.parameters import named_parameters
 

@@ -60,6 +60,8 @@ class PreactBlock(nn.Module):
 
 
 class CIFARPreact(nn.Module):
+
+    # So many parameters because the net has an option for each
     def __init__(self, depth, kind="basic", width=1, se_reduction=0, classes=10, in_channels=3,
                  first_relu=True, last_bn=False, preact_stages=(True, True, True)):
         super().__init__()
