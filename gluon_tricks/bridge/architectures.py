@@ -30,6 +30,7 @@ class Architecture(NamedTuple):
 
 DEPTHS, DEEP = (18, 34, 50, 101, 152), (50, 101, 152)
 E_STEM = {"stem_width": 64}                               # v1e: v1d with v1s's stem
+E_NEXT = {"stem_type": "deep", "stem_width": 64, "avg_down": True}
 SE = {"attn_layer": "se"}
 SENET = {"cardinality": 64, "base_width": 4, "block_reduce_first": 2, "down_kernel_size": 3,
          "stem_type": "deep", "stem_width": 64, "block_args": SE}
@@ -47,8 +48,8 @@ ARCHITECTURES = {
     "resnext50_32x4d": Architecture("resnext50_32x4d", resnet_names.COUNTED),
     "resnext101_32x4d": Architecture("resnext101_32x4d", resnet_names.COUNTED),
     "resnext101_64x4d": Architecture("resnext101_64x4d", resnet_names.COUNTED),
-    "resnext101e_64x4d": Architecture("resnext101_64x4d", resnet_names.DEEP_STEM, {
-        "stem_type": "deep", "stem_width": 64, "avg_down": True}),
+    "resnext101e_64x4d": Architecture("resnext101_64x4d", resnet_names.DEEP_STEM_AVERAGED, E_NEXT),
+    "se_resnext101e_64x4d": Architecture("seresnext101_64x4d", resnet_names.DEEP_STEM_AVERAGED, E_NEXT),
     "se_resnext50_32x4d": Architecture("seresnext50_32x4d", resnet_names.COUNTED),
     "se_resnext101_32x4d": Architecture("seresnext101_32x4d", resnet_names.COUNTED),
     "se_resnext101_64x4d": Architecture("seresnext101_64x4d", resnet_names.COUNTED),

@@ -19,5 +19,9 @@ COUNTED = Table("ResNet, counted layers", (
     *stages(4), (r"^features\.0\.", "conv1."), (r"^features\.1\.", "bn1."), *REST))
 DEEP_STEM = Table("ResNet, counted layers, deep stem", (
     *stages(10), (r"^features\.([01346])\.", r"conv1.\1."), (r"^features\.7\.", "bn1."), *REST))
+# Path B of the first stage has no pooling, for which timm keeps a place
+DEEP_STEM_AVERAGED = Table("ResNet, counted layers, deep stem, averaging path B", (
+    *DEEP_STEM.rules, (r"^layer1\.0\.downsample\.1\.", "layer1.0.downsample.2."),
+    (r"^layer1\.0\.downsample\.0\.", "layer1.0.downsample.1.")))
 RESNEST = Table("ResNeSt", ((r"\.conv2\.bn\.", ".conv2.bn0."),))
-TABLES = COUNTED, DEEP_STEM, RESNEST
+TABLES = COUNTED, DEEP_STEM, DEEP_STEM_AVERAGED, RESNEST

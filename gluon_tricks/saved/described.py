@@ -1,7 +1,7 @@
 """What is known about saved parameters: from the record of their run, else from flags, else from defaults.
 
-Flags that contradict the record are refused. `evaluate`, `predict`, `export`, `--teacher` and `load_net`
-start here.
+Flags that contradict the record are refused. Weights of timm have its config.json instead. `evaluate`,
+`predict`, `export`, `--teacher` and `load_net` start here.
 """
 
 import json
@@ -17,7 +17,8 @@ from gluon_tricks.models.sizes import natural_size
 from gluon_tricks.recipes.data_paths import RGB_MEAN, RGB_STD
 from gluon_tricks.recipes.flags import per_channel
 from gluon_tricks.saved.names import known_names, published_names
-from gluon_tricks.saved.record import CLASSIFICATION, NetFacts, TrainedRun, find_run
+from gluon_tricks.saved.record import CLASSIFICATION, NO_RECORD, NetFacts, TrainedRun, find_run
+from gluon_tricks.saved.timm_config import config_of
 
 GIVEN = ("model", "use_gn", "classes", "dataset", "augment", "input_size", "crop_ratio", "rgb_mean",
          "rgb_std")
@@ -85,11 +86,16 @@ def saved_net(params_file, given, run_json=None, dataset="", normalisation=(RGB_
     params_file = Path(params_file).expanduser() if params_file else None
     run = find_run(params_file, run_json) if params_file else None
     if run is None:
+        config, prepared, names = {}, None, None
+        if params_file and run_json != NO_RECORD:
+            config, prepared, names = config_of(params_file, given.get("model"))
+        given = {**config, **given}
         if "model" not in given:
             raise _no_model(params_file)
         natural = "cifar10" if given["model"].lower().startswith("cifar_") else "imagenet"
         given.setdefault("dataset", dataset or natural)
-        return SavedNet(params_file, _facts_of_flags(given, normalisation))
+        facts = _facts_of_flags(given, prepared or normalisation)
+        return SavedNet(params_file, facts._replace(class_names=names) if names else facts)
     if run.net.task != CLASSIFICATION:
         raise UserError(f"--params-file {params_file}: is a net for {run.net.task}, as {run.path} says; this "
                         "needs a classifier")

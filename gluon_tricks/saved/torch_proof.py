@@ -27,6 +27,7 @@ CLASSES, IMAGES = 10, 2
 BACK = ("back.safetensors", "back.pth", "old.pth")
 # Sides of the images where the net does not take small ones
 SIZES = {"inceptionv3": 299, **{f"densenet{depth}": 224 for depth in (121, 161, 169, 201)},
+         **{f"resnest{depth}": 224 for depth in (14, 26, 50, 101, 200, 269)},
          **{f"vgg{depth}{end}": 224 for depth in (11, 13, 16, 19) for end in ("", "_bn")}}
 # Gradients are compared with the largest of their array. Those of biases before a BatchNorm are 0 but for
 # rounding: an array's largest counts as at least this share of the net's largest
