@@ -31,9 +31,6 @@ class Architecture(NamedTuple):
 DEPTHS, DEEP = (18, 34, 50, 101, 152), (50, 101, 152)
 E_STEM = {"stem_width": 64}                               # v1e: v1d with v1s's stem
 E_NEXT = {"stem_type": "deep", "stem_width": 64, "avg_down": True}
-SE = {"attn_layer": "se"}
-SENET = {"cardinality": 64, "base_width": 4, "block_reduce_first": 2, "down_kernel_size": 3,
-         "stem_type": "deep", "stem_width": 64, "block_args": SE}
 
 ARCHITECTURES = {
     # The first 1x1 convolution takes the stride in ResNet-50 v1 and deeper ones: timm has no such net
@@ -53,7 +50,7 @@ ARCHITECTURES = {
     "se_resnext50_32x4d": Architecture("seresnext50_32x4d", resnet_names.COUNTED),
     "se_resnext101_32x4d": Architecture("seresnext101_32x4d", resnet_names.COUNTED),
     "se_resnext101_64x4d": Architecture("seresnext101_64x4d", resnet_names.COUNTED),
-    "senet_154": Architecture("resnet152", resnet_names.DEEP_STEM, SENET),
+    "senet_154": Architecture("legacy_senet154", resnet_names.LEGACY_SENET),
     **{f"resnest{depth}": Architecture(f"resnest{depth}{end}", resnet_names.RESNEST) for depth, end in (
         (14, "d"), (26, "d"), (50, "d"), (101, "e"), (200, "e"), (269, "e"))},
     "mobilenet1.0": Architecture("mobilenetv1_100", mobilenet_names.V1, {"act_layer": "relu"}),
