@@ -8,6 +8,9 @@ DEMO_FLAGS = --dataset cifar10-excerpt --model cifar_resnet20_v1 --mode hybrid -
              --save-dir demo/params --logging-dir demo --save-plot-dir demo --overwrite
 DEMO_FAULT = logs/reference/excerpt/kit_lr1.log
 
+# What `make torch` proves to be the same net on both sides; `bridge --check` alone takes all.
+TORCH_MODELS = cifar_resnet20_v1 resnet18_v1b
+
 VENV     = .venv
 GPU_VENV = .venv-gpu
 TORCH_VENV = .venv-torch
@@ -109,8 +112,8 @@ doctor: $(VENV)/.installed ## what works on this machine, what does not, and the
 bench: $(VENV)/.installed ## training steps per second compared with GluonCV's; with PyTorch's after make torch
 	$(VENV)/bin/python -m gluon_tricks bench net $(ARGS)
 
-torch: $(TORCH_VENV)/.installed ## make .venv-torch: PyTorch, for python -m gluon_tricks bench
-	$(TORCH_VENV)/bin/python -c 'import torch; print("PyTorch", torch.__version__)'
+torch: $(TORCH_VENV)/.installed $(VENV)/.installed ## make .venv-torch, with PyTorch and timm, and prove export --format torch on one net
+	$(VENV)/bin/python -m gluon_tricks bridge --check --models $(TORCH_MODELS) $(ARGS)
 
 onnx: $(VENV)/.installed-onnx ## add ONNX and its runtime to .venv, for python -m gluon_tricks export
 	$(VENV)/bin/python -m gluon_tricks export --help

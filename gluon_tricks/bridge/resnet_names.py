@@ -27,6 +27,7 @@ DEEP_STEM_AVERAGED = Table("ResNet, counted layers, deep stem, averaging path B"
 LEGACY_SENET = Table("SENet-154", (
     *stages(10), *((rf"^features\.{number}\.", f"layer0.{name}.") for number, name in (
         (0, "conv1"), (1, "bn1"), (3, "conv2"), (4, "bn2"), (6, "conv3"), (7, "bn3"))),
-    *BODY, (r"\.se\.0\.", ".se_module.fc1."), (r"\.se\.2\.", ".se_module.fc2."), (r"^output\.", "last_linear.")))
+    *BODY, (r"\.se\.0\.", ".se_module.fc1."), (r"\.se\.2\.", ".se_module.fc2."),
+    (r"^output\.", "last_linear.")))
 RESNEST = Table("ResNeSt", ((r"\.conv2\.bn\.", ".conv2.bn0."),))
 TABLES = COUNTED, DEEP_STEM, DEEP_STEM_AVERAGED, LEGACY_SENET, RESNEST

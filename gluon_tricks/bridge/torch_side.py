@@ -62,6 +62,11 @@ def answers(net, given):
         found = {"logits": net(images).numpy()}
     if "weights" not in given:
         return found
+    for module in net.modules():             # no dropout: some of timm's older nets have it by default
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+        if hasattr(module, "drop_rate"):
+            module.drop_rate = 0.0
     net.double().train()
     logits = net(images.double())
     (torch.from_numpy(given["weights"]).double() * logits).sum().backward()

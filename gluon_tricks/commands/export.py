@@ -132,7 +132,15 @@ def metadata(args, facts):
             "layout": f"NCHW, {COLOURS[facts.channels]}", "mean": rounded(facts.rgb_mean),
             "std": rounded(facts.rgb_std), "mean_std_scale": "0..255", "crop": facts.crop,
             "crop_ratio": str(facts.crop_ratio), "output": output_name(args), "dataset": facts.dataset,
-            "data_root_hash": facts.data_root_hash, "params_sha256": sha256_of(params) if params else ""}
+            "data_root_hash": facts.data_root_hash, "params_sha256": sha256_of(params) if params else "",
+            "interpolation": "bilinear", "provenance": json.dumps(provenance_of(args))}
+
+
+def provenance_of(args):
+    """The command and flags of the training, the kit that exports, and its commit."""
+    record = record_of(args, {})
+    return {"trained": args.saved.run.name if args.saved.run else "", "training_flags": record["args"],
+            "exported_by": record["command"], "versions": record["versions"], "commit": record["commit"]}
 
 
 def output_name(args):

@@ -15,6 +15,7 @@ from gluon_tricks.models.safetensors_file import read_safetensors
 
 READERS = {".safetensors": read_safetensors, ".pth": read_pth, ".pt": read_pth, ".bin": read_pth,
            ".tar": read_pth}
+SUFFIXES = (".params", *READERS)
 FLOATS = ("float16", "float32", "float64")
 
 

@@ -5,6 +5,7 @@ import argparse
 from gluon_tricks.data.cifar_sets import DATASETS, Augmentation
 from gluon_tricks.data.masks import MASKS
 from gluon_tricks.errors import UserError
+from gluon_tricks.models.loading import SUFFIXES
 from gluon_tricks.optim.lr_schedule import MODES, WARMUPS
 from gluon_tricks.optim.optimizers import NAMES
 from gluon_tricks.recipes.flags import recipe_defaults, without_effect
@@ -136,7 +137,7 @@ def check(args):
     if args.cutout > side:
         raise UserError(f"--cutout {args.cutout}: images of {args.dataset} have {side} pixels a side; give "
                         f"fewer")
-    if args.teacher and ":" not in args.teacher and not args.teacher.endswith(".params"):
+    if args.teacher and ":" not in args.teacher and not args.teacher.endswith(SUFFIXES):
         raise UserError(f"--teacher {args.teacher}: give NAME:FILE, as "
                         f"{args.teacher}:params/{args.teacher}.params")
     if args.warmup == "exponential" and not args.warmup_epochs:

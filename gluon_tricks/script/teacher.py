@@ -2,6 +2,7 @@
 
 from gluon_tricks.errors import UserError
 from gluon_tricks.models.from_flags import make_net
+from gluon_tricks.models.loading import SUFFIXES
 from gluon_tricks.models.ready import compute_dtype, load_params, make_ready
 from gluon_tricks.recipes.data_paths import RGB_MEAN, RGB_STD
 from gluon_tricks.saved.described import rounded, same_normalisation, saved_net
@@ -12,7 +13,7 @@ from gluon_tricks.saved.record import find_run
 def teacher_parts(teacher):
     """`(name, file)` of --teacher NAME, NAME:FILE or FILE; "" where there is none."""
     name, _, path = teacher.partition(":")
-    return ("", teacher) if "/" in name or not path and teacher.endswith(".params") else (name, path)
+    return ("", teacher) if "/" in name or not path and teacher.endswith(SUFFIXES) else (name, path)
 
 
 def build_teacher(args, student, precision, engine):
