@@ -53,10 +53,10 @@ def config_of(params_file, model):
     return given, normalisation, names if has_names else None
 
 
-def model_of(path, architecture, args, model):
+def model_of(path, architecture, keywords, model):
     """This kit's name of a net of timm; of two for the same net, `model` or the one with timm's names."""
-    ours = [name for name, one in ARCHITECTURES.items() if one.name == architecture and one.args == args]
-    words = "".join(f" {key}={value}" for key, value in args.items())
+    ours = [name for name, one in ARCHITECTURES.items() if one.name == architecture and one.args == keywords]
+    words = "".join(f" {key}={value}" for key, value in keywords.items())
     if not ours:
         raise UserError(f"{path}: is of timm's {architecture}{words}, which is no net of this kit; python -m "
                         "gluon_tricks bridge lists those that are")
