@@ -18,7 +18,9 @@ from gluon_tricks.files import atomic_write, make_folder
 from gluon_tricks.launching.torch_python import add_torch_python, can_import, torch_python
 from gluon_tricks.machine import environment
 from gluon_tricks.models.names import MODELS
+from gluon_tricks.recipes.flags import COMMAND_FLAGS
 from gluon_tricks.saved.torch_process import NEEDED, TorchProcess
+from gluon_tricks.script.flags import check_numbers
 from gluon_tricks.studies.text import markdown_table
 
 HEADER = ("net", "in PyTorch", "parameters", "logits", "in training", "gradients", "running means", "back")
@@ -81,6 +83,7 @@ def parse_args(argv):
     parser.add_argument("--out", metavar="FILE", help="file for the table")
     add_torch_python(parser)
     args = parser.parse_args(argv)
+    check_numbers(args, COMMAND_FLAGS)
     args.models = [name.lower() for name in args.models]
     unknown = [name for name in args.models if name not in all_models()]
     if unknown:
