@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+<<<<<<< HEAD
 import mxnet as mx
 import numpy as np
 from mxnet import nd
@@ -25,6 +26,9 @@ def spread(net, seed=0, shape=None):
         elif key.endswith(("beta", "bias", "running_mean")):
             parameter.set_data(nd.array(rng.normal(0, 0.2, parameter.shape)))
     return net
+=======
+from gluon_tricks.saved.torch_proof import spread  # noqa: F401  of nets whose every parameter shows
+>>>>>>> b587f7e (export --format torch takes an empty folder; tests share the drawing of parameters)
 
 
 def run_onnx(model, images):

@@ -245,6 +245,8 @@ def settled(args):
         raise UserError("--softmax: --format torch exports logits, as timm's nets put out; leave it out")
     if args.format == "torch" and out.exists() and not out.is_dir():
         raise UserError(f"--out {out}: is a file; name a folder for PyTorch's files")
+    if args.format == "torch" and out.is_dir() and any(out.iterdir()):     # an old net.py would stay there
+        raise UserError(f"--out {out}: the folder is not empty; name a new one")
     if args.format != "torch" and out.is_dir():
         raise UserError(f"--out {out}: is a folder; name a file in it")
     return completed(args, out=make_folder("--out", out.parent) / out.name)

@@ -68,12 +68,14 @@ def test_what_pytorch_lacks_is_refused_by_name(model, given):
         destination_of(facts_of(model, **given))
 
 
-def test_softmax_and_a_file_in_place_of_the_folder_are_refused(tmp_path):
+def test_softmax_and_a_place_that_is_taken_are_refused(tmp_path):
     (tmp_path / "file").touch()
-    for more, reason in ((["--softmax"], "--softmax"), ([], "is a file; name a folder")):
+    for place, more, reason in ((tmp_path / "new", ["--softmax"], "--softmax"),
+                                (tmp_path / "file", [], "is a file; name a folder"),
+                                (tmp_path, [], "the folder is not empty; name a new one")):
         with pytest.raises(UserError, match=reason):
             export.main(["--model", "resnet18_v1b", "--params-file", "x", "--format", "torch", "--out",
-                         str(tmp_path / "file"), *more])
+                         str(place), *more])
 
 
 def test_the_list_has_timms_name_of_each_net(capsys):
