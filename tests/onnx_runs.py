@@ -2,33 +2,13 @@
 
 from pathlib import Path
 
-<<<<<<< HEAD
-import mxnet as mx
-import numpy as np
-from mxnet import nd
+from gluon_tricks.saved import torch_proof
 
 
 def spread(net, seed=0, shape=None):
-    """Initialise a net, every parameter off its starting value, so that one left out or mixed up shows. It has
-    no room for gradients.
-
-    `shape` is that of images, for nets whose parameters have none before the first ones.
-    """
-    mx.random.seed(seed)
+    """`torch_proof.spread` of a net without room for gradients."""
     net.collect_params().setattr("grad_req", "null")
-    net.initialize(mx.init.Xavier())
-    if shape:
-        net(nd.zeros(shape))
-    rng = np.random.default_rng(seed)
-    for key, parameter in net._collect_params_with_prefix().items():
-        if key.endswith(("gamma", "running_var")):
-            parameter.set_data(nd.array(rng.uniform(0.5, 1.5, parameter.shape)))
-        elif key.endswith(("beta", "bias", "running_mean")):
-            parameter.set_data(nd.array(rng.normal(0, 0.2, parameter.shape)))
-    return net
-=======
-from gluon_tricks.saved.torch_proof import spread  # noqa: F401  of nets whose every parameter shows
->>>>>>> b587f7e (export --format torch takes an empty folder; tests share the drawing of parameters)
+    return torch_proof.spread(net, seed, shape)
 
 
 def run_onnx(model, images):
