@@ -10,6 +10,7 @@ import io
 import math
 import mmap
 import pickle
+import pickletools
 import struct
 import zipfile
 from typing import NamedTuple
@@ -26,7 +27,7 @@ STORAGES = {"DoubleStorage": "<f8", "FloatStorage": "<f4", "HalfStorage": "<f2",
 LEGACY_MAGIC, LEGACY_PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 # Where scripts keep the parameters in a checkpoint; timm's order
 KEYS = ("state_dict_ema", "model_ema", "state_dict", "model")
-MOST_DIMENSIONS = 32
+MOST_DIMENSIONS, MOST_OBJECTS = 32, 1 << 22
 TENSORS = {"_rebuild_tensor", "_rebuild_tensor_v2"}            # functions of torch._utils
 UNREADABLE = (pickle.UnpicklingError, zipfile.BadZipFile, EOFError, AttributeError, ImportError, IndexError,
               KeyError, NotImplementedError, OverflowError, RecursionError, RuntimeError, TypeError,
@@ -120,20 +121,19 @@ def _zipped(stream):
             raise Damaged(f"storage {key} has {len(values)} values, not {numel}")
         return values
 
-    return Unpickler(io.BytesIO(archive.read(names["data.pkl"]))).load(), storage
+    return unpickled(io.BytesIO(archive.read(names["data.pkl"])))[0], storage
 
 
 def _legacy(stream):
     content = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-    if Unpickler(stream).load() != LEGACY_MAGIC or Unpickler(stream).load() != LEGACY_PROTOCOL:
+    if unpickled(stream)[0] != LEGACY_MAGIC or unpickled(stream)[0] != LEGACY_PROTOCOL:
         raise Damaged("it does not begin as PyTorch's files do")
-    if not Unpickler(stream).load().get("little_endian"):
+    if not unpickled(stream)[0].get("little_endian"):
         raise Damaged("its numbers are big-endian")
-    unpickler = Unpickler(stream)
-    tree, keys = unpickler.load(), Unpickler(stream).load()
+    (tree, storages), (keys, _) = unpickled(stream), unpickled(stream)
     places = {}
     for key in keys:                         # each storage: its number of values, then the values
-        dtype, numel = unpickler.storages[key]
+        dtype, numel = storages[key]
         count, = struct.unpack("<q", stream.read(8))
         if count != numel:
             raise Damaged(f"storage {key} has {count} values, not {numel}")
@@ -147,6 +147,21 @@ def _legacy(stream):
 
 
 # --- The pickle ---------------------------------------------------------------------------------------------
+
+def unpickled(stream):
+    """`(content, storages)` of the pickle at the place of a stream, which moves behind it.
+
+    It is walked through first: Python's own reader believes lengths and numbers of remembered objects, and
+    would reserve any amount of memory for a damaged one.
+    """
+    start = stream.tell()
+    for opcode, argument, _ in pickletools.genops(stream):
+        if opcode.name.endswith("PUT") and int(argument) > MOST_OBJECTS:
+            raise Damaged(f"its object {argument} is one of too many")
+    stream.seek(start)
+    unpickler = Unpickler(stream)
+    return unpickler.load(), unpickler.storages
+
 
 class Unpickler(pickle.Unpickler):
     """Unpickles dictionaries of tensors and plain values; refuses every other class and function."""

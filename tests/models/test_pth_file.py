@@ -81,6 +81,13 @@ def test_compressed_archives_and_other_things_than_tensors_are_refused(tmp_path)
             read_pth("--params-file", path)
 
 
+def test_a_length_or_a_number_that_is_too_large_reserves_no_memory(tmp_path):
+    for content, reason in ((b"\x80\x04N" + b"r\xff\xff\xff\xff" + b".", "4294967295 is one of too many"),
+                            (b"\x80\x05\x8e" + (1 << 40).to_bytes(8, "little") + b"x.", "expected 1099511627776 bytes")):
+        with pytest.raises(UserError, match=reason):
+            read_pth("--params-file", zipped(tmp_path / "x.pth", content))
+
+
 def test_a_tensor_larger_than_its_storage_is_refused(tmp_path):
     path, small = tmp_path / "x.pth", tmp_path / "small.pth"
     shutil.copy(FILES / "new.pth", path)
