@@ -148,6 +148,19 @@ def _legacy(stream):
 
 # --- The pickle ---------------------------------------------------------------------------------------------
 
+class Bounded:
+    """A stream that never reserves more than the file has, however much it is asked for."""
+
+    def __init__(self, stream):
+        self.readline, self.tell, self._stream = stream.readline, stream.tell, stream
+        start = stream.tell()
+        self._end = stream.seek(0, io.SEEK_END)
+        stream.seek(start)
+
+    def read(self, size):
+        return self._stream.read(min(size, self._end - self._stream.tell()))
+
+
 def unpickled(stream):
     """`(content, storages)` of the pickle at the place of a stream, which moves behind it.
 
@@ -155,7 +168,7 @@ def unpickled(stream):
     would reserve any amount of memory for a damaged one.
     """
     start = stream.tell()
-    for opcode, argument, _ in pickletools.genops(stream):
+    for opcode, argument, _ in pickletools.genops(Bounded(stream)):
         if opcode.name.endswith("PUT") and int(argument) > MOST_OBJECTS:
             raise Damaged(f"its object {argument} is one of too many")
     stream.seek(start)
