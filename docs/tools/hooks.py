@@ -29,18 +29,13 @@ ROOMS = {
     "training": "The loop, evaluation, resume files",
     "saved": "Saved nets: evaluation, answers, export",
 }
-OPTIONAL = ("bridge.md",)
 LANGUAGES = {".py": "python", ".sh": "bash", ".csv": "text", ".json": "json", ".txt": "text", "": "text"}
 NOT_SEARCHED = "---\nsearch:\n  exclude: true\n---\n\n"
 
 
 def on_config(config):
-    """Put the pages of folders into the navigation, and leave out pages of OPTIONAL that are missing."""
-    missing = {name for name in OPTIONAL if not (ROOT / "docs" / name).is_file()}
+    """Put the pages of folders into the navigation."""
     for entry in config.nav:
-        for title, pages in entry.items():
-            if isinstance(pages, list):
-                entry[title] = [page for page in pages if missing.isdisjoint(page.values())]
         if "Tricks" in entry:
             entry["Tricks"] = trick_pages()
         if "API" in entry:
