@@ -36,6 +36,7 @@ def main(argv=None):
     from gluon_tricks.optim.parameter_average import ParameterAverage
     from gluon_tricks.script import imagenet as build
     from gluon_tricks.script.auto_dtype import choose_precision
+    from gluon_tricks.script.imagenet_data import open_data
     from gluon_tricks.script.opening import engine_of, finish, header, settings_of, table_of
     from gluon_tricks.script.targets import training_targets
     from gluon_tricks.script.teacher import build_teacher
@@ -48,7 +49,7 @@ def main(argv=None):
     if args.dry_run:
         return build.plan.show(build.plan_of(args))
     engine = engine_of(args, build.parts_per_device(args))                 # devices and processes
-    data = build.open_data(args, engine)                                   # images              (§2.1)
+    data = open_data(args, engine)                                         # images              (§2.1)
     paths = build.run_paths(args)
     precision = choose_precision(args, data.classes, args.input_size, paths.resume,
                                  build.model_keywords(args))               # type of the numbers (§3.2)

@@ -29,6 +29,7 @@ from gluon_tricks.published.catalogue import catalogue
 from gluon_tricks.published.reference import reference_of
 from gluon_tricks.script import imagenet as build
 from gluon_tricks.script.auto_dtype import as_asked
+from gluon_tricks.script.imagenet_data import open_data
 from gluon_tricks.script.targets import training_targets
 from gluon_tricks.script.teacher import build_teacher
 from gluon_tricks.training.loop import accuracy, train_epoch
@@ -103,13 +104,13 @@ def test_a_published_command_departs_from_no_published_run(name):
 def test_dali_is_asked_for_in_one_sentence(records):
     args = parse(*rec_flags(records), "--data-backend", "dali-cpu", "--num-gpus", "1", "--batch-size", "8")
     with pytest.raises(UserError, match="NVIDIA DALI with its MXNet plugin is not installed"):
-        build.open_data(args, ENGINE)
+        open_data(args, ENGINE)
 
 
 def test_a_teacher_of_other_classes_is_refused():
     with pytest.raises(UserError, match="zoo's weights are for 1000 classes, the data have 4"):
         args = parse("--teacher", "resnet18_v1b", "--classes", "4", "--synthetic")
-        build_teacher(args, build.net_facts(args, build.open_data(args, ENGINE)), as_asked(args), ENGINE)
+        build_teacher(args, build.net_facts(args, open_data(args, ENGINE)), as_asked(args), ENGINE)
 
 
 def test_a_teacher_file_of_other_classes_is_refused(tmp_path):
@@ -119,7 +120,7 @@ def test_a_teacher_file_of_other_classes_is_refused(tmp_path):
     teacher.save_parameters(str(tmp_path / "t.params"))
     args = parse("--teacher", f"cifar_resnet20_v1:{tmp_path}/t.params", "--classes", "4", "--input-size",
                  "32", "--synthetic")
-    student = build.net_facts(args, build.open_data(args, ENGINE))
+    student = build.net_facts(args, open_data(args, ENGINE))
     with pytest.raises(UserError, match="does not load into this model"):
         build_teacher(args, student, as_asked(args), ENGINE)
 
@@ -467,7 +468,7 @@ def test_the_manifest_has_the_number_of_classes_and_checks_the_data(records, tmp
     write_manifest(data, Manifest("imagenet", classes, {}, splits, "test"))
     flags = rec_flags(data)
     args = parse(*flags, "--data-backend", "ours", "--batch-size", "8")
-    assert build.open_data(args, ENGINE).classes == 4
+    assert open_data(args, ENGINE).classes == 4
     done = here(tmp_path, *flags, "--data-backend", "ours", "--max-updates", "1")
     assert "24 training images of 4 classes, root hash" in done.stderr
     assert "--classes 5: the data have 4" in here(tmp_path / "b", *flags, "--classes", "5", check=2).stderr
@@ -476,7 +477,7 @@ def test_the_manifest_has_the_number_of_classes_and_checks_the_data(records, tmp
     manifest = read_manifest(other)
     write_manifest(other, Manifest("imagenet", list("abdc"), {}, manifest.splits, "test"))
     with pytest.raises(UserError, match="follow another list of classes"):
-        build.open_data(parse(*flags, "--batch-size", "8", "--rec-val", f"{other}/val.rec",
+        open_data(parse(*flags, "--batch-size", "8", "--rec-val", f"{other}/val.rec",
                               "--rec-val-idx", f"{other}/val.idx"), ENGINE)
     with open(data / "val.rec", "r+b") as stream:
         stream.truncate(100)
@@ -525,7 +526,7 @@ def test_a_class_folder_without_training_images_is_a_warning(records, tmp_path):
         if (part, name) != ("train", "b"):
             (tmp_path / part / name / "x.jpg").write_bytes(RecordReader(records / "val.rec").read_image(0)[1])
     args = parse("--data-dir", str(tmp_path), "--batch-size", "1", "--num-training-samples", "1")
-    assert build.open_data(args, ENGINE).warnings == (
+    assert open_data(args, ENGINE).warnings == (
         "all 1 training images have label 0",
         "classes that have validation images but no training image: 1 (1 images)")
 
@@ -547,9 +548,9 @@ def test_an_index_that_is_given_is_read_instead_of_the_one_next_to_the_file(reco
     (tmp_path / "whole.idx").write_text(whole)
     flags = [*rec_flags(data), "--classes", "4", "--batch-size", "8"]
     flags[flags.index(f"{data}/train.idx")] = f"{tmp_path}/whole.idx"
-    found = build.open_data(parse(*flags), ENGINE)
+    found = open_data(parse(*flags), ENGINE)
     assert found.train.records == 24 and found.warnings == ()
-    stale = build.open_data(parse(*rec_flags(data), "--classes", "4", "--batch-size", "8",
+    stale = open_data(parse(*rec_flags(data), "--classes", "4", "--batch-size", "8",
                                   "--num-training-samples", "8"), ENGINE)
     assert stale.train.records == 8
     assert re.fullmatch(rf"--rec-train-idx {data}/train.idx: lists 8 records; \d+ bytes of the record file belong to "
@@ -561,7 +562,7 @@ def test_a_missing_index_names_the_command_that_makes_it(records, tmp_path):
     (data / "val.idx").unlink()
     with pytest.raises(UserError, match=f"--rec-val-idx {data}/val.idx: does not exist; .*records {data}/val.rec "
                                         f"--index {data}/val.idx"):
-        build.open_data(parse(*rec_flags(data), "--batch-size", "8"), ENGINE)
+        open_data(parse(*rec_flags(data), "--batch-size", "8"), ENGINE)
 
 
 # --- models -------------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from gluon_tricks.script.flags import decay_epochs, global_batch_size, keywords,
 from gluon_tricks.script.opening import batch_line, facts_of, metrics_path, tensorboard_dir, threads_line
 from gluon_tricks.script.prepare import prepare
 from gluon_tricks.script.targets import training_targets
-from gluon_tricks.training.run import RunPaths
+from gluon_tricks.training.settings import RunPaths
 from gluon_tricks.tricks.no_bias_decay import exempt_from_decay
 
 

@@ -12,7 +12,7 @@ from gluon_tricks.log_lines.lines import namespace_line
 from gluon_tricks.machine import operator_threads
 from gluon_tricks.program import pip_command
 from gluon_tricks.script.flags import global_batch_size
-from gluon_tricks.training.run import RunSettings
+from gluon_tricks.training.settings import RunSettings
 
 
 def engine_of(args, parts_per_device=1):

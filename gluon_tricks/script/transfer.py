@@ -13,7 +13,7 @@ from gluon_tricks.saved.record import NetFacts
 from gluon_tricks.script import opening
 from gluon_tricks.script.init_record import check_net, init_run
 from gluon_tricks.script.transfer_flags import is_params
-from gluon_tricks.training.run import RunPaths
+from gluon_tricks.training.settings import RunPaths
 from gluon_tricks.transfer.backbone import SHORT_NAMES, start_base
 
 

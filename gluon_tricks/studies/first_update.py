@@ -11,6 +11,7 @@ from gluon_tricks.data.paths import EXCERPT_DIR
 from gluon_tricks.engines.create import create_engine
 from gluon_tricks.script import imagenet as build
 from gluon_tricks.script.auto_dtype import as_asked
+from gluon_tricks.script.imagenet_data import open_data
 from gluon_tricks.script.load import load_script
 from gluon_tricks.script.targets import training_targets
 from gluon_tricks.script.teacher import build_teacher
@@ -42,7 +43,7 @@ def first_update(words, folder):
              "--num-epochs", 120, *(word.replace("TEACHER", str(teacher)) for word in words)]
     args = script.parse_args([*map(str, flags)])
     engine = create_engine(0)
-    data, precision = build.open_data(args, engine), as_asked(args)
+    data, precision = open_data(args, engine), as_asked(args)
     if args.teacher and not teacher.exists():
         other = script.parse_args(["--model", MODEL, "--classes", "10", "--seed", "1"])
         build.build_net(other, 10, as_asked(other), engine).save_parameters(str(teacher))

@@ -18,7 +18,7 @@ from gluon_tricks.data.recordio import RecordReader, write_image_records
 from gluon_tricks.errors import UserError
 from gluon_tricks.models.registry import get_model
 from gluon_tricks.saved.record import NetFacts
-from gluon_tricks.script.imagenet import order_warnings
+from gluon_tricks.script.imagenet_data import order_warnings
 from tests.saved_nets import write_params
 
 SHAPE = {"input_size": 32, "crop": "center", "crop_ratio": 1.0, "rgb_mean": (100.0,) * 3, "rgb_std": (60.0,) * 3}

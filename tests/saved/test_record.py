@@ -19,6 +19,7 @@ from gluon_tricks.saved.names import check_same_classes
 from gluon_tricks.saved.record import NetFacts, checked, find_run, run_of
 from gluon_tricks.script import imagenet as build
 from gluon_tricks.script.auto_dtype import as_asked
+from gluon_tricks.script.imagenet_data import open_data
 from gluon_tricks.script.teacher import build_teacher, check_zoo_teacher, teacher_parts
 
 COLOURS = np.array([[220, 40, 40], [40, 200, 40], [40, 40, 220], [200, 200, 60]])
@@ -106,7 +107,7 @@ def test_the_images_are_prepared_as_recorded(trained, carried, tmp_path):
     batch = next(iter(evaluate.open_data(evaluate.parse_args(
         ["--params-file", str(carried), "--rec-dir", str(trained[1]), "-j", "0"])).loader.epoch(0)))
     engine = SingleProcess([mx.cpu()])
-    own = next(iter(build.open_data(train_imagenet.parse_args(words(trained[1], *PIXELS)), engine).val.epoch(0)))
+    own = next(iter(open_data(train_imagenet.parse_args(words(trained[1], *PIXELS)), engine).val.epoch(0)))
     np.testing.assert_array_equal(batch.data.asnumpy(), own.data.asnumpy())
     assert batch.data.asnumpy().min() >= 0 and batch.data.asnumpy().max() <= 1
 
@@ -179,7 +180,7 @@ def test_a_wnid_is_the_same_class_with_and_without_a_name():
 def teacher_of(data, teacher, *flags):
     args = train_imagenet.parse_args(words(data, "--teacher", teacher, *flags))
     engine = SingleProcess([mx.cpu()])
-    return build_teacher(args, build.net_facts(args, build.open_data(args, engine)), as_asked(args), engine)
+    return build_teacher(args, build.net_facts(args, open_data(args, engine)), as_asked(args), engine)
 
 
 def test_a_teacher_needs_no_name_and_is_the_recorded_net(trained, carried):

@@ -9,7 +9,7 @@ import train_imagenet
 from data_prep import folder
 from gluon_tricks.data import recordio
 from gluon_tricks.engines.single import SingleProcess
-from gluon_tricks.script import imagenet
+from gluon_tricks.script import imagenet_data
 
 
 @pytest.mark.parametrize("with_manifest", [True, False])
@@ -31,7 +31,7 @@ def test_each_index_is_read_once_after_the_flags(with_manifest, tmp_path, monkey
         return original(path, *more)
 
     monkeypatch.setattr(recordio, "read_index", counted)
-    data = imagenet.open_data(args, SingleProcess([mx.cpu()]))
+    data = imagenet_data.open_data(args, SingleProcess([mx.cpu()]))
     assert sorted(read) == ["train.idx", "val.idx"]
     assert (data.train.records, data.val.records, bool(data.root_hash)) == (6, 2, with_manifest)
     assert [batch.data.shape for batch in data.val.epoch(0)] == [(2, 3, 8, 8)]
