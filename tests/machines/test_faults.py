@@ -23,6 +23,7 @@ from network import Network
 
 from tests.engines.jobs import ENGINES
 
+pytestmark = pytest.mark.slow
 UPDATES = 12
 
 

@@ -1,9 +1,11 @@
 """A job goes on with the machines that are left, and takes a machine back at the next restart."""
 
+import pytest
 from jobs_over_machines import RESUME, cifar, finish, said, start, train, undone, updates_done, wait_until, worker
 
 from tests.engines.jobs import arrays_of, assert_close
 
+pytestmark = pytest.mark.slow
 UPDATES = 16
 FLAGS = ("--lr", 0.002)          # at 0.1 rounding grows a hundredfold
 

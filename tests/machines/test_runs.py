@@ -22,6 +22,7 @@ def test_four_processes_on_two_machines_train_as_one_process(engine, network, tm
     assert_close({name: four[name] for name in trained}, {name: one[name] for name in trained})
 
 
+@pytest.mark.slow
 def test_imagenets_script_on_machines_with_folders_of_their_own(network, tmp_path):
     """Records lie on each machine; only the first one, where rank 0 is, gets the run's files."""
     for name in ("node1", "node2"):
@@ -51,6 +52,7 @@ subprocess.run([sys.executable, "data_prep/folder.py", folder / "photos", "--out
 """
 
 
+@pytest.mark.slow
 def test_other_names_for_everything(network, tmp_path):
     """Another user, port, folder and interpreter: each named by its flag."""
     (tmp_path / "python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
@@ -77,6 +79,7 @@ def test_a_machine_that_cannot_take_part_is_one_sentence(flags, hosts, says, net
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_machine_that_is_down_is_one_sentence(network, tmp_path):
     with undone(lambda: network.mend("node2")):
         network.cut("node2")
@@ -84,6 +87,7 @@ def test_a_machine_that_is_down_is_one_sentence(network, tmp_path):
     assert "-H node2: does not answer; it is down, or the network between is" in output
 
 
+@pytest.mark.slow
 def test_a_changed_host_key_is_one_sentence(network, tmp_path):
     known = network.folder / "ssh" / "known_hosts"
     before = known.read_text()
@@ -96,6 +100,7 @@ def test_a_changed_host_key_is_one_sentence(network, tmp_path):
     assert "-H node2: its host key is not known here; log in once with `ssh node2`" in unknown
 
 
+@pytest.mark.slow
 def test_all_processes_elsewhere(network, tmp_path):
     """The launcher's machine takes no part."""
     train(network, "dist_sync", cifar(tmp_path / "elsewhere"), at="stranger")
