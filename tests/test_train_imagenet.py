@@ -15,7 +15,7 @@ import pytest
 from mxnet import gluon, nd
 
 import train_imagenet
-from gluon_tricks.data.imagenet import SyntheticLoader
+from gluon_tricks.data.imagenet import ImagenetData, SyntheticLoader
 from gluon_tricks.data.images import RecordImages
 from gluon_tricks.data.manifest import Manifest, describe_split, read_manifest, record_row, write_manifest
 from gluon_tricks.data.mxnet_iterators import ImageNetRecordIter
@@ -398,7 +398,7 @@ def test_a_pass_in_which_no_batch_begins_has_no_window_and_this_is_said(monkeypa
     rows = np.array([[1, 1], [0, 1], [0, 0]])
     monkeypatch.setattr(build, "hits", lambda *_, **__: rows)
     args = parse("--batch-size", "8", "--num-epochs", "2", "--synthetic", "--num-training-samples", "8")
-    data = build.ImagenetData(None, None, 2, "", lambda: None)
+    data = ImagenetData(None, None, 2, "", lambda: None)
     line = build.both_protocols(args, None, data, None, "float32", None)
     assert line == ("both validation protocols at the end: exact err-top1=0.666667 err-top5=0.333333 "
                     "(3 images); gluoncv none, as no batch of 8 begins in pass 2 (0 samples)")
