@@ -30,7 +30,7 @@ import json
 from mxnet import symbol
 
 
-def speed_up(net):
+def speed_up(net, before=None):
     """Make a net compile its rewritten graph, now and after each later `hybridize`.
 
     The graph is traced at the first call after `hybridize`, as usual: the net may check then whether it is
@@ -40,6 +40,8 @@ def speed_up(net):
     ----------
     net : HybridBlock
         With one input; hybridized or not yet.
+    before : callable, (Symbol, types by name) -> Symbol, optional
+        Another rewrite of the traced graph, which comes first.
     """
     if "_get_graph" in vars(net):          # already done
         return
@@ -48,6 +50,9 @@ def speed_up(net):
     def fast_graph(data):
         if not net._cached_graph:
             inputs, graph = trace(data)
+            if before:
+                types = {name: param.dtype for name, param in net.collect_params().items()}
+                graph = before(graph, {**types, inputs[0].name: data.dtype})
             net._cached_graph = inputs, rewritten(graph, inputs[0].name, data.shape)
         return net._cached_graph
 

@@ -6,6 +6,7 @@ from mxnet import nd
 from gluon_tricks.compat import request_amx
 from gluon_tricks.models import loading
 from gluon_tricks.models.cpu_graph import speed_up
+from gluon_tricks.models.float16_graph import emulated
 from gluon_tricks.models.sizes import wrong_size
 from gluon_tricks.parameters import settle_weights
 
@@ -42,13 +43,19 @@ def load_params(net, flag, path, engine):
 def make_ready(net, size, dtype, mode, engine, channels=3, what="the net"):
     """Run an initialised net once, so that every shape is known, and compile it if `mode` is "hybrid".
 
-    Gives all processes the parameters of rank 0. On CPUs the graph is compiled with faster operators.
+    Gives all processes the parameters of rank 0. On CPUs the graph is compiled with faster operators; in
+    float16 it emulates a GPU's (`float16_graph`) and is compiled before its first call.
 
     Raises
     ------
     UserError
         If the net takes no images of this size; `what` names it, as `--model alexnet`.
     """
+    on_cpus = all(ctx.device_type == "cpu" for ctx in engine.ctx)
+    if on_cpus and dtype == "float16":
+        assert mode == "hybrid", "only a compiled graph can be rewritten"
+        speed_up(net, before=emulated)
+        hybridize(net, mode)
     try:
         for ctx in engine.ctx:
             net(nd.zeros((1, channels, size, size), ctx=ctx, dtype=compute_dtype(dtype)))
@@ -57,7 +64,7 @@ def make_ready(net, size, dtype, mode, engine, channels=3, what="the net"):
         raise wrong_size(what, size, error) from error
     engine.broadcast_parameters(net)
     settle_weights(net)
-    if all(ctx.device_type == "cpu" for ctx in engine.ctx):
+    if on_cpus:
         speed_up(net)
     hybridize(net, mode)
 
