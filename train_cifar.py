@@ -43,6 +43,7 @@ def main(argv=None):
     from gluon_tricks.training.classifier import ClassifierRun
     from gluon_tricks.training.evaluation import evaluate
     from gluon_tricks.training.loop import train_epoch
+    from gluon_tricks.tricks.low_precision import create_loss_scale
 
     if args.dry_run:
         return build.plan.show(build.plan_of(args))
@@ -61,6 +62,7 @@ def main(argv=None):
     make_teacher = partial(build_teacher, args, build.net_facts(args, data), precision, engine)
     targets, loss, metric = training_targets(args, classes, precision.dtype,
                                              make_teacher)                 # targets and loss     (§5.2-5.4)
+    loss_scale = create_loss_scale(args.loss_scale)                        # for float16          (§3.2)
     namespace = header(args, engine, num_training_samples=data.train.records, **precision.flags)
     table = table_of(run, net, schedule, (data.train.records, data.val.records), data.train.batches_in,
                      [*precision.lines, *start])
@@ -72,7 +74,7 @@ def main(argv=None):
         while run.progress.epoch < args.num_epochs:
             run.begin_epoch()
             train_epoch(net, data.train, targets, loss, metric, trainer, schedule, engine, run.progress,
-                        run.after_update, reseed_from=reseed_from, keep_going=run.keep_going)
+                        run.after_update, reseed_from, loss_scale, run.keep_going)
             run.end_training()
             run.end_epoch(evaluate(net, data.val, engine, precision.dtype, run.keep_going, top=(1, 5)))
     return finish(run)
@@ -124,8 +126,8 @@ def parse_args(argv):
     ours.add_argument("--seed", type=int, default=0,
                       help="seed of initialisation, order, augmentation and mixup (default 0)")
     ours.add_argument("--dtype", choices=("float32", "float16", "bfloat16", "auto"), default="float32",
-                      help="float16 needs a GPU, bfloat16 a CPU; auto: the fastest type on this CPU, "
-                           "measured first (default float32)")
+                      help="float16 is emulated on CPUs, and slow; bfloat16 needs a CPU; auto: the fastest "
+                           "type on this CPU, measured first (default float32)")
     ours.set_defaults(use_amx=True)        # if the CPU has AMX; --dtype auto can switch it off
     ours.add_argument("--model-kwargs", nargs="*", default=[], metavar="NAME=VALUE",
                       help="further arguments of the model, such as last_bn=True preact_stages=[0,0,0] for "

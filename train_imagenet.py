@@ -135,8 +135,8 @@ def parse_args(argv):
     train.add_argument("--num-gpus", type=int, default=0, help="GPUs to use; 0 means CPU (default 0)")
     train.add_argument("--num-epochs", type=int, default=3, help="passes over the data (default 3)")
     train.add_argument("--dtype", choices=("float32", "float16", "bfloat16", "auto"), default="float32",
-                       help="auto (not in GluonCV): the fastest type on this CPU, measured first (default "
-                            "float32)")
+                       help="float16 is emulated on CPUs, and slow; auto (not in GluonCV): the fastest type "
+                            "on this CPU, measured first (default float32)")
     train.set_defaults(use_amx=True)       # if the CPU has AMX; --dtype auto can switch it off
     train.add_argument("--lr", type=float, default=0.1,
                        help="peak learning rate, for the global batch (default 0.1)")

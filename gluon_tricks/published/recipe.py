@@ -25,6 +25,8 @@ def recipe(flags, dataset):
               **{name: flags.get(name, default) for name, default in recipe_defaults(cifar).items()}}
     values["mixup"] = cifar_is_mixup(flags) if cifar else bool(flags.get("mixup"))
     values["lr_decay_epoch"] = _decay_epochs(values, cifar)
+    if flags.get("emulated_float16"):
+        values["dtype"] = "float16 emulated on CPUs"
     # the period is in lr_decay_epoch
     left_out = {"lr_decay_period", *(name for name, _ in without_effect(values))}
     return {name: value for name, value in values.items() if name not in left_out}

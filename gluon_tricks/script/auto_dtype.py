@@ -24,6 +24,8 @@ CANDIDATES = {  # name -> value of --dtype, whether AMX is permitted
     "bfloat16": ("bfloat16", False),
     "bfloat16 with AMX": ("bfloat16", True),
 }
+EMULATION = ("note: --dtype float16 is an emulation on CPUs: values and gradients are rounded to float16 "
+             "behind each operator, and sums inside an operator are float32")
 TRIAL_S = 2.0
 MOST_PIXELS = 400_000      # in a trial's batch: 8 images of 224 x 224
 WORTH = 1.05               # least speed-up for which bfloat16 is chosen
@@ -39,19 +41,26 @@ class Precision(NamedTuple):
         Whether bfloat16 may use AMX, if the processor has it.
     rates : dict
         Images per second of each candidate that --dtype auto measured; else empty.
+    is_emulated : bool
+        Whether float16 is emulated on a CPU.
     """
     dtype: str
     use_amx: bool
     rates: dict
+    is_emulated: bool = False
 
     @property
     def flags(self):
         """The chosen values, for the log's header and run.json."""
-        return {"dtype": self.dtype, "use_amx": self.use_amx}
+        emulated = {"emulated_float16": True} if self.is_emulated else {}
+        return {"dtype": self.dtype, "use_amx": self.use_amx, **emulated}
 
     @property
     def lines(self):
-        """The log line about the choice of --dtype auto, in a list; else an empty list."""
+        """The log line about an emulation, or about the choice of --dtype auto, in a list; or an empty list.
+        """
+        if self.is_emulated:
+            return [EMULATION]
         if not self.rates:
             return []
         chosen = next(name for name, choice in CANDIDATES.items() if choice == (self.dtype, self.use_amx))
@@ -61,7 +70,7 @@ class Precision(NamedTuple):
 
 def as_asked(args):
     """The precision of a --dtype other than auto."""
-    return Precision(args.dtype, args.use_amx, {})
+    return Precision(args.dtype, args.use_amx, {}, args.dtype == "float16" and not args.num_gpus)
 
 
 def choose_precision(args, classes, size, resume_path, keywords):

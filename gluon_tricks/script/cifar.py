@@ -172,7 +172,7 @@ def plan_of(args):
     net = maker(args)(classes=classes)
     yield from plan.net_rows(net, args.model, classes, side, channels)
     yield from plan_rows(args, net, maker(args))
-    yield from plan.precision_rows(net, args.dtype)
+    yield from plan.precision_rows(net, args.dtype, args.loss_scale, not args.num_gpus)
     yield from plan.batch_rows(args.batch_size, batch // args.batch_size // args.accumulate, images,
                                args.num_epochs, args.accumulate)
     if args.no_wd:

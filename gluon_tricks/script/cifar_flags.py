@@ -11,7 +11,7 @@ from gluon_tricks.optim.optimizers import NAMES
 from gluon_tricks.recipes.flags import recipe_defaults, without_effect
 from gluon_tricks.script.engine_flags import settled_kvstore
 from gluon_tricks.script.fine_tuning_flags import check_fine_tuning
-from gluon_tricks.script.flags import check_common, completed, flag_name, keywords
+from gluon_tricks.script.flags import add_loss_scale_flag, check_common, completed, flag_name, keywords
 from gluon_tricks.tricks.cutmix import LABELS
 from gluon_tricks.tricks.mixing import ALPHAS, KINDS, REVERSED
 from gluon_tricks.tricks.mixup import CIFAR_OFF_EPOCHS
@@ -76,6 +76,7 @@ def add_optimizer_flags(group):
     group.add_argument("--no-wd", action="store_true", help="no weight decay on biases, gammas and betas")
     group.add_argument("--clip-gradient", type=float, default=0.0,
                        help="clip each gradient element to this magnitude (default: no)")
+    add_loss_scale_flag(group)
     group.add_argument("--accumulate", type=int, default=1, metavar="N",
                        help="passes of --batch-size per update; gradients are summed, BatchNorm sees one "
                             "pass (ghost BatchNorm) (default 1)")

@@ -6,6 +6,7 @@ import ast
 from gluon_tricks.engines.launcher import devices_per_process, launched_processes
 from gluon_tricks.errors import UserError
 from gluon_tricks.recipes.flags import EPOCHS, FLAGS
+from gluon_tricks.tricks.low_precision import create_loss_scale
 
 # attributes that differ from the flag by more than dashes
 SPELLING = {"num_workers": "num-data-workers"}
@@ -55,22 +56,37 @@ def check_common(args):
     if args.warmup_epochs >= args.num_epochs:
         raise UserError(f"--warmup-epochs {args.warmup_epochs}: must be fewer than --num-epochs "
                         f"{args.num_epochs}")
-    check_dtype(args.dtype, args.num_gpus)
+    check_dtype(args.dtype, args.num_gpus, args.mode)
+    check_loss_scale(args.loss_scale)
     if args.dtype == "auto" and launched_processes(args.kvstore) > 1:
         raise UserError("--dtype auto: each process would measure for itself; run it once without the "
                         "launcher, and give the type in its log")
     decay_epochs(args)
 
 
-def check_dtype(dtype, num_gpus):
+def check_dtype(dtype, num_gpus, mode="hybrid"):
     """Raise UserError for a type that MXNet 1.9.1 does not support on the chosen devices."""
-    if dtype == "float16" and not num_gpus:
-        raise UserError("--dtype float16: MXNet 1.9.1 has no float16 convolution on CPUs; use --num-gpus, or "
-                        "bfloat16")
+    if dtype == "float16" and not num_gpus and mode != "hybrid":
+        raise UserError("--dtype float16: on CPUs it is emulated in the compiled net; give --mode hybrid, or "
+                        "use --num-gpus or bfloat16")
     if dtype == "bfloat16" and num_gpus:
         raise UserError("--dtype bfloat16: MXNet 1.9.1 supports it on CPUs only; use float16 on GPUs")
     if dtype == "auto" and num_gpus:
         raise UserError("--dtype auto: is for CPUs only; use float32 or float16 on GPUs")
+
+
+def check_loss_scale(loss_scale):
+    """Raise UserError for a --loss-scale that is neither none, dynamic nor a positive number."""
+    try:
+        create_loss_scale(loss_scale)
+    except ValueError:
+        raise UserError(f"--loss-scale {loss_scale}: must be none, dynamic or a positive number") from None
+
+
+def add_loss_scale_flag(group):
+    group.add_argument("--loss-scale", default="none", metavar="none|dynamic|NUMBER",
+                       help="factor of the loss, for float16 (§3.2); dynamic: raised until gradients "
+                            "overflow (default none)")
 
 
 def local_batch_size(args):

@@ -230,7 +230,7 @@ def plan_of(args):
     yield "preset", ", ".join([args.preset, *overrides(vars(args))])
     yield from plan.net_rows(net, args.model, classes, args.input_size)
     yield from plan_rows(args, net, maker(args))
-    yield from plan.precision_rows(net, args.dtype, args.loss_scale)
+    yield from plan.precision_rows(net, args.dtype, args.loss_scale, not args.num_gpus)
     yield from plan.batch_rows(args.batch_size, max(1, args.num_gpus, args.emulate_gpus),
                                args.num_training_samples, args.num_epochs, args.accumulate,
                                launched_processes(args.kvstore))

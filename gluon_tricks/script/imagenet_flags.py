@@ -21,6 +21,7 @@ from gluon_tricks.recipes.presets import PRESETS, parse_with_preset
 from gluon_tricks.script.engine_flags import settled_kvstore
 from gluon_tricks.script.fine_tuning_flags import add_fine_tuning_flags, check_fine_tuning
 from gluon_tricks.script.flags import (
+    add_loss_scale_flag,
     check_common,
     completed,
     decay_epochs,
@@ -30,7 +31,6 @@ from gluon_tricks.script.flags import (
 from gluon_tricks.script.horovod_flags import is_asked_for, translate
 from gluon_tricks.script.run_flags import add_record_flags, add_resume_flags
 from gluon_tricks.tricks.linear_scaling import linear_scaled_lr
-from gluon_tricks.tricks.low_precision import create_loss_scale
 from gluon_tricks.tricks.lr_warmup import FORMULAS
 
 
@@ -78,9 +78,7 @@ def add_own_flags(group):
                        help="eta of --label-smoothing (default 0.1)")
     group.add_argument("--clip-gradient", type=float, default=0.0,
                        help="clip each gradient element to this magnitude (default: no)")
-    group.add_argument("--loss-scale", default="none", metavar="none|dynamic|NUMBER",
-                      help="factor of the loss, for float16 (§3.2); dynamic: raised until gradients overflow "
-                           "(default none)")
+    add_loss_scale_flag(group)
     group.add_argument("--ema", type=float, default=0.0, metavar="DECAY",
                       help="also keep a moving average of the parameters, and validate and save it; e.g. "
                            "0.9999 (default: no)")
@@ -215,7 +213,6 @@ def check(args):
     check_dali(args)
     check_start(args)
     check_fine_tuning(args)
-    check_loss_scale(args)
     if args.use_se and not args.fix_use_se:
         raise UserError(f"--use_se: has no effect in GluonCV's script; give --fix-use-se too, or the model "
                         f"se_{args.model}")
@@ -279,12 +276,3 @@ def check_start(args):
     if args.resume and args.resume_params:
         raise UserError("--resume and --resume-params: give one; --resume continues a run, --resume-params "
                         "starts a new one")
-
-
-def check_loss_scale(args):
-    """Raise UserError for a --loss-scale that is neither none, dynamic nor a positive number."""
-    try:
-        create_loss_scale(args.loss_scale)
-    except ValueError:
-        raise UserError(f"--loss-scale {args.loss_scale}: must be none, dynamic or a positive "
-                        f"number") from None

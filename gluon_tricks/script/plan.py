@@ -59,14 +59,14 @@ def learning_rows(net):
     yield "parameters", f"{values:,} trained in {len(trained)} arrays; {total:,} with frozen ones"
 
 
-def precision_rows(net, dtype, loss_scale="none"):
+def precision_rows(net, dtype, loss_scale="none", is_emulated=False):
     """Yield the numeric types. For float16 the net is cast, as in training."""
     if dtype != "float16":
         yield "precision", dtype
         return
     net.cast(dtype)
     types = Counter(np.dtype(param.dtype).name for param in _trained(net))
-    yield "precision", (f"float16: "
+    yield "precision", (f"float16{', emulated' if is_emulated else ''}: "
                         f"{' and '.join(f'{types[name]} arrays in {name}' for name in sorted(types))}; "
                         f"master weights and loss in float32, loss scale {loss_scale}")
 

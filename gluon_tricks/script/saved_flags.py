@@ -89,8 +89,8 @@ def add_tta_flag(group):
 def add_machine_flags(group):
     """Add the flags of numeric type, batch and devices."""
     group.add_argument("--dtype", choices=tuple(ROUNDING),
-                       help="float16 needs a GPU, bfloat16 a CPU (default: the run's if it can be, else "
-                            "float32)")
+                       help="float16 is emulated on CPUs, and slow; bfloat16 needs a CPU (default: the run's, "
+                            "but float32 where that would need other devices)")
     group.add_argument("--batch-size", type=int, help="images per device (default: the run's, else 32)")
     group.add_argument("--num-gpus", type=int, default=0, help="GPUs to use; 0 means CPU (default 0)")
     group.add_argument("-j", "--num-data-workers", dest="num_workers", type=int, default=4,
@@ -101,8 +101,9 @@ def with_machine(args):
     """The flags with type and batch of the run in `saved` where none are given."""
     run = args.saved.run
     dtype, batch_size = (run.dtype, run.flag("batch_size", int, 32)) if run else ("float32", 32)
-    if dtype == ("bfloat16" if args.num_gpus else "float16"):              # which this machine cannot compute
-        dtype = "float32"
+    is_emulated = bool(run) and run.flag("emulated_float16", bool, False)
+    if dtype == "bfloat16" if args.num_gpus else dtype == "float16" and not is_emulated:
+        dtype = "float32"                                  # of other devices
     args = completed(args, dtype=args.dtype or dtype,
                      batch_size=batch_size if args.batch_size is None else args.batch_size,
                      use_amx=run.flag("use_amx", bool, True) if run else True)

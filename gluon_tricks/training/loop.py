@@ -139,8 +139,11 @@ class accuracy:
 
     @staticmethod
     def of(output, label):
-        """Number of right answers, a scalar NDArray; `label` has shape (n,)."""
-        return (output.argmax(axis=1) == label.astype("float32")).sum()
+        """Number of right answers, a scalar NDArray; `label` has shape (n,).
+
+        MXNet's argmax has the type of its input, and float16 does not hold every class above 2048.
+        """
+        return (output.astype("float32", copy=False).argmax(axis=1) == label.astype("float32")).sum()
 
     @staticmethod
     def count(parts):
