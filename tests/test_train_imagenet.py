@@ -76,7 +76,7 @@ def parse(*flags):
     (["--save-dir", ""], "--save-dir ''"),
     (["--rgb-mean", "1,2"], "three numbers"),
     (["--temperature", "0"], "--temperature 0"),
-    (["--dtype", "float16"], "no float16 convolution on CPUs"),
+    (["--dtype", "float16"], "--dtype float16: on CPUs it is emulated in the compiled net; give --mode hybrid"),
     (["--emulate-gpus", "4", "--num-gpus", "2"], "--emulate-gpus"),
 ])
 def test_a_value_out_of_range_is_named(flags, says):

@@ -512,7 +512,6 @@ def test_parameters_of_a_training_that_diverged_are_refused(records, params, tmp
     (["--batch-size", "0"], "--batch-size 0: must be at least 1"),
     (["-j", "-1"], "--num-data-workers -1"),
     (["--rgb-std", "1,2"], "--rgb-std 1,2: give three numbers"),
-    (["--dtype", "float16"], "no float16 convolution on CPUs"),
     (["--deploy"], "--deploy and --model-prefix: give both or neither"),
     (["--rec-dir", "nowhere"], "--rec-val nowhere/val.rec: does not exist"),
     (["--data-dir", "nowhere"], "--data-dir: nowhere has no class folders"),

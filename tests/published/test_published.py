@@ -110,6 +110,8 @@ def test_every_usable_run_is_its_own_reference(name):
     ({"lr_mode": "cosine"}, ("lr_mode cosine (published step)",)),
     ({"label_smoothing": True, "dtype": "bfloat16"},
      ("dtype bfloat16 (published float32)", "label_smoothing True (published False)")),
+    ({"dtype": "float16", "emulated_float16": True},
+     ("dtype float16 emulated on CPUs (published float32)",)),
     # mixup ends 20 epochs before
     ({"mixup": True, "num_epochs": 30}, ("num_epochs 30 (published 220)",)),
 ])

@@ -76,6 +76,8 @@ def test_float16_leaves_normalisation_in_float32():
     (_, sentence), = plan.precision_rows(get_model("resnet50_v1d"), "float16", "dynamic")
     assert sentence.startswith("float16: 57 arrays in float16 and 110 arrays in float32; ")
     assert sentence.endswith("loss scale dynamic")
+    (_, sentence), = plan.precision_rows(get_model("resnet18_v1"), "float16", is_emulated=True)
+    assert sentence.startswith("float16, emulated: ")
     assert list(plan.precision_rows(get_model("resnet18_v1"), "bfloat16")) == [("precision", "bfloat16")]
 
 
