@@ -89,8 +89,8 @@ def add_tta_flag(group):
 def add_machine_flags(group):
     """Add the flags of numeric type, batch and devices."""
     group.add_argument("--dtype", choices=tuple(ROUNDING),
-                       help="float16 is emulated on CPUs (slow), bfloat16 needs a CPU (default: the run's, but "
-                            "float32 where that would need other devices)")
+                       help="float16 is emulated on CPUs (slow), bfloat16 needs a CPU (default: the run's, "
+                            "but float32 where that would need other devices)")
     group.add_argument("--batch-size", type=int, help="images per device (default: the run's, else 32)")
     group.add_argument("--num-gpus", type=int, default=0, help="GPUs to use; 0 means CPU (default 0)")
     group.add_argument("-j", "--num-data-workers", dest="num_workers", type=int, default=4,
