@@ -12,8 +12,8 @@ them, the types that the net would have on a GPU decide:
     output with many readers    each one's gradient is rounded, then their sum
 
 Nothing is rounded where an operator only selects or moves float16 values (`MOVES`) and the rounding before it
-does the same. Rounding is a cast to float16 and back; MXNet's casts round to even, as NumPy's do, also
-subnormal numbers, and the backward of a cast is a cast of the gradient.
+does the same. Rounding is to even, as NumPy's, also for subnormal numbers: by `float16_round`, or by a cast
+to float16 and back, whose backward is a cast of the gradient.
 
 What differs from a GPU: the order of float32 sums; the mean over height and width, which MXNet sums in
 float16; with three and more readers the sum of their gradients, rounded here once and there after each
@@ -23,6 +23,8 @@ addition.
 import json
 
 from mxnet import symbol
+
+from gluon_tricks.models.float16_round import OPERATOR, compiled
 
 HALF = "float16"
 # Operators whose outputs are elements of their inputs, and whose input gradients are elements of the output
@@ -103,6 +105,8 @@ class _Graph:
 
     def rounded(self, entry, name):
         """Round an entry to float16, and its gradient in the backward."""
+        if compiled():
+            return self.put("Custom", f"{name}_rounded", {"op_type": OPERATOR}, [entry])
         low = self.put("Cast", f"{name}_float16", {"dtype": HALF}, [entry])
         return self.put("Cast", f"{name}_rounded", {"dtype": "float32"}, [low])
 
