@@ -6,7 +6,8 @@
               computed in float16 and never scaled
 
 Here logits are cast to float32 before the loss, and the loss may be scaled, by a constant or by
-`DynamicLossScale`. bfloat16 has float32's range and needs no scaling.
+`DynamicLossScale`. bfloat16 has float32's range and needs no scaling. On CPUs float16 is emulated
+(`models/float16_graph.py`).
 """
 
 import math
