@@ -15,7 +15,7 @@ from gluon_tricks.engines.single import SingleProcess
 from gluon_tricks.models.cpu_graph import rewritten, speed_up
 from gluon_tricks.models.ready import make_ready
 from gluon_tricks.models.registry import get_model
-from tests.onnx_runs import spread
+from gluon_tricks.saved.torch_proof import spread
 
 NETS = [("ours", "cifar_resnet20_v1", 32), ("ours", "cifar_resnet20_v2", 32), ("ours", "resnet50_v1", 64),
         ("ours", "resnet50_v1d", 64), ("gluoncv", "cifar_resnet20_v1", 32), ("gluoncv", "resnet50_v1d", 70),

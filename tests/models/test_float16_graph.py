@@ -12,7 +12,7 @@ from gluon_tricks.engines.single import SingleProcess
 from gluon_tricks.models import float16_graph
 from gluon_tricks.models.blocks import GroupNorm
 from gluon_tricks.models.ready import make_ready
-from tests.onnx_runs import spread
+from gluon_tricks.saved.torch_proof import spread
 
 HALVES = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
 

@@ -24,8 +24,9 @@ def test_without_a_compiler_that_rounds_rightly_there_is_none(monkeypatch, compi
 @pytest.mark.skipif(not compiled(), reason="no C compiler works here")
 @pytest.mark.parametrize("request_type, expected", [("write", 0.125), ("add", 1.125), ("null", 1.0)])
 def test_a_gradient_is_written_added_or_left(request_type, expected):
-    target = mx.nd.ones((3,))
-    _Round()._round(request_type, mx.nd.full((3,), 0.12500001), target)
+    source, target = mx.nd.full((3,), 0.12500001), mx.nd.ones((3,))
+    mx.nd.waitall()                        # as MXNet does before it calls an operator
+    _Round()._round(request_type, source, target)
     assert target.asnumpy().tolist() == [expected] * 3
 
 
