@@ -147,6 +147,12 @@ def test_gradients_that_vanish_without_loss_scale_are_there_with_one():
     assert all(array.any() for array in gradients(StaticLossScale(2.0**20)))
 
 
+def test_training_accuracy_knows_the_classes_above_2048():
+    """Not all of them are float16 numbers, and MXNet's argmax has the type of its input."""
+    output = nd.array(np.eye(3000)[[2049, 2051]], dtype="float16")
+    assert accuracy.of(output, nd.array([2049, 2050])).asscalar() == 1
+
+
 def test_gradients_that_overflow_at_the_lowest_scale_end_the_run():
     with pytest.raises(Diverged, match="not finite at a loss scale of 1"):
         Run(loss_factor=lambda update: 2.0**17).train(1, DynamicLossScale(1.0))
