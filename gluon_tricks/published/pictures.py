@@ -4,11 +4,9 @@ from gluon_tricks import pictures
 from gluon_tricks.published.catalogue import curve
 from gluon_tricks.published.selection import top1
 
-LINES = ("-", "--", "-.", ":")         # in turn, so that neighbouring shades can be told apart
-
 
 def plot_runs(runs, path):
-    """Write the validation accuracies of published runs, dark lines the lowest at the end.
+    """Write the validation accuracies of published runs.
 
     Curves that are no measurement are left out and named below the panel.
 
@@ -37,10 +35,10 @@ def plot_runs(runs, path):
 def draw_runs(axes, dataset, runs, columns):
     """Draw the runs of one data set in a panel, with a legend at its right."""
     measured, seen = sorted((run for run in runs if run.val_is_usable), key=top1), []
-    for place, (run, shade) in enumerate(zip(measured, pictures.shades(len(measured)))):
+    for place, run in enumerate(measured):
         points = [(record.epoch, 100 * (1 - record.val_err_top1)) for record in curve(run.name)
                   if record.val_err_top1 is not None]
-        axes.plot(*zip(*points), color=shade, linestyle=LINES[place % len(LINES)], linewidth=1.2,
+        axes.plot(*zip(*points), **pictures.line_of(place), linewidth=1.2,
                   label=f"{run.name} {points[-1][1]:.2f}")
         seen += [accuracy for _, accuracy in points]
     left_out = [run.name for run in runs if not run.val_is_usable]

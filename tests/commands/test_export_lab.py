@@ -1,6 +1,7 @@
 """`export` of the CIFAR lab's nets: ONNX Runtime computes what each family computes, in colour and in
 grey."""
 
+import json
 import re
 
 import cv2
@@ -181,7 +182,8 @@ def test_without_a_record_flags_say_the_same(tmp_path, capsys):
     alone = params.rename(params.with_name("renamed.params"))
     by_flags, said, _ = exported(tmp_path, capsys, "--params-file", alone, "--model", "cifar_preact20",
                                  "--dataset", "fashion-mnist", "--model-kwargs", "width=2")
-    # flags do not say which classes and data there were
+    # flags do not say which classes and data there were, nor how the net was trained
+    assert json.loads(says.pop("provenance"))["training_flags"] and not json.loads(said.pop("provenance"))["training_flags"]
     assert said == {**says, "class_names": "null", "data_root_hash": ""}
     assert without_metadata(by_flags.read_bytes()) == without_metadata(whole)
     with pytest.raises(UserError, match="--params-file .*: is of another net than --model cifar_preact20"):
