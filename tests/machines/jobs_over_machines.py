@@ -74,6 +74,12 @@ def updates_done(folder):
     return metrics.read_text().count('"interval"') if metrics.exists() else 0
 
 
+def losses(folder):
+    """The loss after each update that a run has logged."""
+    rows = [json.loads(line) for line in (folder / NAME / "metrics.jsonl").read_text().splitlines()]
+    return [row["loss"] for row in rows if row["kind"] == "interval"]
+
+
 def wait_until(job, condition):
     end = time.monotonic() + LIMIT_S
     while not condition():
@@ -101,7 +107,3 @@ def undone(undo):
         yield
     finally:
         undo()
-
-
-def facts(folder):
-    return json.loads((folder / NAME / "run.json").read_text())
