@@ -266,4 +266,4 @@ def test_ci_checks_the_style_makes_the_site_and_then_runs_the_tests():
     assert os.access(script, os.X_OK)
     commands = [line for line in script.read_text().splitlines() if line and not line.startswith("#")]
     assert commands[0] == "set -euo pipefail"
-    assert commands[-3:] == ["make lint", "make docs", "make test"]
+    assert commands[-4:] == ["make lint", "make docs", "make machines ARGS=\"-m 'not slow'\"", "make test"]
