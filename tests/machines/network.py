@@ -56,6 +56,15 @@ ip link set lo up
 touch "$FOLDER/$NAME.up"
 while :; do sleep 1000 & wait $!; done
 """
+# What a machine and its bridge need of the kernel.
+TRIAL = """hostname trial
+mount --make-rprivate /
+mount --bind /etc/hosts /etc/hosts
+ip link set lo up
+ip link add bridge type bridge
+ip link add port type veth peer name eth0
+ip link set port master bridge up
+"""
 
 
 def missing():
@@ -65,7 +74,8 @@ def missing():
     absent = [tool for tool in TOOLS if not shutil.which(tool)]
     if absent:
         return f"machines need {', '.join(absent)} (Debian: iproute2 nftables openssh-server)"
-    tried = subprocess.run(["unshare", "--net", "--pid", "--fork", "--mount-proc", "true"], capture_output=True, text=True)
+    tried = subprocess.run(["unshare", "--net", "--uts", "--mount", "--pid", "--fork", "--mount-proc", "sh", "-ec", TRIAL],
+                           capture_output=True, text=True)
     return f"machines need namespaces: {tried.stderr.strip()}" if tried.returncode else ""
 
 
