@@ -5,6 +5,7 @@ import errno
 import fcntl
 import hashlib
 import json
+import mmap
 import os
 import re
 import socket
@@ -184,6 +185,32 @@ def open_file(what, path, remedy=""):
             raise
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"{what}{path}: cannot be read ({reason})" + f"; {remedy}" * bool(remedy)) from error
+
+
+def parse_mapped(what, path, parse, kind, remedy):
+    """`(content, parse(content))` of a user's file, whose content is mapped into memory.
+
+    Parameters
+    ----------
+    what : str
+        The flag that names the file, for messages.
+    parse : callable (bytes)
+        Raises ValueError for a damaged file.
+    kind, remedy : str
+        What the file is to be, and what the user can do if it is not, for messages.
+
+    Raises
+    ------
+    UserError
+        If it is missing or damaged.
+    """
+    with open_file(f"{what} ", path) as stream:
+        try:
+            content = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+            return content, parse(content)
+        except (ValueError, OSError, RecursionError) as error:     # an empty file cannot be mapped
+            raise UserError(f"{what} {path}: is no {kind} file, or a damaged one ({error}); "
+                            f"{remedy}") from error
 
 
 def read_file(path, most_bytes, remedy="", what=""):

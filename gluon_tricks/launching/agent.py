@@ -33,7 +33,7 @@ LOCK = threading.Lock()
 def main(words):
     if words[:1] == ["--address"]:
         client, _, server, _ = os.environ["SSH_CONNECTION"].split()
-        print(json.dumps({"client": client, **here(server, *words[1:2])}))
+        print(json.dumps({"client": client, "here": here(server, *words[1:2])}))
         return 0
     job = json.loads(sys.stdin.readline())
     with tempfile.TemporaryDirectory(prefix="gluon_tricks-") as heartbeats:

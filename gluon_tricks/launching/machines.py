@@ -13,8 +13,10 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import psutil
+
 from gluon_tricks.errors import UserError
-from gluon_tricks.launching.sockets import LOOPBACK
+from gluon_tricks.launching.sockets import LOOPBACK, free_port
 
 LOCAL = ("localhost", LOOPBACK, socket.gethostname())
 CONNECT_S = 10                # for ssh to reach a machine
@@ -161,16 +163,16 @@ def find_machines(hosts, reach, interface=None):
     found = {name: answer for name, answer in answers.items() if isinstance(answer, dict)}
     if not found:                                  # this machine alone may be left
         return [Machine(name, slots) for name, slots in hosts if name in LOCAL], problems
-    own = here([answer.pop("client") for answer in found.values()][0], interface)
-    machines = [Machine(name, slots, **found.get(name, own), launcher=own["address"],
-                        reach=reach if name in found else None)
+    own = here(next(iter(found.values()))["client"], interface)
+    machines = [Machine(name, slots, **(found[name]["here"] if name in found else own),
+                        launcher=own["address"], reach=reach if name in found else None)
                 for name, slots in hosts if name in found or name in LOCAL]
     return machines, problems
 
 
 def ask(name, reach, interface=None):
-    """A machine's answer: `address`, `interface`, `port` there, and `client`, this machine's address as seen
-    there; or a sentence on why it gives none."""
+    """A machine's answer, a dict: `here`, what `here` gives there, and `client`, this machine's address as
+    seen there; or a sentence on why it gives none."""
     command = reach.argv(name, "--address", *([interface] if interface else []))
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=ANSWER_S,
@@ -212,10 +214,6 @@ def here(seen, interface=None):
     UserError
         If there is no such interface with an IPv4 address.
     """
-    import psutil
-
-    from gluon_tricks.launching.sockets import free_port
-
     addresses = {name: [one.address for one in all_of_it if one.family == socket.AF_INET]
                  for name, all_of_it in psutil.net_if_addrs().items()}
     if interface is None:

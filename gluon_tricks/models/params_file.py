@@ -15,13 +15,11 @@ the values.
 """
 
 import math
-import mmap
 import struct
 
 import numpy as np
 
-from gluon_tricks.errors import UserError
-from gluon_tricks.files import atomic_write, check_trailer, open_file, trailer
+from gluon_tricks.files import atomic_write, check_trailer, parse_mapped, trailer
 from gluon_tricks.models.stored import BFLOAT16, Damaged, Stored
 
 LIST_MAGIC, V1, V2, V3 = 0x112, 0xF993FAC8, 0xF993FAC9, 0xF993FACA
@@ -70,13 +68,8 @@ def read_params(what, path):
     UserError
         If it is missing, damaged, or its arrays have no names.
     """
-    with open_file(f"{what} ", path) as stream:
-        try:
-            content = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-            stored = named_arrays(content)
-        except (ValueError, OSError) as error:             # an empty file cannot be mapped
-            raise UserError(f"{what} {path}: is no parameter file, or a damaged one ({error}); give a whole "
-                            "file of net.save_parameters") from error
+    content, stored = parse_mapped(what, path, named_arrays, "parameter",
+                                   "give a whole file of net.save_parameters")
     return {name: one.array(content) for name, one in stored.items()}
 
 

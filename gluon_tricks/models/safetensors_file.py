@@ -11,12 +11,10 @@ file.
 
 import json
 import math
-import mmap
 
 import numpy as np
 
-from gluon_tricks.errors import UserError
-from gluon_tricks.files import open_file, parse_json
+from gluon_tricks.files import parse_json, parse_mapped
 from gluon_tricks.models.stored import BFLOAT16, Damaged, Stored
 
 DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": BFLOAT16, "I64": "<i8", "I32": "<i4",
@@ -40,13 +38,7 @@ def read_safetensors(what, path):
     UserError
         If it is missing or damaged.
     """
-    with open_file(f"{what} ", path) as stream:
-        try:
-            content = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-            stored = stored_arrays(content)
-        except (ValueError, OSError, RecursionError) as error:
-            raise UserError(f"{what} {path}: is no .safetensors file, or a damaged one ({error}); give a "
-                            "whole one") from error
+    content, stored = parse_mapped(what, path, stored_arrays, ".safetensors", "give a whole one")
     return {name: one.array(content) for name, one in stored.items()}
 
 
